@@ -1,0 +1,26 @@
+"""Shared fixtures: what a kernel test may ask for, and where the captures are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+CAPTURES = Path(__file__).resolve().parent.parent / "captures"
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The folder of recorded captures that comes with the project."""
+    return CAPTURES
+
+
+def unavailable(reason: str) -> None:
+    """Skip the running test with a reason; with TRACER_KERNEL_TESTS=1 fail it instead."""
+    if os.environ.get("TRACER_KERNEL_TESTS") == "1":
+        pytest.fail(f"kernel tests are required here, but {reason}")
+    pytest.skip(reason)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("kernel") and os.geteuid() != 0:
+        unavailable("this test needs root")

@@ -1,0 +1,73 @@
+"""Who may import whom: the folders are the architecture, and this keeps them so."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "tracer"
+EDGES = ("sources", "correlate", "topology", "explain", "report", "lab")
+ALLOWED = {"core": set(), **{edge: {"core"} for edge in EDGES}}  # cli, doctor and api are free
+PURE = {"core", "correlate", "explain"}
+IO = {"os", "subprocess", "socket", "pathlib", "time", "random", "click", "bcc", "pyroute2", "sys"}
+
+
+def imported(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def violations(root: Path) -> Iterator[str]:
+    for path in sorted(root.rglob("*.py")):
+        part = path.relative_to(root).parts[0]
+        for name in imported(path.read_text()):
+            top, *rest = name.split(".")
+            if (
+                top == "tracer"
+                and rest
+                and part in ALLOWED
+                and rest[0] not in ALLOWED[part] | {part}
+            ):
+                yield f"{path.relative_to(root)}: {part} must not import {name}"
+            if part in PURE and top in IO:
+                yield f"{path.relative_to(root)}: {part} does no I/O, yet imports {name}"
+            if part not in ("cli", "api.py") and top in {"click", "rich_click"}:
+                yield f"{path.relative_to(root)}: only cli talks to the terminal"
+
+
+def printing(root: Path) -> Iterator[str]:
+    for path in sorted(root.rglob("*.py")):
+        if path.relative_to(root).parts[0] == "cli":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in ("print", "exit", "quit"):
+                    yield f"{path.relative_to(root)}:{node.lineno}: only cli prints or exits"
+
+
+def test_imports_follow_the_arrows() -> None:
+    assert list(violations(ROOT)) == []
+
+
+def test_only_cli_prints() -> None:
+    assert list(printing(ROOT)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("core/a.py", "import os\n"),
+        ("correlate/a.py", "from tracer.sources import pcap\n"),
+        ("sources/a.py", "import tracer.report.text\n"),
+        ("report/a.py", "import click\n"),
+    ],
+)
+def test_a_broken_arrow_is_found(tmp_path: Path, path: str, source: str) -> None:
+    bad = tmp_path / path
+    bad.parent.mkdir(parents=True)
+    bad.write_text(source)
+    assert len(list(violations(tmp_path))) == 1

@@ -1,0 +1,1 @@
+"""The model: columns, observation points, journeys, errors. No I/O; numpy alone besides."""

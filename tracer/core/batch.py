@@ -1,0 +1,98 @@
+"""A batch of observations: columns, the points they were seen at, the captures they came from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.point import Point
+from tracer.core.schema import (
+    BY_NAME,
+    PACKET_DTYPE,
+    SECTION_DTYPES,
+    SECTIONS,
+    StructuredArray,
+    null_of,
+)
+
+_SECTION_OF = {column.name: name for name, columns in SECTIONS.items() for column in columns}
+
+
+def _empty_sections() -> dict[str, StructuredArray]:
+    return {name: np.empty(0, dtype) for name, dtype in SECTION_DTYPES.items()}
+
+
+@dataclass(slots=True)
+class ObservationBatch:
+    """Observations as columns.
+
+    `packets` has PACKET_DTYPE, one record an observation; `sections` maps each section name to its
+    sparse records (`row` ascending); `points` and `captures` are what those columns index into.
+    """
+
+    packets: StructuredArray = field(default_factory=lambda: np.empty(0, PACKET_DTYPE))
+    sections: dict[str, StructuredArray] = field(default_factory=_empty_sections)
+    points: tuple[Point, ...] = ()
+    captures: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.packets)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column, shape (rows,); a section's is spread over all rows, null elsewhere.
+
+        Addresses are named by their halves, `src_hi` and `src_lo`. Raises KeyError for no column.
+        """
+        if name in (PACKET_DTYPE.names or ()):
+            return self.packets[name]
+        base = name if name in BY_NAME else name.removesuffix("_hi").removesuffix("_lo")
+        section = self.sections[_SECTION_OF[base]]
+        spread = np.full(len(self), null_of(BY_NAME[base]), section.dtype[name])
+        spread[section["row"]] = section[name]
+        return spread
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> "ObservationBatch":
+        """Return the given rows (each at most once), in the given order."""
+        place = np.full(len(self), -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        sections = {}
+        for name, section in self.sections.items():
+            moved = section[place[section["row"]] >= 0].copy()
+            moved["row"] = place[moved["row"]]
+            sections[name] = moved[np.argsort(moved["row"], kind="stable")]
+        return ObservationBatch(self.packets[rows], sections, self.points, self.captures)
+
+    def rows_with(self, section: str) -> NDArray[np.int64]:
+        """Return the rows that have a record in a section, ascending, shape (n,)."""
+        rows: NDArray[np.int64] = self.sections[section]["row"]
+        return rows
+
+
+def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
+    """Return all observations in one batch, in the given order; equal points become one."""
+    points: dict[Point, int] = {}
+    captures: dict[str, int] = {}
+    packets = np.concatenate([b.packets for b in batches] or [np.empty(0, PACKET_DTYPE)])
+    sections: dict[str, list[StructuredArray]] = {name: [] for name in SECTION_DTYPES}
+    start = 0
+    for batch in batches:
+        part = packets[start : start + len(batch)]
+        _recode(part, "point", [points.setdefault(p, len(points)) for p in batch.points])
+        _recode(part, "capture", [captures.setdefault(c, len(captures)) for c in batch.captures])
+        for name, section in batch.sections.items():
+            moved = section.copy()
+            moved["row"] += start
+            sections[name].append(moved)
+        start += len(batch)
+    joined = {
+        name: np.concatenate(parts) if parts else np.empty(0, SECTION_DTYPES[name])
+        for name, parts in sections.items()
+    }
+    return ObservationBatch(packets, joined, tuple(points), tuple(captures))
+
+
+def _recode(part: StructuredArray, name: str, codes: list[int]) -> None:
+    # -1 (unknown) indexes the appended last entry, which is -1 again.
+    part[name] = np.array([*codes, -1], np.int32)[part[name]]

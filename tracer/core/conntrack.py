@@ -1,0 +1,60 @@
+"""Conntrack entries as values: the only exact proof of a rewritten ICMP id or port."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """One direction of an entry (kernel `struct nf_conntrack_tuple`).
+
+    For ICMP both ports are None and `icmp_id` is set; addresses are text.
+    """
+
+    src: str
+    dst: str
+    proto: int
+    sport: int | None = None
+    dport: int | None = None
+    icmp_id: int | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+
+    def reversed(self) -> "Tuple":
+        """Return the tuple of a packet that goes the other way."""
+        return Tuple(
+            self.dst, self.src, self.proto, self.dport, self.sport,
+            self.icmp_id, self.icmp_type, self.icmp_code,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ConntrackEntry:
+    """An entry of one namespace's table; `original` as first seen, `reply` as answers look.
+
+    `time_ns` and `event` (NEW, UPDATE, DESTROY) come from event logs, else None.
+    """
+
+    original: Tuple
+    reply: Tuple
+    zone: int = 0
+    status: tuple[str, ...] = ()
+    state: str | None = None
+    mark: int | None = None
+    host: str | None = None
+    netns: str | None = None
+    time_ns: int | None = None
+    event: str | None = None
+    ct_id: int | None = None
+    timeout_s: int | None = None
+
+    @property
+    def is_snat(self) -> bool:
+        """Whether the source is translated: answers do not go to the original source."""
+        return (self.reply.dst, self.reply.dport, self.reply.icmp_id) != (
+            self.original.src, self.original.sport, self.original.icmp_id,
+        )  # fmt: skip
+
+    @property
+    def is_dnat(self) -> bool:
+        """Whether the destination is translated: others answer than the original destination."""
+        return (self.reply.src, self.reply.sport) != (self.original.dst, self.original.dport)

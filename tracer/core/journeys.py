@@ -1,0 +1,135 @@
+"""The result of correlation, as columns: hops, journeys, flows, clocks.
+
+A `JourneySet` refers to rows of the batch it was made from; dataclasses (`core.journey`) are
+built from it only for what is shown.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.schema import StructuredArray
+from tracer.core.warnings import InputWarning
+
+NO_TIME = np.iinfo(
+    np.int64
+).min  # null of delta_ns, which may be any sign before clocks are aligned
+
+HOP_DTYPE = np.dtype(
+    [
+        ("journey", "<i4"),  # index into journeys
+        ("n", "<i4"),  # 1-based place in the journey
+        ("row", "<i8"),  # row of the observation batch
+        ("time_ns", "<i8"),  # stamp after the clock's offset was applied
+        (
+            "delta_ns",
+            "<i8",
+        ),  # from the parent hop; NO_TIME for the first, or where clocks cannot say
+        ("parent", "<i4"),  # n of the hop it came from; n-1 on a line, smaller at a branch, 0 first
+        ("candidates", "<i4"),  # packets that could have been this hop, 1 is certain; -1 first hop
+        ("confidence", "<f4"),  # calibrated probability that the join is right; nan first hop
+        ("evidence", "i1"),  # core.enums.Evidence
+        ("cause", "i1"),  # core.enums.Cause
+        ("direction", "i1"),  # core.point.Direction, of the point or inferred from MACs and order
+    ]
+)  # sorted by (journey, n); every row of the batch that is IP or ARP is in exactly one hop
+
+JOURNEY_DTYPE = np.dtype(
+    [
+        ("flow", "<i4"),  # index into flows, -1 for none
+        ("first_hop", "<i8"),  # index into hops; its hops are hops[first_hop : first_hop + n_hops]
+        ("n_hops", "<i4"),
+        ("kind", "i1"),  # core.enums.Kind
+        ("proto", "<i2"),
+        ("first_ns", "<i8"),
+        ("last_ns", "<i8"),
+        ("outcome", "i1"),  # core.enums.Outcome
+        ("outcome_point", "<i4"),  # index into the batch's points, -1 for none
+        ("reason", "<i4"),  # index into reasons, -1 for none
+        ("reply", "<i4"),  # journey that answers this one, -1 for none
+        ("request", "<i4"),  # journey this one answers, -1 for none
+        ("retransmission_of", "<i4"),  # earlier journey with the same bytes, -1 for none
+        ("quotes", "<i4"),  # journey whose packet this ICMP error quotes, -1 for none
+        ("ambiguous", "i1"),  # 1 when any join had several candidates that nothing told apart
+        (
+            "duplicates",
+            "<i4",
+        ),  # further copies of a hop (SPAN, bridge and port), not counted as hops
+    ]
+)
+
+FLOW_DTYPE = np.dtype(
+    [
+        ("proto", "<i2"),
+        ("ip_version", "i1"),
+        ("src_hi", "<u8"), ("src_lo", "<u8"), ("dst_hi", "<u8"), ("dst_lo", "<u8"),
+        ("sport", "<i4"), ("dport", "<i4"), ("icmp_id", "<i4"),
+        # as seen after the last translation in the original direction; equal where there is none
+        ("nat_src_hi", "<u8"), ("nat_src_lo", "<u8"), ("nat_dst_hi", "<u8"), ("nat_dst_lo", "<u8"),
+        ("nat_sport", "<i4"), ("nat_dport", "<i4"), ("nat_icmp_id", "<i4"),
+        ("journeys", "<i4"),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ClockEstimate:
+    """What was found out about one clock against the reference clock.
+
+    `offset_ns` is what was added to its stamps; `uncertainty_ns` half the width of what the minimum
+    delays both ways allow, None where nothing bounds it; `drift_ppm` is relative to the reference.
+    """
+
+    clock: str
+    offset_ns: int
+    uncertainty_ns: int | None
+    drift_ppm: float = 0.0
+    samples: int = 0
+    evidence: str = "stamps"
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPathHop:
+    """One point of a flow path: what the flow looked like there, from one capture."""
+
+    point: int
+    capture: int
+    rows: tuple[int, ...]
+    direction: str  # "request" or "reply"
+    first_ns: int
+    join: (
+        str | None
+    )  # how it was joined to the hop before: "five-tuple", "inferred", None for the first
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPath:
+    """Hops of one flow put together from captures that share no packet; joins are inferred."""
+
+    flow: str
+    proto: int
+    hops: tuple[FlowPathHop, ...]
+    inferences: tuple[str, ...] = ()
+    period_ns: int | None = None
+
+
+def _empty(dtype: np.dtype[np.void]) -> StructuredArray:
+    return np.empty(0, dtype)
+
+
+@dataclass(slots=True)
+class JourneySet:
+    """Journeys over one observation batch, with everything a report needs."""
+
+    observations: ObservationBatch
+    hops: StructuredArray = field(default_factory=lambda: _empty(HOP_DTYPE))
+    journeys: StructuredArray = field(default_factory=lambda: _empty(JOURNEY_DTYPE))
+    flows: StructuredArray = field(default_factory=lambda: _empty(FLOW_DTYPE))
+    clocks: tuple[ClockEstimate, ...] = ()
+    flow_paths: tuple[FlowPath, ...] = ()
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[InputWarning, ...] = ()
+    lost: dict[str, int] = field(default_factory=dict)

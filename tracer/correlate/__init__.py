@@ -1,0 +1,1 @@
+"""Observation batches in, journeys out. Pure: no I/O, no clock, no randomness."""

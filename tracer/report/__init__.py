@@ -1,0 +1,1 @@
+"""Journeys for people and programs: text, tables, documents. Returns values, prints nothing."""

@@ -1,0 +1,1 @@
+"""Where observations come from: captures, tcpdump text, conntrack dumps, the live kernel."""
