@@ -43,10 +43,10 @@ def printing(root: Path) -> Iterator[str]:
     for path in sorted(root.rglob("*.py")):
         if path.relative_to(root).parts[0] == "cli":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                if node.func.id in ("print", "exit", "quit"):
-                    yield f"{path.relative_to(root)}:{node.lineno}: only cli prints or exits"
+        calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
+        for call in calls:
+            if isinstance(call.func, ast.Name) and call.func.id in ("print", "exit", "quit"):
+                yield f"{path.relative_to(root)}:{call.lineno}: only cli prints or exits"
 
 
 def test_imports_follow_the_arrows() -> None:

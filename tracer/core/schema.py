@@ -1,6 +1,6 @@
 """The columns of an observation, once: name, group, dtype, null and meaning.
 
-Bulk data is numpy structured arrays. PACKET_DTYPE is what every packet may have, a row each. What few
+Bulk data is numpy structured arrays. PACKET_DTYPE: what every packet may have, a row each. What few
 packets have (a tunnel, ARP, a quoted packet, kernel facts) is kept in sections: structured arrays
 with a `row` field that says which packet a record belongs to, ascending, at most one a packet.
 
