@@ -51,8 +51,8 @@ need_venv() {
   fi
   say "making $VENV with $("$python" --version) and the packages of requirements.lock"
   "$python" -m venv --clear "$VENV"
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+  "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+  "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
   printf '%s' "$stamp" >"$VENV/.stamp"
 }
 
