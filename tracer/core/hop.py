@@ -1,0 +1,48 @@
+"""A hop as a value: an observation in its place in a journey."""
+
+from dataclasses import dataclass, field
+
+from tracer.core.observation import Observation
+
+Value = int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field that differs from the hop before; `cause` as `core.enums.Cause` reads, or None.
+
+    `before` or `after` is None where a header came or went (a VLAN tag, a tunnel).
+    """
+
+    field: str
+    before: Value
+    after: Value
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """What the step from the hop before rests on; `candidates` packets could have been this hop."""
+
+    evidence: str
+    candidates: int | None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """An observation with its 1-based place `n`, and the step from the hop before.
+
+    `time_ns` is after the clock's offset was applied; `observation.time_ns` is the stamp. `parent`
+    is the `n` of the hop it came from, 0 for the first. The first has no delta, changes, join.
+    """
+
+    n: int
+    observation: Observation
+    time_ns: int
+    delta_ns: int | None = None
+    parent: int = 0
+    direction: str | None = None
+    cause: str | None = None
+    changes: tuple[Change, ...] = field(default=())
+    join: Join | None = None

@@ -1,0 +1,23 @@
+"""Names of IP protocols, as output shows them."""
+
+from tracer.core.filter import PROTOCOLS
+
+# IANA protocol numbers that turn up next to tunnels and routers; others are shown as numbers.
+_NAMES = {
+    **{number: name for name, number in PROTOCOLS.items()},
+    2: "igmp",
+    4: "ipip",
+    41: "ipv6",
+    47: "gre",
+    50: "esp",
+    51: "ah",
+    89: "ospf",
+    103: "pim",
+    112: "vrrp",
+    132: "sctp",
+}
+
+
+def protocol_name(number: int) -> str | None:
+    """Return `icmp`, `tcp`, `arp` (-2) …, the number as text when it has no name, None for -1."""
+    return None if number == -1 else _NAMES.get(number, str(number))
