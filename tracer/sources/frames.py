@@ -1,0 +1,34 @@
+"""Where the packets of a capture lie: what container readers hand to the decoder."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.schema import StructuredArray
+
+FRAME_DTYPE = np.dtype(
+    [
+        ("offset", "<i8"),  # first byte of the packet's data in the buffer handed over with it
+        ("time_ns", "<i8"),  # UTC epoch; -1 where the container gives no stamp
+        ("cap_len", "<i4"),  # bytes captured, all of them in the buffer
+        ("wire_len", "<i8"),  # bytes on the wire, as the container claims (unsigned 32 bit there)
+        ("interface", "<i4"),  # index into the capture's interfaces, over all sections
+        ("direction", "i1"),  # core.point.Direction where the container says so, else -1
+    ]
+)
+
+
+@dataclass(slots=True)
+class Window:
+    """A stretch of a capture: bytes and the packets that lie wholly inside them.
+
+    `data` is shape (bytes,) uint8 and valid only until the next window is asked for; `frames` has
+    FRAME_DTYPE with offsets into `data`; `linktypes` is int32 per interface known so far;
+    `first_frame` is the 1-based number of the first packet in the file.
+    """
+
+    data: NDArray[np.uint8]
+    frames: StructuredArray
+    linktypes: NDArray[np.int32]
+    first_frame: int
