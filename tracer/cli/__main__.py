@@ -1,0 +1,5 @@
+"""`python -m tracer.cli` is `tracer`."""
+
+from tracer.cli import main
+
+main()

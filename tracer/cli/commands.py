@@ -1,0 +1,53 @@
+"""The commands and where each one lives; a command's module is imported when it is used."""
+
+from importlib import import_module
+
+import click
+
+from tracer import __version__
+
+# Command: the one-line help of its module, kept here so that `tracer --help` imports no command.
+COMMANDS = {
+    "offline": "Show the journeys of the packets in captures.",
+    "observations": "Write every packet of captures, decoded, a row each.",
+    "schema": "Print the JSON Schema of what the commands write.",
+    "doctor": "Check what this host offers, and say what to do about the rest.",
+    "lab": "A Neutron DVR floating-IP path on this kernel, made of network namespaces.",
+    "completion": "Print the completion script for a shell.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are the `command` of `tracer.cli.NAME`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, most used first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now; None when there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"tracer.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands with their one-line help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="tracer %(version)s")
+def group() -> None:
+    """Show every hop of a packet: what changed there, how long it took, where it stopped.
+
+    \b
+    Examples:
+      tracer offline incident/ --icmp-id 22344
+      tracer offline qr-1f6b0aa3-3d.pcap --point nic=eth0.pcap.gz
+      tracer observations incident/ -o packets.parquet
+      tracer doctor
+    """

@@ -1,0 +1,51 @@
+"""What a failure looks like: one sentence with the cause and the next command, on stderr."""
+
+import os
+import sys
+
+import click
+
+from tracer.core.errors import TracerError
+
+CANNOT, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as a shell reports signals
+
+
+def exit_status(error: BaseException) -> int:
+    """Return the exit status an error asks for, after saying on stderr what there is to say.
+
+    An error nobody foresaw is raised again: its traceback is a defect report.
+    """
+    match error:
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else CANNOT
+        case click.Abort() | KeyboardInterrupt():
+            return INTERRUPTED
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case TracerError():
+            _say(error.message, error.hint)
+            return CANNOT
+        case BrokenPipeError():
+            _silence_stdout()
+            return BROKEN_PIPE
+        case OSError():
+            _say(_os_sentence(error), None)
+            return CANNOT
+    raise error
+
+
+def _say(message: str, hint: str | None) -> None:
+    click.echo(f"tracer: {message}", err=True)
+    if hint:
+        click.echo(f"        {hint}", err=True)
+
+
+def _os_sentence(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}." if error.filename else f"{reason}."
+
+
+def _silence_stdout() -> None:
+    # The interpreter flushes stdout when it ends, and would complain about the pipe once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
