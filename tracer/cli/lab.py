@@ -43,7 +43,7 @@ def _say(found: lab.LabStatus) -> None:
     state = "up" if found.up else "incomplete" if found.present else "down"
     click.echo(f"lab: {state}, {len(found.present)} namespaces")
     for label, names in (("missing", found.missing), ("not the lab's", found.foreign)):
-        if found.present and names or label != "missing" and names:
+        if (found.present and names) or (label != "missing" and names):
             click.echo(f"{label}: {' '.join(names)}")
     if found.up:
         click.echo(f"VLAN 20 on the provider NICs: {found.tagging}")

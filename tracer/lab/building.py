@@ -121,8 +121,9 @@ def _configure(netns: str) -> None:
         ("sysctl.conf", lambda path: run_in(netns, ["sysctl", "-q", "-p", str(path)])),
         ("iptables.rules", lambda path: run_in(netns, ["iptables-restore", str(path)])),
         ("nft.rules", lambda path: run_in(netns, ["nft", "-f", str(path)])),
-        # last: it sets the links up, so that no packet flows before the rules are there
+        # the rules are there before the links are up
         ("ip.batch", lambda path: run(["ip", "-n", netns, "-batch", str(path)])),
+        ("bridge.batch", lambda path: run(["bridge", "-n", netns, "-batch", str(path)])),
     )
     for name, step in apply:
         if (folder / name).exists():

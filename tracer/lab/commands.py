@@ -8,6 +8,7 @@ from tracer.core.errors import HostError, LabError
 
 TOOLS = {
     "ip": "iproute2",
+    "bridge": "iproute2",
     "tc": "iproute2",
     "sysctl": "procps",
     "iptables-restore": "iptables",

@@ -66,7 +66,7 @@ def _tag_tc() -> None:
     for netns, device in WIRE:
         tc = ["tc", "-n", netns]
         run([*tc, "qdisc", "replace", "dev", device, "clsact"])
-        every = "protocol all u32 match u32 0 0".split()
+        every = ["protocol", "all", "u32", "match", "u32", "0", "0"]
         run([*tc, "filter", "replace", "dev", device, "egress", *every, *push])
         run([*tc, "filter", "replace", "dev", device, "ingress", *every, "action", "vlan", "pop"])
     _plain()
