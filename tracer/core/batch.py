@@ -30,12 +30,14 @@ class ObservationBatch:
 
     `packets` has PACKET_DTYPE, one record an observation; `sections` maps each section name to its
     sparse records (`row` ascending); `points` and `captures` are what those columns index into.
+    `labels` names numbers that only one kernel can name: column → number → word (`drop_reason`).
     """
 
     packets: StructuredArray = field(default_factory=lambda: np.empty(0, PACKET_DTYPE))
     sections: dict[str, StructuredArray] = field(default_factory=_empty_sections)
     points: tuple[Point, ...] = ()
     captures: tuple[str, ...] = ()
+    labels: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.packets)
@@ -62,7 +64,8 @@ class ObservationBatch:
             moved = section[place[section["row"]] >= 0].copy()
             moved["row"] = place[moved["row"]]
             sections[name] = moved[np.argsort(moved["row"], kind="stable")]
-        return ObservationBatch(self.packets[rows], sections, self.points, self.captures)
+        packets = self.packets[rows]
+        return ObservationBatch(packets, sections, self.points, self.captures, self.labels)
 
     def rows_with(self, section: str) -> NDArray[np.int64]:
         """Return the rows that have a record in a section, ascending, shape (n,)."""
@@ -90,7 +93,11 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
         name: np.concatenate(parts) if parts else np.empty(0, SECTION_DTYPES[name])
         for name, parts in sections.items()
     }
-    return ObservationBatch(packets, joined, tuple(points), tuple(captures))
+    labels: dict[str, dict[int, str]] = {}
+    for batch in batches:
+        for column, words in batch.labels.items():
+            labels.setdefault(column, {}).update(words)
+    return ObservationBatch(packets, joined, tuple(points), tuple(captures), labels)
 
 
 def _recode(part: StructuredArray, name: str, codes: list[int]) -> None:

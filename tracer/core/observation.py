@@ -104,9 +104,11 @@ class Observation:
     ct_status: int | None = None
     ct_zone: int | None = None
     drop_reason: int | None = None
+    drop_location: str | None = None
     route_table: int | None = None
     route_gateway: str | None = None
     route_oif: int | None = None
+    route_error: int | None = None
     # lengths
     cap_len: int | None = None
     wire_len: int | None = None

@@ -126,6 +126,7 @@ QUOTED_COLUMNS = _columns(
 KERNEL_COLUMNS = _columns(
     "kernel",
     ("skb", "u8", "digest", "address of the sk_buff (reused by the kernel within microseconds)"),
+    ("drop_location", "u8", "digest", "code address that freed the packet (kfree_skb)"),
     ("ct_original_src", "ip", "ip", "conntrack original tuple: source address"),
     ("ct_original_dst", "ip", "ip", "conntrack original tuple: destination address"),
     ("ct_reply_src", "ip", "ip", "conntrack reply tuple: source address"),
@@ -138,6 +139,7 @@ KERNEL_COLUMNS = _columns(
     ("ct_original_dport", "i4", "int", "original tuple: destination port"),
     ("ct_reply_sport", "i4", "int", "reply tuple: source port"),
     ("ct_reply_dport", "i4", "int", "reply tuple: destination port or ICMP id"),
+    ("route_error", "i4", "int", "0, or the negative errno of a routing decision that failed"),
     ("ifindex", "i4", "int", "ifindex of the device, unique within its netns only"),
     ("route_oif", "i4", "int", "output ifindex of the routing decision"),
     ("drop_reason", "i4", "int", "skb_drop_reason of kfree_skb, named by the kernel's BTF"),
