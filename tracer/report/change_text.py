@@ -1,0 +1,38 @@
+"""The changes of hops as JSON text, built column by column."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tracer.core.changes import FieldChanges, changes_at
+from tracer.core.enums import Cause
+from tracer.core.journeys import JourneySet
+from tracer.core.rows import Rows
+from tracer.core.schema import BY_NAME
+from tracer.report.columns import labels, stored_column
+from tracer.report.json_text import joined, json_values
+
+# The name of a field in the hop's own JSON, where it is not the column's.
+JSON_NAMES = {"ip_len": "len"}
+
+
+def changes_json(journey_set: JourneySet, hops: Rows) -> pa.Array:
+    """Return a JSON array of {field, from, to, cause} for each hop (hops,), `[]` for no change."""
+    spread = [_spread(found, len(hops)) for found in changes_at(journey_set, hops)]
+    if not spread:
+        return pa.array(np.full(len(hops), "[]", object), pa.string())
+    inside = pc.binary_join_element_wise(*spread, ",", null_handling="skip")
+    return joined("[", inside, "]")
+
+
+def _spread(found: FieldChanges, count: int) -> pa.Array:
+    name = JSON_NAMES.get(found.field, found.field)
+    column = BY_NAME[found.field]
+    text = joined(
+        f'{{"field":"{name}","from":', json_values(stored_column(column, found.before)),
+        ',"to":', json_values(stored_column(column, found.after)),
+        ',"cause":', json_values(labels(Cause, np.where(found.cause > 0, found.cause, -1))), "}",
+    )  # fmt: skip
+    index = np.full(count, -1, np.int64)
+    index[found.hops] = np.arange(len(found.hops))
+    return text.take(pa.array(index, mask=index < 0))

@@ -1,0 +1,106 @@
+"""Columns of observations and hops as Arrow arrays of public values.
+
+Addresses, MACs and words are formatted once per distinct value and then taken by index.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Label
+from tracer.core.observation import PLACE_FIELDS
+from tracer.core.point import Point
+from tracer.core.rows import Rows, nulls, values_at
+from tracer.core.schema import BY_NAME, Column
+from tracer.core.values import public_value
+
+_TEXT_KINDS = ("ip", "mac", "digest", "enum")
+
+
+def observation_column(batch: ObservationBatch, name: str, rows: Rows) -> pa.Array:
+    """Return a public column at the given rows: int64, bool, or dictionary-encoded text."""
+    if name in PLACE_FIELDS:
+        return point_column(batch.points, batch.packets["point"][rows], place_value(name))
+    if name == "capture":
+        return taken(batch.captures, batch.packets["capture"][rows])
+    column = BY_NAME[name]
+    return stored_column(column, values_at(batch, name, rows))
+
+
+def stored_column(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
+    """Return stored values (as `core.rows.values_at` gives them) as public values."""
+    if column.kind in _TEXT_KINDS:
+        return _distinct(column, stored)
+    missing = nulls(column, stored)
+    if column.kind == "bool":
+        return pa.array(stored[0] > 0, mask=missing)
+    return pa.array(stored[0].astype(np.int64), mask=missing)
+
+
+def integers(values: NDArray[Any], null: int | None = None, add: int = 0) -> pa.Array:
+    """Return an int64 array of values + `add`, null where a value equals `null`."""
+    mask = None if null is None else values == null
+    return pa.array(values.astype(np.int64) + add, mask=mask)
+
+
+def labels(words: type[Label], values: NDArray[Any]) -> pa.Array:
+    """Return enum numbers as their words, null where a number is not one of the enum's members."""
+    highest = max(words)
+    texts = [words(n).label if n in set(words) else None for n in range(highest + 1)]
+    return taken(texts, np.where((values < 0) | (values > highest), -1, values))
+
+
+def point_column(
+    points: Sequence[Point], codes: NDArray[Any], value: Callable[[Point], str | None]
+) -> pa.Array:
+    """Return a text of each row's point, null where the point is not known (-1)."""
+    return taken([value(point) for point in points], codes)
+
+
+def place_value(name: str) -> Callable[[Point], str | None]:
+    """Return the function that reads a place column (`host` … `clock`) from a point."""
+    if name == "direction":
+        return lambda point: point.direction.label
+    if name == "clock":
+        return lambda point: point.clock_name
+    return lambda point: getattr(point, name)
+
+
+def taken(texts: Sequence[str | None], codes: NDArray[Any]) -> pa.Array:
+    """Return texts by index as a dictionary-encoded array; a code of -1 or a None text is null."""
+    distinct = list(dict.fromkeys(text for text in texts if text is not None))
+    place = {text: index for index, text in enumerate(distinct)}
+    lookup = np.array([*(-1 if text is None else place[text] for text in texts), -1], np.int32)
+    indices = lookup[codes]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(indices, mask=indices < 0), pa.array(distinct, pa.string())
+    )
+
+
+def _distinct(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
+    codes, values = distinct_values(stored)
+    return taken([public_value(column, value) for value in values], codes)
+
+
+def distinct_values(
+    stored: tuple[NDArray[Any], ...],
+) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+    """Return (code of each row, the distinct values), found by hashing, not by sorting."""
+    codes, values = _encoded(stored[0])
+    result: list[tuple[int, ...]] = [(value,) for value in values]
+    for part in stored[1:]:
+        further, values = _encoded(part)
+        pairs, kept = _encoded(codes * max(len(values), 1) + further)
+        result = [(*result[pair // len(values)], values[pair % len(values)]) for pair in kept]
+        codes = pairs
+    return codes, result
+
+
+def _encoded(part: NDArray[Any]) -> tuple[NDArray[np.int64], list[int]]:
+    encoded = pc.dictionary_encode(pa.array(part))
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()

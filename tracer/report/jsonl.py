@@ -1,0 +1,82 @@
+"""Journeys and observations as lines of JSON, built column by column."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.journeys import JourneySet
+from tracer.core.observation import OBSERVATION_FIELDS
+from tracer.core.rows import Rows
+from tracer.core.values import hop_indices
+from tracer.report.columns import observation_column
+from tracer.report.hop_columns import journey_columns, step_columns
+from tracer.report.json_text import joined, json_objects, json_values, line_bytes
+
+SCHEMA = 1
+CHUNK_ROWS = 1 << 15
+JOURNEY_KEYS = (
+    "journey", "flow", "proto", "kind", "first_ns", "last_ns", "outcome", "outcome_at", "reason",
+    "reply",
+    "request", "retransmission_of", "quotes", "ambiguous", "duplicates",
+)  # fmt: skip
+# Key of a hop: the column it is. After `len` come keys added to schema 1.
+HOP_KEYS = {name: name for name in (
+    "n", "host", "netns", "device", "role", "direction", "hook", "time_ns", "delta_ns",
+    "capture", "frame", "src_mac", "dst_mac", "vlan", "src", "dst", "sport", "dport",
+    "icmp_type", "icmp_code", "icmp_id", "icmp_seq", "tcp_seq", "tcp_ack", "ttl", "ip_id",
+)} | {"len": "ip_len"} | {name: name for name in (
+    "tcp_flags", "payload_len", "frag_offset", "encap", "vni", "outer_src", "outer_dst",
+    "arp_op", "arp_sender_ip", "arp_target_ip", "parent", "cause",
+)}  # fmt: skip
+
+
+def journey_lines(
+    journey_set: JourneySet, chosen: NDArray[np.integer[Any]] | None = None
+) -> Iterator[bytes]:
+    """Yield the chosen journeys (all by default) as UTF-8 lines, many at a time, in that order."""
+    numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
+    ends = np.cumsum(journey_set.journeys["n_hops"][numbers].astype(np.int64))
+    for part in np.split(numbers, np.flatnonzero(np.diff(ends // CHUNK_ROWS)) + 1):
+        if len(part):
+            yield line_bytes(_journeys(journey_set, part))
+
+
+def observation_lines(batch: ObservationBatch) -> Iterator[bytes]:
+    """Yield every observation as UTF-8 lines, many at a time; the keys are the public columns."""
+    for start in range(0, len(batch), CHUNK_ROWS):
+        rows = np.arange(start, min(start + CHUNK_ROWS, len(batch)))
+        columns = {name: observation_column(batch, name, rows) for name in OBSERVATION_FIELDS}
+        yield line_bytes(joined(json_objects(columns), "\n"))
+
+
+def _journeys(journey_set: JourneySet, numbers: Rows) -> pa.Array:
+    records = journey_set.journeys[numbers]
+    hops = _hops(journey_set, hop_indices(records))
+    offsets = np.concatenate(([0], np.cumsum(records["n_hops"]))).astype(np.int32)
+    lists = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), hops), ",")
+    columns = journey_columns(journey_set, numbers)
+    parts: list[pa.Array | str] = [f'{{"schema":{SCHEMA}']
+    for name in JOURNEY_KEYS:
+        parts += [f',"{name}":', json_values(columns[name])]
+    return joined(*parts, ',"hops":[', lists, "]}\n")
+
+
+def _hops(journey_set: JourneySet, hops: Rows) -> pa.Array:
+    steps = step_columns(journey_set, hops)
+    batch, rows = journey_set.observations, journey_set.hops["row"][hops]
+    columns = {
+        key: steps[name] if name in steps else observation_column(batch, name, rows)
+        for key, name in HOP_KEYS.items()
+    }
+    return json_objects(columns | {"changes": steps["changes"], "join": _joins(steps)})
+
+
+def _joins(steps: dict[str, pa.Array]) -> pa.Array:
+    keys = ("evidence", "candidates", "confidence")
+    objects = json_objects({key: steps[key] for key in keys})
+    return pc.if_else(pc.is_valid(steps["parent"]), objects, "null")

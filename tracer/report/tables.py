@@ -1,0 +1,88 @@
+"""Arrow tables of observations and of hops, and their CSV and Parquet files.
+
+Tables come in chunks of rows, so that a file of any size is written in bounded memory. The order of
+columns is stable: within a schema number they are added at the end.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.journeys import JourneySet
+from tracer.core.observation import OBSERVATION_FIELDS
+from tracer.core.rows import Rows
+from tracer.core.values import hop_indices
+from tracer.report.columns import observation_column
+from tracer.report.hop_columns import JOURNEY_COLUMNS, STEP_COLUMNS, journey_columns, step_columns
+
+CHUNK_ROWS = 1 << 16
+# `proto` is the journey's, as a word; `time_ns` (clock applied) and `direction` are the hop's.
+HOP_COLUMNS = (
+    *JOURNEY_COLUMNS,
+    *STEP_COLUMNS,
+    *(name for name in OBSERVATION_FIELDS if name not in (*JOURNEY_COLUMNS, *STEP_COLUMNS)),
+)
+
+
+def observation_tables(batch: ObservationBatch) -> Iterator[pa.Table]:
+    """Yield tables of `OBSERVATION_FIELDS`, a row each observation, in the batch's order."""
+    for start in range(0, max(len(batch), 1), CHUNK_ROWS):
+        rows = np.arange(start, min(start + CHUNK_ROWS, len(batch)))
+        columns = {name: observation_column(batch, name, rows) for name in OBSERVATION_FIELDS}
+        yield pa.table(columns)
+
+
+def hop_tables(
+    journey_set: JourneySet, chosen: NDArray[np.integer[Any]] | None = None
+) -> Iterator[pa.Table]:
+    """Yield tables of `HOP_COLUMNS`, a row each hop of the chosen journeys (all by default)."""
+    numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
+    hops = hop_indices(journey_set.journeys[numbers])
+    for start in range(0, max(len(hops), 1), CHUNK_ROWS):
+        yield hop_table(journey_set, hops[start : start + CHUNK_ROWS])
+
+
+def hop_table(journey_set: JourneySet, hops: Rows) -> pa.Table:
+    """Return a table of `HOP_COLUMNS` for the given hops (indices into the set's hops)."""
+    columns = journey_columns(journey_set, journey_set.hops["journey"][hops])
+    columns |= step_columns(journey_set, hops)
+    batch, rows = journey_set.observations, journey_set.hops["row"][hops]
+    for name in HOP_COLUMNS:
+        if name not in columns:
+            columns[name] = observation_column(batch, name, rows)
+    return pa.table({name: columns[name] for name in HOP_COLUMNS})
+
+
+def write_csv(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
+    """Write tables of one schema as CSV with a header line; nulls are empty."""
+    header = True
+    for table in tables:
+        options = pyarrow.csv.WriteOptions(include_header=header, quoting_style="needed")
+        pyarrow.csv.write_csv(_decoded(table), file, options)
+        header = False
+
+
+def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
+    """Write tables of one schema as one Parquet file, a row group each."""
+    writer = None
+    for table in tables:
+        if writer is None:
+            writer = pyarrow.parquet.ParquetWriter(file, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    # Arrow's CSV writer knows no dictionaries.
+    fields = [
+        pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
