@@ -1,0 +1,1 @@
+"""Simulated networks with known truth: what a correlator is measured against."""

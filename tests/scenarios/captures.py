@@ -1,0 +1,74 @@
+"""What a capture does to what passes it: misses, duplicates, cuts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.frames import Frames, join, mix
+
+ETHERNET, VLAN_TAG = 14, 4
+_TUNNEL_BYTES = {1: 50, 2: 50, 3: 42, 4: 42, 5: 20}
+
+
+@dataclass(slots=True)
+class Capture:
+    """`start_ns`, `stop_ns` and `gaps` on the perfect clock; `missed`, `copies` are probabilities.
+
+    `copies` is the share of frames a SPAN port or `any` shows twice, `copy_ns` later.
+    """
+
+    start_ns: int | None = None
+    stop_ns: int | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
+    missed: float = 0.0
+    copies: float = 0.0
+    copy_ns: int = 3_000
+    snaplen: int = 262144
+    off: bool = False
+
+
+def capture_rows(capture: Capture, frames: Frames, rng: np.random.Generator) -> Frames:
+    """Return the rows a capture holds, in its order, with lengths and digests as captured."""
+    t = frames.meta["true_ns"]
+    kept = np.full(len(frames), not capture.off)
+    if capture.start_ns is not None:
+        kept &= t >= capture.start_ns
+    if capture.stop_ns is not None:
+        kept &= t < capture.stop_ns
+    for start, stop in capture.gaps:
+        kept &= (t < start) | (t >= stop)
+    if capture.missed:
+        kept &= rng.random(len(frames)) >= capture.missed
+    frames = frames.take(kept)
+    if capture.copies:
+        again = frames.take(rng.random(len(frames)) < capture.copies)
+        again.meta["true_ns"] += capture.copy_ns
+        frames = join([frames, again])
+    frames = frames.take(np.argsort(frames.meta["true_ns"], kind="stable"))
+    cut(frames, capture.snaplen)
+    return frames
+
+
+def cut(frames: Frames, snaplen: int) -> None:
+    """Set `wire_len`, `cap_len` and `payload_digest` for a snaplen."""
+    p = frames.packets
+    outer = np.zeros(len(frames), np.int64)
+    if "tunnel" in frames.sections:
+        tunnel = frames.sections["tunnel"]
+        for kind, size in _TUNNEL_BYTES.items():
+            outer[(tunnel["row"] == 0) & (tunnel["encap"] == kind)] = size
+    arp = p["ip_version"] < 0
+    size = ETHERNET + VLAN_TAG * (p["vlan"] >= 0) + outer + np.where(arp, 28, p["ip_len"])
+    p["wire_len"] = size
+    p["cap_len"] = np.minimum(size, snaplen)
+    captured = p["payload_len"] - (p["wire_len"] - p["cap_len"])
+    p["payload_digest"] = digest(frames.meta["stream"], frames.meta["offset"], captured)
+
+
+def digest(
+    stream: NDArray[np.uint64], offset: NDArray[np.int64], size: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """Return stable hashes of payload bytes, uint64, 0 where none was captured."""
+    key = stream ^ mix(offset.astype(np.uint64)) ^ mix(mix(size.astype(np.uint64)))
+    return np.where(size > 0, mix(key) | np.uint64(1), np.uint64(0))

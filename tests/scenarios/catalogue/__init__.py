@@ -1,0 +1,17 @@
+"""All scenarios by name; each is made from a seed and a scale (1 is a few thousand packets)."""
+
+from collections.abc import Callable
+
+from scenarios.catalogue import clock, mess, nat
+from scenarios.scenario import Scenario
+
+Maker = Callable[[int, float], Scenario]
+
+SCENARIOS: dict[str, Maker] = {**nat.SCENARIOS, **mess.SCENARIOS, **clock.SCENARIOS}
+
+
+def make(name: str, seed: int = 1, scale: float = 1.0) -> Scenario:
+    """Return a scenario of the catalogue; raises KeyError for an unknown name."""
+    scenario = SCENARIOS[name](seed, scale)
+    scenario.name = name
+    return scenario

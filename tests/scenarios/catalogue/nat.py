@@ -1,0 +1,180 @@
+"""Translations of every kind, with and without a conntrack dump."""
+
+from collections.abc import Callable
+
+from scenarios.places import EXTERNAL, FIP, FIXED, dvr, laptops, line, snat
+from scenarios.scenario import Scenario
+from scenarios.traffic import MILLI, Tcp, answer, datagrams, exchange, once, pings
+from scenarios.world import World
+
+
+def _mixed(world: World, scale: float, **options: object) -> None:
+    nat = snat(world)
+    chain = dvr(world, nat)
+    n = max(int(120 * scale), 5)
+    exchange(world, chain, pings(world, FIXED, EXTERNAL, n))
+    dns = datagrams(world, FIXED, EXTERNAL, n, dport=53, size=(30, 60), flows=n)
+    exchange(world, chain, dns)
+    tcp = Tcp.open(world, chain, n // 4 + 1, src=FIXED, dst=EXTERNAL)
+    tcp.talk(3, burst=2)
+    tcp.close()
+
+
+def snat_dvr(seed: int, scale: float) -> Scenario:
+    """A floating IP: pings, DNS and TCP leave with other ports and ids (--random-fully)."""
+    world = World(seed)
+    _mixed(world, scale)
+    return world.finish("snat_dvr")
+
+
+def snat_dvr_conntrack(seed: int, scale: float) -> Scenario:
+    """The same with the qrouter's conntrack dump."""
+    world = World(seed)
+    _mixed(world, scale)
+    return world.finish("snat_dvr_conntrack", conntrack=True)
+
+
+def dnat(seed: int, scale: float) -> Scenario:
+    """From outside to a floating IP; one service on another port."""
+    world = World(seed)
+    nat = world.nat(dnat=FIXED, dnat_port=8443, host="compute03")
+    chain = dvr(world, nat, inbound=True)
+    n = max(int(60 * scale), 4)
+    tcp = Tcp.open(world, chain, n, src=EXTERNAL, dst=FIP, inbound=True)
+    tcp.talk(4, burst=2)
+    tcp.close()
+    exchange(world, chain, pings(world, EXTERNAL, FIP, n), direction=1)
+    exchange(world, chain, datagrams(world, EXTERNAL, FIP, n, dport=53), direction=1)
+    return world.finish("dnat")
+
+
+def hairpin(seed: int, scale: float) -> Scenario:
+    """Source and destination translated in one step; both addresses change."""
+    world = World(seed)
+    nat = world.nat(snat="192.168.0.1", dnat="192.168.9.9", dnat_port=8080, ports="random")
+    chain = line(world, 4, {0: nat})
+    n = max(int(60 * scale), 4)
+    tcp = Tcp.open(world, chain, n, src=FIXED, dst=FIP)
+    tcp.talk(4, burst=2)
+    exchange(world, chain, pings(world, FIXED, FIP, n))
+    exchange(world, chain, datagrams(world, FIXED, FIP, n, flows=n // 2))
+    return world.finish("hairpin")
+
+
+def masquerade_many(seed: int, scale: float) -> Scenario:
+    """Thousands of flows of many hosts through one MASQUERADE at once."""
+    world = World(seed)
+    nat = world.nat(snat="203.0.113.7", ports="keep")
+    chain = line(world, 4, {0: nat})
+    flows = max(int(2500 * scale), 50)
+    tcp = Tcp.open(
+        world, chain, flows, src="10.1.0.1", dst=EXTERNAL, hosts=40, gap_ns=40_000, stamps=False
+    )
+    tcp.talk(1)
+    for host in range(20):
+        exchange(world, chain, pings(world, f"10.1.1.{host}", EXTERNAL, 8, icmp_id=host % 3))
+    return world.finish("masquerade_many")
+
+
+def nat_chain(seed: int, scale: float) -> Scenario:
+    """Three translations in a row: qrouter, carrier, and a port forward at the end."""
+    world = World(seed)
+    nats = {
+        0: world.nat(snat="172.16.5.5", ports="random"),
+        4: world.nat(snat="100.64.0.9", ports="random"),
+        8: world.nat(dnat="10.99.0.2", dnat_port=8000),
+    }
+    chain = line(world, 12, nats)
+    n = max(int(60 * scale), 4)
+    Tcp.open(world, chain, n, src=FIXED, dst=EXTERNAL).talk(3)
+    exchange(world, chain, pings(world, FIXED, EXTERNAL, n))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 3 * n, flows=n))
+    return world.finish("nat_chain")
+
+
+def _one_sided(name: str, points: tuple[int, ...]) -> Callable[[int, float], Scenario]:
+    def maker(seed: int, scale: float) -> Scenario:
+        world = World(seed)
+        _mixed(world, scale)
+        for number, capture in world.captures.items():
+            capture.off = number not in points
+        return world.finish(name)
+
+    maker.__doc__ = f"The floating IP's path captured at {len(points)} points on one side only."
+    return maker
+
+
+def laptops_nat(seed: int, scale: float) -> Scenario:
+    """Two laptops either side of a NAT, clocks seconds apart, no other information."""
+    world = World(seed, told=False)
+    from scenarios.clocks import Clock
+
+    nat = world.nat(snat="198.51.100.4", ports="random")
+    chain = laptops(world, nat)
+    world.clocks["laptop-a"] = Clock(noise_ns=2_000, resolution_ns=1_000)
+    world.clocks["laptop-b"] = Clock(-2_700_000_000, 23.0, noise_ns=2_000, resolution_ns=1_000)
+    n = max(int(60 * scale), 6)
+    exchange(world, chain, pings(world, "192.168.1.20", EXTERNAL, 2 * n, gap_ns=200 * MILLI))
+    Tcp.open(world, chain, n // 3, src="192.168.1.20", dst=EXTERNAL, gap_ns=400 * MILLI).talk(6)
+    dns = datagrams(world, "192.168.1.20", EXTERNAL, n, dport=53, gap_ns=150 * MILLI, flows=n)
+    exchange(world, chain, dns)
+    return world.finish("laptops_nat")
+
+
+def icmp_equal(seed: int, scale: float) -> Scenario:
+    """Hosts ping one target with equal id, seq and bytes through one NAT; IP ids differ."""
+    return _equal_pings(seed, scale, "random")
+
+
+def icmp_equal_id0(seed: int, scale: float) -> Scenario:
+    """The same with IP id 0 and the hosts in step: only chance timing tells some apart."""
+    return _equal_pings(seed, scale, "zero")
+
+
+def _equal_pings(seed: int, scale: float, ids: str) -> Scenario:
+    world = World(seed)
+    chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")})
+    n = max(int(40 * scale), 5)
+    parts = [
+        pings(world, f"10.1.1.{host}", EXTERNAL, n, icmp_id=7, constant=True, ids=ids, spread=0.002)
+        for host in range(1, 7)
+    ]
+    from scenarios.frames import join
+
+    arrived = once(world.run(chain, join(parts)))
+    world.run(chain, answer(world, arrived, ids=ids), 1)
+    return world.finish("icmp_equal")
+
+
+def icmp_equal_conntrack(seed: int, scale: float) -> Scenario:
+    """Indistinguishable by bytes, but a conntrack dump proves each translation."""
+    world = World(seed)
+    chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")})
+    n = max(int(40 * scale), 5)
+    from scenarios.frames import join
+
+    parts = [
+        pings(
+            world, f"10.1.1.{host}", EXTERNAL, n, icmp_id=7, constant=True, ids="zero", spread=0.002
+        )
+        for host in range(1, 7)
+    ]
+    arrived = once(world.run(chain, join(parts)))
+    world.run(chain, answer(world, arrived, ids="zero"), 1)
+    return world.finish("icmp_equal_conntrack", conntrack=True)
+
+
+SCENARIOS = {
+    "snat_dvr": snat_dvr,
+    "snat_dvr_conntrack": snat_dvr_conntrack,
+    "dnat": dnat,
+    "hairpin": hairpin,
+    "masquerade_many": masquerade_many,
+    "nat_chain": nat_chain,
+    "one_sided_outside": _one_sided("one_sided_outside", (2, 3, 4, 5)),
+    "one_sided_inside": _one_sided("one_sided_inside", (0, 1)),
+    "laptops_nat": laptops_nat,
+    "icmp_equal": icmp_equal,
+    "icmp_equal_id0": icmp_equal_id0,
+    "icmp_equal_conntrack": icmp_equal_conntrack,
+}

@@ -1,0 +1,115 @@
+"""A scenario: what the captures hold, the dump if there is one, and the truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.clocks import Clock
+from scenarios.frames import Frames
+from tracer.core.batch import ObservationBatch
+from tracer.core.conntrack import ConntrackEntry
+from tracer.core.schema import StructuredArray
+
+OVERLAP_NS = 100_000  # identical packets closer than this to each other's stay cannot be told apart
+_FIXED = ("ip_id", "proto", "payload_len", "tcp_seq", "tcp_ack", "tcp_flags", "tcp_tsval",
+          "tcp_tsecr", "tcp_window", "icmp_type", "icmp_code", "icmp_seq", "frag_offset",
+          "more_fragments", "tos", "flow_label", "df")  # fmt: skip
+_REWRITTEN = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+
+
+@dataclass(slots=True)
+class Truth:
+    """What is so. A row each: `packet`, `true_ns`, `place` (how far on its way),
+    `distinguishable`.
+
+    A packet each (index is the packet): `lost_after` (point, -1 for not lost), and the packets it
+    is the `reply_of`, the `retransmission_of` and which it `quotes`, -1 for none. `clocks`: a point
+    each.
+    """
+
+    packet: NDArray[np.int64]
+    true_ns: NDArray[np.int64]
+    place: NDArray[np.int32]
+    distinguishable: NDArray[np.bool_]
+    lost_after: NDArray[np.int64]
+    reply_of: NDArray[np.int64]
+    retransmission_of: NDArray[np.int64]
+    quotes: NDArray[np.int64]
+    clocks: tuple[Clock, ...]
+
+
+@dataclass(slots=True)
+class Scenario:
+    """One seeded scenario; `meta` says what the payload bytes are (for writing pcap files)."""
+
+    name: str
+    batch: ObservationBatch
+    conntrack: list[ConntrackEntry] | None
+    truth: Truth
+    doc: str
+    meta: StructuredArray
+
+
+def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return per row whether anything in the captures tells its packet from all others.
+
+    A packet is told apart by what nothing on the way rewrites, unless an equal packet was on its
+    way at the same time. A flow with one such packet is known on both sides of the NAT, so its
+    other packets are told apart by their tuple as well. `told`: flows a conntrack dump shows.
+    """
+    if len(frames) == 0:
+        return np.zeros(0, bool)
+    packet, row_of = np.unique(frames.meta["packet"], return_inverse=True)
+    first = np.zeros(len(packet), np.int64)
+    first[row_of[::-1]] = np.arange(len(frames))[::-1]
+    start = np.full(len(packet), np.iinfo(np.int64).max)
+    stop = np.full(len(packet), np.iinfo(np.int64).min)
+    np.minimum.at(start, row_of, frames.meta["true_ns"])
+    np.maximum.at(stop, row_of, frames.meta["true_ns"])
+    identity = _identity(frames, row_of, first)
+    unique = ~_overlapping(identity, start, stop)
+    flow = frames.meta["flow"][first]
+    known = np.zeros(int(flow.max()) + 1, bool)
+    known[: len(told)] |= told[: len(known)]
+    known[flow[unique]] = True
+    in_flow = np.column_stack([identity[:, None], flow[:, None]])
+    alone = ~_overlapping(_codes(in_flow), start, stop)
+    return (unique | (known[flow] & alone))[row_of]
+
+
+def _codes(columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    _, codes = np.unique(columns, axis=0, return_inverse=True)
+    return codes.reshape(-1).astype(np.int64)
+
+
+# Equal numbers: nothing but time and what was rewritten on the way tells the packets apart.
+def _identity(
+    frames: Frames, row_of: NDArray[np.int64], first: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    p, m = frames.packets, frames.meta
+    columns = [p[name][first].astype(np.int64) for name in _FIXED]
+    columns += [m["offset"][first], m["stream"][first].view(np.int64)]
+    for name in ("arp", "quoted"):
+        section = frames.sections.get(name)
+        if section is not None:
+            columns += [section[f][first].astype(np.int64) for f in section.dtype.names or ()
+                        if f not in ("inner_ttl",)]  # fmt: skip
+    for name in _REWRITTEN:
+        value = p[name].astype(np.uint64).view(np.int64)
+        same = np.ones(len(first), bool)
+        np.logical_and.at(same, row_of, value == value[first][row_of])
+        columns.append(np.where(same, value[first], -7))
+    return _codes(np.column_stack(columns))
+
+
+def _overlapping(
+    identity: NDArray[np.int64], start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    order = np.lexsort((start, identity))
+    same = identity[order][1:] == identity[order][:-1]
+    close = same & (start[order][1:] <= stop[order][:-1] + OVERLAP_NS)
+    found = np.zeros(len(identity), bool)
+    found[order[1:]] |= close
+    found[order[:-1]] |= close
+    return found

@@ -1,0 +1,160 @@
+"""A world: points, packets, what was observed of them, and the truth about it all."""
+
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.captures import Capture, capture_rows
+from scenarios.clocks import EPOCH, Clock
+from scenarios.elements import Chain, Tap, mac_of
+from scenarios.frames import Frames, blank, join
+from scenarios.nat import Nat
+from scenarios.scenario import Scenario, Truth
+from scenarios.scenario import distinguishable as told_apart
+from tracer.core.batch import ObservationBatch
+from tracer.core.point import Point
+from tracer.core.schema import SECTION_DTYPES, StructuredArray
+
+CHUNK = 4096
+
+
+class World:
+    """One simulation; `told` says whether the points tell their host (and so their clock)."""
+
+    def __init__(self, seed: int, told: bool = True, directions: bool = False) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.told, self.directions = told, directions
+        self.points: list[Point] = []
+        self.clock_of: list[str] = []
+        self.clocks: dict[str, Clock] = {}
+        self.captures: dict[int, Capture] = {}
+        self.nats: list[Nat] = []
+        self.seen: list[tuple[int, int, Frames]] = []
+        self.packets = self.flows = 0
+        self.lost: dict[int, int] = {}
+        self.links: dict[str, list[tuple[int, int]]] = {
+            "reply_of": [], "retransmission_of": [], "quotes": [],
+        }  # fmt: skip
+
+    def point(
+        self, name: str, host: str = "compute03", netns: str | None = None, mac: int | None = None
+    ) -> Tap:
+        """Return a new device to put into a chain."""
+        number = len(self.points)
+        mac = mac_of(number + 1) if mac is None else mac
+        told = (host, netns) if self.told else (None, None)
+        self.points.append(Point(*told, name, capture=f"{host}-{name}.pcap"))
+        self.clock_of.append(host)
+        self.clocks.setdefault(host, Clock())
+        self.captures[number] = Capture()
+        return Tap(number, mac)
+
+    def nat(self, **options: object) -> Nat:
+        """Return a new translation whose table a dump may hold."""
+        self.nats.append(Nat(**options))  # type: ignore[arg-type]
+        return self.nats[-1]
+
+    def flow(self, count: int = 1) -> NDArray[np.int64]:
+        """Return `count` new flow numbers."""
+        self.flows += count
+        return np.arange(self.flows - count, self.flows)
+
+    def new(self, count: int) -> Frames:
+        """Return `count` blank frames, each a new packet with bytes of its own."""
+        frames = blank(count)
+        frames.meta["packet"] = np.arange(self.packets, self.packets + count)
+        frames.meta["stream"] = self.rng.integers(1, 1 << 63, count, np.uint64)
+        frames.meta["true_ns"] = EPOCH
+        self.packets += count
+        return frames
+
+    def renew(self, frames: Frames) -> Frames:
+        """Return copies of the rows as new packets."""
+        again = frames.copy()
+        again.meta["packet"] = np.arange(self.packets, self.packets + len(frames))
+        again.meta["place"], again.meta["last_point"] = 0, -1
+        self.packets += len(frames)
+        return again
+
+    def relate(self, kind: str, packets: NDArray[np.int64], to: NDArray[np.int64]) -> None:
+        """Note that each of `packets` is the reply to, a repetition of or an error about `to`."""
+        self.links[kind] += zip(packets.tolist(), to.tolist(), strict=True)
+
+    def run(self, chain: Chain, frames: Frames, direction: int = 0) -> Frames:
+        """Send frames over a chain and return what arrived; the given frames are not changed."""
+        frames = frames.copy()
+        chain.address(frames, direction)
+        return chain.cross(self, frames, direction)
+
+    def observe(self, point: int, frames: Frames, direction: int) -> None:
+        """Record frames at a point."""
+        frames.meta["place"] += 1
+        frames.meta["last_point"] = point
+        self.seen.append((point, direction, frames.copy()))
+
+    def lose(self, frames: Frames) -> None:
+        """Note that the network lost these frames."""
+        whole = frames.take(~frames.meta["wire"]).meta
+        self.lost.update(zip(whole["packet"].tolist(), whole["last_point"].tolist(), strict=True))
+
+    def finish(self, name: str, conntrack: bool = False, doc: str = "") -> Scenario:
+        """Return the scenario: what the captures hold, and the truth."""
+        parts = [self._capture(point) for point in range(len(self.points))]
+        frames = join([part for part, _ in parts])
+        point = np.concatenate([np.full(len(part), i) for i, (part, _) in enumerate(parts)])
+        packets = frames.packets
+        packets["point"] = packets["capture"] = point
+        batch = ObservationBatch(
+            packets,
+            _sparse(frames),
+            tuple(self.points),
+            tuple(p.capture or "" for p in self.points),
+        )
+        entries = [e for nat in self.nats for e in nat.entries()] if conntrack else None
+        return Scenario(
+            name, batch, entries, self._truth(frames, parts, conntrack), doc, frames.meta
+        )
+
+    # What one capture holds, in its order, stamped; and the truth about its stamps.
+    def _capture(self, point: int) -> tuple[Frames, NDArray[np.int64]]:
+        parts = [(frames, way) for at, way, frames in self.seen if at == point]
+        frames = join([part for part, _ in parts])
+        frames = capture_rows(self.captures[point], frames, self.rng)
+        true = frames.meta["true_ns"]
+        frames.packets["time_ns"] = self.clocks[self.clock_of[point]].stamp(true, self.rng)
+        frames.packets["frame"] = np.arange(1, len(frames) + 1)
+        return frames, true
+
+    def _truth(
+        self, frames: Frames, parts: list[tuple[Frames, NDArray[np.int64]]], dumped: bool
+    ) -> Truth:
+        links = {name: np.full(self.packets, -1, np.int64) for name in self.links}
+        for name, pairs in self.links.items():
+            for packet, to in pairs:
+                links[name][packet] = to
+        lost = np.full(self.packets, -1, np.int64)
+        for packet, at in self.lost.items():
+            lost[packet] = at
+        known = np.zeros(self.flows + 1, bool)
+        for nat in self.nats if dumped else ():
+            known[: len(nat.table)] |= nat.table["known"]
+        return Truth(
+            packet=frames.meta["packet"],
+            true_ns=np.concatenate([true for _, true in parts]),
+            place=frames.meta["place"],
+            distinguishable=told_apart(frames, known),
+            lost_after=lost,
+            clocks=tuple(self.clocks[name] for name in self.clock_of),
+            **links,
+        )
+
+
+def _sparse(frames: Frames) -> dict[str, StructuredArray]:
+    sections = {}
+    for name, dtype in SECTION_DTYPES.items():
+        section = frames.sections.get(name, np.empty(0, dtype))
+        there = np.flatnonzero(section["row"] == 0)
+        section = section[there].copy()
+        section["row"] = there
+        sections[name] = section
+    return sections
