@@ -99,7 +99,7 @@ def _await_complete(folder: Path, files: dict[str, Point], log: Iterable[Sent]) 
     for name, point in files.items():
         while short := _short(folder / name, wanted.get(point, Counter())):
             if time.monotonic() > deadline:
-                raise LabError(f"{name} never held {len(short)} packets that must pass there.")
+                raise LabError(f"{name} never held {short} of the packets that must pass there.")
             time.sleep(0.02)
 
 
@@ -111,9 +111,9 @@ def _expected(log: Iterable[Sent]) -> dict[Point, Counter[bytes]]:
     return wanted
 
 
-def _short(path: Path, wanted: Counter[bytes]) -> list[bytes]:
+def _short(path: Path, wanted: Counter[bytes]) -> int:
     held = path.read_bytes() if path.exists() else b""
-    return [marker for marker, count in wanted.items() if held.count(marker) < count]
+    return sum(max(count - held.count(marker), 0) for marker, count in wanted.items())
 
 
 def _dump_conntrack(folder: Path, points: Iterable[Point]) -> None:

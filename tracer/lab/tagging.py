@@ -25,7 +25,7 @@ _BRIDGE = {"compute03": "br-ex", "network01": "br-ex", "l3switch": "vlan20"}
 
 def tag() -> str:
     """Return how the wire was tagged: `8021q`, `tc-vlan`, `tc-bpf` or `untagged`."""
-    for way, attempt in (("8021q", _tag_8021q), ("tc-vlan", _tag_tc), ("tc-bpf", _tag_bpf)):
+    for way, attempt in WAYS.items():
         try:
             attempt()
         except (LabError, OSError):
@@ -146,3 +146,7 @@ def _load(code: bytes) -> int:
     if fd < 0:
         raise OSError(ctypes.get_errno(), "bpf(BPF_PROG_LOAD) failed")
     return fd
+
+
+WAYS = {"8021q": _tag_8021q, "tc-vlan": _tag_tc, "tc-bpf": _tag_bpf}
+"""The ways to tag, in the order in which they are tried."""
