@@ -32,3 +32,12 @@ class Window:
     frames: StructuredArray
     linktypes: NDArray[np.int32]
     first_frame: int
+
+
+@dataclass(slots=True)
+class Interface:
+    """An interface a capture was made on, as far as the container describes it."""
+
+    linktype: int
+    name: str | None = None
+    dropped: int | None = None  # packets the kernel or the capturing program lost, if it says so

@@ -1,0 +1,169 @@
+"""Opening inputs and reading them window by window, so that memory stays bounded."""
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.errors import InputError
+from tracer.sources.compression import ByteStream, DecompressedStream, compression_of
+from tracer.sources.findings import Findings
+
+STDIN = "-"
+_WINDOW = 1 << 22  # bytes: what was read is still in the CPU's cache when it is decoded
+_HEAD = 512
+
+
+@dataclass(frozen=True, slots=True)
+class FileStream:
+    """A file, FIFO or standard input as a stream of bytes."""
+
+    descriptor: int
+    owned: bool = True
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the front of the view and return how many bytes; 0 is the end."""
+        return os.readv(self.descriptor, [view])
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self.owned:
+            os.close(self.descriptor)
+
+
+class Buffer:
+    """A window that moves over a stream.
+
+    `data` is shape (capacity,) uint8 of which `start:end` is read and not yet consumed; `offset`
+    is the place of `data[0]` in the (decompressed) stream.
+    """
+
+    def __init__(self, stream: ByteStream, size: int = _WINDOW) -> None:
+        self._stream = stream
+        self.data: NDArray[np.uint8] = np.empty(size, np.uint8)
+        self.start = 0
+        self.end = 0
+        self.offset = 0
+        self.error: str | None = None  # why reading stopped before the end
+        self._ended = False
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    @property
+    def position(self) -> int:
+        """Where the first unconsumed byte lies in the stream."""
+        return self.offset + self.start
+
+    def fill(self, need: int) -> bool:
+        """Read until the window is full or the stream ends; return whether `need` bytes are there.
+
+        Moves what is left to the front; the window grows when `need` is beyond it.
+        """
+        if len(self) >= need:
+            return True
+        self._make_room(need)
+        view = self.data.data
+        while not self._ended and self.end < len(self.data):
+            count = self._read(view[self.end :])
+            self._ended = count == 0
+            self.end += count
+        return len(self) >= need
+
+    def widen(self, size: int = _WINDOW) -> None:
+        """Make the window at least `size` bytes from now on."""
+        if size > len(self.data):
+            self._make_room(size)
+
+    def head(self, size: int) -> bytes:
+        """Return the next bytes without consuming them, at most `size`."""
+        self.fill(size)
+        return self.data[self.start : min(self.end, self.start + size)].tobytes()
+
+    def consume(self, size: int) -> None:
+        """Step over bytes that are in the window."""
+        self.start += size
+
+    def drain(self) -> int:
+        """Read to the end of the stream and return how many bytes were left."""
+        left = 0
+        while self.fill(1):
+            left += len(self)
+            self.start = self.end
+        return left
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
+
+    def _read(self, view: memoryview) -> int:
+        try:
+            return self._stream.readinto(view)
+        except OSError as error:
+            self.error = error.strerror
+            return 0
+
+    def _make_room(self, need: int) -> None:
+        left = self.data[self.start : self.end]
+        if need > len(self.data):
+            self.data = np.empty(need, np.uint8)
+        # The parts may overlap; numpy copies as if they did not.
+        self.data[: len(left)] = left
+        self.offset += self.start
+        self.start, self.end = 0, len(left)
+
+
+def open_input(path: str | Path) -> FileStream:
+    """Return a file, FIFO or `-` (standard input) opened for reading.
+
+    Raises InputError when it cannot be opened, or is a socket, device or folder.
+    """
+    if str(path) == STDIN:
+        return FileStream(sys.stdin.fileno(), owned=False)
+    kind = kind_of(path)
+    if kind != "file":
+        raise InputError(
+            f"{path} is a {kind}, not a capture.", "Give a capture file, a folder, a FIFO or `-`."
+        )
+    try:
+        return FileStream(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def kind_of(path: str | Path) -> str:
+    """Return "file" for what reads as bytes, else "folder", "socket" or "device".
+
+    Raises InputError when there is no such path or it cannot be looked at.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    if stat.S_ISREG(mode) or stat.S_ISFIFO(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "socket" if stat.S_ISSOCK(mode) else "device"
+
+
+def open_buffer(path: str | Path, findings: Findings) -> tuple[Buffer, str | None]:
+    """Return the input's bytes, decompressed, and the compression found (None for none)."""
+    stream = open_input(path)
+    buffer = Buffer(stream, _HEAD)
+    head = buffer.head(_HEAD)
+    compression = compression_of(head)
+    if compression is None:
+        buffer.widen()
+        return buffer, None
+    return Buffer(DecompressedStream(stream, head, findings)), compression
+
+
+def _unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    hint = "Run with sudo, or copy it." if isinstance(error, PermissionError) else None
+    return InputError(f"{path} cannot be read: {reason}.", hint)
