@@ -1,0 +1,64 @@
+"""Why a hop differs from the one before it: forwarded, translated, encapsulated, bridged."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Cause
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes
+
+_NONE, _FORWARDED, _BRIDGED = int(Cause.NONE), int(Cause.FORWARDED), int(Cause.BRIDGED)
+_SNAT, _DNAT, _UN_SNAT, _UN_DNAT = map(int, (Cause.SNAT, Cause.DNAT, Cause.UN_SNAT, Cause.UN_DNAT))
+_BOTH, _UN_BOTH = int(Cause.SNAT_DNAT), int(Cause.UN_SNAT_UN_DNAT)
+_ENCAPSULATED, _DECAPSULATED = int(Cause.ENCAPSULATED), int(Cause.DECAPSULATED)
+
+
+@jit
+def _translation(x: Any, y: Any, forward: bool) -> int:
+    src = x.src_hi != y.src_hi or x.src_lo != y.src_lo or x.sport != y.sport
+    dst = x.dst_hi != y.dst_hi or x.dst_lo != y.dst_lo or x.dport != y.dport
+    if not src and not dst:
+        if x.icmp_id == y.icmp_id:
+            return _NONE
+        return _SNAT if forward else _UN_SNAT
+    if src and dst:
+        return _BOTH if forward else _UN_BOTH
+    if forward:
+        return _SNAT if src else _DNAT
+    return _UN_DNAT if src else _UN_SNAT
+
+
+@jit
+def _causes(p: Any, rows: Codes, parents: Codes, forward: Any, tunnel: Any) -> NDArray[np.int8]:
+    out = np.zeros(len(rows), np.int8)
+    for i in range(len(rows)):
+        if parents[i] < 0:
+            continue
+        x, y = p[parents[i]], p[rows[i]]
+        if x.ip_version > 0:
+            out[i] = _translation(x, y, forward[i])
+        if out[i] != _NONE:
+            continue
+        if tunnel[parents[i]] != tunnel[rows[i]]:
+            out[i] = _ENCAPSULATED if tunnel[rows[i]] else _DECAPSULATED
+        elif x.ttl > y.ttl:
+            out[i] = _FORWARDED
+        else:
+            out[i] = _BRIDGED
+    return out
+
+
+def causes(
+    batch: ObservationBatch, rows: Codes, parents: Codes, forward: NDArray[np.bool_]
+) -> NDArray[np.int8]:
+    """Return `core.enums.Cause` of the step from each parent row to each row (-1: no parent).
+
+    `forward` says whether the packet goes its flow's original way, so SNAT is told from un-DNAT.
+    """
+    tunnel = np.zeros(len(batch), np.int8)
+    tunnel[batch.sections["tunnel"]["row"]] = 1
+    found: NDArray[np.int8] = _causes(batch.packets, rows, parents, forward, tunnel)
+    return found

@@ -1,0 +1,100 @@
+"""Which journey answers which: echo, TCP, UDP and ARP."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Kind
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.identity import ETHERTYPE_ARP, mixed
+
+ERRORS_V4 = (3, 4, 5, 11, 12)
+ERRORS_V6 = (1, 2, 3, 4)
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+ANSWERABLE = (int(Kind.ECHO_REQUEST), int(Kind.TCP_SYN), int(Kind.ARP_REQUEST))
+
+
+def kinds(batch: ObservationBatch, rows: Codes) -> NDArray[np.int8]:
+    """Return `core.enums.Kind` of the packet at each of the rows."""
+    p = batch.packets[rows]
+    kind = np.zeros(len(rows), np.int8)
+    icmp, flags = p["icmp_type"], p["tcp_flags"]
+    four = p["ip_version"] == 4
+    kind[icmp >= 0] = Kind.ICMP_OTHER
+    kind[np.where(four, np.isin(icmp, ERRORS_V4), np.isin(icmp, ERRORS_V6))] = Kind.ICMP_ERROR
+    kind[np.where(four, icmp == 8, icmp == 128)] = Kind.ECHO_REQUEST
+    kind[np.where(four, icmp == 0, icmp == 129)] = Kind.ECHO_REPLY
+    kind[p["proto"] == 17] = Kind.UDP
+    kind[flags >= 0] = Kind.TCP_ACK
+    kind[(flags >= 0) & (p["payload_len"] > 0)] = Kind.TCP_DATA
+    for bits, name in ((_FIN, Kind.TCP_FIN), (_SYN, Kind.TCP_SYN), (_RST, Kind.TCP_RST)):
+        kind[(flags >= 0) & (flags & bits > 0)] = name
+    kind[(flags >= 0) & (flags & (_SYN | _ACK) == _SYN | _ACK)] = Kind.TCP_SYN_ACK
+    kind[p["frag_offset"] > 0] = Kind.FRAGMENT
+    arp = np.flatnonzero(p["ethertype"] == ETHERTYPE_ARP)
+    section = batch.sections["arp"]
+    at = np.searchsorted(section["row"], rows[arp])
+    op = np.append(section["arp_op"], -1)[at]
+    kind[arp] = np.where(op == 2, Kind.ARP_REPLY, Kind.ARP_REQUEST)
+    return kind
+
+
+@jit
+def _match(order: Codes, key: Any, asks: Any, answers: Any, once: Any, request: Codes) -> None:
+    # Journeys by (key, time): an answer belongs to the latest question before it; where questions
+    # are all alike (`once`), to the earliest that has no answer yet.
+    for i in range(len(order)):
+        if not answers[order[i]]:
+            continue
+        j = i - 1
+        best = -1
+        while j >= 0 and key[order[j]] == key[order[i]] and i - j <= 256:
+            other = order[j]
+            if asks[other] and request[other] < 0:
+                best = other
+                if not once[order[i]]:
+                    break
+            j -= 1
+        if best >= 0:
+            request[best] = order[i]
+
+
+def replies(
+    packets: Any, kind: NDArray[np.int8], rows: Codes, flow: Codes, forward: NDArray[np.bool_],
+    first_ns: Codes,
+) -> tuple[Codes, Codes]:  # fmt: skip
+    """Return (reply, request) of each journey, -1 for none.
+
+    Journeys are given by first row, flow, direction and time. Echo pairs by sequence number, a SYN
+    with what acknowledges it, ARP by addresses, UDP by order inside its flow.
+    """
+    key, asks, answers = _keys(packets, kind, rows, flow, forward)
+    once = kind == Kind.UDP
+    chosen = np.flatnonzero(asks | answers)
+    order = chosen[np.lexsort((answers[chosen], first_ns[chosen], key[chosen]))]
+    reply = np.full(len(rows), -1, np.int64)
+    _match(order, key, asks, answers, once, reply)
+    request = np.full(len(rows), -1, np.int64)
+    answered = np.flatnonzero(reply >= 0)
+    request[reply[answered]] = answered
+    return reply, request
+
+
+def _keys(
+    packets: Any, kind: NDArray[np.int8], rows: Codes, flow: Codes, forward: NDArray[np.bool_]
+) -> tuple[Keys, NDArray[np.bool_], NDArray[np.bool_]]:
+    base = mixed(np.full(len(rows), 5, np.uint64), flow)
+    asks = np.isin(kind, ANSWERABLE) | ((kind == Kind.UDP) & forward)
+    answers = np.isin(kind, (Kind.ECHO_REPLY, Kind.ARP_REPLY)) | ((kind == Kind.UDP) & ~forward)
+    echo = np.isin(kind, (Kind.ECHO_REQUEST, Kind.ECHO_REPLY))
+    key = np.where(echo, mixed(base, packets["icmp_seq"][rows]), base)
+    tcp = packets["tcp_flags"][rows] >= 0
+    syn = kind == Kind.TCP_SYN
+    expected = (packets["tcp_seq"][rows] + 1) & 0xFFFFFFFF
+    number = np.where(syn, expected, packets["tcp_ack"][rows])
+    key = np.where(tcp, mixed(base, number), key)
+    answers |= tcp & ~forward & np.isin(kind, (Kind.TCP_SYN_ACK, Kind.TCP_RST))
+    return key, asks, answers

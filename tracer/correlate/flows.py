@@ -1,0 +1,131 @@
+"""Flows: both directions of a five-tuple with its translations, and which way each journey went."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.jit import jit
+from tracer.core.journeys import FLOW_DTYPE
+from tracer.core.schema import StructuredArray
+from tracer.correlate.hashing import Codes, Keys, factorise
+from tracer.correlate.identity import Identity, mixed
+from tracer.correlate.nat import Streams
+
+_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+ICMP, ICMP6, TCP, ARP = 1, 58, 6, -2
+SYN, ACK = 0x02, 0x10
+
+
+@dataclass(slots=True)
+class Flows:
+    """`flow` (index into `table`) of each journey, `forward` whether it went the original way."""
+
+    flow: Codes
+    forward: NDArray[np.bool_]
+    table: StructuredArray
+
+
+@jit
+def _find(parent: Codes, parity: Codes, item: int) -> tuple[int, int]:
+    flips = 0
+    while parent[item] != item:
+        flips ^= parity[item]
+        item = parent[item]
+    return item, flips
+
+
+@jit
+def _oppose(classes: int, left: Codes, right: Codes) -> tuple[Codes, Codes]:
+    # Union-find whose edges say "the other direction of the same flow".
+    parent = np.arange(classes)
+    parity = np.zeros(classes, np.int64)
+    for i in range(len(left)):
+        a, flips_a = _find(parent, parity, left[i])
+        b, flips_b = _find(parent, parity, right[i])
+        if a != b:
+            parent[max(a, b)] = min(a, b)
+            parity[max(a, b)] = flips_a ^ flips_b ^ 1
+    root = np.empty(classes, np.int64)
+    flip = np.empty(classes, np.int64)
+    for c in range(classes):
+        root[c], flip[c] = _find(parent, parity, c)
+    return root, flip
+
+
+def _answers(forward: Keys, backward: Keys) -> tuple[Codes, Codes]:
+    # Pairs of streams of which the second's tuple is the first's reversed.
+    by_key = np.argsort(forward, kind="stable")
+    at = np.minimum(np.searchsorted(forward[by_key], backward), len(forward) - 1)
+    found = by_key[at]
+    pairs = np.flatnonzero((forward[found] == backward) & (found != np.arange(len(forward))))
+    return pairs, found[pairs]
+
+
+def _opposite_classes(packets: Any, identity: Identity, streams: Streams) -> tuple[Codes, Codes]:
+    rows = streams.first[identity.usable[streams.first]]
+    classes = streams.flow_class[rows]
+    there, back = identity.flow[rows], identity.reverse[rows]
+    place, src, dst = identity.place[rows], packets["src_mac"][rows], packets["dst_mac"][rows]
+    here = mixed(there, place), mixed(back, place)
+    left, right = _answers(mixed(mixed(here[0], src), dst), mixed(mixed(here[1], dst), src))
+    paired = np.zeros(int(streams.flow_class.max(initial=-1)) + 1, np.bool_)
+    paired[classes[left]] = True
+    single = np.flatnonzero(~paired[classes])
+    more_left, more_right = _answers(here[0], here[1])
+    loose = np.isin(more_left, single)
+    left = np.concatenate([left, more_left[loose]])
+    right = np.concatenate([right, more_right[loose]])
+    return classes[left], classes[right]
+
+
+def flows_of(
+    batch: ObservationBatch, identity: Identity, streams: Streams, firsts: Codes, lasts: Codes
+) -> Flows:
+    """Return the flows of journeys given by their first and last rows, in order of first time."""
+    packets = batch.packets
+    if not len(firsts):
+        return Flows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0, FLOW_DTYPE))
+    classes = int(streams.flow_class.max(initial=-1)) + 1
+    root, flip = _oppose(classes, *_opposite_classes(packets, identity, streams))
+    of_journey = streams.flow_class[firsts]
+    flow, opening = factorise(root[of_journey].astype(np.uint64))
+    # The packet that opens a flow says which direction is the original one: a request or a SYN if
+    # there is one, else the first seen.
+    asks = _asks(packets, firsts)
+    asking = np.flatnonzero(asks)
+    opening = opening.copy()
+    opening[flow[asking][::-1]] = asking[::-1]
+    forward = flip[of_journey] == flip[of_journey[opening]][flow]
+    table = _table(packets, flow, forward, firsts, lasts, opening)
+    return Flows(flow, forward, table)
+
+
+def _asks(packets: Any, rows: Codes) -> NDArray[np.bool_]:
+    kind, flags = packets["icmp_type"][rows], packets["tcp_flags"][rows]
+    echo = (kind == 8) | (kind == 128)
+    asks: NDArray[np.bool_] = echo | ((flags >= 0) & (flags & (SYN | ACK) == SYN))
+    return asks
+
+
+def _table(
+    packets: Any,
+    flow: Codes,
+    forward: NDArray[np.bool_],
+    firsts: Codes,
+    lasts: Codes,
+    opening: Codes,
+) -> StructuredArray:
+    table = np.zeros(len(opening), FLOW_DTYPE)
+    first = packets[firsts[opening]]
+    last = packets[lasts[opening]]
+    for name in ("proto", "ip_version"):
+        table[name] = first[name]
+    table["proto"][first["ethertype"] == 0x0806] = ARP
+    for name in _FIELDS:
+        table[name] = first[name]
+        table[f"nat_{name}"] = last[name]
+    table["journeys"] = np.bincount(flow, minlength=len(opening))
+    return table

@@ -1,0 +1,80 @@
+"""Rows that may be one packet: equal fingerprints, close in time, in order of travel."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes, factorise, grouped
+
+Times = NDArray[np.int64]
+
+
+@jit
+def _sort_small(
+    order: Codes, start: int, stop: int, major: Codes, minor: Times, tie: Codes
+) -> None:
+    for i in range(start + 1, stop):
+        row = order[i]
+        j = i - 1
+        while j >= start:
+            other = order[j]
+            if major[other] != major[row]:
+                if major[other] < major[row]:
+                    break
+            elif minor[other] != minor[row]:
+                if minor[other] < minor[row]:
+                    break
+            elif tie[other] <= tie[row]:
+                break
+            order[j + 1] = other
+            j -= 1
+        order[j + 1] = row
+
+
+@jit
+def sort_groups(order: Codes, starts: Codes, major: Codes, minor: Times, tie: Codes) -> None:
+    """Sort the rows of each group in place by (major, minor, tie), each indexed by row."""
+    for group in range(len(starts) - 1):
+        start, stop = starts[group], starts[group + 1]
+        if stop - start <= 24:
+            _sort_small(order, start, stop, major, minor, tie)
+            continue
+        rows = order[start:stop].copy()
+        rows = rows[np.argsort(tie[rows], kind="mergesort")]
+        rows = rows[np.argsort(minor[rows], kind="mergesort")]
+        rows = rows[np.argsort(major[rows], kind="mergesort")]
+        order[start:stop] = rows
+
+
+@jit
+def _split_at_gaps(order: Codes, starts: Codes, time: Times, gap_ns: int) -> Codes:
+    out = np.empty(len(order) + 1, np.int64)
+    count = 0
+    for group in range(len(starts) - 1):
+        for i in range(starts[group], starts[group + 1]):
+            if i == starts[group] or time[order[i]] - time[order[i - 1]] > gap_ns:
+                out[count] = i
+                count += 1
+    out[count] = len(order)
+    return out[: count + 1].copy()
+
+
+def packet_groups(packet: Any, usable: NDArray[np.bool_]) -> tuple[Codes, Codes]:
+    """Return (order, starts) of the usable rows gathered by packet hash."""
+    codes, firsts = factorise(packet)
+    codes[~usable] = -1
+    return grouped(codes, len(firsts))
+
+
+def bursts(
+    order: Codes, starts: Codes, time: Times, tie: Codes, gap_ns: int
+) -> tuple[Codes, Codes]:
+    """Return (order, starts) split wherever a group is silent for more than `gap_ns`.
+
+    Inside a burst rows are in time order; `time` is one time scale for all rows.
+    """
+    order = order.copy()
+    sort_groups(order, starts, np.zeros(len(time), np.int64), time, tie)
+    return order, _split_at_gaps(order, starts, time, gap_ns)

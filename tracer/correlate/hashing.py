@@ -1,0 +1,105 @@
+"""Hashes and groupings of whole columns, compiled."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import jit
+
+Codes = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+
+
+@jit
+def mix(h: Any, value: Any) -> Any:
+    """Return the hash `h` (uint64) with one more value mixed in (a 64-bit multiply and shift)."""
+    h = (h ^ np.uint64(value)) * np.uint64(0x9E3779B97F4A7C15)
+    return h ^ (h >> np.uint64(29))
+
+
+@jit
+def _grown(table: Codes, firsts: Codes, keys: Keys, count: int) -> Codes:
+    bigger = np.full(len(table) * 4, -1, np.int64)
+    mask = np.uint64(len(bigger) - 1)
+    for code in range(count):
+        slot = (keys[firsts[code]] * np.uint64(0xD6E8FEB86659FD93) >> np.uint64(20)) & mask
+        while bigger[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        bigger[slot] = code
+    return bigger
+
+
+@jit
+def factorise(keys: Keys) -> tuple[Codes, Codes]:
+    """Return (codes, firsts): a dense code for each key, and the row each code appeared at first.
+
+    Codes are int64 in order of appearance, shape (rows,); `keys` are uint64.
+    """
+    codes = np.empty(len(keys), np.int64)
+    firsts = np.empty(max(len(keys), 1), np.int64)
+    table = np.full(1024, -1, np.int64)
+    mask = np.uint64(len(table) - 1)
+    count = 0
+    for row in range(len(keys)):
+        key = keys[row]
+        slot = (key * np.uint64(0xD6E8FEB86659FD93) >> np.uint64(20)) & mask
+        while table[slot] >= 0 and keys[firsts[table[slot]]] != key:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] < 0:
+            table[slot] = count
+            firsts[count] = row
+            count += 1
+            codes[row] = count - 1
+            if count * 2 > len(table):
+                table = _grown(table, firsts, keys, count)
+                mask = np.uint64(len(table) - 1)
+        else:
+            codes[row] = table[slot]
+    return codes, firsts[:count].copy()
+
+
+@jit
+def grouped(codes: Codes, groups: int) -> tuple[Codes, Codes]:
+    """Return (order, starts): rows gathered by code, in row order inside a group (counting sort).
+
+    Group g is `order[starts[g] : starts[g + 1]]`; rows with a negative code are left out.
+    """
+    starts = np.zeros(groups + 1, np.int64)
+    for row in range(len(codes)):
+        if codes[row] >= 0:
+            starts[codes[row] + 1] += 1
+    for group in range(groups):
+        starts[group + 1] += starts[group]
+    place = starts[:-1].copy()
+    order = np.empty(starts[groups], np.int64)
+    for row in range(len(codes)):
+        if codes[row] >= 0:
+            order[place[codes[row]]] = row
+            place[codes[row]] += 1
+    return order, starts
+
+
+@jit
+def find(parent: Codes, item: int) -> int:
+    """Return the root of an item in a union-find forest, halving the path on the way."""
+    while parent[item] != item:
+        parent[item] = parent[parent[item]]
+        item = parent[item]
+    return item
+
+
+@jit
+def roots(parent: Codes) -> Codes:
+    """Return the root of every item of a union-find forest."""
+    out = np.empty(len(parent), np.int64)
+    for item in range(len(parent)):
+        out[item] = find(parent, item)
+    return out
+
+
+def pair_keys(first: Codes, second: Codes) -> Keys:
+    """Return one uint64 for each pair of non-negative int64 below 2**32."""
+    left = first.astype(np.uint64) << np.uint64(32)
+    keys: Keys = left | second.astype(np.uint64)
+    return keys

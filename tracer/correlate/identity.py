@@ -1,0 +1,199 @@
+"""What tells packets apart, and what forwarding and translation leave alone, as hashes of rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.jit import jit
+from tracer.core.point import Point
+from tracer.correlate.hashing import Keys, mix
+
+Row = NDArray[np.int64]
+ETHERTYPE_ARP = 0x0806
+MULTICAST_BIT = 1 << 40
+
+
+@dataclass(slots=True)
+class Identity:
+    """Hashes of each row (uint64, shape (rows,)) and where it was seen.
+
+    `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
+    `reverse`: the same of an answer. `link`: point, MACs, VLAN and VNI, so also the way it went.
+    `usable`: IP or ARP. `place`: point without direction; `netns`: its namespace (-1 unknown);
+    `clock`: index into `clocks`.
+    """
+
+    packet: Keys
+    flow: Keys
+    reverse: Keys
+    link: Keys
+    usable: NDArray[np.bool_]
+    point: Row
+    place: Row
+    netns: Row
+    clock: Row
+    clocks: tuple[str, ...]
+    places: tuple[Point, ...]
+
+
+@jit
+def tuple_hash(
+    src_hi: Any,
+    src_lo: Any,
+    dst_hi: Any,
+    dst_lo: Any,
+    proto: Any,
+    sport: Any,
+    dport: Any,
+    ident: Any,
+) -> Any:
+    """Return the hash of one direction of a flow; absent ports and ids are -1."""
+    h = mix(np.uint64(proto) + np.uint64(77), src_hi)
+    h = mix(mix(mix(h, src_lo), dst_hi), dst_lo)
+    h = mix(h, np.uint64(sport) * np.uint64(65537) + np.uint64(dport))
+    return mix(h, ident)
+
+
+@jit
+def _packet_hashes(p: Any, use_digest: Any) -> Keys:
+    out = np.empty(len(p), np.uint64)
+    for i in range(len(p)):
+        r = p[i]
+        h = mix(np.uint64(r.ip_version + 3), r.proto)
+        h = mix(h, np.uint64(r.ip_id) ^ (np.uint64(r.ip_len) << np.uint64(32)))
+        h = mix(h, np.uint64(r.payload_digest) if use_digest[i] else np.uint64(0))
+        h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
+        if r.proto == 6:
+            h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
+            h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
+            h = mix(h, r.tcp_flags)
+        elif r.icmp_type >= 0:
+            h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
+            h = mix(h, r.icmp_seq)
+        out[i] = mix(h, r.flow_label)
+    return out
+
+
+@jit
+def _flow_hashes(p: Any, backwards: bool) -> Keys:
+    out = np.empty(len(p), np.uint64)
+    for i in range(len(p)):
+        r = p[i]
+        ident = np.int64(r.icmp_id)
+        if r.icmp_type >= 0 and ident < 0:
+            ident = np.int64(-2) - np.int64(r.icmp_type)
+        if backwards:
+            out[i] = tuple_hash(
+                r.dst_hi, r.dst_lo, r.src_hi, r.src_lo, r.proto, r.dport, r.sport, ident
+            )
+        else:
+            out[i] = tuple_hash(
+                r.src_hi, r.src_lo, r.dst_hi, r.dst_lo, r.proto, r.sport, r.dport, ident
+            )
+    return out
+
+
+@jit
+def _link_hashes(p: Any, point: Row) -> Keys:
+    out = np.empty(len(p), np.uint64)
+    for i in range(len(p)):
+        r = p[i]
+        h = mix(np.uint64(point[i] + 11), r.src_mac)
+        h = mix(h, r.dst_mac)
+        out[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
+    return out
+
+
+def mixed(hashes: Keys, values: NDArray[Any]) -> Keys:
+    """Return hashes with a column mixed in, vectorised as `mix` does it."""
+    with np.errstate(over="ignore"):
+        out = (hashes ^ values.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+    result: Keys = out ^ (out >> np.uint64(29))
+    return result
+
+
+def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
+    # Few rows have these, so numpy over the sparse records is cheap.
+    arp = batch.sections["arp"]
+    rows = arp["row"]
+    ends = [mixed(identity.packet[rows] * np.uint64(0), arp["arp_op"])] * 2
+    for name in ("arp_sender_mac", "arp_sender_ip_lo", "arp_target_ip_lo"):
+        ends[0] = mixed(ends[0], arp[name])
+    identity.packet[rows] = ends[0]
+    low, high = arp["arp_sender_ip_lo"], arp["arp_target_ip_lo"]
+    base = np.full(len(rows), 0xA59, np.uint64)
+    identity.flow[rows] = mixed(mixed(base, low), high)
+    identity.reverse[rows] = mixed(mixed(base, high), low)
+    quoted = batch.sections["quoted"]
+    rows = quoted["row"]
+    fixed = np.full(len(rows), 0xE44, np.uint64)
+    for column in (batch.packets[name][rows] for name in ("icmp_type", "icmp_code", "ip_id")):
+        fixed = mixed(fixed, column)
+    for name in ("inner_ip_id", "inner_proto", "inner_icmp_seq", "inner_tcp_seq"):
+        fixed = mixed(fixed, quoted[name])
+    identity.packet[rows] = fixed  # NAT rewrites the quoted addresses, so never the digest
+    tunnel = batch.sections["tunnel"]
+    rows = tunnel["row"]
+    identity.link[rows] = mixed(mixed(identity.link[rows], tunnel["vni"]), tunnel["encap"])
+
+
+def digest_is_comparable(batch: ObservationBatch) -> NDArray[np.bool_]:
+    """Return which rows have a digest that equals that of the same packet in any capture.
+
+    A digest covers captured bytes only: where a capture cut packets, digests of payloads as long
+    as those it cut say nothing, in this capture or another.
+    """
+    packets = batch.packets
+    cut = (packets["cap_len"] < packets["wire_len"]) & (packets["payload_len"] > 0)
+    if not cut.any():
+        return np.ones(len(packets), np.bool_)
+    shortest = int(packets["payload_len"][cut].min())
+    comparable: NDArray[np.bool_] = packets["payload_len"] < shortest
+    return comparable
+
+
+def _identity_of(point: Point) -> tuple[str, ...]:
+    name = point.device or point.hook or point.capture or ""
+    return (point.host or "", point.netns or "", name, point.hook or "", str(int(point.direction)))
+
+
+def _ranked(names: list[Any]) -> NDArray[np.int64]:
+    rank = {name: code for code, name in enumerate(sorted(set(names)))}
+    return np.array([rank[name] for name in names] + [-1], np.int64)
+
+
+def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
+    keys = [_identity_of(point) for point in batch.points]
+    spaces = [
+        key[:2] if point.netns else ("", "") for key, point in zip(keys, batch.points, strict=True)
+    ]
+    netns = _ranked(spaces)
+    netns[[i for i, space in enumerate(spaces) if space == ("", "")]] = -1
+    return {
+        "point": _ranked(keys),
+        "place": _ranked([key[:3] for key in keys]),
+        "netns": netns,
+        "clock": _ranked([point.clock_name for point in batch.points]),
+    }
+
+
+def identify(batch: ObservationBatch) -> Identity:
+    """Return the identity hashes of every row of a batch."""
+    packets = batch.packets
+    columns = {name: of[packets["point"]] for name, of in _point_columns(batch).items()}
+    comparable = digest_is_comparable(batch)
+    identity = Identity(
+        packet=_packet_hashes(packets, comparable),
+        flow=_flow_hashes(packets, False),
+        reverse=_flow_hashes(packets, True),
+        link=_link_hashes(packets, columns["point"]),
+        usable=(packets["ip_version"] > 0) | (packets["ethertype"] == ETHERTYPE_ARP),
+        clocks=tuple(sorted({point.clock_name for point in batch.points})),
+        places=batch.points,
+        **columns,
+    )
+    _mix_sections(batch, identity)
+    return identity

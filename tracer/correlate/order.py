@@ -1,0 +1,126 @@
+"""Order of the hops of a journey: TTL first, then the way packets usually go, then time."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.identity import Identity
+from tracer.correlate.nat import is_one_packet
+
+Times = NDArray[np.int64]
+TIE_NS = 200_000  # two stamps closer than this may have been taken in the wrong order
+
+
+@dataclass(slots=True)
+class LinkOrder:
+    """What journeys beyond doubt say of pairs of links, and `link`, the code of each row's link.
+
+    `keys` (sorted uint64: code before << 32 | code after), `votes` for that order, `delay_ns` the
+    mean time between the two.
+    """
+
+    link: Codes
+    keys: NDArray[np.uint64]
+    votes: Codes
+    delay_ns: Codes
+
+
+@jit
+def _steps(
+    p: Any, order: Codes, starts: Codes, time: Times, place: Codes, clock: Codes, link: Codes
+) -> tuple[Codes, Codes, Codes]:
+    first = np.empty(len(order), np.int64)
+    second = np.empty(len(order), np.int64)
+    delay = np.empty(len(order), np.int64)
+    count = 0
+    for group in range(len(starts) - 1):
+        rows = order[starts[group] : starts[group + 1]]
+        if len(rows) < 2 or not is_one_packet(p, rows, place, clock):
+            continue
+        for i in range(1, len(rows)):
+            first[count], second[count] = link[rows[i - 1]], link[rows[i]]
+            delay[count] = time[rows[i]] - time[rows[i - 1]]
+            count += 1
+    return first[:count].copy(), second[:count].copy(), delay[:count].copy()
+
+
+def link_order(
+    packets: Any, identity: Identity, order: Codes, starts: Codes, time: Times
+) -> LinkOrder:
+    """Return what packets beyond doubt say of the order of links (groups by TTL, then time)."""
+    link, _ = factorise(identity.link)
+    first, second, delay = _steps(
+        packets, order, starts, time, identity.place, identity.clock, link
+    )
+    codes, where = factorise(pair_keys(first, second))
+    votes = np.bincount(codes, minlength=len(where))
+    total = np.bincount(codes, weights=delay, minlength=len(where))
+    keys = pair_keys(first[where], second[where])
+    by_key = np.argsort(keys)
+    mean = (total / np.maximum(votes, 1)).astype(np.int64)
+    return LinkOrder(link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key])
+
+
+@jit
+def votes_of(keys: Any, votes: Codes, first: int, second: int) -> int:
+    """Return the votes for link `first` before link `second`."""
+    key = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
+    at = np.searchsorted(keys, key)
+    return int(votes[at]) if at < len(keys) and keys[at] == key else 0
+
+
+@jit
+def is_before(keys: Any, votes: Codes, first: int, second: int) -> bool:
+    """Return whether the votes clearly put link `first` before link `second`."""
+    forward = votes_of(keys, votes, first, second)
+    return forward >= 2 and forward >= 2 * votes_of(keys, votes, second, first)
+
+
+@jit
+def settle(
+    p: Any,
+    hops: Codes,
+    starts: Codes,
+    time: Times,
+    link: Codes,
+    netns: Codes,
+    keys: Any,
+    votes: Codes,
+) -> None:
+    """Put neighbours whose stamps are too close to trust in the usual order, in place.
+
+    Journeys are `hops[starts[j] : starts[j + 1]]`, rows by falling TTL, then time. With no usual
+    order a tie goes to the hop in the namespace that took the packet off its former TTL.
+    """
+    for journey in range(len(starts) - 1):
+        start, stop = starts[journey], starts[journey + 1]
+        for _ in range(stop - start - 1):
+            moved = False
+            for i in range(start + 1, stop):
+                a, b = hops[i - 1], hops[i]
+                if p[a].ttl != p[b].ttl or abs(time[b] - time[a]) > TIE_NS:
+                    continue
+                swap = is_before(keys, votes, link[b], link[a])
+                if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
+                    swap = _routed_first(p, hops, start, i, stop, netns)
+                if swap:
+                    hops[i - 1], hops[i] = b, a
+                    moved = True
+            if not moved:
+                break
+
+
+@jit
+def _routed_first(p: Any, hops: Codes, start: int, i: int, stop: int, netns: Codes) -> bool:
+    a, b = hops[i - 1], hops[i]
+    if netns[a] == netns[b]:
+        return False
+    if i - 2 >= start and p[hops[i - 2]].ttl > p[a].ttl and netns[hops[i - 2]] >= 0:
+        return bool(netns[hops[i - 2]] == netns[b])
+    if i + 1 < stop and p[hops[i + 1]].ttl < p[b].ttl and netns[hops[i + 1]] >= 0:
+        return bool(netns[hops[i + 1]] == netns[a])
+    return False
