@@ -1,0 +1,484 @@
+"""tcpdump text: what real tcpdump prints of crafted packets, against the packets themselves."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scapy.all import (
+    ARP,
+    DNS,
+    DNSQR,
+    GRE,
+    ICMP,
+    IP,
+    TCP,
+    UDP,
+    VXLAN,
+    Dot1Q,
+    Ether,
+    ICMPv6EchoReply,
+    ICMPv6EchoRequest,
+    ICMPv6ND_NS,
+    ICMPv6TimeExceeded,
+    IPv6,
+    IPv6ExtHdrFragment,
+    Packet,
+    Raw,
+    wrpcap,
+)
+
+from tracer.core.address import NULL_U64, decode_ip, decode_mac, encode_ip
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Decode, Encap
+from tracer.core.point import Direction, Point
+from tracer.sources.tcpdump_text import read_text, sniff
+
+A, B = "192.168.3.69", "100.121.0.75"
+A6, B6 = "2001:db8::1", "2001:db8::2"
+MAC_A, MAC_B = "fa:16:3e:a4:58:8d", "fa:16:3e:ff:d5:8b"
+ALL = "ff:ff:ff:ff:ff:ff"
+START = 1_700_000_000_123_456_000
+STEP = 250_000_000
+
+
+def ether() -> Packet:
+    return Ether(src=MAC_A, dst=MAC_B)
+
+
+def tcp(there: bool, flags: str, seq: int, ack: int, data: bytes = b"", ip_id: int = 0) -> Packet:
+    source, target, sport, dport = (A, B, 40000, 443) if there else (B, A, 443, 40000)
+    options = [("NOP", None), ("NOP", None), ("Timestamp", (seq % 1000, ack % 1000))]
+    segment = TCP(sport=sport, dport=dport, flags=flags, seq=seq, ack=ack, options=options)
+    return ether() / IP(src=source, dst=target, ttl=63, id=ip_id, flags="DF") / segment / data
+
+
+OUTER = ether() / IP(src="10.0.0.1", dst="10.0.0.2")
+ISN_A, ISN_B = 4_294_967_290, 3_000_000_000  # A's numbers wrap in its first data segment
+PACKETS = [
+    ether() / IP(src=A, dst=B, id=34720, flags="DF") / ICMP(id=22344, seq=16434) / ("x" * 56),
+    ether() / IP(src=B, dst=A, ttl=61, id=57245) / ICMP(type=0, id=22344, seq=16434) / ("x" * 56),
+    tcp(True, "S", ISN_A, 0),
+    tcp(False, "SA", ISN_B, ISN_A + 1),
+    tcp(True, "A", ISN_A + 1, ISN_B + 1),
+    tcp(True, "PA", ISN_A + 1, ISN_B + 1, b"0123456789", ip_id=5),
+    tcp(False, "A", ISN_B + 1, (ISN_A + 11) % 2**32, b"z" * 100, ip_id=6),
+    tcp(True, "FA", (ISN_A + 11) % 2**32, ISN_B + 101),
+    tcp(False, "RA", ISN_B + 101, (ISN_A + 12) % 2**32),
+    ether() / IP(src=A, dst=B, ttl=64, id=8, tos=0xB9) / UDP(sport=5000, dport=5001) / ("d" * 32),
+    ether() / IP(src=A, dst="8.8.8.8", id=9) / UDP(sport=5000) / DNS(qd=DNSQR(qname="a.b")),
+    ether() / Dot1Q(vlan=20) / IP(src=A, dst=B, ttl=62, id=5027) / ICMP(id=36215, seq=17208),
+    ether() / Dot1Q(vlan=20) / Dot1Q(vlan=30) / IP(src=A, dst=B, id=1) / UDP(sport=1, dport=2),
+    ether() / IPv6(src="fe80::1", dst=B6, fl=5) / ICMPv6EchoRequest(id=7, seq=3),
+    ether() / IPv6(src=B6, dst="fe80::1", hlim=9) / ICMPv6EchoReply(id=7, seq=3, data="ab"),
+    ether() / IPv6(src="fe80::1", dst="ff02::1:ff00:2", hlim=255) / ICMPv6ND_NS(tgt="fe80::2"),
+    ether() / IPv6(src=A6, dst=B6) / TCP(sport=10, dport=20, seq=7, flags="S"),
+    ether() / IPv6(src=A6, dst=B6) / UDP(sport=10, dport=20) / "aaaa",
+    ether() / IP(src=A, dst=B, id=55, proto=89) / ("x" * 20),
+    ether() / IP(src=A, dst=B, id=55, frag=126, proto=17) / ("x" * 504),
+    OUTER
+    / UDP(sport=45000, dport=4789)
+    / VXLAN(vni=100, flags=8)
+    / Ether(src=MAC_B, dst=MAC_A)
+    / IP(src=A, dst=B, ttl=60, id=34721)
+    / ICMP(id=5, seq=6),
+    OUTER / GRE() / IP(src=A, dst=B, ttl=59, id=2) / ICMP(),
+    OUTER / IP(src=A, dst=B, id=3) / UDP(sport=1, dport=2),
+    OUTER
+    / IPv6(src=A6, dst=B6, hlim=12)
+    / UDP(sport=1, dport=2)
+    / "x",
+]  # fmt: skip
+OPTION_SETS = ["-nn", "-n -v", "-nne", "-env", "-nnvv", "-nev -S", "-n -q", "-nnve -x", "-nn -XX",
+               "-n -A -e", "-nv --number", "-ne -K"]  # fmt: skip
+
+
+def printed(options: str, pcap: Path) -> str:
+    command = ["tcpdump", *options.split(), "-r", str(pcap)]
+    result = subprocess.run(command, capture_output=True, check=True, env={"TZ": "UTC"})
+    return (result.stderr + result.stdout).decode("utf-8", "replace")
+
+
+def save(path: Path, packets: list[Packet]) -> Path:
+    for number, packet in enumerate(packets):
+        packet.time = (START + number * STEP) / 1e9
+    wrpcap(str(path), [Ether(bytes(packet)) for packet in packets])
+    for number, packet in enumerate(packets):
+        packet.time = (START + number * STEP) / 1e9
+    wrpcap(str(path), packets)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pcap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("text") / "mix.pcap", PACKETS)
+
+
+def last(packet: Packet, kinds: tuple[Any, ...]) -> Packet | None:
+    found = [layer for kind in kinds for layer in _all(packet, kind)]
+    return max(found, key=lambda layer: -len(layer)) if found else None
+
+
+def _all(packet: Packet, kind: Any) -> list[Packet]:
+    found, number = [], 1
+    while layer := packet.getlayer(kind, number):
+        found.append(layer)
+        number += 1
+    return found
+
+
+def expected(packet: Packet, options: str) -> dict[str, Any]:
+    """What the options make tcpdump print of a packet, by scapy's reading of the bytes."""
+    packet = Ether(bytes(packet))
+    letters = "".join(word for word in options.split() if not word.startswith("--"))
+    network = last(packet, (IP, IPv6))
+    link = last(packet, (Ether,))
+    assert network is not None
+    assert link is not None
+    wanted: dict[str, Any] = {"src": network.src, "dst": network.dst}
+    if "v" in letters:
+        wanted |= _header(network)
+    if "e" in letters:
+        tags = [tag.vlan for tag in _all(packet, Dot1Q)]
+        wanted |= {"src_mac": link.src, "dst_mac": link.dst, "wire_len": len(packet)}
+        wanted |= dict(zip(("vlan", "vlan_inner"), tags, strict=False))
+    return wanted | _transport(network, letters)
+
+
+def _header(network: Packet) -> dict[str, Any]:
+    if isinstance(network, IPv6):
+        return {"ttl": network.hlim, "ip_len": network.plen + 40, "flow_label": network.fl}
+    return {
+        "ttl": network.ttl, "ip_id": network.id, "ip_len": network.len, "tos": network.tos,
+        "df": int(bool(network.flags.DF)), "frag_offset": network.frag * 8,
+    }  # fmt: skip
+
+
+def _transport(network: Packet, letters: str) -> dict[str, Any]:
+    if isinstance(network, IP) and network.frag:
+        return {"proto": 17, "sport": None}
+    if segment := network.getlayer(TCP):
+        wanted = {"proto": 6, "sport": segment.sport, "dport": segment.dport}
+        wanted["payload_len"] = len(segment.payload)
+        return wanted if "q" in letters else wanted | _numbers(segment, letters)
+    if datagram := network.getlayer(UDP):
+        length = len(datagram.payload)
+        return {
+            "proto": 17,
+            "sport": datagram.sport,
+            "dport": datagram.dport,
+            "payload_len": length,
+        }
+    echo = network.getlayer(ICMP) or network.getlayer(ICMPv6EchoRequest)
+    echo = echo or network.getlayer(ICMPv6EchoReply)
+    if echo is not None:
+        return {"icmp_type": echo.type, "icmp_code": echo.code, "icmp_id": echo.id,
+                "icmp_seq": echo.seq, "payload_len": len(echo) - 8}  # fmt: skip
+    return {"icmp_type": 135} if network.getlayer(ICMPv6ND_NS) else {}
+
+
+def _numbers(segment: Packet, letters: str) -> dict[str, Any]:
+    wanted = {"tcp_flags": int(segment.flags), "tcp_window": segment.window}
+    stamps = dict(segment.options).get("Timestamp")
+    if stamps:
+        wanted |= {"tcp_tsval": stamps[0], "tcp_tsecr": stamps[1]}
+    if segment.flags.A:
+        wanted["tcp_ack"] = segment.ack
+    if len(segment.payload) or int(segment.flags) & 7 or letters.count("v") > 1:
+        wanted["tcp_seq"] = segment.seq
+    return wanted
+
+
+def seen(batch: ObservationBatch, row: int, names: Any) -> dict[str, Any]:
+    record = batch.packets[row]
+    values: dict[str, Any] = {}
+    for name in names:
+        if name in ("src", "dst"):
+            values[name] = decode_ip(int(record[f"{name}_hi"]), int(record[f"{name}_lo"]))
+        elif name.endswith("_mac"):
+            values[name] = decode_mac(int(record[name]))
+        else:
+            values[name] = None if record[name] == -1 else int(record[name])
+    return values
+
+
+@pytest.mark.parametrize("options", OPTION_SETS)
+def test_what_tcpdump_prints_is_what_was_sent(options: str, pcap: Path) -> None:
+    batch, warnings = read_text(printed(options, pcap).encode())
+    assert len(batch) == len(PACKETS)
+    for row, packet in enumerate(PACKETS):
+        if "q" in options and VXLAN in packet:
+            continue  # printed as UDP only
+        wanted = expected(packet, options)
+        assert seen(batch, row, wanted) == wanted, f"{options}: packet {row + 1}"
+    allowed = {"date-unknown"} | ({"ignored-line"} if "A" in options else set())
+    assert {warning.kind for warning in warnings} <= allowed
+    assert (batch.packets["frame"] == np.arange(1, len(PACKETS) + 1)).all()
+    assert (batch.packets["payload_digest"] == 0).all()
+    if "v" not in options:
+        assert (batch.packets["ttl"] == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("option", "first", "kind"),
+    [
+        ("", START % 86_400_000_000_000, "date-unknown"),
+        ("-tt", START, None),
+        ("-ttt", 0, "time-relative"),
+        ("-tttt", START, "zone-unknown"),
+        ("-ttttt", 0, "time-relative"),
+        ("-tt --nano", START, None),
+    ],
+)
+def test_every_time_option(option: str, first: int, kind: str | None, pcap: Path) -> None:
+    batch, warnings = read_text(printed(f"-nn {option}", pcap).encode())
+    np.testing.assert_allclose(
+        batch.packets["time_ns"] - first, np.arange(len(PACKETS)) * STEP, atol=1000
+    )
+    assert [warning.kind for warning in warnings] == ([kind] if kind else [])
+
+
+def test_no_times_are_null_and_midnight_is_crossed(pcap: Path) -> None:
+    batch, warnings = read_text(printed("-nn -t", pcap).encode())
+    assert (batch.packets["time_ns"] == -1).all()
+    assert len(batch) == len(PACKETS)
+    assert warnings[0].kind == "time-absent"
+    line = "{} IP 1.1.1.1 > 2.2.2.2: ICMP echo request, id 1, seq {}, length 64\n"
+    text = line.format("23:59:59.900000", 1) + line.format("00:00:00.100000", 2)
+    batch, _ = read_text(text.encode())
+    assert np.diff(batch.packets["time_ns"]).tolist() == [200_000_000]
+
+
+def test_tunnels_put_the_outer_header_aside(pcap: Path) -> None:
+    for options in ("-nn", "-env"):
+        batch, _ = read_text(printed(options, pcap).encode())
+        tunnel = batch.sections["tunnel"]
+        kinds = [Encap.VXLAN, Encap.GRE, Encap.IPIP, Encap.SIT]
+        assert tunnel["encap"].tolist() == kinds
+        assert tunnel["vni"].tolist() == [100, -1, -1, -1]
+        outer = {decode_ip(int(r["outer_src_hi"]), int(r["outer_src_lo"])) for r in tunnel}
+        assert outer == {"10.0.0.1"}
+        assert tunnel["row"].tolist() == [20, 21, 22, 23]
+
+
+def test_icmp_errors_say_what_they_quote(tmp_path: Path) -> None:
+    quoted = IP(src=A, dst=B, ttl=1, id=9)
+    data = TCP(sport=4000, dport=80, seq=77, flags="S")
+    error = ether() / IP(src="10.9.9.9", dst=A, ttl=61)
+    kinds = [(3, 0), (3, 1), (3, 3), (3, 4), (3, 10), (3, 13), (5, 1), (11, 0), (11, 1)]
+    packets = [error / ICMP(type=kind, code=code) / quoted / data for kind, code in kinds]
+    packets.append(error / ICMP(type=3, code=3) / quoted / UDP(sport=40, dport=53) / "abc")
+    packets.append(error / ICMP(type=11) / quoted / ICMP(id=22344, seq=5) / "abc")
+    batch, _ = read_text(printed("-nnv", save(tmp_path / "errors.pcap", packets)).encode())
+    types = list(zip(batch.packets["icmp_type"], batch.packets["icmp_code"], strict=True))
+    assert types == [*kinds, (3, 3), (11, 0)]
+    section = batch.sections["quoted"]
+    assert section["inner_ip_id"].tolist() == [9] * len(packets)
+    assert section["inner_ttl"].tolist() == [1] * len(packets)
+    assert section["inner_tcp_seq"].tolist() == [77] * len(kinds) + [-1, -1]
+    assert section["inner_proto"].tolist() == [6] * len(kinds) + [17, 1]
+    assert section["inner_sport"].tolist()[-2:] == [40, -1]
+    assert section["inner_icmp_id"].tolist()[-1] == 22344
+    plain, _ = read_text(printed("-nn", tmp_path / "errors.pcap").encode())
+    assert plain.packets["icmp_code"].tolist() == batch.packets["icmp_code"].tolist()
+
+
+def test_time_exceeded_of_ipv6(tmp_path: Path) -> None:
+    inner = IPv6(src="2001:db8::1", dst="2001:db8::9", hlim=1) / UDP(sport=1, dport=2) / "aa"
+    packet = ether() / IPv6(src="2001:db8::5", dst="2001:db8::1") / ICMPv6TimeExceeded() / inner
+    batch, _ = read_text(printed("-nnv", save(tmp_path / "six.pcap", [packet])).encode())
+    assert (batch.packets["icmp_type"][0], batch.packets["proto"][0]) == (3, 58)
+
+
+def test_arp(tmp_path: Path) -> None:
+    packets = [
+        Ether(src=MAC_A, dst=ALL) / ARP(op=1, psrc=A, pdst="192.168.0.1", hwsrc=MAC_A),
+        ether() / Dot1Q(vlan=20) / ARP(op=2, psrc="192.168.0.1", hwsrc=MAC_B, pdst=A, hwdst=MAC_A),
+        Ether(src=MAC_A, dst=ALL) / ARP(op=1, psrc=A, pdst=A, hwsrc=MAC_A),
+    ]  # fmt: skip
+    path = save(tmp_path / "arp.pcap", packets)
+    for options in ("-nn", "-nnev", "-nnt", "-e"):
+        batch, _ = read_text(printed(options, path).encode())
+        arp = batch.sections["arp"]
+        assert arp["arp_op"].tolist() == [1, 2, 1]
+        addresses = [decode_ip(int(r["arp_sender_ip_hi"]), int(r["arp_sender_ip_lo"])) for r in arp]
+        assert addresses[1:] == ["192.168.0.1", A]
+        assert decode_mac(int(arp["arp_sender_mac"][1])) == MAC_B
+        assert batch.packets["ethertype"].tolist() == [0x0806] * 3
+    assert decode_mac(int(batch.packets["dst_mac"][0])) == "ff:ff:ff:ff:ff:ff"
+
+
+def test_a_pipeline_with_names_instead_of_numbers(tmp_path: Path) -> None:
+    text = (
+        "12:00:00.000001 IP web.example.com.http > 10.0.0.2.40000: Flags [S.], seq 3000000000, "
+        "ack 2000000001, win 1, length 0\n"
+        "12:00:00.000002 IP web.example.com > host: ICMP echo request, id 3, seq 4, length 64\n"
+    )
+    batch, warnings = read_text(text.encode())
+    assert batch.packets["src_hi"].tolist() == [NULL_U64, NULL_U64]
+    assert batch.packets["sport"].tolist() == [80, -1]
+    assert batch.packets["tcp_seq"].tolist() == [3_000_000_000, -1]
+    assert {w.kind: w.count for w in warnings}["unresolved-name"] == 2
+
+
+def test_a_text_cut_off_at_its_start_leaves_relative_numbers_unknown() -> None:
+    text = (
+        "12:00:00.1 IP 10.0.0.1.5 > 10.0.0.2.80: Flags [P.], seq 1:12, ack 1, win 1, length 11\n"
+        "12:00:00.2 IP 10.0.0.2.80 > 10.0.0.1.5: Flags [.], seq 1:101, ack 12, win 1, length 100\n"
+    )
+    batch, warnings = read_text(text.encode())
+    assert batch.packets["tcp_seq"].tolist() == [-1, -1]
+    assert batch.packets["tcp_ack"].tolist() == [-1, -1]
+    assert batch.packets["payload_len"].tolist() == [11, 100]
+    assert {w.kind: w.count for w in warnings}["relative-sequence"] == 2
+    assert read_text(b"reading from file x.pcap, link-type EN10MB\n" + text.encode())[0].packets[
+        "tcp_seq"
+    ].tolist() == [1, 1]
+
+
+COOKED = """\
+tcpdump: listening on any, link-type LINUX_SLL2 (Linux cooked v2), snapshot length 262144 bytes
+12:00:00.000001 qr-1f6b0aa3-3d In  IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64
+12:00:00.000002 eth0  Out ifindex 2 02:00:00:00:00:01 ethertype IPv4 (0x0800), length 104: \
+10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64
+12:00:00.000003  In 00:00:00:00:00:01 ethertype IPv4 (0x0800), length 100: (tos 0x0, ttl 9, id 1, \
+offset 0, flags [none], proto ICMP (1), length 84)
+    10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64
+3 packets captured
+7 packets received by filter
+4 packets dropped by kernel
+"""
+
+
+def test_cooked_lines_name_device_and_direction() -> None:
+    batch, warnings = read_text(COOKED.encode())
+    points = [batch.points[code] for code in batch.packets["point"]]
+    assert [(p.device, p.direction) for p in points] == [
+        ("qr-1f6b0aa3-3d", Direction.INGRESS),
+        ("eth0", Direction.EGRESS),
+        ("any", Direction.INGRESS),
+    ]
+    assert batch.packets["ttl"].tolist() == [-1, -1, 9]
+    assert decode_mac(int(batch.packets["src_mac"][1])) == "02:00:00:00:00:01"
+    assert {w.kind: w.count for w in warnings} == {"date-unknown": 3, "capture-dropped": 4}
+
+
+PASTED = """\
+some words about the outage
+root@compute03:~# ip netns exec qrouter-b6a8 tcpdump -env -i qr-1f6b0aa3-3d icmp
+tcpdump: listening on qr-1f6b0aa3-3d, link-type EN10MB (Ethernet), capture size 262144 bytes
+^C15:36:45.491466 fa:16:3e:a4:58:8d > fa:16:3e:ff:d5:8b, ethertype 802.1Q (0x8100), length 102: \
+vlan 20, p 0, ethertype IPv4, (tos 0x0, ttl 64, id 150, offset 0, flags [DF], proto ICMP (1), \
+length 84)
+    b: ICMP echo request, id 22344, seq 16662, length 64
+15:36:45.492604 IP (tos 0x0, ttl 61, id 20170, offset 0, flags [none], proto ICMP (1), length 84)
+100.121.0.75 > 192.168.3.69: ICMP echo reply, id 22344, seq 16662, length 64    # and a remark
+^C  # stopped here
+2 packets captured
+root@compute03:~# tcpdump -nn -i eth7
+> 15:36:50.000000 IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64
+15:36:51.000000 IP nonsense
+root@compute03:~# exit
+"""
+
+
+def test_a_pasted_transcript() -> None:
+    batch, warnings = read_text(PASTED.encode(), capture="ticket.txt")
+    points = [batch.points[code] for code in batch.packets["point"]]
+    first = Point(host="compute03", netns="qrouter-b6a8", device="qr-1f6b0aa3-3d")
+    assert points == [first, first, *[Point(host="compute03", device="eth7")] * 2]
+    assert batch.packets["ip_id"].tolist() == [150, 20170, -1, -1]
+    assert batch.packets["vlan"].tolist() == [20, -1, -1, -1]
+    assert batch.packets["icmp_seq"].tolist() == [16662, 16662, 1, -1]
+    assert batch.packets["src_hi"].tolist() == [NULL_U64, 0, 0, NULL_U64]
+    assert batch.packets["decode"].tolist()[-1] == Decode.MALFORMED
+    found = {w.kind: (w.count, w.offset) for w in warnings}
+    assert found["addresses-missing"] == (1, PASTED.index("^C15:36"))
+    assert found["unparsed-line"] == (1, PASTED.index("15:36:51.0"))
+    assert found["ignored-line"] == (1, 0)
+
+
+def test_points_given_come_first() -> None:
+    given_point = Point(host="compute09", netns="fip", device="fg-1", clock="vm")
+    batch, _ = read_text(PASTED.encode(), point=given_point)
+    assert batch.points == (given_point,)
+    line = "12:00:00.1 IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64\n"
+    batch, _ = read_text(line.encode(), device_hint="tap0")
+    assert batch.points[0].device == "tap0"
+
+
+def test_sniff(pcap: Path) -> None:
+    for options in [*OPTION_SETS, "-t", "-tt", "-ttt", "-tttt", "-tne"]:
+        assert sniff(printed(options, pcap)[100:4096].encode()), options
+    assert sniff(PASTED.encode())
+    assert not sniff(pcap.read_bytes()[:4096])
+    assert not sniff(b"")
+    assert not sniff(b"conntrack v1.4.7 (conntrack-tools)\nipv4 2 icmp 1 29 src=1.1.1.1\n")
+    assert not sniff(b"[[point]]\nfile = 'qr.pcap'\n")
+
+
+def test_empty_and_binary_input_are_no_packets() -> None:
+    for data in (b"", b"\n\n", bytes(range(256)) * 100):
+        batch, _ = read_text(data)
+        assert len(batch) == 0
+        assert batch.captures == ("-",)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damaged_text_never_fails_and_never_loses_a_stamped_line(data: st.DataObject) -> None:
+    text = PASTED + COOKED
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    noise = data.draw(st.text(max_size=20).filter(lambda t: "\n" not in t and "\r" not in t))
+    damaged = text[:start] + noise + text[end:]
+    batch, _ = read_text(damaged.encode("utf-8", "surrogatepass"))
+    stamped = [line for line in damaged.split("\n") if line[:3] in ("12:", "15:")]
+    whole = [line for line in stamped if line[8:9] == "." and " IP " in line]
+    assert len(batch) >= len([line for line in whole if line.count(":") >= 3])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 30), st.sampled_from(["A", "PA", "FA", "SA"])),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+)
+def test_relative_numbers_become_absolute(
+    steps: list[tuple[bool, int, str]], isn_a: int, isn_b: int
+) -> None:
+    path = Path(f"/dev/shm/tracer-test-{id(steps)}.pcap")
+    numbers = {True: isn_a, False: isn_b}
+    packets = []
+    for there, size, flags in steps:
+        packets.append(tcp(there, flags, numbers[there], numbers[not there], b"x" * size))
+        numbers[there] = (numbers[there] + size) % 2**32
+    try:
+        batch, _ = read_text(printed("-nn", save(path, packets)).encode())
+    finally:
+        path.unlink()
+    for row, packet in enumerate(packets):
+        assert batch.packets["tcp_ack"][row] == packet[TCP].ack
+        shown = int(batch.packets["tcp_seq"][row])
+        assert shown in (packet[TCP].seq, -1)
+
+
+def test_raw_and_fragment_layers_are_kept() -> None:
+    # Extension headers of IPv6 hide the protocol's number from the header's text.
+    packet = ether() / IPv6(src=A6, dst=B6) / IPv6ExtHdrFragment(id=9, m=1)
+    path = save(
+        Path("/dev/shm/tracer-test-fragment.pcap"), [packet / UDP(sport=1, dport=2) / Raw("aa")]
+    )
+    try:
+        batch, _ = read_text(printed("-nnv", path).encode())
+    finally:
+        path.unlink()
+    assert (batch.packets["ip_id"][0], batch.packets["proto"][0]) == (9, 17)
+    assert encode_ip("2001:db8::1") == (batch.packets["src_hi"][0], batch.packets["src_lo"][0])
