@@ -1,0 +1,140 @@
+"""Packets → rows, on all processors: the decoder's entry."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.enums import Decode
+from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, StructuredArray
+from tracer.sources.decode.fill import ORIGIN_DTYPE
+from tracer.sources.decode.growth import GrowingRecords
+from tracer.sources.decode.load import Bytes
+from tracer.sources.decode.scratch import FILLED_SECTIONS, Piece, Scratch, Task
+
+PIECE = 16384  # rows a thread fills in one go: some 3 MB, a few milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrames:
+    """Rows of one capture.
+
+    `packets` has PACKET_DTYPE, shape (n,), `frame` counted on, `capture` -1 and `point` an index
+    into `origins` (ORIGIN_DTYPE), which lists each (interface, ifindex, direction) seen, in order
+    of appearance. `sections` maps every section name to its records, `row` ascending.
+    """
+
+    packets: StructuredArray
+    sections: dict[str, StructuredArray]
+    origins: StructuredArray
+
+    @property
+    def undecoded(self) -> dict[str, int]:
+        """How many packets were not decoded to the end, by `Decode` label."""
+        counts = np.bincount(self.packets["decode"], minlength=len(Decode))
+        return {kind.label: int(counts[kind]) for kind in Decode if kind and counts[kind]}
+
+    @property
+    def direction(self) -> NDArray[np.int8]:
+        """`core.point.Direction` of each row, shape (n,)."""
+        return self.origins["direction"][self.packets["point"]].astype(np.int8)
+
+    @property
+    def interface(self) -> NDArray[np.int32]:
+        """The interface of each row's frame, shape (n,)."""
+        return self.origins["interface"][self.packets["point"]]
+
+
+class Decoder:
+    """Rows of a capture that comes in windows; memory grows with the rows, not with the bytes."""
+
+    def __init__(self) -> None:
+        self._packets = GrowingRecords(PACKET_DTYPE)
+        self._sections: dict[str, list[StructuredArray]] = {name: [] for name in SECTION_DTYPES}
+        self._origins: dict[tuple[int, ...], int] = {}
+        self._scratches: list[Scratch] = []
+
+    def add(
+        self,
+        data: Bytes,
+        frames: StructuredArray,
+        linktypes: NDArray[np.int32],
+        first_frame: int = 1,
+    ) -> None:
+        """Decode `frames` (FRAME_DTYPE) in `data`, whose first is number `first_frame`.
+
+        `linktypes` is int32 per interface. Nothing of `data` is kept.
+        """
+        start = len(self._packets)
+        rows = self._packets.extend(len(frames))
+        tasks = list(_tasks(data, frames, linktypes, first_frame))
+        cuts = [rows[k : k + PIECE] for k in range(0, len(rows), PIECE)]
+        for task, piece, part in zip(tasks, self._pieces(tasks, cuts), cuts, strict=True):
+            self._keep(piece, part, start + task.first_frame - first_frame)
+
+    def finish(self) -> DecodedFrames:
+        """Return all rows added; the decoder is then empty."""
+        sections = {
+            name: np.concatenate(parts) if parts else np.empty(0, SECTION_DTYPES[name])
+            for name, parts in self._sections.items()
+        }
+        origins = np.array(list(self._origins), ORIGIN_DTYPE)
+        decoded = DecodedFrames(self._packets.finish(), sections, origins)
+        self.__init__()  # type: ignore[misc]
+        return decoded
+
+    def _pieces(self, tasks: list[Task], cuts: list[StructuredArray]) -> Iterator[Piece]:
+        threads = min(len(os.sched_getaffinity(0)), len(tasks))
+        if threads < 2:
+            yield from map(self._fill, tasks, cuts)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(self._fill, tasks, cuts)
+
+    def _fill(self, task: Task, rows: StructuredArray) -> Piece:
+        # Each thread takes a scratch of its own; list.pop and append are atomic.
+        try:
+            scratch = self._scratches.pop()
+        except IndexError:
+            scratch = Scratch(PIECE)
+        piece = scratch.fill(task, rows)
+        self._scratches.append(scratch)
+        return piece
+
+    def _keep(self, piece: Piece, rows: StructuredArray, start: int) -> None:
+        # Count records from the capture's first row, and origins from the capture's first origin.
+        for name, section in piece.sections.items():
+            section["row"] += start
+            self._sections[name].append(section)
+        names = [tuple(origin) for origin in piece.origins.tolist()]
+        codes = [self._origins.setdefault(name, len(self._origins)) for name in names]
+        if codes != list(range(len(codes))):
+            rows["point"] = np.array(codes, np.int32)[rows["point"]]
+
+
+def _tasks(
+    data: Bytes, frames: StructuredArray, linktypes: NDArray[np.int32], first_frame: int
+) -> Iterator[Task]:
+    # One form for all callers, so that numba compiles once: contiguous and read-only.
+    data, frames, linktypes = _frozen(data), _frozen(frames), _frozen(linktypes)
+    for start in range(0, len(frames), PIECE):
+        yield Task(data, frames[start : start + PIECE], linktypes, first_frame + start)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def decode_frames(
+    data: Bytes, frames: StructuredArray, linktypes: NDArray[np.int32], first_frame: int = 1
+) -> DecodedFrames:
+    """Return the rows of one window: what `Decoder.add` and `finish` give."""
+    decoder = Decoder()
+    decoder.add(data, frames, linktypes, first_frame)
+    return decoder.finish()

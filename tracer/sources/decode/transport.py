@@ -1,0 +1,103 @@
+"""TCP (RFC 9293), SCTP, and which reader an IP protocol has."""
+
+from typing import Any
+
+from tracer.sources.decode import cursor as at
+from tracer.sources.decode.digest import payload
+from tracer.sources.decode.load import Bytes, be16, be32, u8
+from tracer.sources.decode.tunnel import ip_in_ip
+from tracer.sources.decode.udp import ports, udp
+from tracer.sources.jit import jit
+
+NO_NEXT_HEADER = 59
+
+
+@jit
+def transport(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
+    """Go on by IP protocol."""
+    proto = cursor.kind
+    if proto == 6:
+        tcp(data, row, cursor)
+    elif proto in (17, 136):
+        udp(data, row, cursor, tunnel)
+    elif proto in (1, 58):
+        cursor.layer = at.ICMP
+    elif proto == 132:
+        sctp(data, row, cursor)
+    elif proto in (4, 41):
+        ip_in_ip(row, cursor, tunnel)
+    elif proto == 47:
+        cursor.layer = at.GRE
+    elif proto == 51:
+        _authentication(data, row, cursor)
+    else:
+        if proto != NO_NEXT_HEADER:
+            at.stop(row, at.UNKNOWN_PROTOCOL)
+        payload(data, row, cursor)
+
+
+@jit
+def _authentication(data: Bytes, row: Any, cursor: Any) -> None:
+    # RFC 4302 over IPv4; `proto` stays what the IP header says.
+    if at.has(row, cursor, 12):
+        cursor.kind = u8(data, cursor.position)
+        cursor.layer = at.TRANSPORT
+        cursor.position += (u8(data, cursor.position + 1) + 2) * 4
+
+
+@jit
+def sctp(data: Bytes, row: Any, cursor: Any) -> None:
+    """Read the common header (RFC 9260); the chunks after it are the payload."""
+    ports(data, row, cursor)
+    if at.has(row, cursor, 12):
+        cursor.position += 12
+        payload(data, row, cursor)
+
+
+@jit
+def tcp(data: Bytes, row: Any, cursor: Any) -> None:
+    """Read a TCP header and its time stamp option."""
+    start = cursor.position
+    captured = cursor.captured_end - start
+    ports(data, row, cursor)
+    if captured >= 8:
+        row.tcp_seq = be32(data, start + 4)
+    if captured >= 12:
+        row.tcp_ack = be32(data, start + 8)
+    if captured >= 14:
+        row.tcp_flags = be16(data, start + 12) & 0xFFF
+    if captured >= 16:
+        row.tcp_window = be16(data, start + 14)
+    if not at.has(row, cursor, 20):
+        return
+    header = (u8(data, start + 12) >> 4) * 4
+    if header < 20 or start + header > cursor.wire_end:
+        at.stop(row, at.MALFORMED)
+        return
+    _options(data, row, start + 20, min(start + header, cursor.captured_end))
+    at.has(row, cursor, header)
+    cursor.position = start + header
+    payload(data, row, cursor)
+
+
+@jit
+def _options(data: Bytes, row: Any, position: int, end: int) -> None:
+    # RFC 9293, 3.1: kind, length, value; end of list and no-operation are one byte. Linux sends
+    # time stamps as no-op, no-op, option; that is found first.
+    while position < end:
+        kind = u8(data, position)
+        if kind == 0:
+            return
+        if kind == 1:
+            position += 1
+            continue
+        if position + 2 > end:
+            return
+        length = u8(data, position + 1)
+        if length < 2 or position + length > end:
+            return
+        if kind == 8 and length == 10:
+            row.tcp_tsval = be32(data, position + 2)
+            row.tcp_tsecr = be32(data, position + 6)
+            return
+        position += length
