@@ -21,15 +21,17 @@ def changes_json(journey_set: JourneySet, hops: Rows) -> pa.Array:
     spread = [_spread(found, len(hops)) for found in changes_at(journey_set, hops)]
     if not spread:
         return pa.array(np.full(len(hops), "[]", object), pa.string())
-    inside = pc.binary_join_element_wise(*spread, ",", null_handling="skip")
-    return joined("[", inside, "]")
+    # Each change begins with a comma, and the first comma of a hop is cut: Arrow's own skipping of
+    # nulls between separators loses the rows where every value is null.
+    inside = pc.binary_join_element_wise(*spread, "", null_handling="replace")
+    return joined("[", pc.utf8_slice_codeunits(inside, 1), "]")
 
 
 def _spread(found: FieldChanges, count: int) -> pa.Array:
     name = JSON_NAMES.get(found.field, found.field)
     column = BY_NAME[found.field]
     text = joined(
-        f'{{"field":"{name}","from":', json_values(stored_column(column, found.before)),
+        f',{{"field":"{name}","from":', json_values(stored_column(column, found.before)),
         ',"to":', json_values(stored_column(column, found.after)),
         ',"cause":', json_values(labels(Cause, np.where(found.cause > 0, found.cause, -1))), "}",
     )  # fmt: skip
