@@ -82,7 +82,7 @@ def journeys_of(
     """Return the journeys at the given indices (from 0), in that order, with all their hops."""
     chosen = np.fromiter(numbers, np.int64)
     records = journey_set.journeys[chosen]
-    hops = _hop_indices(records)
+    hops = hop_indices(records)
     values = iter(_hops(journey_set, hops))
     return [
         _journey(journey_set, int(number), record, [next(values) for _ in range(record["n_hops"])])
@@ -94,7 +94,8 @@ def _entry(entries: tuple[Any, ...], code: int, default: Any) -> Any:
     return entries[code] if 0 <= code < len(entries) else default
 
 
-def _hop_indices(records: NDArray[Any]) -> Rows:
+def hop_indices(records: NDArray[Any]) -> Rows:
+    """Return the indices of all hops of the given journey records, journey by journey, (hops,)."""
     counts = records["n_hops"].astype(np.int64)
     starts = np.repeat(records["first_hop"] - np.cumsum(counts) + counts, counts)
     return starts + np.arange(counts.sum())
