@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.frames import Frames, join, mix
+from tracer.core.address import NULL_U64
 
 ETHERNET, VLAN_TAG = 14, 4
 _TUNNEL_BYTES = {1: 50, 2: 50, 3: 42, 4: 42, 5: 20}
@@ -26,6 +27,7 @@ class Capture:
     copy_ns: int = 3_000
     snaplen: int = 262144
     off: bool = False
+    cooked: bool = False  # SLL, as `any` writes: no destination MAC
 
 
 def capture_rows(capture: Capture, frames: Frames, rng: np.random.Generator) -> Frames:
@@ -47,6 +49,8 @@ def capture_rows(capture: Capture, frames: Frames, rng: np.random.Generator) -> 
         frames = join([frames, again])
     frames = frames.take(np.argsort(frames.meta["true_ns"], kind="stable"))
     cut(frames, capture.snaplen)
+    if capture.cooked:
+        frames.packets["dst_mac"] = NULL_U64
     return frames
 
 
@@ -63,7 +67,19 @@ def cut(frames: Frames, snaplen: int) -> None:
     p["wire_len"] = size
     p["cap_len"] = np.minimum(size, snaplen)
     captured = p["payload_len"] - (p["wire_len"] - p["cap_len"])
-    p["payload_digest"] = digest(frames.meta["stream"], frames.meta["offset"], captured)
+    p["payload_digest"] = digest(_streams(frames), frames.meta["offset"], captured)
+
+
+# The payload of an ICMP error is the packet it quotes, which NAT rewrites.
+def _streams(frames: Frames) -> NDArray[np.uint64]:
+    stream: NDArray[np.uint64] = frames.meta["stream"]
+    quoted = frames.sections.get("quoted")
+    if quoted is None:
+        return stream
+    for name in ("inner_src_lo", "inner_dst_lo", "inner_sport", "inner_dport", "inner_icmp_id"):
+        changed = mix(stream ^ quoted[name].astype(np.uint64))
+        stream = np.where(quoted["row"] == 0, changed, stream)
+    return stream
 
 
 def digest(

@@ -4,6 +4,7 @@ A `Chain` lists them from left to right; direction 0 crosses it so, direction 1 
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -165,10 +166,15 @@ class Offload:
 
     mss: int = 1448
     reverse: bool = False
+    limit: int = 64  # segments GRO puts together at most
 
     def cross(self, world: "World", frames: Frames, direction: int) -> Frames:
         """Split or merge."""
-        return split(frames, self.mss) if direction == self.reverse else merge(frames)
+        return (
+            split(frames, self.mss)
+            if direction == self.reverse
+            else merge(frames, self.mss * self.limit)
+        )
 
 
 def split(frames: Frames, mss: int) -> Frames:
@@ -194,8 +200,8 @@ def split(frames: Frames, mss: int) -> Frames:
     return out
 
 
-def merge(frames: Frames) -> Frames:
-    """Return segments of one super-packet put together again where they are contiguous."""
+def merge(frames: Frames, most: int) -> Frames:
+    """Return segments of one super-packet put together where contiguous, to `most` bytes."""
     if not frames.meta["wire"].any():
         return frames
     whole = frames.take(~frames.meta["wire"])
@@ -206,6 +212,8 @@ def merge(frames: Frames) -> Frames:
     new[1:] = (m["packet"][1:] != m["packet"][:-1]) | (
         m["offset"][1:] != m["offset"][:-1] + p["payload_len"][:-1]
     )
+    head = np.maximum.accumulate(np.where(new, np.arange(len(parts)), 0))
+    new |= (m["offset"] - m["offset"][head]) % most == 0
     starts = np.flatnonzero(new)
     out = parts.take(starts)
     out.packets["payload_len"] = np.add.reduceat(p["payload_len"], starts)
@@ -251,6 +259,13 @@ class Chain:
         for element in self.elements if direction == 0 else self.elements[::-1]:
             frames = element.cross(world, frames, direction)
         return frames
+
+    def until(self, element: Element) -> "Chain":
+        """Return the part up to an element, for what is answered or refused there."""
+        part = copy(self)
+        part.elements = self.elements[: list(self.elements).index(element)]
+        part.entry = [self.entry[0], (UNSEEN, UNSEEN + 1)]
+        return part
 
     def address(self, frames: Frames, direction: int) -> None:
         """Set the MACs of frames that enter at an end."""

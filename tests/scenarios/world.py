@@ -1,5 +1,6 @@
 """A world: points, packets, what was observed of them, and the truth about it all."""
 
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +97,17 @@ class World:
         """Note that the network lost these frames."""
         whole = frames.take(~frames.meta["wire"]).meta
         self.lost.update(zip(whole["packet"].tolist(), whole["last_point"].tolist(), strict=True))
+
+    def shuffle(self) -> None:
+        """Name the points so that nothing tells their order, and list them in another."""
+        order = self.rng.permutation(len(self.points))
+        place = np.argsort(order)
+        anonymous = [Point(p.host, None, f"cap{place[i]:03}") for i, p in enumerate(self.points)]
+        self.points = [replace(anonymous[i], capture=f"cap{place[i]:03}.pcap") for i in order]
+        self.clock_of = [self.clock_of[i] for i in order]
+        self.captures = {int(place[i]): capture for i, capture in self.captures.items()}
+        self.seen = [(int(place[at]), way, frames) for at, way, frames in self.seen]
+        self.lost = {k: int(place[at]) if at >= 0 else at for k, at in self.lost.items()}
 
     def finish(self, name: str, conntrack: bool = False, doc: str = "") -> Scenario:
         """Return the scenario: what the captures hold, and the truth."""

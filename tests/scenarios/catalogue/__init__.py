@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 
-from scenarios.catalogue import clock, mess, nat
+from scenarios.catalogue import clock, mess, nat, paths, protocols, tcp
 from scenarios.scenario import Scenario
 
 Maker = Callable[[int, float], Scenario]
 
-SCENARIOS: dict[str, Maker] = {**nat.SCENARIOS, **mess.SCENARIOS, **clock.SCENARIOS}
+SCENARIOS: dict[str, Maker] = {
+    **nat.SCENARIOS,
+    **tcp.SCENARIOS,
+    **protocols.SCENARIOS,
+    **paths.SCENARIOS,
+    **mess.SCENARIOS,
+    **clock.SCENARIOS,
+}
 
 
 def make(name: str, seed: int = 1, scale: float = 1.0) -> Scenario:

@@ -1,0 +1,239 @@
+"""Everything that is not TCP: UDP, ICMP and its errors, ARP, fragments, floods, tunnels."""
+
+from collections.abc import Callable
+
+from scenarios.elements import Chain, Element, Flood, Link, OuterRouter, Router, Tunnel
+from scenarios.frames import join
+from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, line, snat
+from scenarios.scenario import Scenario
+from scenarios.special import arp_replies, arp_requests, errors, fragments
+from scenarios.traffic import MILLI, Tcp, datagrams, exchange, once, pings
+from scenarios.world import World
+from tracer.core.enums import Encap
+
+
+def dns(seed: int, scale: float) -> Scenario:
+    """Lookups from ephemeral ports through a masquerade."""
+    world = World(seed)
+    chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")})
+    n = max(int(800 * scale), 20)
+    asked = datagrams(world, FIXED, EXTERNAL, n, dport=53, size=(28, 70), flows=n, gap_ns=60_000)
+    exchange(world, chain, asked)
+    return world.finish("udp_dns")
+
+
+def quic(seed: int, scale: float) -> Scenario:
+    """Long-lived encrypted flows, IP id 0, many datagrams of one size."""
+    world = World(seed)
+    n = max(int(800 * scale), 20)
+    sent = datagrams(
+        world, FIXED, EXTERNAL, n, dport=443, size=1252, flows=12, gap_ns=25_000, ids="zero"
+    )
+    exchange(world, dvr(world, snat(world)), sent, ids="zero")
+    return world.finish("udp_quic")
+
+
+def udp_equal(seed: int, scale: float) -> Scenario:
+    """Heartbeats with equal bytes in bursts; IP ids tell them apart."""
+    return _heartbeats(seed, scale, "counter", 15_000)
+
+
+def udp_equal_id0(seed: int, scale: float) -> Scenario:
+    """Heartbeats with equal bytes and IP id 0 in bursts: nothing tells them apart."""
+    return _heartbeats(seed, scale, "zero", 15_000)
+
+
+def udp_equal_spaced(seed: int, scale: float) -> Scenario:
+    """Heartbeats with equal bytes and IP id 0, half a second apart: time tells them apart."""
+    return _heartbeats(seed, scale, "zero", 500 * MILLI)
+
+
+def _heartbeats(seed: int, scale: float, ids: str, gap_ns: int) -> Scenario:
+    world = World(seed)
+    n = max(int(300 * scale), 10)
+    sent = datagrams(
+        world, FIXED, EXTERNAL, n, dport=9999, size=16, constant=True, ids=ids, gap_ns=gap_ns
+    )
+    world.run(dvr(world, snat(world)), sent)
+    return world.finish("udp_equal")
+
+
+def icmp_errors(seed: int, scale: float) -> Scenario:
+    """Port unreachable from the server and time exceeded from a router, back through the NAT."""
+    world = World(seed)
+    chain = dvr(world, snat(world))
+    n = max(int(100 * scale), 8)
+    arrived = world.run(chain, datagrams(world, FIXED, EXTERNAL, n, dport=33434, flows=n))
+    world.run(chain, errors(world, arrived, EXTERNAL), 1)
+    core = [e for e in chain.elements if isinstance(e, Router)][-1]
+    near = chain.until(core)
+    for frames in (
+        datagrams(world, FIXED, EXTERNAL, n, dport=33500, flows=n),
+        pings(world, FIXED, EXTERNAL, n, ttl=3),
+    ):
+        frames.packets["ttl"] = 3
+        arrived = world.run(near, frames)
+        world.run(near, errors(world, arrived, "100.122.255.254", 11, 0), 1)
+    return world.finish("icmp_errors")
+
+
+def ipv6(seed: int, scale: float) -> Scenario:
+    """IPv6 pings, datagrams and fragments over routers, no IP id to help."""
+    world = World(seed)
+    chain = line(world, 6)
+    n = max(int(150 * scale), 8)
+    a, b = "2001:db8::10", "2001:db8:1::20"
+    exchange(world, chain, pings(world, a, b, n))
+    exchange(world, chain, datagrams(world, a, b, n, dport=53, flows=n))
+    world.run(chain, fragments(world, datagrams(world, a, b, n // 2, size=(3000, 6000))))
+    return world.finish("ipv6")
+
+
+def fragmented(seed: int, scale: float) -> Scenario:
+    """Large datagrams and pings in fragments through a translation."""
+    world = World(seed)
+    chain = dvr(world, snat(world))
+    n = max(int(100 * scale), 8)
+    world.run(chain, fragments(world, datagrams(world, FIXED, EXTERNAL, n, size=(2000, 9000))))
+    world.run(chain, fragments(world, pings(world, FIXED, EXTERNAL, n, size=4000)))
+    return world.finish("fragments")
+
+
+def _bridge(world: World) -> tuple[Chain, list[Chain]]:
+    branches = [
+        Chain(Link(4_000, 1_000), world.point("tapB", "compute03")),
+        Chain(Link(4_000, 1_000), world.point("tapC", "compute03")),
+        Chain(
+            Link(4_000, 1_000), world.point("ens1", "compute03"), Link(WIRE_NS, 10_000),
+            world.point("ens1", "compute04"), Link(4_000, 1_000), world.point("tapD", "compute04"),
+        ),
+    ]  # fmt: skip
+    root = world.point("tapA", "compute03")
+    return Chain(root, Link(), Flood(tuple(branches))), branches
+
+
+def arp(seed: int, scale: float) -> Scenario:
+    """Who-has broadcasts flooded by a bridge; stations and a proxy answer."""
+    world = World(seed)
+    flood, branches = _bridge(world)
+    tap_a, tap_b = flood.elements[0], branches[0].elements[-1]
+    back = Chain(tap_b, Link(), tap_a)
+    n = max(int(40 * scale), 5)
+    for host in range(6):
+        asked = arp_requests(
+            world, 0xFA163E000001, "10.0.0.5", f"10.0.0.{10 + host}", n, 90 * MILLI
+        )
+        asked.meta["true_ns"] += host * 7 * MILLI
+        arrived = once(_send(world, flood, asked))
+        answered = arp_replies(world, arrived, 0xFA163E0000AA)  # one MAC for all: a proxy
+        _send(world, back, answered)
+    return world.finish("arp")
+
+
+# As run, but ARP frames carry their own MACs.
+def _send(world, chain, frames):  # type: ignore[no-untyped-def]
+    return chain.cross(world, frames.copy(), 0)
+
+
+def multicast(seed: int, scale: float) -> Scenario:
+    """mDNS and DHCP broadcasts flooded by a bridge: one packet, many branches."""
+    world = World(seed)
+    flood, _ = _bridge(world)
+    n = max(int(150 * scale), 8)
+    world.run(flood, datagrams(world, "10.0.0.5", "224.0.0.251", n, dport=5353, size=(60, 300)))
+    world.run(
+        flood, datagrams(world, "10.0.0.5", "255.255.255.255", n, sport=68, dport=67, size=300)
+    )
+    return world.finish("multicast")
+
+
+def _tunnelled(kind: Encap) -> Callable[[int, float], Scenario]:
+    def maker(seed: int, scale: float) -> Scenario:
+        world = World(seed)
+        wire: tuple[Element, ...] = (
+            world.point("ens1", "compute03"), Link(WIRE_NS, 10_000), OuterRouter(),
+            world.point("ens1", "compute04"),
+        )  # fmt: skip
+        chain = Chain(
+            world.point("tapA", "compute03"), Link(), world.point("qr-a", "compute03", "qrouter-1"),
+            Router(), world.point("qr-b", "compute03", "qrouter-1"), Link(),
+            Tunnel(kind, 77, "10.20.0.3", "10.20.0.4", wire), Link(),
+            world.point("tapB", "compute04"),
+        )  # fmt: skip
+        n = max(int(100 * scale), 6)
+        exchange(world, chain, pings(world, "10.1.0.5", "10.2.0.6", n))
+        exchange(world, chain, datagrams(world, "10.1.0.5", "10.2.0.6", n, flows=n))
+        Tcp.open(world, chain, n // 4 + 1, src="10.1.0.5", dst="10.2.0.6").talk(3)
+        return world.finish(kind.label)
+
+    maker.__doc__ = f"Routed on one host, then inside {kind.label.upper()} to another."
+    return maker
+
+
+def tenants(seed: int, scale: float) -> Scenario:
+    """Two tenants use the same addresses, ports, ping ids and sequence numbers on one host."""
+    world = World(seed)
+    shared = [
+        world.point("fg", "compute03", "fip"), Link(), world.point("nic", "compute03"),
+        Link(WIRE_NS, 10_000), Router(), world.point("eth0", "server"),
+    ]  # fmt: skip
+    n = max(int(100 * scale), 8)
+    for tenant in range(2):
+        nat = world.nat(snat=f"100.122.0.{145 + tenant}", ports="random", netns=f"qrouter-{tenant}")
+        chain = Chain(
+            world.point(f"tap{tenant}", "compute03"), Link(),
+            world.point(f"qr-{tenant}", "compute03", f"qrouter-{tenant}"), Router(nat),
+            world.point(f"rfp-{tenant}", "compute03", f"qrouter-{tenant}"), Link(),
+            world.point(f"fpr-{tenant}", "compute03", "fip"), Router(), *shared,
+        )  # fmt: skip
+        exchange(world, chain, pings(world, FIXED, EXTERNAL, n, icmp_id=99, spread=0.01))
+        sent = datagrams(world, FIXED, EXTERNAL, n, sport=5000, ids="zero", size=(60, 900))
+        exchange(world, chain, sent)
+        tcp = Tcp.open(world, chain, 1, src=FIXED, dst=EXTERNAL)
+        tcp.talk(10)
+    return world.finish("tenants")
+
+
+def mixture(seed: int, scale: float) -> Scenario:
+    """Pings of many hosts at once, some alike, some not, among other traffic."""
+    world = World(seed)
+    chain = line(world, 8, {2: world.nat(snat="203.0.113.7", ports="random")})
+    n = max(int(30 * scale), 4)
+    parts = [
+        pings(world, f"10.1.1.{h}", EXTERNAL, n, icmp_id=h % 4, constant=h % 2 == 0,
+              ids=("zero", "counter", "random")[h % 3], spread=0.3)
+        for h in range(1, 13)
+    ]  # fmt: skip
+    parts += [datagrams(world, f"10.1.2.{h}", EXTERNAL, n, dport=53, flows=3) for h in range(1, 9)]
+    exchange(world, chain, join(parts))
+    Tcp.open(world, chain, n, src="10.1.3.1", dst=EXTERNAL, hosts=5).talk(2)
+    return world.finish("mixture")
+
+
+def wrapped_ids(seed: int, scale: float) -> Scenario:
+    """More than 65,536 packets of one sender with equal bytes: every IP id comes twice."""
+    world = World(seed)
+    n = max(int(80_000 * scale), 66_000)
+    sent = datagrams(world, FIXED, EXTERNAL, n, dport=9, size=64, constant=True, gap_ns=30_000)
+    world.run(line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")}), sent)
+    return world.finish("wrapped_ids")
+
+
+SCENARIOS = {
+    "udp_dns": dns,
+    "udp_quic": quic,
+    "udp_equal": udp_equal,
+    "udp_equal_id0": udp_equal_id0,
+    "udp_equal_spaced": udp_equal_spaced,
+    "icmp_errors": icmp_errors,
+    "ipv6": ipv6,
+    "fragments": fragmented,
+    "arp": arp,
+    "multicast": multicast,
+    "vxlan": _tunnelled(Encap.VXLAN),
+    "geneve": _tunnelled(Encap.GENEVE),
+    "gre": _tunnelled(Encap.GRE),
+    "tenants": tenants,
+    "mixture": mixture,
+    "wrapped_ids": wrapped_ids,
+}
