@@ -8,14 +8,15 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tracer.core.errors import LabError
+from tracer.lab.building import status
 from tracer.lab.commands import require, run_in
 from tracer.lab.traffic.log import Sent
-from tracer.lab.truth import Point, TrueHop
+from tracer.lab.truth import Point, TrueHop, case
 
 READY_S = 20.0
 COMPLETE_S = 10.0
@@ -41,21 +42,22 @@ def record(
     traffic: Callable[[], list[Sent]],
     *,
     tool: str = "tcpdump",
+    options: Sequence[str] = (),
     clock: str | None = None,
 ) -> Recording:
     """Return the recording of `traffic` at every point at once, written to `folder`.
 
     Waits until every capture runs before the traffic starts, and afterwards until the files hold
     every packet of its log at every hop of its path. Writes a pcap a point (`tool` is tcpdump, or
-    dumpcap for pcapng with interface names), points.toml, conntrack/NETNS.txt, truth.json. Raises
-    LabError naming the point that stays short of a packet.
+    dumpcap for pcapng with interface names; `options` are passed on to it), points.toml,
+    conntrack/NETNS.txt, truth.json. Raises LabError naming the point that stays short of a packet.
     """
     require([tool, "conntrack"], {"dumpcap": "wireshark-common"})
     folder.mkdir(parents=True, exist_ok=True)
     files = {file_name(point): point for point in points}
     with contextlib.ExitStack() as stack:
         running = [
-            stack.enter_context(_capture(tool, point, folder / name))
+            stack.enter_context(_capture(tool, options, point, folder / name))
             for name, point in files.items()
         ]
         for process in running:
@@ -64,14 +66,17 @@ def record(
         _await_complete(folder, files, log)
         _dump_conntrack(folder / "conntrack", points)
     write_points(folder, files, clock)
-    write_truth(folder / "truth.json", log)
+    write_truth(folder / "truth.json", log, tagged=status().tagging != "untagged")
     return Recording(folder, files, tuple(log))
 
 
 @contextlib.contextmanager
-def _capture(tool: str, point: Point, path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    options = ["-U", "--immediate-mode", "-Z", "root", "-n"] if tool == "tcpdump" else ["-q"]
-    argv = ["ip", "netns", "exec", point.netns, tool, *options, "-i", point.device, "-w", str(path)]
+def _capture(
+    tool: str, options: Sequence[str], point: Point, path: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    usual = ["-U", "--immediate-mode", "-Z", "root", "-n"] if tool == "tcpdump" else ["-q"]
+    command = [tool, *usual, *options, "-i", point.device, "-w", str(path)]
+    argv = ["ip", "netns", "exec", point.netns, *command]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             yield process
@@ -123,13 +128,22 @@ def _dump_conntrack(folder: Path, points: Iterable[Point]) -> None:
         (folder / f"{netns}.txt").write_text(dump)
 
 
-def write_points(folder: Path, files: dict[str, Point], clock: str | None = None) -> None:
-    """Write points.toml: which capture was taken where, and the conntrack dumps of those places."""
-    out = []
-    for name, point in files.items():
-        out += ["[[point]]", f'file = "{name}"', *_place(point), f'device = "{point.device}"']
-        out += [f'clock = "{clock}"', ""] if clock else [""]
-    for netns, point in {point.netns: point for point in files.values()}.items():
+def write_points(
+    folder: Path, files: Mapping[str, Point | Sequence[Point]], clock: str | None = None
+) -> None:
+    """Write points.toml: which capture was taken where, and the conntrack dumps of those places.
+
+    A file with several points is a pcapng, an interface a point in that order.
+    """
+    out, places = [], {}
+    for name, held in files.items():
+        several = not isinstance(held, Point)
+        for interface, point in enumerate([held] if isinstance(held, Point) else held):
+            out += ["[[point]]", f'file = "{name}"', *_place(point), f'device = "{point.device}"']
+            out += [f"interface = {interface}"] if several else []
+            out += [f'clock = "{clock}"', ""] if clock else [""]
+            places[point.netns] = point
+    for netns, point in places.items():
         out += ["[[conntrack]]", f'file = "conntrack/{netns}.txt"', *_place(point), ""]
     (folder / "points.toml").write_text("\n".join(out))
 
@@ -138,13 +152,13 @@ def _place(point: Point) -> list[str]:
     return [f'host = "{point.host}"', f'netns = "{point.netns}"']
 
 
-def write_truth(path: Path, log: Sequence[Sent]) -> None:
+def write_truth(path: Path, log: Sequence[Sent], *, tagged: bool) -> None:
     """Write the sender's log and the true hops of each path in it as JSON.
 
     `packets` has a line a packet sent; `path` names its hops in `paths`; `lost_after` null means
-    that it went all the way.
+    that it went all the way. VLANs are null when the provider network is not `tagged`.
     """
-    paths = {f"{line.case}/{line.kind}": _whole(line) for line in log}
+    paths = {f"{line.case}/{line.kind}": _whole(line, tagged) for line in log}
     packets = []
     for line in log:
         fields = asdict(line)
@@ -158,13 +172,11 @@ def write_truth(path: Path, log: Sequence[Sent]) -> None:
     path.write_text(f'{{"paths": {{\n{hops}\n}},\n"packets": [\n{lines}\n]}}\n')
 
 
-def _whole(line: Sent) -> list[dict[str, object]]:
-    from tracer.lab import truth
-
-    return [_flat(hop) for hop in truth.case(line.case).path(line.kind)]
+def _whole(line: Sent, tagged: bool) -> list[dict[str, object]]:
+    return [_flat(hop, tagged) for hop in case(line.case).path(line.kind)]
 
 
-def _flat(hop: TrueHop) -> dict[str, object]:
+def _flat(hop: TrueHop, tagged: bool) -> dict[str, object]:
     fields = asdict(hop)
     del fields["point"]
-    return {**hop.point._asdict(), **fields}
+    return {**hop.point._asdict(), **fields, "vlan": hop.vlan if tagged else None}

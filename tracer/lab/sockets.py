@@ -1,6 +1,7 @@
 """Sockets inside the lab's namespaces, and a rule that loses one packet there."""
 
 import contextlib
+import itertools
 import os
 import socket
 import threading
@@ -12,6 +13,7 @@ from tracer.lab.state import netns_stat
 
 TIMEOUT_S = 10.0
 _entering = threading.Lock()
+_losses = itertools.count(1)
 
 
 def open_socket(netns: str, kind: int, protocol: int = 0) -> socket.socket:
@@ -44,8 +46,9 @@ def lose_one(netns: str, match: str) -> Iterator[None]:
 
     Raises LabError if none came. The table is removed at the end.
     """
+    table = f"tracer-lab-loss-{next(_losses)}"
     rules = f"""
-table inet tracer-lab-loss {{
+table inet {table} {{
     counter lost {{ }}
     chain forward {{
         type filter hook forward priority -1; policy accept;
@@ -56,8 +59,8 @@ table inet tracer-lab-loss {{
     run_in(netns, ["nft", "-f", "-"], rules)
     try:
         yield
-        counted = run_in(netns, ["nft", "list", "counter", "inet", "tracer-lab-loss", "lost"])
+        counted = run_in(netns, ["nft", "list", "counter", "inet", table, "lost"])
         if "packets 1 " not in counted:
             raise LabError(f"The rule in {netns} lost no packet or more than one: {counted}")
     finally:
-        run_in(netns, ["nft", "delete", "table", "inet", "tracer-lab-loss"])
+        run_in(netns, ["nft", "delete", "table", "inet", table])
