@@ -17,6 +17,7 @@ FRAME_DTYPE = np.dtype(
         ("direction", "i1"),  # core.point.Direction where the container says so, else -1
     ]
 )
+FRAMES_PER_WINDOW = 1 << 16
 
 
 @dataclass(slots=True)

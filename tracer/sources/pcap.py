@@ -14,7 +14,8 @@ from tracer.core.errors import InputError
 from tracer.core.jit import jit
 from tracer.core.schema import StructuredArray
 from tracer.sources.findings import Findings
-from tracer.sources.frames import FRAME_DTYPE, Interface, Window
+from tracer.sources.frames import FRAME_DTYPE, FRAMES_PER_WINDOW, Interface, Window
+from tracer.sources.numbers import load32, note
 from tracer.sources.stream import Buffer
 
 MICROSECONDS, NANOSECONDS, MODIFIED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
@@ -22,7 +23,6 @@ HEADER = 24
 # Wireshark's and libpcap's bound; a length beyond it is damage unless the snaplen allows it.
 MAX_RECORD = 262_144
 MAX_SNAPLEN = 1 << 27
-FRAMES_PER_WINDOW = 1 << 16
 
 _MORE, _FULL, _DAMAGED = 0, 1, 2
 _EGRESS = 4  # PACKET_OUTGOING of linux/if_packet.h, in the modified record header
@@ -135,16 +135,6 @@ def _magic(head: bytes) -> tuple[str, int] | None:
 
 
 @jit
-def load32(data: NDArray[np.uint8], at: int, swapped: bool) -> int:
-    """Return the unsigned 32-bit number at an offset; `swapped` is big-endian."""
-    a, b = np.int64(data[at]), np.int64(data[at + 1])
-    c, d = np.int64(data[at + 2]), np.int64(data[at + 3])
-    if swapped:
-        return int(a << 24 | b << 16 | c << 8 | d)
-    return int(d << 24 | c << 16 | b << 8 | a)
-
-
-@jit
 def walk_records(
     data: NDArray[np.uint8],
     start: int,
@@ -182,17 +172,9 @@ def walk_records(
         frame.direction = -1
         if extra:
             frame.direction = 1 if data[at + 22] == _EGRESS else 0
-        _count(counts, _ZERO, cap_len == 0, at)
-        _count(counts, _SNAPPED, cap_len > snaplen, at)
-        _count(counts, _FRACTION, fraction >= 1_000_000_000, at)
+        note(counts, _ZERO, cap_len == 0, at)
+        note(counts, _SNAPPED, cap_len > snaplen, at)
+        note(counts, _FRACTION, fraction >= 1_000_000_000, at)
         filled += 1
         at += header + cap_len
     return filled, at, header, _MORE
-
-
-@jit
-def _count(counts: NDArray[np.int64], which: int, found: bool, at: int) -> None:
-    if found:
-        if counts[0, which] == 0:
-            counts[1, which] = at
-        counts[0, which] += 1

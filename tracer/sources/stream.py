@@ -75,9 +75,8 @@ class Buffer:
         return len(self) >= need
 
     def widen(self, size: int = _WINDOW) -> None:
-        """Make the window at least `size` bytes from now on."""
-        if size > len(self.data):
-            self._make_room(size)
+        """Make the window at least `size` bytes from now on, and fill it."""
+        self.fill(size)
 
     def head(self, size: int) -> bytes:
         """Return the next bytes without consuming them, at most `size`."""

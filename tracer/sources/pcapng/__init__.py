@@ -1,0 +1,1 @@
+"""Reading pcapng files (draft-ietf-opsawg-pcapng): sections, interfaces, packet blocks."""

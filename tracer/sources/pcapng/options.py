@@ -1,0 +1,86 @@
+"""Options and bodies of the blocks that describe a pcapng section: interfaces, statistics."""
+
+import struct
+from collections.abc import Iterator
+
+from tracer.sources.frames import Interface
+from tracer.sources.pcapng import blocks as b
+
+Options = dict[int, bytes]
+
+
+def is_pcapng(head: bytes) -> bool:
+    """Return whether the first 12 bytes open a section in either byte order."""
+    return byte_order(head) is not None
+
+
+def byte_order(head: bytes) -> str | None:
+    """Return the struct byte order of the section these 12 bytes open, None if they do not."""
+    if len(head) < b.MIN_BLOCK or struct.unpack_from("<I", head)[0] != b.SECTION:
+        return None
+    for order in "<>":
+        if struct.unpack_from(order + "I", head, 8)[0] == b.BYTE_ORDER_MAGIC:
+            return order
+    return None
+
+
+def read_options(body: bytes, order: str) -> tuple[Options, bool]:
+    """Return the options by code (the first of each), and whether all of them were sound."""
+    found: Options = {}
+    sound = True
+    for code, value in _walk(body, order):
+        if value is None:
+            sound = False
+        else:
+            found.setdefault(code, value)
+    return found, sound
+
+
+def _walk(body: bytes, order: str) -> Iterator[tuple[int, bytes | None]]:
+    at = 0
+    while at + 4 <= len(body):
+        code, length = struct.unpack_from(order + "HH", body, at)
+        if code == b.OPTION_END:
+            return
+        value = body[at + 4 : at + 4 + length]
+        yield code, value if len(value) == length else None
+        at += 4 + (length + 3) // 4 * 4
+
+
+def interface_of(body: bytes, order: str) -> tuple[Interface, tuple[int, int, int, int], bool]:
+    """Return an interface, its INTERFACE_DTYPE record, and whether its options were sound.
+
+    `body` is at least the 8 bytes of link type and snaplen.
+    """
+    linktype, _, snaplen = struct.unpack_from(order + "HHI", body)
+    options, sound = read_options(body[8:], order)
+    resolution = _number(options, b.OPTION_IF_TSRESOL, order + "B", 6)
+    offset_s = _number(options, b.OPTION_IF_TSOFFSET, order + "q", 0)
+    name = options.get(b.OPTION_IF_NAME, b"").rstrip(b"\0").decode("utf-8", "replace") or None
+    sound &= all(
+        len(options.get(code, b"\0" * size)) == size
+        for code, size in ((b.OPTION_IF_TSRESOL, 1), (b.OPTION_IF_TSOFFSET, 8))
+    )
+    # The upper bit chooses the base: 2 when set, else 10.
+    record = (snaplen, offset_s, resolution & 0x7F, resolution >> 7)
+    return Interface(linktype, name), record, sound
+
+
+def drops_of(body: bytes, order: str) -> tuple[int, int | None]:
+    """Return the interface of a statistics block and the packets lost there, None if not told.
+
+    `body` is at least 12 bytes; counted are isb_ifdrop and isb_osdrop.
+    """
+    (interface,) = struct.unpack_from(order + "I", body)
+    options, _ = read_options(body[12:], order)
+    told = [c for c in (b.OPTION_IF_DROP, b.OPTION_OS_DROP) if len(options.get(c, b"")) == 8]
+    if not told:
+        return interface, None
+    return interface, sum(_number(options, code, order + "Q", 0) for code in told)
+
+
+def _number(options: Options, code: int, form: str, default: int) -> int:
+    value = options.get(code)
+    if value is None or len(value) != struct.calcsize(form):
+        return default
+    return int(struct.unpack(form, value)[0])

@@ -1,0 +1,176 @@
+"""A pcapng file as windows of packets."""
+
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.errors import InputError
+from tracer.core.schema import StructuredArray
+from tracer.sources.findings import Findings
+from tracer.sources.frames import FRAME_DTYPE, FRAMES_PER_WINDOW, Interface, Window
+from tracer.sources.pcapng import blocks as b
+from tracer.sources.pcapng.options import byte_order, drops_of, interface_of
+from tracer.sources.pcapng.walk import walk_blocks
+from tracer.sources.stream import Buffer
+
+_MAX_INTERFACES = 1 << 16  # over all sections: a hostile file must not fill the memory with them
+
+_MESSAGES = {
+    b.EMPTY: ("zero-length-record", "a block holds no bytes of its packet"),
+    b.BAD_PACKET: (
+        "bad-block",
+        "a packet block's lengths contradict each other; that block was passed over",
+    ),
+    b.BAD_OPTIONS: ("bad-options", "a block's options run beyond its end; its packet was read"),
+    b.BAD_TIME: (
+        "bad-timestamp",
+        "a time stamp lies beyond what 64-bit nanoseconds hold; it is unknown",
+    ),
+    b.NO_TIME: ("no-timestamp", "simple packet blocks have no time stamp; it is unknown"),
+    b.UNDEFINED: (
+        "undefined-interface",
+        "a packet names an interface that the file does not describe; it cannot be decoded",
+    ),
+}
+
+
+class PcapngReader:
+    """The packets of one pcapng file; raises InputError when its first section is damaged.
+
+    `interfaces` grows while windows are read, over all sections; `dropped` is what packet blocks
+    and statistics say was lost, None when they say nothing.
+    """
+
+    kind = "pcapng"
+
+    def __init__(self, buffer: Buffer, findings: Findings) -> None:
+        self._buffer, self._findings = buffer, findings
+        self.interfaces: list[Interface] = []
+        self._order = "<"
+        self._first_interface = 0
+        self._table = np.empty(4, b.INTERFACE_DTYPE)
+        self._linktypes = np.empty(0, np.int32)
+        self._block_drops = 0
+        self._damage: str | None = None
+
+    @property
+    def dropped(self) -> int | None:
+        """Packets lost before they reached the file, None when the file does not say."""
+        told = [i.dropped for i in self.interfaces if i.dropped is not None]
+        return sum(told) if told else self._block_drops or None
+
+    def windows(self) -> Iterator[Window]:
+        """Yield windows of packets in file order, at most 65536 each, until the end or damage."""
+        self._open_first_section()
+        frames = np.empty(FRAMES_PER_WINDOW, FRAME_DTYPE)
+        first, need, status = 1, b.MIN_BLOCK, b.MORE
+        while self._damage is None and (status == b.FULL or self._buffer.fill(need)):
+            count, need, status = self._gather(frames)
+            if count:
+                yield Window(self._buffer.data, frames[:count], self._known_linktypes(), first)
+            first += count
+        if self._damage is not None:
+            self._report_damage()
+        elif len(self._buffer):
+            self._report_cut(need)
+
+    def _gather(self, frames: StructuredArray) -> tuple[int, int, int]:
+        # Consumes the blocks that are in the buffer; returns frames filled, bytes needed, status.
+        buffer, counts = self._buffer, np.zeros((2, b.COUNTS), np.int64)
+        filled, need, status = 0, b.MIN_BLOCK, b.OTHER
+        while status == b.OTHER and self._damage is None:
+            filled, at, need, status = walk_blocks(
+                buffer.data, buffer.start, buffer.end, self._order == ">", self._known_interfaces(),
+                self._first_interface, frames, filled, counts,
+            )  # fmt: skip
+            buffer.start = at
+            if status == b.OTHER:
+                self._describe(need)
+            elif status == b.DAMAGED:
+                self._damage = f"a block claims a length of {need} bytes, which cannot be"
+        self._block_drops += int(counts[0, b.DROPS])
+        for index, (kind, message) in _MESSAGES.items():
+            offset = buffer.offset + int(counts[1, index])
+            self._findings.add(kind, message, offset, int(counts[0, index]))
+        return filled, need, status
+
+    def _open_first_section(self) -> None:
+        (total,) = struct.unpack_from(self._peek_order() + "I", self._buffer.head(b.MIN_BLOCK), 4)
+        if not 28 <= total <= b.MAX_BLOCK or total % 4 or not self._buffer.fill(total):
+            raise InputError("the pcapng section header is cut short or damaged.")
+
+    def _peek_order(self) -> str:
+        return byte_order(self._buffer.head(b.MIN_BLOCK)) or "<"
+
+    def _describe(self, total: int) -> None:
+        # Takes one block that holds no packet; it is in the buffer, and its lengths agree.
+        start = self._buffer.start
+        block = self._buffer.data[start : start + total].tobytes()
+        (kind,) = struct.unpack_from(self._order + "I", block)
+        body = block[8:-4]
+        if kind == b.SECTION:
+            self._open_section(block)
+        elif kind == b.INTERFACE:
+            self._add_interface(body)
+        else:
+            self._add_statistics(body)
+        if self._damage is None:
+            self._buffer.consume(total)
+
+    def _open_section(self, block: bytes) -> None:
+        order = byte_order(block)
+        major = struct.unpack_from((order or "<") + "H", block, 12)[0] if len(block) >= 28 else 0
+        if order is None or major != 1:
+            self._damage = "a section header is damaged or of an unknown version"
+            return
+        self._order = order
+        self._first_interface = len(self.interfaces)
+
+    def _add_interface(self, body: bytes) -> None:
+        if len(body) < 8 or len(self.interfaces) == _MAX_INTERFACES:
+            self._damage = "an interface description is too short, or the 65536th"
+            return
+        interface, record, sound = interface_of(body, self._order)
+        place = len(self.interfaces) - self._first_interface
+        if place == len(self._table):
+            self._table = np.concatenate([self._table, np.empty_like(self._table)])
+        self._table[place] = record
+        self.interfaces.append(interface)
+        if not sound:
+            self._findings.add(*_MESSAGES[b.BAD_OPTIONS], self._buffer.position)
+
+    def _add_statistics(self, body: bytes) -> None:
+        if len(body) < 12:
+            self._findings.add(
+                "bad-block", "a statistics block is too short", self._buffer.position
+            )
+            return
+        index, dropped = drops_of(body, self._order)
+        index += self._first_interface
+        if dropped is not None and index < len(self.interfaces):
+            self.interfaces[index].dropped = dropped
+
+    def _known_interfaces(self) -> StructuredArray:
+        return self._table[: len(self.interfaces) - self._first_interface]
+
+    def _known_linktypes(self) -> NDArray[np.int32]:
+        if len(self._linktypes) != len(self.interfaces):
+            self._linktypes = np.array([i.linktype for i in self.interfaces], np.int32)
+        return self._linktypes
+
+    def _report_damage(self) -> None:
+        offset = self._buffer.position
+        self._findings.add(
+            "bad-block",
+            f"{self._damage}; reading stopped there and {self._buffer.drain()} bytes were not read",
+            offset,
+        )
+
+    def _report_cut(self, need: int) -> None:
+        self._findings.add(
+            "truncated-record",
+            f"the last block is cut short: {len(self._buffer)} of {need} bytes are there",
+            self._buffer.position,
+        )
