@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Where packets are seen. Each hook asks the cheapest question first and leaves as soon as it can. */
+#include "engine.h"
+#include "packet.h"
+#include "flow.h"
+#include "record.h"
+
+/* Keeps what user space shares in the object's BTF, from which event_layout.py is generated. */
+struct layout {
+	struct event event;
+	struct cpu cpu;
+	enum event_constant version;
+	enum event_hook hook;
+	enum event_flag flag;
+	enum event_aux aux;
+	enum event_nat_hook nat_hook;
+	enum event_nat_source nat_source;
+	enum flow_kind kind;
+	enum filter_term term;
+	enum filter_constant alternatives;
+	enum bloom_constant bloom;
+};
+KEEP_TYPE(struct layout);
+
+/* The key of one tuple (0 original, 1 reply) of a conntrack entry. */
+SLOW int entry_key(__u64 ct, __u32 which, struct flow_key *key)
+{
+	struct wire_tuple tuple;
+
+	if (read_tuple(ct, which & 1, &tuple))
+		return -1;
+	tuple_key(&tuple, key);
+	return 0;
+}
+
+/* Adds the keys of a packet's translations: both tuples of its conntrack entry, both ways. */
+SLOW int learn_tuples(__u64 ct)
+{
+	struct flow_key key;
+
+	if (!entry_key(ct, 0, &key))
+		add_both(&key);
+	if (!entry_key(ct, 1, &key))
+		add_both(&key);
+	return 0;
+}
+
+/* Whether the user's filter takes either tuple of a translated packet's conntrack entry. */
+SLOW int filter_takes_translation(__u64 ct)
+{
+	struct flow_key key;
+
+	if (!entry_key(ct, 0, &key) && filter_matches(&key))
+		return 1;
+	return !entry_key(ct, 1, &key) && filter_matches(&key);
+}
+
+ALWAYS __u64 translated_entry(void *skb, const int direct)
+{
+	unsigned long nfct = 0, status = 0;
+	void *ct;
+
+	LOAD(direct, nfct, skb, skb_nfct);
+	ct = (void *)(nfct & NFCT_PTRMASK);
+	if (!ct)
+		return 0;
+	LOAD(0, status, ct, ct_status);
+	return status & IPS_NAT_MASK ? (unsigned long)ct : 0;
+}
+
+/* The slow half of matching, for packets that are taken: remember what they may become. */
+SLOW int remember(const struct view *v, __u64 ct)
+{
+	struct flow_state *state = find_flow(&v->key);
+	struct flow_key part;
+
+	if (!state) {
+		add_both(&v->key);
+		state = find_flow(&v->key);
+	}
+	if (v->frag & 0x2000 && !v->later_fragment) {
+		part = v->key;
+		part.kind = KEY_FRAGMENT;
+		part.sport = v->ip_id;
+		part.dport = v->ip_id >> 16;
+		add_both(&part);
+	}
+	if (ct && state && state->ct != ct) {
+		learn_tuples(ct);
+		state->ct = ct;
+	}
+	return 0;
+}
+
+/* Whether this packet is to be shown. `v->key` is filled; `translating`: the hook sees conntrack. */
+ALWAYS int taken(struct view *v, void *skb, const int direct, const int translating,
+		 struct cpu *cpu)
+{
+	__u64 ct = 0;
+	struct flow_state *state;
+
+	if (opt_match_all)
+		goto take;
+	if (translating)
+		ct = translated_entry(skb, direct);
+	state = find_flow(&v->key);
+	if (state && (!ct || state->ct == ct) && !(v->frag & 0x2000))
+		goto take;
+	if (!state && !filter_matches(&v->key) && !is_tracked(address_of(skb, cpu), v->signature) &&
+	    !(ct && filter_takes_translation(ct)))
+		return 0;
+	remember(v, ct);
+take:
+	cpu->count.matched++;
+	return 1;
+}
+
+/* Fills the view's key; goes into tunnels. Returns 0 when there is a key to ask about. */
+ALWAYS int identify(struct view *v, void *skb, const int direct, const int at_data,
+		    struct cpu *cpu)
+{
+	if (locate(v, skb, direct, at_data))
+		return -1;
+	if (read_l3(v)) {
+		if (v->l3 >= v->tail)
+			cpu->count.unreadable++;
+		return -1;
+	}
+	if (opt_tunnels && is_tunnel(v) && !find_flow(&v->key)) {
+		__u32 l3 = v->l3;
+		__u16 ethertype = v->ethertype;
+
+		if (enter_tunnel(v)) {
+			v->l3 = l3;
+			v->ethertype = ethertype;
+			v->outer_l3 = v->encap = 0;
+			return read_l3(v);
+		}
+	}
+	return 0;
+}
+
+SLOW int show(const struct view *v, void *skb, const struct place *at, struct cpu *cpu)
+{
+	struct event *e = begin(v, skb, at, cpu);
+
+	if (e)
+		finish(e, cpu);
+	return 0;
+}
+
+/* Seen at a device, going in or out. */
+ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
+{
+	struct cpu *cpu = this_cpu();
+	struct place at = {};
+	struct view v;
+
+	if (!cpu)
+		return 0;
+	cpu->count.seen++;
+	if (opt_route && hook == HOOK_RECEIVE)
+		cpu->routed = 0;
+	if (identify(&v, skb, direct, hook == HOOK_RECEIVE, cpu) ||
+	    !taken(&v, skb, direct, hook == HOOK_XMIT || hook == HOOK_QUEUE, cpu))
+		return 0;
+	track(address_of(skb, cpu), v.signature, cpu);
+	if (opt_route)
+		cpu->routed = hook == HOOK_RECEIVE ? address_of(skb, cpu) : 0;
+	at.hook = hook;
+	at.dev = dev;
+	return show(&v, skb, &at, cpu);
+}
+
+/* The device that holds a buffer being freed, and the namespace of its socket where it has none. */
+ALWAYS void holder(struct place *at, void *skb)
+{
+	void *sk = 0;
+
+	LOAD(0, at->dev, skb, skb_dev);
+	LOAD(0, sk, skb, skb_sk);
+	if (sk)
+		LOAD(0, at->net, sk, sk_net);
+}
+
+ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
+{
+	struct place at = { .hook = HOOK_KFREE, .location = location, .reason = reason };
+	struct cpu *cpu = this_cpu();
+	struct view v;
+
+	if (!cpu)
+		return 0;
+	cpu->count.seen++;
+	if (identify(&v, skb, direct, 0, cpu) || !taken(&v, skb, direct, 1, cpu))
+		return 0;
+	forget(address_of(skb, cpu));
+	holder(&at, skb);
+	if (HAS_DROP_REASON)
+		at.flags = FLAG_REASON;
+	return show(&v, skb, &at, cpu);
+}
+
+/* Only buffers seen before: a clone that a sniffer frees has another address. */
+ALWAYS int at_consume(void *skb, const int direct)
+{
+	struct place at = { .hook = HOOK_CONSUME };
+	struct cpu *cpu = this_cpu();
+	struct view v;
+
+	if (!cpu)
+		return 0;
+	cpu->count.seen++;
+	if (!is_tracked_address(address_of(skb, cpu)))
+		return 0;
+	if (!identify(&v, skb, direct, 0, cpu) && is_tracked(address_of(skb, cpu), v.signature)) {
+		cpu->count.matched++;
+		holder(&at, skb);
+		show(&v, skb, &at, cpu);
+	}
+	forget(address_of(skb, cpu));
+	return 0;
+}
+
+struct route {
+	struct flow_key asked;
+	__u64 gateway_hi, gateway_lo;
+	__u32 table;
+	__s32 oif, iif, error;
+};
+
+/* A routing decision about the packet this CPU received last, if the addresses say that it is. */
+SLOW int show_route(__u64 address, const struct route *route)
+{
+	struct cpu *cpu = this_cpu();
+	void *skb = (void *)(unsigned long)address;
+	struct place at = { .hook = HOOK_ROUTE };
+	struct view v;
+	struct event *e;
+
+	if (!cpu || identify(&v, skb, 0, 0, cpu))
+		return 0;
+	if (v.key.src_hi != route->asked.src_hi || v.key.src_lo != route->asked.src_lo ||
+	    v.key.dst_hi != route->asked.dst_hi || v.key.dst_lo != route->asked.dst_lo)
+		return 0;
+	cpu->count.matched++;
+	LOAD(0, at.dev, skb, skb_dev);
+	e = begin(&v, skb, &at, cpu);
+	if (!e)
+		return 0;
+	e->aux = AUX_ROUTE;
+	e->route_gateway_hi = route->gateway_hi;
+	e->route_gateway_lo = route->gateway_lo;
+	e->route_table = route->table;
+	e->route_oif = route->oif;
+	e->route_iif = route->iif;
+	e->route_error = route->error;
+	finish(e, cpu);
+	return 0;
+}
+
+SLOW int read_next_hop(struct route *route, void *nhc)
+{
+	__be32 gateway[4] = {};
+	__u8 family = 0;
+
+	if (!nhc)
+		return 0;
+	LOAD(0, route->oif, nhc, nhc_oif);
+	LOAD(0, family, nhc, nhc_gw_family);
+	bpf_probe_read_kernel(gateway, sizeof(gateway), ADDRESS(nhc, nhc_gw));
+	if (family)
+		ct_address(gateway, family, &route->gateway_hi, &route->gateway_lo);
+	return 0;
+}
+
+ALWAYS int at_route4(__u32 table, void *flow, void *nhc, int error)
+{
+	struct cpu *cpu = this_cpu();
+	struct route route = {};
+	__be32 src = 0, dst = 0;
+
+	if (!cpu || !cpu->routed)
+		return 0;
+	LOAD(0, src, flow, fl4_saddr);
+	LOAD(0, dst, flow, fl4_daddr);
+	key_v4(&route.asked, src, dst);
+	LOAD(0, route.iif, flow, fl_iif);
+	route.table = table;
+	route.error = error;
+	read_next_hop(&route, nhc);
+	return show_route(cpu->routed, &route);
+}
+
+ALWAYS int at_route6(void *result, void *table, void *flow)
+{
+	struct cpu *cpu = this_cpu();
+	struct route route = {};
+	__be32 address[4] = {};
+	void *next_hop = 0;
+
+	if (!cpu || !cpu->routed)
+		return 0;
+	bpf_probe_read_kernel(address, sizeof(address), ADDRESS(flow, fl6_saddr));
+	ct_address(address, 10, &route.asked.src_hi, &route.asked.src_lo);
+	bpf_probe_read_kernel(address, sizeof(address), ADDRESS(flow, fl6_daddr));
+	ct_address(address, 10, &route.asked.dst_hi, &route.asked.dst_lo);
+	LOAD(0, route.iif, flow, fl_iif);
+	LOAD(0, route.table, table, fib6_table_id);
+	LOAD(0, next_hop, result, fib6_nh);
+	if (next_hop)
+		read_next_hop(&route, next_hop); /* fib_nh_common is its first member */
+	return show_route(cpu->routed, &route);
+}
+
+SLOW int show_translation(const struct view *v, void *skb, const struct place *at, __u32 source,
+			  struct cpu *cpu)
+{
+	struct event *e = begin(v, skb, at, cpu);
+
+	cpu->count.matched++;
+	if (!e)
+		return 0;
+	e->aux = AUX_NAT;
+	e->before_src_hi = cpu->before.src_hi;
+	e->before_src_lo = cpu->before.src_lo;
+	e->before_dst_hi = cpu->before.dst_hi;
+	e->before_dst_lo = cpu->before.dst_lo;
+	e->before_sport = cpu->before.sport;
+	e->before_dport = cpu->before.dport;
+	if (!has_ports(cpu->before.proto))
+		e->before_icmp_id = cpu->before.sport;
+	e->nat_hook = cpu->nat_hook;
+	e->nat_source = source;
+	finish(e, cpu);
+	return 0;
+}
+
+ALWAYS int same_key(const struct flow_key *a, const struct flow_key *b)
+{
+	return a->src_lo == b->src_lo && a->dst_lo == b->dst_lo && a->src_hi == b->src_hi &&
+	       a->dst_hi == b->dst_hi && a->sport == b->sport && a->dport == b->dport;
+}
+
+/* Just before NAT: keep what a followed packet is now. */
+ALWAYS int before_nat(void *skb, const int direct)
+{
+	struct cpu *cpu = this_cpu();
+	struct view v;
+
+	if (!cpu)
+		return 0;
+	cpu->count.seen++;
+	cpu->translated = 0;
+	if (locate(&v, skb, direct, 0) || read_l3(&v))
+		return 0;
+	cpu->before = v.key;
+	cpu->translated = address_of(skb, cpu);
+	return 0;
+}
+
+/* Just after NAT: show it when it is another now. */
+ALWAYS int after_nat(void *skb, struct place *at, __u32 source, const int direct)
+{
+	struct cpu *cpu = this_cpu();
+	struct view v;
+
+	if (!cpu || cpu->translated != address_of(skb, cpu))
+		return 0;
+	cpu->count.seen++;
+	cpu->translated = 0;
+	if (locate(&v, skb, direct, 0) || read_l3(&v) || same_key(&v.key, &cpu->before))
+		return 0;
+	if (!opt_match_all) {
+		__u64 ct = translated_entry(skb, direct);
+
+		if (!find_flow(&v.key) && !find_flow(&cpu->before) && !filter_matches(&v.key) &&
+		    !filter_matches(&cpu->before) && !(ct && filter_takes_translation(ct)))
+			return 0;
+		add_both(&cpu->before);
+		remember(&v, ct);
+	}
+	track(address_of(skb, cpu), v.signature, cpu);
+	return show_translation(&v, skb, at, source, cpu);
+}
+
+/* --- programs: each tracepoint twice, with the pointer's type known (tp_btf) and not (raw) --- */
+
+#ifdef HAVE_TYPED
+PROGRAM("tp_btf/netif_receive_skb", receive_typed, __u64)
+{
+	struct sk_buff *skb = (struct sk_buff *)ctx[0];
+
+	return at_device(skb, skb->dev, HOOK_RECEIVE, 1);
+}
+
+PROGRAM("tp_btf/net_dev_start_xmit", xmit_typed, __u64)
+{
+	return at_device((struct sk_buff *)ctx[0], (struct net_device *)ctx[1], HOOK_XMIT, 1);
+}
+
+PROGRAM("tp_btf/net_dev_queue", queue_typed, __u64)
+{
+	struct sk_buff *skb = (struct sk_buff *)ctx[0];
+
+	return at_device(skb, skb->dev, HOOK_QUEUE, 1);
+}
+
+PROGRAM("tp_btf/kfree_skb", kfree_typed, __u64)
+{
+	return at_kfree((struct sk_buff *)ctx[0], ctx[1], HAS_DROP_REASON ? ctx[2] : 0, 1);
+}
+
+PROGRAM("tp_btf/consume_skb", consume_typed, __u64)
+{
+	return at_consume((struct sk_buff *)ctx[0], 1);
+}
+#endif
+
+ALWAYS void *device_of(void *skb)
+{
+	void *dev = 0;
+
+	LOAD(0, dev, skb, skb_dev);
+	return dev;
+}
+
+PROGRAM("raw_tp/netif_receive_skb", receive_raw, __u64)
+{
+	void *skb = (void *)ctx[0];
+
+	return at_device(skb, device_of(skb), HOOK_RECEIVE, 0);
+}
+
+PROGRAM("raw_tp/net_dev_start_xmit", xmit_raw, __u64)
+{
+	return at_device((void *)ctx[0], (void *)ctx[1], HOOK_XMIT, 0);
+}
+
+PROGRAM("raw_tp/net_dev_queue", queue_raw, __u64)
+{
+	void *skb = (void *)ctx[0];
+
+	return at_device(skb, device_of(skb), HOOK_QUEUE, 0);
+}
+
+PROGRAM("raw_tp/kfree_skb", kfree_raw, __u64)
+{
+	return at_kfree((void *)ctx[0], ctx[1], HAS_DROP_REASON ? ctx[2] : 0, 0);
+}
+
+PROGRAM("raw_tp/consume_skb", consume_raw, __u64)
+{
+	return at_consume((void *)ctx[0], 0);
+}
+
+PROGRAM("raw_tp/fib_table_lookup", route4_raw, __u64)
+{
+	return at_route4(ctx[0], (void *)ctx[1], (void *)ctx[2], ctx[3]);
+}
+
+PROGRAM("raw_tp/fib6_table_lookup", route6_raw, __u64)
+{
+	return at_route6((void *)ctx[1], (void *)ctx[2], (void *)ctx[3]);
+}
+
+/* Netfilter links; libbpf 1.1 has no name for their sections, so user space sets the type. */
+PROGRAM("netfilter_before", before_netfilter, struct netfilter_context)
+{
+	before_nat(ctx->skb, 1);
+	return NF_ACCEPT;
+}
+
+PROGRAM("netfilter_after", after_netfilter, struct netfilter_context)
+{
+	struct place at = { .hook = HOOK_NAT };
+	struct nf_hook_state *state = ctx->state;
+	struct cpu *cpu = this_cpu();
+	__u8 hook;
+
+	if (!cpu || !cpu->translated)
+		return NF_ACCEPT;
+	LOAD(1, hook, state, state_hook);
+	LOAD(1, at.net, state, state_net);
+	if (hook <= 1) /* PREROUTING, INPUT */
+		LOAD(1, at.dev, state, state_in);
+	else
+		LOAD(1, at.dev, state, state_out);
+	cpu->nat_hook = hook + 1;
+	after_nat(ctx->skb, &at, NAT_BY_NETFILTER_LINK, 1);
+	return NF_ACCEPT;
+}

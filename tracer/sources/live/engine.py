@@ -1,0 +1,154 @@
+"""The engine interface: load with a config, attach, drain raw events, stats, close.
+
+    from tracer.sources.live.engine import Config, open_engine
+    with open_engine("auto", Config(FlowFilter(icmp_id=22344))) as engine:   # loaded
+        engine.attach()                 # from here on nothing is missed
+        events = engine.drain(0.02)     # structured array, dtype engine.dtype, one record an event
+        stats = engine.stats()          # what the tracer did and missed
+
+An event is `struct event` of bpf/event.h (`event_layout.EVENT_DTYPE`, plus `snap` when asked for):
+what one hook saw of one packet. `hook` says where (`event_layout.Hook`), `flags` says which fields
+are filled (`event_layout.Flag`); a field whose flag is not set means nothing. Numbers are in host
+order; an address is (hi, lo) as in `core.address`; MACs are uint64. `time_ns` is CLOCK_MONOTONIC:
+`clock.Clock.epoch_ns` turns it into UTC. Events come in the order of the ring, which is nearly, not
+exactly, the order of time.
+"""
+
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.errors import HostError, TracerError
+from tracer.core.filter import FlowFilter
+from tracer.sources.live.event_layout import Hook
+
+EventArray = NDArray[Any]
+
+#: What is attached unless asked otherwise: HOOK_QUEUE shows no packet that HOOK_XMIT does not.
+DEFAULT_HOOKS = frozenset(Hook) - {Hook.QUEUE}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What an engine is loaded with.
+
+    The kernel's filter takes what may belong to `filter` (a term with more than four alternatives
+    is left to user space) and everything its translations and replies become. Sizes are rounded up
+    to powers of two: `ring_bytes`, `followed` (flow directions), `tracked` (packets in flight).
+    `snap` is how many bytes from the link header on are copied behind each event.
+    """
+
+    filter: FlowFilter = field(default_factory=FlowFilter)
+    hooks: frozenset[Hook] = DEFAULT_HOOKS
+    ring_bytes: int = 16 << 20
+    followed: int = 1 << 16
+    tracked: int = 1 << 16
+    snap: int = 0
+    tunnels: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What the tracer did and what it missed, since it was loaded; counts are packets at hooks.
+
+    `seen` calls of hooks, `matched` those taken, `sent` events put into the ring, `ring_full`
+    events lost because it was full, `map_full` flow keys refused or evicted and tracked packets
+    evicted, `unreadable` packets whose headers could not be read, `drained` events handed out.
+    """
+
+    seen: int = 0
+    matched: int = 0
+    sent: int = 0
+    ring_full: int = 0
+    map_full: int = 0
+    unreadable: int = 0
+    drained: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Events the tracer itself lost (they say nothing about the network)."""
+        return self.ring_full
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What was attached: hook names, how NAT is seen, and what could not be attached and why."""
+
+    points: tuple[str, ...] = ()
+    nat: str = "conntrack"  # netfilter | kprobe | conntrack (tuples only)
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+class Engine(Protocol):
+    """One way of getting the BPF programs into the kernel; both give the same events."""
+
+    name: str
+    dtype: np.dtype[Any]
+
+    def load(self, config: Config) -> None:
+        """Load programs and maps; raises HostError with the cause and the next command."""
+
+    def attach(self) -> Attached:
+        """Attach everything this kernel offers; no event is lost from its return on."""
+
+    def drain(self, timeout: float = 0.0) -> EventArray:
+        """Return the events since the last call, shape (n,), dtype `dtype`, a copy.
+
+        Waits up to `timeout` seconds for the first one. Joins namespaces that appeared.
+        """
+
+    def follow(self, keys: NDArray[Any]) -> None:
+        """Add flow keys (FLOW_KEY_DTYPE) to `followed`, such as those of known conntrack entries."""
+
+    def stats(self) -> Stats:
+        """Return the counters, summed over CPUs."""
+
+    def close(self) -> None:
+        """Detach and free everything; nothing stays in the kernel. May be called twice."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def create_engine(name: str) -> Engine:
+    """Return an engine that is not loaded yet; `name` is core or bcc."""
+    if name == "core":
+        from tracer.sources.live.engine_core import CoreEngine
+
+        return CoreEngine()
+    if name == "bcc":
+        from tracer.sources.live.engine_bcc import BccEngine
+
+        return BccEngine()
+    raise TracerError(f"There is no engine {name!r}.", "Use auto, core or bcc.")
+
+
+def open_engine(name: str, config: Config) -> Engine:
+    """Return an engine, loaded; `auto` takes the cheapest that loads (core, then bcc).
+
+    Raises HostError with every engine's cause when none does.
+    """
+    causes = []
+    for candidate in ("core", "bcc") if name == "auto" else (name,):
+        engine = create_engine(candidate)
+        try:
+            engine.load(config)
+        except HostError as error:
+            engine.close()
+            if name != "auto":
+                raise
+            causes.append(f"{candidate}: {error.message}")
+            continue
+        return engine
+    raise HostError(
+        "No engine can be loaded: " + "; ".join(causes), "Run `tracer doctor` for what is missing."
+    )

@@ -1,0 +1,221 @@
+"""What both engines share: everything after the programs are in the kernel."""
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.errors import HostError
+from tracer.sources.live import syscalls
+from tracer.sources.live.engine import Attached, Config, EventArray, Stats
+from tracer.sources.live.event_layout import (
+    COUNTERS_DTYPE,
+    CPU_DTYPE,
+    CPU_SIZE,
+    EVENT_DTYPE,
+    EVENT_SIZE,
+    FLOW_KEY_SIZE,
+    Hook,
+)
+from tracer.sources.live.flows import FlowBits, add_keys
+from tracer.sources.live.points import POINTS, Choice
+from tracer.sources.live.ring import Ring
+
+_POLL_SECONDS = 0.002
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What an engine has put into the kernel: descriptors by name, and how to free them."""
+
+    programs: dict[str, int]
+    maps: dict[str, int]
+    free: Callable[[], None]
+
+
+def event_dtype(snap: int) -> np.dtype[Any]:
+    """Return the dtype of events with `snap` bytes (a multiple of 8) of packet behind each."""
+    if not snap:
+        return EVENT_DTYPE
+    names = list(EVENT_DTYPE.names or ())
+    fields: dict[str, Any] = dict(EVENT_DTYPE.fields or {})
+    return np.dtype(
+        {
+            "names": [*names, "snap"],
+            "formats": [*(fields[name][0] for name in names), f"V{snap}"],
+            "offsets": [*(fields[name][1] for name in names), EVENT_SIZE],
+            "itemsize": EVENT_SIZE + snap,
+        }
+    )
+
+
+def round_up(number: int, least: int) -> int:
+    """Return the power of two that is at least `number` and `least`."""
+    return 1 << (max(number, least) - 1).bit_length()
+
+
+class LoadedEngine(ABC):
+    """An engine but for how its programs come into the kernel (`Engine` is the interface)."""
+
+    name = "?"
+
+    def __init__(self) -> None:
+        self.dtype: np.dtype[Any] = EVENT_DTYPE
+        self.config = Config()
+        self.attached = Attached()
+        self._loaded: Loaded | None = None
+        self._ring: Ring | None = None
+        self._bits: FlowBits | None = None
+        self._links: list[int] = []
+        self._drained = 0
+
+    @abstractmethod
+    def _load_programs(self, config: Config) -> Loaded:
+        """Load programs and maps for a config; raises HostError."""
+
+    def load(self, config: Config) -> None:
+        """Load programs and maps; raises HostError with the cause and the next command."""
+        if os.geteuid() != 0:
+            raise HostError("Loading BPF programs needs root.", "Run it with sudo.")
+        self.config = config
+        self.dtype = event_dtype(snap_bytes(config))
+        loaded = self._loaded = self._load_programs(config)
+        ring_bytes = round_up(config.ring_bytes, 4096)
+        self._ring = Ring(loaded.maps["events"], ring_bytes, self.dtype.itemsize)
+        self._bits = FlowBits(loaded.maps["followed_bits"])
+
+    def attach(self) -> Attached:
+        """Attach everything this kernel offers; no event is lost from its return on."""
+        loaded = self._need()
+        points: list[str] = []
+        missing: list[tuple[str, str]] = []
+        for hook in sorted(self.config.hooks & POINTS.keys()):
+            reasons = []
+            for choices in POINTS[hook]:
+                failed = self._attach_all(loaded, choices)
+                if failed is None:
+                    points += [f"{choice.kind}/{choice.target}" for choice in choices]
+                    break
+                reasons.append(failed)
+            else:
+                missing.append((hook.name.lower(), "; ".join(reasons)))
+        self.attached = Attached(tuple(points), "conntrack", tuple(missing))
+        return self.attached
+
+    def _attach_all(self, loaded: Loaded, choices: tuple[Choice, ...]) -> str | None:
+        # Attaches all programs of one alternative, or none; returns why it could not.
+        links: list[int] = []
+        for choice in choices:
+            program = loaded.programs.get(choice.program)
+            try:
+                if program is None:
+                    raise FileNotFoundError(2, "the program was not loaded")
+                links.append(_attach(choice, program))
+            except OSError as error:
+                for link in links:
+                    os.close(link)
+                return f"{choice.kind}/{choice.target}: {error.strerror}"
+        self._links += links
+        return None
+
+    def drain(self, timeout: float = 0.0) -> EventArray:
+        """Return the events since the last call, shape (n,), dtype `dtype`, a copy.
+
+        Waits up to `timeout` seconds for the first one.
+        """
+        self._need()
+        assert self._ring is not None
+        deadline = time.monotonic() + timeout
+        records = self._ring.read()
+        while not len(records) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            records = self._ring.read()
+        self._drained += len(records)
+        return records.view(self.dtype)
+
+    def follow(self, keys: NDArray[Any]) -> None:
+        """Add flow keys (FLOW_KEY_DTYPE) to `followed`, such as those of known conntrack entries."""
+        loaded = self._need()
+        assert self._bits is not None
+        add_keys(loaded.maps["followed"], self._bits, keys)
+
+    def counters(self) -> np.void:
+        """Return `struct counters` (COUNTERS_DTYPE) summed over CPUs."""
+        size = CPU_SIZE * syscalls.possible_cpus()
+        raw = syscalls.map_lookup(self._need().maps["per_cpu"], bytes(4), size)
+        values = np.frombuffer(raw or bytes(size), CPU_DTYPE)["count"].copy().view(COUNTERS_DTYPE)
+        total = np.zeros(1, COUNTERS_DTYPE)
+        for name in COUNTERS_DTYPE.names or ():
+            total[name] = values[name].sum()
+        return total[0]
+
+    def stats(self) -> Stats:
+        """Return the counters, summed over CPUs."""
+        c = self.counters()
+        evicted = int(c["followed_failed"]) + int(c["tracked_evicted"])
+        added = int(c["followed_added"])
+        if added > self.config.followed // 2:  # below that an LRU map has no reason to evict
+            keys = syscalls.map_keys(self._need().maps["followed"], FLOW_KEY_SIZE)
+            evicted += max(0, added - sum(1 for _ in keys))
+        return Stats(
+            seen=int(c["seen"]),
+            matched=int(c["matched"]),
+            sent=int(c["sent"]),
+            ring_full=int(c["ring_full"]),
+            map_full=evicted,
+            unreadable=int(c["unreadable"]),
+            drained=self._drained,
+        )
+
+    def close(self) -> None:
+        """Detach and free everything; nothing stays in the kernel. May be called twice."""
+        for link in self._links:
+            os.close(link)
+        self._links.clear()
+        for part in (self._ring, self._bits):
+            if part is not None:
+                part.close()
+        self._ring = self._bits = None
+        if self._loaded is not None:
+            self._loaded.free()
+        self._loaded = None
+
+    def _need(self) -> Loaded:
+        if self._loaded is None:
+            raise HostError("The engine is not loaded.", "Call load() first.")
+        return self._loaded
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def snap_bytes(config: Config) -> int:
+    """Return how many bytes of packet follow each event: `config.snap`, rounded up to 8."""
+    return (config.snap + 7) & ~7
+
+
+def wants(config: Config, hook: Hook) -> bool:
+    """Return whether a hook is asked for."""
+    return hook in config.hooks
+
+
+def _attach(choice: Choice, program: int) -> int:
+    if choice.kind == "tp_btf":
+        return syscalls.open_raw_tracepoint(program, None)
+    if choice.kind == "raw_tp":
+        return syscalls.open_raw_tracepoint(program, choice.target)
+    return syscalls.open_kprobe(program, choice.target, choice.kind == "kretprobe")

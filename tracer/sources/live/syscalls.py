@@ -1,0 +1,182 @@
+"""The system calls of live tracing, by ctypes: bpf(2), perf_event_open(2), setns(2).
+
+Everything they return is a file descriptor, so the kernel undoes it when the process ends, however
+it ends. Failures raise OSError with the kernel's errno.
+"""
+
+import ctypes
+import os
+import platform
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fcntl import ioctl
+from pathlib import Path
+
+_NUMBERS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
+_MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 1, 2, 4, 5
+_RAW_TRACEPOINT_OPEN, _MAP_LOOKUP_BATCH, _LINK_CREATE, _ENABLE_STATS = 17, 24, 28, 32
+_ATTR_SIZE = 128
+_CLONE_NEWNET = 0x40000000
+_IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
+_KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe")
+
+ATTACH_NETFILTER = 45  # enum bpf_attach_type BPF_NETFILTER
+PROG_KPROBE, PROG_RAW_TRACEPOINT, PROG_TRACING, PROG_NETFILTER = 2, 17, 26, 32
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(number: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) -> int:
+    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *words)
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result
+
+
+def _bpf(command: int, packed: bytes) -> int:
+    # The attribute is copied out and back: some commands write their answer into it.
+    attribute = ctypes.create_string_buffer(packed, _ATTR_SIZE)
+    return _call(_NUMBERS[platform.machine()][0], command, attribute, _ATTR_SIZE)
+
+
+def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
+    return ctypes.addressof(buffer)
+
+
+def map_lookup(fd: int, key: bytes, value_size: int) -> bytes | None:
+    """Return a map's value for a key, `value_size` bytes (per-CPU maps: all CPUs'), or None."""
+    keys = ctypes.create_string_buffer(key, len(key))
+    value = ctypes.create_string_buffer(value_size)
+    try:
+        _bpf(_MAP_LOOKUP, struct.pack("<IIQQQ", fd, 0, _address(keys), _address(value), 0))
+    except FileNotFoundError:
+        return None
+    return value.raw
+
+
+def map_update(fd: int, key: bytes, value: bytes) -> None:
+    """Set a map's value for a key."""
+    keys = ctypes.create_string_buffer(key, len(key))
+    values = ctypes.create_string_buffer(value, len(value))
+    _bpf(_MAP_UPDATE, struct.pack("<IIQQQ", fd, 0, _address(keys), _address(values), 0))
+
+
+def map_keys(fd: int, key_size: int) -> Iterator[bytes]:
+    """Yield the keys of a hash map; ones that come or go meanwhile may or may not be there."""
+    current = ctypes.create_string_buffer(key_size)
+    following = ctypes.create_string_buffer(key_size)
+    start = 0
+    while True:
+        try:
+            _bpf(_MAP_NEXT_KEY, struct.pack("<IIQQQ", fd, 0, start, _address(following), 0))
+        except FileNotFoundError:
+            return
+        yield following.raw
+        current.raw = following.raw
+        start = _address(current)
+
+
+def open_raw_tracepoint(program: int, name: str | None) -> int:
+    """Return the link of a program at a raw tracepoint; `name` None for a tp_btf program."""
+    text = ctypes.create_string_buffer((name or "").encode() + b"\0")
+    packed = struct.pack("<QIIQ", _address(text) if name else 0, program, 0, 0)
+    return _bpf(_RAW_TRACEPOINT_OPEN, packed)
+
+
+def link_netfilter(program: int, family: int, hook: int, priority: int) -> int:
+    """Return the link of a netfilter program in this thread's network namespace.
+
+    `family` is NFPROTO_IPV4 (2) or NFPROTO_IPV6 (10), `hook` an enum nf_inet_hooks.
+    """
+    packed = struct.pack("<IIIIIIiI", program, 0, ATTACH_NETFILTER, 0, family, hook, priority, 0)
+    return _bpf(_LINK_CREATE, packed)
+
+
+def enable_statistics() -> int:
+    """Return a descriptor that keeps the kernel's BPF run-time statistics on while it is open."""
+    return _bpf(_ENABLE_STATS, struct.pack("<I", 0))
+
+
+def load_program(
+    kind: int, instructions: bytes, name: str, attach_type: int = 0, attach_btf_id: int = 0
+) -> int:
+    """Return the descriptor of a loaded program; raises OSError with the verifier's last words."""
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    licence = ctypes.create_string_buffer(b"Dual BSD/GPL\0")
+
+    def attribute(log_level: int, log: int, size: int) -> bytes:
+        head = struct.pack(
+            "<IIQQIIQII",
+            *(kind, len(instructions) // 8, _address(code), _address(licence)),
+            *(log_level, size, log, 0, 0),
+        )
+        names = name.encode()[:15].ljust(16, b"\0")
+        return (
+            head
+            + names
+            + struct.pack("<IIIIQIIQII", 0, attach_type, 0, 0, 0, 0, 0, 0, 0, attach_btf_id)
+        )
+
+    try:
+        return _bpf(_PROG_LOAD, attribute(0, 0, 0))
+    except OSError as error:
+        log = ctypes.create_string_buffer(1 << 20)
+        with suppress(OSError):
+            return _bpf(_PROG_LOAD, attribute(1, _address(log), len(log)))
+        lines = log.value.decode(errors="replace").strip().splitlines()
+        tail = " | ".join(line for line in lines[-4:] if not line.startswith("processed"))
+        raise OSError(
+            error.errno, f"{error.strerror} ({tail})" if tail else error.strerror
+        ) from None
+
+
+def open_kprobe(program: int, symbol: str, at_return: bool) -> int:
+    """Return the perf event that runs a program at a kernel function's entry or return."""
+    kind = int((_KPROBE_PMU / "type").read_text())
+    bit = int((_KPROBE_PMU / "format" / "retprobe").read_text().split(":")[1])
+    text = ctypes.create_string_buffer(symbol.encode() + b"\0")
+    attribute = bytearray(_ATTR_SIZE)
+    struct.pack_into("<IIQ", attribute, 0, kind, _ATTR_SIZE, 1 << bit if at_return else 0)
+    struct.pack_into("<QQ", attribute, 56, _address(text), 0)
+    packed = ctypes.create_string_buffer(bytes(attribute), _ATTR_SIZE)
+    fd = _call(_NUMBERS[platform.machine()][1], packed, -1, 0, -1, 8)  # 8: close on exec
+    try:
+        ioctl(fd, _IOC_SET_BPF, program)
+        ioctl(fd, _IOC_ENABLE, 0)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+@contextmanager
+def network_namespace(path: str | Path) -> Iterator[None]:
+    """Be in another network namespace inside the block: this thread only."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _setns(target)
+        finally:
+            os.close(target)
+        try:
+            yield
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
+def _setns(fd: int) -> None:
+    if _libc.setns(fd, _CLONE_NEWNET):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def possible_cpus() -> int:
+    """Return how many CPUs per-CPU maps have values for."""
+    text = Path("/sys/devices/system/cpu/possible").read_text()
+    return max(int(part) for part in text.replace(",", "-").split("-")) + 1
