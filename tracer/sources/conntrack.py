@@ -1,0 +1,238 @@
+"""Conntrack dumps and event logs to entries: conntrack(8) in all its forms, /proc/net/nf_conntrack.
+
+One line is one entry, with words in this order: event, family, protocol, timeout, state, original
+tuple, flags, reply tuple, flags, the rest (conntrack-tools, libnetfilter_conntrack's snprintf).
+XML says no ICMP ids, so its ICMP entries have none.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tracer.core.conntrack import ConntrackEntry, Tuple
+from tracer.core.errors import InputError
+from tracer.core.warnings import InputWarning
+
+_LINE = re.compile(
+    r"\s*(?:\[(?P<time>\d+\.\d+)\s*\])?\s*(?:\[(?P<event>NEW|UPDATE|DESTROY)\])?\s*"
+    r"(?:ipv[46] +(?:2|10) +)?(?P<name>[a-z][\w-]*) +(?P<proto>\d+)(?: +(?P<timeout>\d+))?"
+    r"(?: +(?P<state>[A-Z][A-Z0-9_]*))? +(?P<rest>src=.*)"
+)
+_WORD = re.compile(r"\[([A-Z_]+)\]|(\S+?)=(\S+)")
+_FLOW = re.compile(r"<flow\b.*?</flow>")
+_NOISE = re.compile(
+    r"\s*(?:conntrack v\d.*|<\?xml.*|</?conntrack>|#.*|\[?\S*@.*[#$] .*|\^C.*)?\s*$"
+)
+_ENTRY = re.compile(rb"(?m)^.*\bsrc=\S+ dst=\S+ .*\bsrc=\S+ dst=\S+|<flow\b|^<conntrack>")
+_NEUTRON = re.compile(r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}[0-9a-f-]*")
+_NAMED = re.compile(r"^(?:(?P<host>(?!nf_conntrack).+?)[-_.])?(?:nf_)?conntrack(?:[-_.](?:events?|log))?"
+                    r"(?:[-_.](?P<netns>.+))?$")  # fmt: skip
+_SUFFIX = re.compile(r"(?:\.(?:txt|log|xml|out|dump|gz|xz|zst))+$")
+_TUPLE_KEYS = {"src", "dst", "sport", "dport", "type", "code"}
+_SKIPPED_FLAGS = {"USERSPACE"}
+
+WARNINGS = {
+    "unparsed-line": "lines that are no conntrack entry were passed over",
+    "icmp-id-absent": "XML dumps of ICMP entries carry no ids; take the dump as plain text",
+}
+
+
+def sniff_conntrack(first_bytes: bytes) -> bool:
+    """Return whether the first bytes of a file read as a conntrack dump or event log."""
+    return b"\0" not in first_bytes and _ENTRY.search(first_bytes) is not None
+
+
+def read_conntrack(
+    source: Path | str | bytes,
+    host: str | None = None,
+    netns: str | None = None,
+    capture: str | None = None,
+) -> tuple[list[ConntrackEntry], list[InputWarning]]:
+    """Return the entries of a dump or event log in file order, and what was wrong with it.
+
+    `source` is a path or the text's bytes. A host or namespace not given comes from a file name
+    such as `compute03-conntrack-qrouter-….txt`. Raises InputError when the file cannot be read.
+    """
+    if not isinstance(source, bytes):
+        named_host, named_netns = scope_of(Path(source).name)
+        host, netns = host or named_host, netns or named_netns
+    name = capture or ("-" if isinstance(source, bytes) else str(source))
+    entries: list[ConntrackEntry] = []
+    counts: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    offset = 0
+    for line in _bytes(source).splitlines(keepends=True):
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        for entry in _entries(text, host, netns):
+            kind = "unparsed-line" if entry is None else _doubt(entry)
+            if kind:
+                counts[kind] += 1
+                first.setdefault(kind, offset)
+            if entry is not None:
+                entries.append(entry)
+        offset += len(line)
+    return entries, [InputWarning(k, WARNINGS[k], name, first[k], n) for k, n in counts.items()]
+
+
+def read_conntrack_folder(
+    folder: Path,
+) -> tuple[list[ConntrackEntry], list[InputWarning]]:
+    """Return the entries of all dumps in a folder.
+
+    Those `[[conntrack]]` of its points.toml names (`file`, `host`, `netns`), else files with
+    "conntrack" in their names. Raises InputError when points.toml or a named file is unusable.
+    """
+    entries: list[ConntrackEntry] = []
+    warnings: list[InputWarning] = []
+    for file, host, netns in conntrack_files(folder):
+        some, wrong = read_conntrack(file, host, netns)
+        entries += some
+        warnings += wrong
+    return entries, warnings
+
+
+def conntrack_files(folder: Path) -> list[tuple[Path, str | None, str | None]]:
+    """Return (file, host, netns) of the dumps in a folder, those `read_conntrack_folder` reads."""
+    points = folder / "points.toml"
+    if points.exists():
+        try:
+            tables = tomllib.loads(points.read_text("utf-8")).get("conntrack", [])
+        except (OSError, ValueError) as error:
+            raise InputError(f"{points} cannot be read: {error}.") from error
+        if tables:
+            return [(folder / str(t["file"]), t.get("host"), t.get("netns")) for t in tables]
+    found = sorted(path for path in folder.glob("*conntrack*") if path.is_file())
+    return [(path, *scope_of(path.name)) for path in found]
+
+
+def scope_of(file_name: str) -> tuple[str | None, str | None]:
+    """Return (host, netns) that a dump's file name says, None for what it does not."""
+    match = _NAMED.search(_SUFFIX.sub("", file_name))
+    if match is None:
+        return None, None
+    neutron = _NEUTRON.search(file_name)
+    return match["host"], neutron[0] if neutron else match["netns"]
+
+
+def _bytes(source: Path | str | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror}.") from error
+
+
+# None stands for a line that should have been an entry.
+def _entries(text: str, host: str | None, netns: str | None) -> Iterator[ConntrackEntry | None]:
+    if "<flow" in text:
+        flows = _FLOW.findall(text)
+        yield from (_xml_entry(flow, host, netns) for flow in flows or [""])
+    elif not _NOISE.match(text):
+        yield _line_entry(text, host, netns)
+
+
+def _doubt(entry: ConntrackEntry) -> str:
+    is_icmp = entry.original.proto in (1, 58)
+    return "icmp-id-absent" if is_icmp and entry.original.icmp_id is None else ""
+
+
+def _line_entry(text: str, host: str | None, netns: str | None) -> ConntrackEntry | None:
+    match = _LINE.match(text)
+    if match is None:
+        return None
+    ways: list[dict[str, str]] = []
+    flags: list[str] = []
+    rest: dict[str, str] = {}
+    proto = int(match["proto"])
+    for flag, key, value in _WORD.findall(match["rest"]):
+        if flag:
+            flags.append(flag)
+        elif key == "src":
+            ways.append({"src": value})
+        elif not _is_of_tuple(key, proto, ways[-1]):
+            rest[key] = value
+        else:
+            ways[-1][key] = value
+    try:
+        original, reply = (_tuple(way, proto) for way in ways)
+        zone, zone_reply = _zones(rest)
+        return ConntrackEntry(
+            original, reply, zone, tuple(f for f in flags if f not in _SKIPPED_FLAGS),
+            match["state"], _number(rest.get("mark")), host, netns,
+            _nanoseconds(match["time"]), match["event"], _number(rest.get("id")),
+            _number(match["timeout"]), zone_reply,
+        )  # fmt: skip
+    except ValueError:
+        return None
+
+
+# `id=` ends an ICMP tuple; further on it is the entry's own.
+def _is_of_tuple(key: str, proto: int, way: dict[str, str]) -> bool:
+    if key == "id":
+        return proto in (1, 58) and "id" not in way
+    return key in _TUPLE_KEYS and key not in way
+
+
+def _tuple(way: dict[str, str], proto: int) -> Tuple:
+    src, dst = way.get("src", ""), way.get("dst", "")
+    names = ("sport", "dport", "id", "type", "code")
+    return Tuple(
+        str(ip_address(src)), str(ip_address(dst)), proto,
+        *(_number(way.get(name)) for name in names),
+    )  # fmt: skip
+
+
+def _zones(rest: dict[str, str]) -> tuple[int, int | None]:
+    both = _number(rest.get("zone")) or 0
+    if "zone-orig" not in rest and "zone-reply" not in rest:
+        return both, None
+    return _number(rest.get("zone-orig")) or 0, _number(rest.get("zone-reply")) or 0
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text, 0)
+
+
+def _nanoseconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    whole, _, fraction = text.partition(".")
+    return int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
+
+
+def _xml_entry(text: str, host: str | None, netns: str | None) -> ConntrackEntry | None:
+    try:
+        flow = ElementTree.fromstring(text)
+        metas = {meta.get("direction"): meta for meta in flow.iter("meta")}
+        original, reply = (_xml_tuple(metas[way]) for way in ("original", "reply"))
+        about = metas.get("independent", ElementTree.Element("meta"))
+        zone = _xml_number(about, "zone") or _xml_number(metas["original"], "zone") or 0
+        zone_reply = _xml_number(metas["reply"], "zone")
+        return ConntrackEntry(
+            original, reply, zone,
+            tuple(tag.upper() for tag in ("unreplied", "assured", "offload")
+                  if about.find(tag) is not None),
+            about.findtext("state"), _xml_number(about, "mark"), host, netns,
+            None, (flow.get("type") or "").upper() or None, _xml_number(about, "id"),
+            _xml_number(about, "timeout"), zone_reply,
+        )  # fmt: skip
+    except (ElementTree.ParseError, KeyError, ValueError, StopIteration):
+        return None
+
+
+def _xml_tuple(meta: ElementTree.Element) -> Tuple:
+    layer4 = meta.find("layer4")
+    if layer4 is None:
+        raise ValueError("an entry without layer4")
+    way = {child.tag: child.text or "" for child in next(meta.iter("layer3"))}
+    way |= {child.tag: child.text or "" for child in layer4}
+    return _tuple(way, int(layer4.get("protonum", "0")))
+
+
+def _xml_number(parent: ElementTree.Element, tag: str) -> int | None:
+    return _number(parent.findtext(tag))
