@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 from scenarios.frames import Frames, join, mix
 from tracer.core.address import NULL_U64
+from tracer.core.enums import Decode
+from tracer.core.schema import StructuredArray
 
 ETHERNET, VLAN_TAG = 14, 4
+DIGEST_BYTES = 128  # the payload bytes a digest covers; null where fewer of them are captured
 _TUNNEL_BYTES = {1: 50, 2: 50, 3: 42, 4: 42, 5: 20}
 
 
@@ -67,24 +70,25 @@ def cut(frames: Frames, snaplen: int) -> None:
     p["wire_len"] = size
     p["cap_len"] = np.minimum(size, snaplen)
     captured = p["payload_len"] - (p["wire_len"] - p["cap_len"])
-    p["payload_digest"] = digest(_streams(frames), frames.meta["offset"], captured)
+    _cut_options(p, captured)
+    covered = np.minimum(p["payload_len"], DIGEST_BYTES)
+    known = (captured >= covered) & (covered >= 0)
+    if "quoted" in frames.sections:
+        known &= frames.sections["quoted"]["row"] < 0
+    found = digest(frames.meta["stream"], frames.meta["offset"], covered)
+    p["payload_digest"] = np.where(known, found, 0)
 
 
-# The payload of an ICMP error is the packet it quotes, which NAT rewrites.
-def _streams(frames: Frames) -> NDArray[np.uint64]:
-    stream: NDArray[np.uint64] = frames.meta["stream"]
-    quoted = frames.sections.get("quoted")
-    if quoted is None:
-        return stream
-    for name in ("inner_src_lo", "inner_dst_lo", "inner_sport", "inner_dport", "inner_icmp_id"):
-        changed = mix(stream ^ quoted[name].astype(np.uint64))
-        stream = np.where(quoted["row"] == 0, changed, stream)
-    return stream
+# Time stamps are the last 10 bytes of the TCP header.
+def _cut_options(p: StructuredArray, captured: NDArray[np.int32]) -> None:
+    short = (p["tcp_tsval"] >= 0) & (captured < 0)
+    p["tcp_tsval"][short] = p["tcp_tsecr"][short] = -1
+    p["decode"][short] = Decode.TRUNCATED
 
 
 def digest(
     stream: NDArray[np.uint64], offset: NDArray[np.int64], size: NDArray[np.int64]
 ) -> NDArray[np.uint64]:
-    """Return stable hashes of payload bytes, uint64, 0 where none was captured."""
-    key = stream ^ mix(offset.astype(np.uint64)) ^ mix(mix(size.astype(np.uint64)))
-    return np.where(size > 0, mix(key) | np.uint64(1), np.uint64(0))
+    """Return stable hashes of `size` payload bytes, uint64 and never 0."""
+    key = np.where(size > 0, stream ^ mix(offset.astype(np.uint64)), 0)
+    return mix(key ^ mix(mix(size.astype(np.uint64)))) | np.uint64(1)

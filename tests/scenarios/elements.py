@@ -6,6 +6,7 @@ A `Chain` lists them from left to right; direction 0 crosses it so, direction 1 
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -106,13 +107,14 @@ class Router:
 
 @dataclass(slots=True)
 class Tag:
-    """To the right of it frames carry VLAN `vid`."""
+    """To the right of it frames carry VLAN `vid`, to its left where `end`."""
 
     vid: int
+    end: bool = False
 
     def cross(self, world: "World", frames: Frames, direction: int) -> Frames:
         """Tag or untag."""
-        frames.packets["vlan"] = self.vid if direction == 0 else -1
+        frames.packets["vlan"] = self.vid if direction == self.end else -1
         return frames
 
 
@@ -272,19 +274,20 @@ class Chain:
         frames.packets["src_mac"], frames.packets["dst_mac"] = self.entry[direction]
 
 
-# (source, destination) MAC of frames that layout[k] sends on in steps of `step`.
+# (source, destination) MAC of frames that layout[k], a router, sends on in steps of `step`; where
+# layout[k] is a host's tap, of frames that it sends.
 def _onward(layout: Sequence[Tap | Router], k: int, step: int) -> tuple[int, int]:
-    ahead = list(layout[k + step :: step]) if k + step >= 0 else []
-    if not ahead or isinstance(ahead[0], Router):
-        return UNSEEN + k, UNSEEN + k + 100
-    if len(ahead) == 1:
-        return (UNSEEN + k, ahead[0].mac)
-    for here, beyond in zip(ahead[1:], [*ahead[2:], None], strict=True):
-        if isinstance(here, Router):
-            break
-        if beyond is None or isinstance(beyond, Router):
-            return ahead[0].mac, here.mac
-    return ahead[0].mac, UNSEEN + k + 100
+    ahead = list(layout[k::step])
+    segment = list(takewhile(lambda e: isinstance(e, Tap), ahead[isinstance(ahead[0], Router) :]))
+    macs = [e.mac for e in segment if isinstance(e, Tap)]
+    unseen = UNSEEN + 2 * k + (step > 0)
+    if len(macs) > 1:
+        return macs[0], macs[-1]
+    if not macs:
+        return unseen, unseen + 100
+    # A single tap at the end of the chain is the receiving host's.
+    alone_at_end = isinstance(ahead[0], Router) and len(ahead) == 2
+    return (unseen, macs[0]) if alone_at_end else (macs[0], unseen + 100)
 
 
 def mac_of(number: int) -> int:

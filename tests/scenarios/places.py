@@ -27,6 +27,7 @@ def dvr(
         Link(),
         world.point("enp175s0f1", "compute03"),
         wire or Link(WIRE_NS, 20_000),
+        Tag(20, end=True),
         Router(),
         world.point("core1", "gateway"),
         Link(WIRE_NS // 3, 10_000),

@@ -45,7 +45,7 @@ class Scenario:
 
     name: str
     batch: ObservationBatch
-    conntrack: list[ConntrackEntry] | None
+    conntrack: list[ConntrackEntry]
     truth: Truth
     doc: str
     meta: StructuredArray

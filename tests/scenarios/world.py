@@ -122,7 +122,7 @@ class World:
             tuple(self.points),
             tuple(p.capture or "" for p in self.points),
         )
-        entries = [e for nat in self.nats for e in nat.entries()] if conntrack else None
+        entries = [e for nat in self.nats if conntrack for e in nat.entries()]
         return Scenario(
             name, batch, entries, self._truth(frames, parts, conntrack), doc, frames.meta
         )
