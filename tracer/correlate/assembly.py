@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import jit
 from tracer.correlate.hashing import Codes
-from tracer.correlate.nat import SLACK_NS
 from tracer.correlate.order import is_before
 
 Times = NDArray[np.int64]
@@ -33,16 +32,15 @@ class Assembly:
 
 
 @jit
-def _is_line(p: Any, rows: Codes, stream: Codes, clock: Codes) -> bool:
-    # Each stream shows the packet once at a TTL, and times of one clock agree with TTLs.
+def _is_line(p: Any, rows: Codes, stream: Codes, time: Times, slack_ns: int) -> bool:
+    # Each stream shows the packet once at a TTL, and times agree with TTLs.
     for i in range(len(rows)):
         a = rows[i]
         for j in range(i + 1, len(rows)):
             b = rows[j]
             if stream[a] == stream[b] and p[a].ttl == p[b].ttl:
                 return False
-            falling = clock[a] == clock[b] and p[a].ttl > p[b].ttl
-            if falling and p[a].time_ns > p[b].time_ns + SLACK_NS:
+            if p[a].ttl > p[b].ttl and time[a] > time[b] + slack_ns:
                 return False
     return True
 
@@ -130,7 +128,7 @@ def _chain(
 
 @jit
 def _assemble(
-    p: Any, order: Codes, starts: Codes, stream: Codes, flow_class: Codes, clock: Codes,
+    p: Any, order: Codes, starts: Codes, stream: Codes, flow_class: Codes, slack_ns: int,
     time: Times, link: Codes, keys: Any, votes: Codes, delays: Codes, gap_ns: int, out: Any,
 ) -> int:  # fmt: skip
     journey, copy_of, candidates, ambiguous, repeated = out
@@ -144,7 +142,7 @@ def _assemble(
                 stop += 1
             part = rows[start:stop]
             start = stop
-            if len(part) <= 64 and _is_line(p, part, stream, clock):
+            if len(part) <= 64 and _is_line(p, part, stream, time, slack_ns):
                 journey[part] = count
                 count += 1
                 continue
@@ -160,7 +158,7 @@ def _assemble(
 
 
 def assemble(
-    packets: Any, groups: tuple[Codes, Codes], flows: Any, clock: Codes, time: Times, links: Any,
+    packets: Any, groups: tuple[Codes, Codes], flows: Any, time: Times, slack_ns: int, links: Any,
     gap_ns: int,
 ) -> Assembly:  # fmt: skip
     """Return the journeys of all rows; groups are bursts sorted by class, falling TTL, time.
@@ -177,7 +175,7 @@ def assemble(
         0,
     )
     out.journeys = _assemble(
-        packets, *groups, flows.stream, flows.flow_class, clock, time, links.link, links.keys,
+        packets, *groups, flows.stream, flows.flow_class, slack_ns, time, links.link, links.keys,
         links.votes, links.delay_ns, gap_ns,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.enums import Evidence
-from tracer.core.journeys import HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, ClockEstimate, JourneySet
+from tracer.core.journeys import HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, JourneySet
 from tracer.core.schema import StructuredArray
 from tracer.correlate import exchange, flows, groups, nat, order, outcome
 from tracer.correlate.assembly import Assembly, assemble
 from tracer.correlate.changes import causes
+from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import ETHERTYPE_ARP, Identity, identify
 
@@ -37,20 +38,19 @@ def join(
     """
     packets = batch.packets
     identity = identify(batch)
-    time = packets["time_ns"].astype(np.int64)
     tie = identity.point
     order_, starts = groups.packet_groups(identity.packet, identity.usable)
+    scales = align(batch, identity, (order_, starts))
+    time, slack_ns = scales.time_ns, scales.slack_ns
     order_, starts = groups.bursts(order_, starts, time, tie, options.gap_ns)
     falling = 256 - packets["ttl"].astype(np.int64)
     groups.sort_groups(order_, starts, falling, time, tie)
-    streams = nat.streams(packets, identity, order_, starts, conntrack)
-    links = order.link_order(packets, identity, order_, starts, time)
+    streams = nat.streams(packets, identity, order_, starts, conntrack, time, slack_ns)
+    links = order.link_order(packets, identity, order_, starts, time, slack_ns)
     groups.sort_groups(order_, starts, streams.flow_class * 512 + falling, time, tie)
-    found = assemble(
-        packets, (order_, starts), streams, identity.clock, time, links, options.gap_ns
-    )
+    found = assemble(packets, (order_, starts), streams, time, slack_ns, links, options.gap_ns)
     rows, first_hop = _in_order(packets, identity, found, links, time, falling)
-    return _journey_set(batch, identity, streams, found, (rows, first_hop), time)
+    return _journey_set(batch, identity, streams, found, (rows, first_hop), scales)
 
 
 def _in_order(
@@ -76,9 +76,10 @@ def _journey_set(
     streams: nat.Streams,
     found: Assembly,
     layout: tuple[Codes, Codes],
-    time: Codes,
+    scales: Clocks,
 ) -> JourneySet:
     rows, first_hop = layout
+    time = scales.time_ns
     hops = _hops(batch, identity, streams, found, layout, time)
     journeys = np.zeros(found.journeys, JOURNEY_DTYPE)
     first, last = rows[first_hop[:-1]], rows[first_hop[1:] - 1]
@@ -86,8 +87,7 @@ def _journey_set(
     parents = np.where(hops["parent"] > 0, np.roll(rows, 1), -1)
     hops["cause"] = causes(batch, rows, parents, of.forward[hops["journey"]])
     _fill(batch, identity, streams, found, layout, journeys, of, time)
-    clocks = tuple(ClockEstimate(name, 0, None) for name in identity.clocks)
-    return JourneySet(batch, hops, journeys, of.table, clocks)
+    return JourneySet(batch, hops, journeys, of.table, scales.estimates)
 
 
 def _hops(
@@ -106,7 +106,8 @@ def _hops(
     hops["journey"], hops["n"], hops["row"] = found.journey[rows], n, rows
     hops["time_ns"] = time[rows]
     hops["parent"] = n - 1
-    hops["delta_ns"] = np.where(later, time[rows] - np.roll(time[rows], 1), NO_TIME)
+    delta = time[rows] - np.roll(time[rows], 1)
+    hops["delta_ns"] = np.where(later & (delta >= 0), delta, NO_TIME)
     hops["candidates"] = np.where(later, found.candidates[rows], -1)
     hops["confidence"] = np.where(later, np.where(found.ambiguous[rows], 0.5, 0.999), np.nan)
     hops["direction"] = _directions(batch)[batch.packets["point"][rows]]

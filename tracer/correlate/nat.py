@@ -20,7 +20,6 @@ from tracer.correlate.identity import Identity, tuple_hash
 
 MOST_ROWS_OF_ONE_PACKET = 64
 NULL = np.uint64(NULL_U64)
-SLACK_NS = 1_000_000  # stamps of one clock, taken by several capture processes
 
 
 @dataclass(slots=True)
@@ -61,10 +60,10 @@ def is_adjacent(p: Any, a: int, b: int) -> bool:
 
 
 @jit
-def is_one_packet(p: Any, rows: Codes, place: Codes, clock: Codes) -> bool:
+def is_one_packet(p: Any, rows: Codes, place: Codes, time: Codes, slack_ns: int) -> bool:
     """Return whether rows of equal fingerprint, by falling TTL, are one packet beyond doubt.
 
-    No place shows it twice at one TTL, MACs and times of one clock agree with the TTLs.
+    No place shows it twice at one TTL; MACs and times agree with the TTLs.
     """
     if len(rows) > MOST_ROWS_OF_ONE_PACKET:
         return False
@@ -74,8 +73,7 @@ def is_one_packet(p: Any, rows: Codes, place: Codes, clock: Codes) -> bool:
             b = rows[j]
             if place[a] == place[b] and p[a].ttl == p[b].ttl:
                 return False
-            falling = clock[a] == clock[b] and p[a].ttl > p[b].ttl
-            if falling and p[a].time_ns > p[b].time_ns + SLACK_NS:
+            if p[a].ttl > p[b].ttl and time[a] > time[b] + slack_ns:
                 return False
         if i and not is_adjacent(p, rows[i - 1], a):
             return False
@@ -84,14 +82,21 @@ def is_one_packet(p: Any, rows: Codes, place: Codes, clock: Codes) -> bool:
 
 @jit
 def _votes(
-    p: Any, order: Codes, starts: Codes, flow: Keys, place: Codes, clock: Codes, stream: Codes
+    p: Any,
+    order: Codes,
+    starts: Codes,
+    flow: Keys,
+    place: Codes,
+    stream: Codes,
+    time: Codes,
+    slack_ns: int,
 ) -> tuple[Codes, Codes]:
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
-        if len(rows) < 2 or not is_one_packet(p, rows, place, clock):
+        if len(rows) < 2 or not is_one_packet(p, rows, place, time, slack_ns):
             continue
         allowed = True
         for i in range(1, len(rows)):
@@ -142,13 +147,15 @@ def streams(
     order: Codes,
     starts: Codes,
     conntrack: Sequence[ConntrackEntry],
+    time: Codes,
+    slack_ns: int,
 ) -> Streams:
     """Return streams and the classes they form; groups are sorted by falling TTL, then time."""
     key = identity.flow ^ (identity.link * np.uint64(0x9E3779B97F4A7C15))
     stream, first_row = factorise(key)
     count = np.bincount(stream, minlength=len(first_row)).astype(np.int64)
     left, right, votes = _counted(
-        *_votes(packets, order, starts, identity.flow, identity.place, identity.clock, stream)
+        *_votes(packets, order, starts, identity.flow, identity.place, stream, time, slack_ns)
     )
     same = identity.flow[first_row[left]] == identity.flow[first_row[right]]
     parent = np.arange(len(first_row))

@@ -31,7 +31,13 @@ class LinkOrder:
 
 @jit
 def _steps(
-    p: Any, order: Codes, starts: Codes, time: Times, place: Codes, clock: Codes, link: Codes
+    p: Any,
+    order: Codes,
+    starts: Codes,
+    time: Times,
+    place: Codes,
+    link: Codes,
+    slack_ns: int,
 ) -> tuple[Codes, Codes, Codes]:
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
@@ -39,7 +45,7 @@ def _steps(
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
-        if len(rows) < 2 or not is_one_packet(p, rows, place, clock):
+        if len(rows) < 2 or not is_one_packet(p, rows, place, time, slack_ns):
             continue
         for i in range(1, len(rows)):
             first[count], second[count] = link[rows[i - 1]], link[rows[i]]
@@ -49,13 +55,11 @@ def _steps(
 
 
 def link_order(
-    packets: Any, identity: Identity, order: Codes, starts: Codes, time: Times
+    packets: Any, identity: Identity, order: Codes, starts: Codes, time: Times, slack_ns: int
 ) -> LinkOrder:
     """Return what packets beyond doubt say of the order of links (groups by TTL, then time)."""
     link, _ = factorise(identity.link)
-    first, second, delay = _steps(
-        packets, order, starts, time, identity.place, identity.clock, link
-    )
+    first, second, delay = _steps(packets, order, starts, time, identity.place, link, slack_ns)
     codes, where = factorise(pair_keys(first, second))
     votes = np.bincount(codes, minlength=len(where))
     total = np.bincount(codes, weights=delay, minlength=len(where))

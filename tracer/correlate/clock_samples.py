@@ -1,0 +1,127 @@
+"""Stamps of packets seen by two clocks: the samples from which clocks are compared."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.identity import Identity
+
+Times = NDArray[np.int64]
+MOST_ROWS = 12  # of one packet; more points than this add nothing to the samples
+MOST_SAMPLES = 2_000_000
+JUMP_NS = 5_000_000  # a file whose stamps fall back this far had its clock stepped
+
+
+@dataclass(slots=True)
+class Samples:
+    """Pairs of rows of one packet, `left` and `right`, whose scales differ.
+
+    `sign` is 1 where the packet went from left to right, -1 the other way, 0 unknown.
+    """
+
+    left: Codes
+    right: Codes
+    sign: NDArray[np.int8]
+
+
+@jit
+def _pairs(order: Codes, starts: Codes, ttl: Any, place: Codes, scale: Codes, most: int) -> Any:
+    left = np.empty(most, np.int64)
+    right = np.empty(most, np.int64)
+    sign = np.empty(most, np.int8)
+    count = 0
+    for group in range(len(starts) - 1):
+        start, stop = starts[group], starts[group + 1]
+        if stop - start < 2 or stop - start > MOST_ROWS or not _is_single(
+            order, start, stop, ttl, place
+        ):  # fmt: skip
+            continue
+        for i in range(start, stop):
+            for j in range(i + 1, stop):
+                a, b = order[i], order[j]
+                if scale[a] == scale[b] or count == most:
+                    continue
+                if scale[a] > scale[b]:
+                    a, b = b, a
+                left[count], right[count] = a, b
+                sign[count] = np.sign(ttl[a] - ttl[b])
+                count += 1
+    return left[:count].copy(), right[:count].copy(), sign[:count].copy()
+
+
+@jit
+def _is_single(order: Codes, start: int, stop: int, ttl: Any, place: Codes) -> bool:
+    for i in range(start, stop):
+        for j in range(i + 1, stop):
+            if place[order[i]] == place[order[j]] and ttl[order[i]] == ttl[order[j]]:
+                return False
+    return True
+
+
+def _signed_by_way(samples: Samples, packets: Any, time: Times) -> None:
+    """Sign the samples whose TTL is equal: of two opposite ways the later stamps are forward.
+
+    Stamps differ by offset plus delay one way, by offset minus delay the other way.
+    """
+    level = np.flatnonzero(samples.sign == 0)
+    left, right = samples.left[level], samples.right[level]
+    src, dst = packets["src_mac"][left], packets["dst_mac"][left]
+    upward = src < dst
+    ends = np.minimum(src, dst) * np.uint64(31) ^ np.maximum(src, dst)
+    points = pair_keys(packets["point"][left].astype(np.int64), packets["point"][right])
+    key, where = factorise(ends ^ (points * np.uint64(0x9E3779B97F4A7C15)))
+    difference = time[right] - time[left]
+    up = _medians(key[upward], difference[upward], len(where))
+    down = _medians(key[~upward], difference[~upward], len(where))
+    forward = np.where(up[key] > down[key], 1, -1) * np.where(upward, 1, -1)
+    known = ~np.isnan(up[key]) & ~np.isnan(down[key]) & (up[key] != down[key])
+    samples.sign[level] = np.where(known, forward, 0)
+
+
+def _medians(key: Codes, values: Times, count: int) -> NDArray[np.float64]:
+    order = np.lexsort((values, key))
+    starts = np.searchsorted(key[order], np.arange(count))
+    stops = np.searchsorted(key[order], np.arange(count), side="right")
+    out = np.full(count, np.nan)
+    there = stops > starts
+    out[there] = values[order][(starts[there] + stops[there]) // 2]
+    return out
+
+
+def samples_of(
+    packets: Any, identity: Identity, groups: tuple[Codes, Codes], scale: Codes, time: Times
+) -> Samples:
+    """Return the pairs of stamps that packets beyond doubt give for two scales."""
+    order, starts = groups
+    most = min(MOST_SAMPLES, len(order) * MOST_ROWS)
+    found = Samples(
+        *_pairs(order, starts, packets["ttl"].astype(np.int64), identity.place, scale, most)
+    )
+    _signed_by_way(found, packets, time)
+    return found
+
+
+def scales_of(packets: Any, capture: Codes, clock: Codes, has_host: NDArray[np.bool_]) -> Codes:
+    """Return a number for each row: rows with one are of one clock that was not set back.
+
+    Rows whose host is not known get a scale for each capture. A file whose stamps fall back by
+    more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
+    """
+    time = packets["time_ns"]
+    step = np.zeros(len(packets), np.int64)
+    back = np.flatnonzero((capture[1:] == capture[:-1]) & (time[1:] < time[:-1] - JUMP_NS))
+    source = np.where(has_host, clock, clock.max(initial=0) + 1 + capture)
+    if 0 < len(back) <= 64 * (int(capture.max()) + 1):
+        _count_steps(packets, capture, back, step)
+    scale, _ = factorise(pair_keys(source, step))
+    return scale
+
+
+def _count_steps(packets: Any, capture: Codes, back: Codes, step: Codes) -> None:
+    for row in back:
+        end = row + 1 + np.searchsorted(capture[row + 1 :] != capture[row], True)
+        step[row + 1 : end] += 1

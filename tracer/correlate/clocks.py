@@ -1,0 +1,141 @@
+"""Clocks: which captures share one, and what the others are off by.
+
+Stamps are believed until packets contradict them: one that arrives before it left, by the stamps.
+Then the minimum delays each way bound the offset (as NTP does), with drift and steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.journeys import ClockEstimate
+from tracer.correlate.clock_fit import Fit, fit
+from tracer.correlate.clock_samples import Samples, samples_of, scales_of
+from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.identity import Identity
+
+Times = NDArray[np.int64]
+SURELY_NS = 100_000  # stamps of one host may be out of order by less
+SLIGHTLY_NS = 2_000
+
+
+@dataclass(slots=True)
+class Clocks:
+    """`time_ns` of every row on one scale, the `estimates`, and `slack_ns`, how far it may err."""
+
+    time_ns: Times
+    estimates: tuple[ClockEstimate, ...]
+    slack_ns: int
+
+
+def align(batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Codes]) -> Clocks:
+    """Return all stamps on the scale of the clock with most rows."""
+    packets = batch.packets
+    time = packets["time_ns"].astype(np.int64)
+    told = np.array([bool(point.clock or point.host) for point in batch.points] + [False])
+    has_host = told[packets["point"]]
+    capture = packets["capture"].astype(np.int64)
+    scale = scales_of(packets, capture, identity.clock, has_host)
+    count = int(scale.max(initial=-1)) + 1
+    if count < 2:
+        return Clocks(time, _unchanged(identity), 1_000_000)
+    samples = samples_of(packets, identity, groups, scale, time)
+    member = _agreeing(samples, scale, time, count)
+    fits = _fit_all(samples, member, scale, time)
+    return Clocks(time, _estimates(batch, identity, scale, member, fits), _slack(fits))
+
+
+def _unchanged(identity: Identity) -> tuple[ClockEstimate, ...]:
+    return tuple(ClockEstimate(name, 0, None) for name in identity.clocks)
+
+
+def _slack(fits: dict[int, Fit]) -> int:
+    known = [found.uncertainty_ns or 0 for found in fits.values()]
+    return max([1_000_000, *(2 * ns for ns in known)])
+
+
+def _agreeing(samples: Samples, scale: Codes, time: Times, count: int) -> Codes:
+    """Return a group for each scale: those in one group never contradict each other's stamps."""
+    delay = (time[samples.right] - time[samples.left]) * samples.sign
+    signed = samples.sign != 0
+    pair, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
+    total = np.bincount(pair[signed], minlength=len(where))
+    surely = np.bincount(pair[signed & (delay < -SURELY_NS)], minlength=len(where))
+    slightly = np.bincount(pair[signed & (delay < -SLIGHTLY_NS)], minlength=len(where))
+    denied = (surely > 0.05 * total) | (slightly > 0.25 * total)
+    left, right = scale[samples.left[where]], scale[samples.right[where]]
+    return _grouped(left, right, denied, total, count)
+
+
+def _grouped(
+    left: Codes, right: Codes, denied: NDArray[np.bool_], total: Codes, count: int
+) -> Codes:
+    # Pairs with most samples first; two groups with any contradiction between them stay two.
+    member = np.arange(count)
+    against = {
+        frozenset((int(a), int(b))) for a, b in zip(left[denied], right[denied], strict=True)
+    }
+    for i in np.argsort(-total, kind="stable"):
+        a, b = int(member[left[i]]), int(member[right[i]])
+        if denied[i] or a == b or total[i] == 0:
+            continue
+        ours, theirs = np.flatnonzero(member == a), np.flatnonzero(member == b)
+        if any(frozenset((int(x), int(y))) in against for x in ours for y in theirs):
+            continue
+        member[member == max(a, b)] = min(a, b)
+    return member
+
+
+def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict[int, Fit]:
+    """Correct `time` in place, one group after the other, beginning with the largest."""
+    group = member[scale]
+    sizes = np.bincount(group, minlength=len(member))
+    left, right = group[samples.left], group[samples.right]
+    done, fits = {int(np.argmax(sizes))}, {}
+    across = np.flatnonzero((left != right) & (samples.sign != 0))
+    while True:
+        here, there = np.isin(left[across], list(done)), np.isin(right[across], list(done))
+        border = across[here != there]
+        if not len(border):
+            return fits
+        inside = np.isin(left[border], list(done))
+        outer = np.where(inside, right[border], left[border])
+        chosen = int(np.argmax(np.bincount(outer)))
+        mine = border[outer == chosen]
+        fits[chosen] = _fit_one(samples, mine, inside[outer == chosen], time)
+        rows = np.flatnonzero(group == chosen)
+        time[rows] -= fits[chosen].error_at(time[rows])
+        done.add(chosen)
+
+
+def _fit_one(samples: Samples, mine: Codes, inside: NDArray[np.bool_], time: Times) -> Fit:
+    known = np.where(inside, samples.left[mine], samples.right[mine])
+    asked = np.where(inside, samples.right[mine], samples.left[mine])
+    way = np.where(inside, samples.sign[mine], -samples.sign[mine])
+    return fit(time[asked], time[asked] - time[known], way)
+
+
+def _estimates(
+    batch: ObservationBatch, identity: Identity, scale: Codes, member: Codes, fits: dict[int, Fit]
+) -> tuple[ClockEstimate, ...]:
+    packets: Any = batch.packets
+    found = []
+    _, firsts = factorise(scale.astype(np.uint64))
+    for code, row in enumerate(firsts):
+        point = batch.points[packets["point"][row]]
+        told = bool(point.clock or point.host)
+        name = point.clock_name if told else point.name
+        got = fits.get(int(member[code]))
+        if got is None:
+            found.append(ClockEstimate(name, 0, None, host=point.host))
+        else:
+            found.append(
+                ClockEstimate(
+                    name, got.added_ns, got.uncertainty_ns, got.drift_ppm, got.samples,
+                    got.evidence, point.host,
+                )
+            )  # fmt: skip
+    return tuple(sorted(dict.fromkeys(found), key=lambda estimate: estimate.clock))
