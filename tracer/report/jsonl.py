@@ -16,23 +16,9 @@ from tracer.core.values import hop_indices
 from tracer.report.columns import observation_column
 from tracer.report.hop_columns import journey_columns, step_columns
 from tracer.report.json_text import joined, json_objects, json_values, line_bytes
+from tracer.report.keys import HOP_KEYS, JOURNEY_KEYS, SCHEMA
 
-SCHEMA = 1
 CHUNK_ROWS = 1 << 15
-JOURNEY_KEYS = (
-    "journey", "flow", "proto", "kind", "first_ns", "last_ns", "outcome", "outcome_at", "reason",
-    "reply",
-    "request", "retransmission_of", "quotes", "ambiguous", "duplicates",
-)  # fmt: skip
-# Key of a hop: the column it is. After `len` come keys added to schema 1.
-HOP_KEYS = {name: name for name in (
-    "n", "host", "netns", "device", "role", "direction", "hook", "time_ns", "delta_ns",
-    "capture", "frame", "src_mac", "dst_mac", "vlan", "src", "dst", "sport", "dport",
-    "icmp_type", "icmp_code", "icmp_id", "icmp_seq", "tcp_seq", "tcp_ack", "ttl", "ip_id",
-)} | {"len": "ip_len"} | {name: name for name in (
-    "tcp_flags", "payload_len", "frag_offset", "encap", "vni", "outer_src", "outer_dst",
-    "arp_op", "arp_sender_ip", "arp_target_ip", "parent", "cause",
-)}  # fmt: skip
 
 
 def journey_lines(

@@ -1,0 +1,120 @@
+"""`tracer offline`: journeys from captures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.cli import inputs
+from tracer.cli.inputs import Place
+from tracer.cli.options import (
+    FORMATS,
+    Command,
+    Option,
+    chosen_format,
+    filter_options,
+    flow_filter,
+    output_options,
+)
+from tracer.cli.output import (
+    destination,
+    is_coloured,
+    terminal_width,
+    write_lines,
+    write_summary,
+    write_table,
+    write_text,
+)
+from tracer.core.exchanges import exchange_order
+from tracer.core.filter import FlowFilter
+from tracer.core.journeys import JourneySet
+
+
+@click.command(cls=Command)
+@inputs.captures_argument
+@inputs.point_option
+@inputs.conntrack_option
+@filter_options
+@click.option(
+    "--count", cls=Option, section="Output", type=click.IntRange(1), metavar="N",
+    help="Show the first N exchanges (a packet and its replies) only.",
+)  # fmt: skip
+@output_options(*FORMATS)
+def command(
+    captures: tuple[str, ...],
+    places: tuple[Place, ...],
+    conntrack: tuple[str, ...],
+    count: int | None,
+    format_: str | None,
+    output: str | None,
+    summary: str | None,
+    **conditions: Any,
+) -> None:
+    """Show the journeys of the packets in captures.
+
+    A CAPTURE is a pcap or pcapng file (also .gz, .xz, .zst), text that tcpdump printed, - for
+    standard input, or a folder of these; points.toml in the folder says where each was taken.
+
+    \b
+    Examples:
+      tracer offline incident/
+      tracer offline incident/ --icmp-id 22344
+      tracer offline incident/ --host 100.122.0.145 --proto tcp --count 3
+      tracer offline qr.pcap --point compute03:nic/eth0=eth0.pcap --conntrack table.txt
+      tracer offline incident/ -o hops.parquet --summary summary.json
+    """
+    journey_set = joined(captures, places, conntrack)
+    chosen = selected(journey_set, flow_filter(conditions), count)
+    write(journey_set, chosen, chosen_format(format_, output, FORMATS), output)
+    from tracer.report.summary import summary_of
+
+    write_summary(summary_of(journey_set, len(chosen)), summary)
+
+
+def joined(
+    captures: Sequence[str], places: Sequence[Place], conntrack: Sequence[str]
+) -> JourneySet:
+    """Return the journeys of everything the captures hold."""
+    read = inputs.read_captures(captures, places)
+    entries, damage = inputs.read_dumps(captures, conntrack)
+    from tracer.correlate.join import join
+
+    journey_set = join(read.batch, entries)
+    journey_set.warnings = (*journey_set.warnings, *read.warnings, *damage)
+    return journey_set
+
+
+def selected(
+    journey_set: JourneySet, conditions: FlowFilter, count: int | None
+) -> NDArray[np.int64]:
+    """Return the journeys that pass the filter, of the first `count` exchanges, ascending."""
+    chosen = np.arange(len(journey_set.journeys))
+    if not conditions.is_empty:
+        from tracer.correlate.select import select
+
+        chosen = select(journey_set, conditions)
+    if count is None or not len(chosen):
+        return chosen
+    return np.sort(np.concatenate(exchange_order(journey_set, chosen)[:count]))
+
+
+def write(
+    journey_set: JourneySet, chosen: NDArray[np.int64], format_: str, output: str | None
+) -> None:
+    """Write the chosen journeys in a format to a file or standard output."""
+    with destination(output) as file:
+        if format_ == "text":
+            from tracer.report.text import journey_text
+
+            lines = journey_text(journey_set, terminal_width(output), chosen)
+            write_text(lines, file, coloured=is_coloured(output))
+        elif format_ == "jsonl":
+            from tracer.report.jsonl import journey_lines
+
+            write_lines(journey_lines(journey_set, chosen), file)
+        else:
+            from tracer.report.tables import hop_tables
+
+            write_table(hop_tables(journey_set, chosen), format_, file)

@@ -1,0 +1,153 @@
+"""What this host offers for tracer, as a list of checks. Finds out; prints nothing."""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["ok", "missing", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of one check: `detail` says what was found, `hint` the command that mends it."""
+
+    name: str
+    status: Status
+    detail: str
+    needed_for: str
+    required: bool = False
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question about the host; `run` answers (status, detail) and raises nothing."""
+
+    name: str
+    needed_for: str
+    run: Callable[[], tuple[Status, str]]
+    hint: str | None = None
+    required: bool = False
+
+    def answer(self) -> Found:
+        """Return what was found; the hint only where something is not there."""
+        status, detail = self.run()
+        hint = None if status == "ok" else self.hint
+        return Found(self.name, status, detail, self.needed_for, self.required, hint)
+
+
+# Distribution name, module, what needs it, the group of the package that installs it.
+_PACKAGES = (
+    ("click", "click", "every command", ""),
+    ("rich", "rich", "text output", ""),
+    ("numpy", "numpy", "reading captures", ""),
+    ("numba", "numba", "reading captures, joining", ""),
+    ("zstandard", "zstandard", ".zst captures", ""),
+    ("pyarrow", "pyarrow", "jsonl, csv, parquet", ""),
+    ("pandas", "pandas", "data frames in Python", ""),
+    ("scapy", "scapy", "tracer lab", "lab"),
+    ("jinja2", "jinja2", "tracer report", "report"),
+)
+_TOOLS = (
+    ("tcpdump", "taking captures", "sudo apt install tcpdump"),
+    ("tshark", "comparing with Wireshark's decoding (tests)", "sudo apt install tshark"),
+    ("conntrack", "dumping NAT entries beside captures", "sudo apt install conntrack"),
+)
+
+
+def checks() -> list[Check]:
+    """Return the checks that apply everywhere, and those of live tracing where they are there."""
+    found = [_python(), *(_package(*package) for package in _PACKAGES)]
+    found += [_numba_cache(), *(_tool(*tool) for tool in _TOOLS)]
+    return found + live_checks()
+
+
+def live_checks() -> list[Check]:
+    """Return the checks of live tracing, none where that part is not installed."""
+    if importlib.util.find_spec("tracer.sources.live.checks") is None:
+        return []
+    from importlib import import_module
+
+    questions: Sequence[Check] = import_module("tracer.sources.live.checks").checks()
+    return [
+        Check(each.name, each.needed_for, each.run, each.hint, each.required) for each in questions
+    ]
+
+
+def diagnose(questions: Sequence[Check] | None = None) -> list[Found]:
+    """Return the answers to the questions (all by default), in order."""
+    return [check.answer() for check in (checks() if questions is None else questions)]
+
+
+def is_healthy(found: Sequence[Found]) -> bool:
+    """Return whether nothing that is required is missing."""
+    return not any(each.required and each.status == "missing" for each in found)
+
+
+def _python() -> Check:
+    def run() -> tuple[Status, str]:
+        version = ".".join(map(str, sys.version_info[:3]))
+        return ("ok" if sys.version_info >= (3, 11) else "missing"), version
+
+    return Check("Python 3.11 or newer", "every command", run, required=True)
+
+
+def _package(name: str, module: str, needed_for: str, group: str) -> Check:
+    def run() -> tuple[Status, str]:
+        if importlib.util.find_spec(module) is None:
+            return "missing", "not installed"
+        try:
+            return "ok", importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            return "ok", "installed, version unknown"
+
+    package = f"'tracer[{group}]'" if group else name
+    hint = f"{sys.executable} -m pip install {package}"
+    return Check(f"Python package {name}", needed_for, run, hint, required=not group)
+
+
+def _tool(name: str, needed_for: str, hint: str) -> Check:
+    def run() -> tuple[Status, str]:
+        path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if path is None:
+            return "missing", "not found"
+        return "ok", _version(path) or path
+
+    return Check(f"command {name}", needed_for, run, hint)
+
+
+def _version(path: str) -> str | None:
+    try:
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0] if lines else None
+
+
+def _numba_cache() -> Check:
+    def run() -> tuple[Status, str]:
+        for folder in _cache_folders():
+            if folder.is_dir() and os.access(folder, os.W_OK):
+                return "ok", f"compiled code is kept under {folder}"
+        return "missing", "no folder to keep compiled code in, so every start takes seconds longer"
+
+    hint = "export NUMBA_CACHE_DIR=/var/tmp/tracer-cache"
+    return Check("cache of compiled code", "a quick start", run, hint)
+
+
+def _cache_folders() -> list[Path]:
+    # The order in which numba looks (numba.core.caching): told, beside the module, the user's.
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    beside = Path(__file__).parent / "sources"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return [Path(named)] if named else [beside, user]

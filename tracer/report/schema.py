@@ -1,0 +1,208 @@
+"""JSON Schema (2020-12) of what the commands write: a journey, an observation, the summary."""
+
+from typing import Any
+
+from tracer.core.enums import Cause, Decode, Encap, Evidence, Kind, Label, Outcome
+from tracer.core.observation import OBSERVATION_FIELDS
+from tracer.core.schema import BY_NAME
+from tracer.report.keys import HOP_KEYS
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_PLACE = {
+    "host": "host the packet was seen on",
+    "netns": "network namespace",
+    "device": "device; direction is relative to it",
+    "direction": "ingress or egress of the device",
+    "hook": "netfilter hook, where there is no device",
+    "clock": "clock that stamped the packet, one a host unless told otherwise",
+    "capture": "file or engine it was read from",
+}
+_JSON_TYPES = {"int": "integer", "bool": "boolean"}  # every other kind is text
+_ENUMS: dict[str, type[Label]] = {"decode": Decode, "encap": Encap}
+_DIRECTION = {"enum": ["ingress", "egress", None]}
+
+
+def observation_schema() -> dict[str, Any]:
+    """Return the schema of a line of `tracer observations --format jsonl`."""
+    properties = {name: column_schema(name) for name in OBSERVATION_FIELDS}
+    return _document("observation", properties)
+
+
+def journey_schema() -> dict[str, Any]:
+    """Return the schema of a journey, a line of `--format jsonl`."""
+    number = {"type": "integer", "minimum": 1}
+    properties = {
+        "schema": {"const": 1},
+        "journey": {**number, "description": "number of the journey in this output"},
+        "flow": _nullable("integer", "number of the flow it belongs to, both directions"),
+        "proto": _nullable("string", "protocol by name, or its number as text"),
+        "kind": _word(Kind, "what kind of packet it is"),
+        "first_ns": _time("time at the first hop, ns since the UTC epoch, clocks aligned"),
+        "last_ns": _time("time at the last hop"),
+        "outcome": _word(Outcome, "how it ended"),
+        "outcome_at": _nullable("string", "point it ended at: host/netns/device"),
+        "reason": _nullable("string", "why it ended there, as the kernel names it"),
+        "reply": _nullable("integer", "journey that answers it"),
+        "request": _nullable("integer", "journey it answers"),
+        "retransmission_of": _nullable("integer", "earlier journey with the same bytes"),
+        "quotes": _nullable("integer", "journey whose packet this ICMP error quotes"),
+        "ambiguous": {"type": "boolean", "description": "a join had several equal candidates"},
+        "duplicates": {"type": "integer", "description": "further copies, not counted as hops"},
+        "hops": {"type": "array", "minItems": 1, "items": _hop()},
+    }
+    return _document("journey", properties)
+
+
+def summary_schema() -> dict[str, Any]:
+    """Return the schema of the summary (`--summary`); that of observations has fewer keys."""
+    count = {"type": "integer", "minimum": 0}
+    counts = {"type": "object", "additionalProperties": count}
+    names = (
+        "journeys",
+        "unjoined",
+        "ambiguous",
+        "shown",
+        "hops",
+        "duplicates",
+        "exchanges",
+        "flows",
+    )
+    properties = {
+        "schema": {"const": 1},
+        "observations": {**count, "description": "packets read, decoded or not"},
+        "undecoded": {**count, "description": "of these, not decoded to the end"},
+        "undecoded_by": {**counts, "description": "the same, by how far decoding went"},
+        "warnings": {"type": "array", "items": _warning()},
+        **dict.fromkeys(names, count),
+        "clocks": {"type": "array", "items": _clock()},
+        "lost": {**counts, "description": "lost by tracer, not by the network"},
+        "outcomes": {**counts, "description": "journeys by outcome"},
+        "flow_paths": {"type": "array", "items": _flow_path()},
+    }
+    document = _document("summary", properties)
+    required = ("schema", "observations", "undecoded", "undecoded_by", "warnings")
+    return document | {"required": list(required)}
+
+
+SCHEMAS = {
+    "journey": journey_schema,
+    "observation": observation_schema,
+    "summary": summary_schema,
+}
+
+
+def column_schema(name: str) -> dict[str, Any]:
+    """Return the schema of a public column: its type or null, and what it means."""
+    if name == "direction":
+        return {**_DIRECTION, "description": _PLACE[name]}
+    if name in _PLACE:
+        return _nullable("string", _PLACE[name])
+    column = BY_NAME[name]
+    if column.kind == "enum":
+        words = [*(word.label for word in _ENUMS[name]), None]
+        return {"enum": words, "description": column.doc}
+    return _nullable(_JSON_TYPES.get(column.kind, "string"), column.doc)
+
+
+def _hop() -> dict[str, Any]:
+    known = {
+        "n": {"type": "integer", "minimum": 1, "description": "place in the journey"},
+        "role": _nullable("string", "what the device is in Neutron, told from its name"),
+        "time_ns": _time("ns since the UTC epoch, clocks aligned"),
+        "delta_ns": _nullable("integer", "from the hop it came from"),
+        "parent": _nullable("integer", "n of the hop it came from"),
+        "cause": _nullable_word(Cause, "why it differs from that hop"),
+    }
+    properties = {key: known.get(key) or column_schema(name) for key, name in HOP_KEYS.items()}
+    properties["changes"] = {"type": "array", "items": _change()}
+    properties["join"] = {"anyOf": [_join(), {"type": "null"}]}
+    return _object(properties)
+
+
+def _change() -> dict[str, Any]:
+    value = {"type": ["integer", "string", "boolean", "null"]}
+    properties = {
+        "field": {"type": "string"},
+        "from": value,
+        "to": value,
+        "cause": _nullable_word(Cause, "why it changed"),
+    }
+    return _object(properties)
+
+
+def _join() -> dict[str, Any]:
+    properties = {
+        "evidence": _word(Evidence, "what the step from the hop before rests on"),
+        "candidates": _nullable("integer", "packets that could have been this hop"),
+        "confidence": _nullable("number", "probability that the join is right"),
+    }
+    return _object(properties)
+
+
+def _clock() -> dict[str, Any]:
+    properties = {
+        "host": {"type": "string"},
+        "offset_ns": {"type": "integer", "description": "what was added to its stamps"},
+        "uncertainty_ns": _nullable("integer", "half the width of what the packets allow"),
+        "clock": {"type": "string"},
+        "drift_ppm": {"type": "number"},
+        "samples": {"type": "integer"},
+        "evidence": {"type": "string"},
+    }
+    return _object(properties)
+
+
+def _warning() -> dict[str, Any]:
+    properties = {
+        "kind": {"type": "string"},
+        "message": {"type": "string"},
+        "capture": _nullable("string", "file"),
+        "offset": _nullable("integer", "byte offset of the first one in the decompressed file"),
+        "count": {"type": "integer", "minimum": 1},
+    }
+    return _object(properties)
+
+
+def _flow_path() -> dict[str, Any]:
+    hop = {
+        "at": {"type": "string"},
+        "capture": _nullable("string", "file"),
+        "direction": {"enum": ["request", "reply"]},
+        "first_ns": _time("time of the first packet"),
+        "packets": {"type": "integer"},
+        "join": _nullable("string", "how it was joined to the hop before"),
+        "reason": _nullable("string", "what the join was inferred from"),
+    }
+    properties = {
+        "flow": {"type": "string"},
+        "proto": _nullable("string", "protocol"),
+        "period_ns": _nullable("integer", "time between packets of the flow"),
+        "inferences": {"type": "array", "items": {"type": "string"}},
+        "hops": {"type": "array", "items": _object(hop)},
+    }
+    return _object(properties)
+
+
+def _document(title: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {"$schema": DRAFT, "title": title, **_object(properties)}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    # Keys may be added within a schema number, so others are allowed.
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _nullable(type_: str, description: str) -> dict[str, Any]:
+    return {"type": [type_, "null"], "description": description}
+
+
+def _time(description: str) -> dict[str, Any]:
+    return {"type": "integer", "description": description}
+
+
+def _word(words: type[Label], description: str) -> dict[str, Any]:
+    return {"enum": [word.label for word in words], "description": description}
+
+
+def _nullable_word(words: type[Label], description: str) -> dict[str, Any]:
+    return {"enum": [*(word.label for word in words if word), None], "description": description}
