@@ -1,49 +1,145 @@
 """`tracer lab`: the floating-IP path on this machine, in namespaces of its own."""
 
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import click
 
 from tracer import lab
+from tracer.lab.recording import packet_fields
+
+CASES = tuple(lab.cases())
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """A Neutron DVR floating-IP path on this kernel, made of network namespaces.
+
+    It needs root, touches nothing it did not make, and is gone after `down`. CASE, for the traffic
+    commands, is fip-outbound (the default), fip-inbound, snat-centralized, east-west,
+    tenant2-outbound or tenant2-inbound.
 
     \b
     Examples:
       sudo tracer lab up
+      sudo tracer lab ping fip-outbound --count 23
       sudo ip netns exec vm ping 100.121.0.75
+      sudo ip netns exec serviceproxy01 ping 100.122.0.145
       sudo tracer lab down
     """
 
 
 @command.command()
 def up() -> None:
-    """Build the lab; a complete one is left as it is."""
+    """Build the lab; a complete one is left as it is.
+
+    \b
+    Example:
+      sudo tracer lab up && sudo tracer lab ping
+    """
     _say(lab.up())
 
 
 @command.command()
 def down() -> None:
-    """Remove what the lab made, and nothing else."""
+    """Remove what the lab made, and nothing else.
+
+    \b
+    Example:
+      sudo tracer lab down
+    """
     removed = lab.down()
     click.echo(f"removed {len(removed)} namespaces" if removed else "there is no lab to remove")
 
 
 @command.command()
-def status() -> None:
-    """Say what there is of the lab; exit status 1 when it is not up."""
+def status() -> int:
+    """Say what there is of the lab; exit status 1 when it is not up.
+
+    \b
+    Example:
+      tracer lab status
+    """
     found = lab.status()
     _say(found)
-    if not found.up:
-        raise SystemExit(1)
+    return 0 if found.up else 1
 
 
 def _say(found: lab.LabStatus) -> None:
     state = "up" if found.up else "incomplete" if found.present else "down"
     click.echo(f"lab: {state}, {len(found.present)} namespaces")
-    for label, names in (("missing", found.missing), ("not the lab's", found.foreign)):
-        if (found.present and names) or (label != "missing" and names):
-            click.echo(f"{label}: {' '.join(names)}")
-    if found.up:
-        click.echo(f"VLAN 20 on the provider NICs: {found.tagging}")
+    if found.present and found.missing:
+        click.echo(f"missing: {' '.join(found.missing)}")
+    if found.foreign:
+        click.echo(f"not the lab's: {' '.join(found.foreign)}")
+    if found.tagging == "untagged":
+        click.echo("provider NICs: untagged (this kernel offers no way to tag VLAN 20)")
+    elif found.tagging:
+        click.echo(f"provider NICs: VLAN 20, tagged by {found.tagging}")
+
+
+def _traffic(function: Callable[..., None]) -> Callable[..., None]:
+    # What every traffic command takes.
+    for decorate in (
+        click.option("--json", "as_json", is_flag=True, help="The log as JSON lines."),
+        click.option("--count", default=3, show_default=True, type=click.IntRange(1)),
+        click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]"),
+    ):
+        function = decorate(function)
+    return function
+
+
+@command.command()
+@_traffic
+@click.option("--interval", default=0.02, show_default=True, help="Seconds between requests.")
+@click.option("--pattern", help="Equal payloads of this text instead of numbered ones.")
+@click.option("--icmp-id", type=click.IntRange(0, 0xFFFF), help="Chosen at random if not given.")
+def ping(case: str, count: int, as_json: bool, interval: float, pattern: str | None,
+         icmp_id: int | None) -> None:  # fmt: skip
+    """Send echo requests along CASE and show the sender's log.
+
+    \b
+    Example:
+      sudo tracer lab ping fip-inbound --count 5 --icmp-id 22344
+    """
+    body = pattern.encode() if pattern else None
+    sent = lab.ping(case, count, interval_s=interval, pattern=body, icmp_id=icmp_id)
+    _show(sent, as_json)
+
+
+@command.command()
+@_traffic
+@click.option("--port", default=8080, show_default=True)
+def tcp(case: str, count: int, as_json: bool, port: int) -> None:
+    """Exchange numbered segments over one TCP connection along CASE and show the log.
+
+    \b
+    Example:
+      sudo tracer lab tcp snat-centralized
+    """
+    _show(lab.send_tcp(case, count, port=port), as_json)
+
+
+@command.command()
+@_traffic
+@click.option("--port", default=5353, show_default=True)
+def udp(case: str, count: int, as_json: bool, port: int) -> None:
+    """Exchange numbered datagrams along CASE and show the log.
+
+    \b
+    Example:
+      sudo tracer lab udp east-west --json
+    """
+    _show(lab.send_udp(case, count, port=port), as_json)
+
+
+def _show(log: Sequence[lab.Sent], as_json: bool) -> None:
+    for sent in log:
+        click.echo(json.dumps(packet_fields(sent)) if as_json else _line(packet_fields(sent)))
+
+
+def _line(sent: dict[str, Any]) -> str:
+    names = ("number", "icmp_id", "icmp_seq", "ip_id", "sport", "dport")
+    known = " ".join(f"{name} {sent[name]}" for name in names if sent[name] is not None)
+    return f"{sent['proto']} {sent['kind']:<7} {sent['src']} > {sent['dst']} {known}"

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tracer.core.errors import LabError
 from tracer.lab.building import status
@@ -159,17 +160,19 @@ def write_truth(path: Path, log: Sequence[Sent], *, tagged: bool) -> None:
     that it went all the way. VLANs are null when the provider network is not `tagged`.
     """
     paths = {f"{line.case}/{line.kind}": _whole(line, tagged) for line in log}
-    packets = []
-    for line in log:
-        fields = asdict(line)
-        fields["marker"] = line.marker.decode("ascii", "backslashreplace")[:32]
-        packets.append({"path": f"{line.case}/{line.kind}", **fields})
+    packets = [packet_fields(line) for line in log]
     lines = ",\n".join("  " + json.dumps(entry) for entry in packets)
     hops = ",\n".join(
         f' "{name}": [\n' + ",\n".join("  " + json.dumps(hop) for hop in rows) + "\n ]"
         for name, rows in sorted(paths.items())
     )
     path.write_text(f'{{"paths": {{\n{hops}\n}},\n"packets": [\n{lines}\n]}}\n')
+
+
+def packet_fields(line: Sent) -> dict[str, Any]:
+    """Return a log line's fields as JSON has them, `path` (case/kind) first."""
+    marker = line.marker.decode("ascii", "backslashreplace")[:32]
+    return {"path": f"{line.case}/{line.kind}", **asdict(line), "marker": marker}
 
 
 def _whole(line: Sent, tagged: bool) -> list[dict[str, object]]:

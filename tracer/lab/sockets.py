@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from tracer.core.errors import LabError
+from tracer.core.errors import HostError, LabError
 from tracer.lab.commands import run_in
 from tracer.lab.state import netns_stat
 
@@ -24,6 +24,8 @@ def open_socket(netns: str, kind: int, protocol: int = 0) -> socket.socket:
     """
     from pyroute2 import netns as namespaces
 
+    if os.geteuid() != 0:
+        raise HostError("Traffic in the lab needs root.", hint="Run it with sudo.")
     if netns_stat(netns) is None:
         raise LabError(f"There is no network namespace {netns}.", hint="Run: sudo tracer lab up")
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -38,6 +40,17 @@ def open_socket(netns: str, kind: int, protocol: int = 0) -> socket.socket:
         os.close(home)
     made.settimeout(TIMEOUT_S)
     return made
+
+
+@contextlib.contextmanager
+def arriving(what: str) -> Iterator[None]:
+    """Turn a socket's timeout into a LabError that says what did not arrive."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise LabError(
+            f"{what} did not arrive within {TIMEOUT_S:.0f} s.", hint="Run: tracer lab status"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -21,11 +21,12 @@ def ping(
     interval_s: float = 0.02,
     pattern: bytes | None = None,
     icmp_id: int | None = None,
+    answered: bool = True,
 ) -> list[Sent]:
     """Return the log of `count` echo requests along a case and of their replies.
 
     The IP ids are chosen here, rising as a Linux sender's do. Raises LabError when a reply is
-    missing.
+    missing, unless `answered` is False: then none is waited for, and none is in the log.
     """
     one = truth.case(case)
     icmp_id = random.randrange(1, 0x10000) if icmp_id is None else icmp_id
@@ -34,11 +35,12 @@ def ping(
         source.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
         for seq, ip_id in zip(range(1, count + 1), _ip_ids(), strict=False):
             number, marker, body = payload(pattern)
-            for kind, chosen in (("request", ip_id), ("reply", None)):
+            for kind, chosen in (("request", ip_id), ("reply", None))[: 1 + answered]:
                 fields = {"icmp_id": icmp_id, "icmp_seq": seq, "ip_id": chosen}
                 log.append(line(one, kind, "icmp", (number, marker), **fields))
             source.sendto(_echo(one, icmp_id, seq, ip_id, body), (one.address, 0))
-            _await_reply(source, one.address, icmp_id, seq)
+            if answered:
+                _await_reply(source, one.address, icmp_id, seq)
             time.sleep(interval_s)
     return log
 
@@ -77,4 +79,7 @@ def _await_reply(source: socket.socket, address: str, icmp_id: int, seq: int) ->
         icmp = data[(data[0] & 15) * 4 :]
         if sender == address and icmp[0] == dpkt.icmp.ICMP_ECHOREPLY and icmp[4:8] == wanted:
             return
-    raise LabError(f"No reply from {address} to echo request id {icmp_id} seq {seq}.")
+    raise LabError(
+        f"No reply from {address} to echo request id {icmp_id} seq {seq}.",
+        hint="Run: tracer lab status",
+    )

@@ -22,9 +22,9 @@ class Sent:
 
     `case` and `kind` (`request` or `reply`) name its path in truth.toml; `number` is the number in
     its payload (None: constant payload), `marker` what to look for in a capture; `sent_ns` the UTC
-    epoch before the call that sent it (an echo reply: its request); `src`, `dst`, ports and
-    `icmp_id` as at its sender; `ip_id` only where the sender chose it. `lost_after` is the short
-    name of the point after which it was dropped on purpose.
+    epoch before the call that sent it (an echo reply: its request); `src`, `dst` and ports as at
+    its sender, `icmp_id` as at the one who asked; `ip_id` only where the sender chose it.
+    `lost_after` is the short name of the point after which it was dropped on purpose.
     """
 
     case: str

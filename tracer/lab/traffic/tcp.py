@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tracer.core.errors import LabError
 from tracer.lab import truth
-from tracer.lab.sockets import TIMEOUT_S, lose_one, open_socket
+from tracer.lab.sockets import TIMEOUT_S, arriving, lose_one, open_socket
 from tracer.lab.traffic.log import Sent, line, payload, port_of
 
 SEGMENT_LEN = 200
@@ -42,7 +42,7 @@ def _connection(
 ) -> Iterator[tuple[socket.socket, socket.socket]]:
     client = open_socket(truth.point(one.source).netns, socket.SOCK_STREAM)
     listener = open_socket(truth.point(one.target).netns, socket.SOCK_STREAM)
-    with client, listener:
+    with client, listener, arriving(f"A TCP segment along {one.name}"):
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("", port))
         listener.listen(1)

@@ -4,7 +4,7 @@ import socket
 
 from tracer.core.errors import LabError
 from tracer.lab import truth
-from tracer.lab.sockets import open_socket
+from tracer.lab.sockets import arriving, open_socket
 from tracer.lab.traffic.log import PAYLOAD_LEN, Sent, line, payload, port_of
 
 
@@ -20,13 +20,13 @@ def send_udp(
     """Return the log of `count` datagrams along a case and of the answers to them.
 
     A datagram and its answer carry different numbers. `sport` 0 lets the kernel choose. Raises
-    LabError or TimeoutError when one does not arrive as it was sent.
+    LabError when one does not arrive as it was sent.
     """
     one = truth.case(case)
     client = open_socket(truth.point(one.source).netns, socket.SOCK_DGRAM)
     server = open_socket(truth.point(one.target).netns, socket.SOCK_DGRAM)
     log: list[Sent] = []
-    with client, server:
+    with client, server, arriving(f"A datagram along {case}"):
         server.bind(("", port))
         client.bind((one.request[0].src, sport))
         client.connect((one.address, port))
