@@ -10,7 +10,7 @@ from tracer.core.address import NULL_U64
 from tracer.core.enums import Decode
 from tracer.core.schema import StructuredArray
 
-ETHERNET, VLAN_TAG = 14, 4
+ETHERNET, COOKED, VLAN_TAG = 14, 16, 4
 DIGEST_BYTES = 128  # the payload bytes a digest covers; null where fewer of them are captured
 _TUNNEL_BYTES = {1: 50, 2: 50, 3: 42, 4: 42, 5: 20}
 
@@ -51,13 +51,13 @@ def capture_rows(capture: Capture, frames: Frames, rng: np.random.Generator) -> 
         again.meta["true_ns"] += capture.copy_ns
         frames = join([frames, again])
     frames = frames.take(np.argsort(frames.meta["true_ns"], kind="stable"))
-    cut(frames, capture.snaplen)
     if capture.cooked:
         frames.packets["dst_mac"] = NULL_U64
+    cut(frames, capture.snaplen, COOKED if capture.cooked else ETHERNET)
     return frames
 
 
-def cut(frames: Frames, snaplen: int) -> None:
+def cut(frames: Frames, snaplen: int, header: int = ETHERNET) -> None:
     """Set `wire_len`, `cap_len` and `payload_digest` for a snaplen."""
     p = frames.packets
     outer = np.zeros(len(frames), np.int64)
@@ -66,7 +66,7 @@ def cut(frames: Frames, snaplen: int) -> None:
         for kind, size in _TUNNEL_BYTES.items():
             outer[(tunnel["row"] == 0) & (tunnel["encap"] == kind)] = size
     arp = p["ip_version"] < 0
-    size = ETHERNET + VLAN_TAG * (p["vlan"] >= 0) + outer + np.where(arp, 28, p["ip_len"])
+    size = header + VLAN_TAG * (p["vlan"] >= 0) + outer + np.where(arp, 28, p["ip_len"])
     p["wire_len"] = size
     p["cap_len"] = np.minimum(size, snaplen)
     captured = p["payload_len"] - (p["wire_len"] - p["cap_len"])

@@ -1,0 +1,61 @@
+"""The generator's columns are what the decoder finds in the generator's files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scenarios.catalogue import SCENARIOS, make
+from scenarios.pcap import write_pcaps
+from tracer.core.schema import PACKET_DTYPE, StructuredArray
+from tracer.sources.decode.rows import DecodedFrames, Decoder
+from tracer.sources.findings import Findings
+from tracer.sources.pcap import PcapReader
+from tracer.sources.stream import open_buffer
+
+BIG = {"wrapped_ids", "masquerade_many", "tcp_many_flows"}
+
+
+def decoded(path: Path) -> DecodedFrames:
+    findings = Findings(path.name)
+    buffer, _ = open_buffer(path, findings)
+    decoder = Decoder()
+    for window in PcapReader(buffer, findings).windows():
+        decoder.add(window.data, window.frames, window.linktypes, window.first_frame)
+    assert findings.warnings() == ()
+    return decoder.finish()
+
+
+def codes(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Number digests by first appearance, so that two hashes of the same bytes read alike."""
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def differing(ours: StructuredArray, theirs: StructuredArray) -> list[str]:
+    return [
+        f"{name}: {ours[name][i]} {theirs[name][i]} at {i}"
+        for name in ours.dtype.names or ()
+        for i in np.flatnonzero(ours[name] != theirs[name])[:1]
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - BIG))
+def test_files_decode_to_the_columns(name: str, tmp_path: Path) -> None:
+    scenario = make(name, seed=3, scale=0.1)
+    batch = scenario.batch
+    parts = [decoded(path) for path in write_pcaps(scenario, tmp_path)]
+    theirs = np.concatenate([part.packets for part in parts])
+    compared = [n for n in PACKET_DTYPE.names or () if n not in ("point", "capture")]
+    compared.remove("payload_digest")
+    assert differing(batch.packets[compared], theirs[compared]) == []
+    for ours, them in ((batch.packets, theirs),):
+        assert np.array_equal(ours["payload_digest"] == 0, them["payload_digest"] == 0)
+        assert np.array_equal(codes(ours["payload_digest"]), codes(them["payload_digest"]))
+    starts = np.cumsum([0] + [len(part.packets) for part in parts])
+    for section, records in batch.sections.items():
+        found = [part.sections[section].copy() for part in parts]
+        for start, records_of in zip(starts, found, strict=False):
+            records_of["row"] += start
+        assert differing(records, np.concatenate(found)) == []
