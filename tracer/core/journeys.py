@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Cause
 from tracer.core.schema import StructuredArray
 from tracer.core.warnings import InputWarning
 
@@ -92,28 +93,67 @@ class ClockEstimate:
 
 @dataclass(frozen=True, slots=True)
 class FlowPathHop:
-    """One point of a flow path: what the flow looked like there, from one capture."""
+    """One point of a flow path: what one direction of the flow looked like in one capture."""
 
     point: int
     capture: int
     rows: tuple[int, ...]
     direction: str  # "request" or "reply"
-    first_ns: int
-    join: (
-        str | None
-    )  # how it was joined to the hop before: "five-tuple", "inferred", None for the first
-    reason: str | None = None
+    first_ns: int  # as its clock stamped it, no offset added; -1 unknown
+    join: str | None  # to the hop before: "conntrack", "five-tuple", "inferred"; None first
+    reason: str | None = None  # the rule and numbers behind `join`
+    last_ns: int = -1
+    cause: Cause = Cause.NONE  # why it differs from the hop before
+    ttl: int | None = None
+    src: str | None = None
+    dst: str | None = None
+    sport: int | None = None
+    dport: int | None = None
+    icmp_id: int | None = None
+    first_seq: int | None = None
+    last_seq: int | None = None
+    src_mac: str | None = None
+    dst_mac: str | None = None
+    vlan: int | None = None
+    placed: tuple[int, ...] = ()  # those of `rows` without addresses, placed by id and sequence
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPathJoin:
+    """What puts two forms of a flow, before and after a translation, together.
+
+    `residual` is how far one form's sequence lies from the line through the other's, in periods;
+    `candidates` how many forms could have been it by address, `chance` the probability that an
+    unrelated one lies as near. None where the evidence is not a fit.
+    """
+
+    before: str
+    after: str
+    translation: str  # "snat" or "dnat"
+    evidence: str  # "conntrack", "same-id", "period"
+    candidates: int
+    text: str
+    residual: float | None = None
+    chance: float | None = None
+    period_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FlowPath:
-    """Hops of one flow put together from captures that share no packet; joins are inferred."""
+    """Hops of one flow put together from captures that share no packet.
+
+    `hops` has the requests in travel order, then the replies in theirs. `inferences` says in
+    sentences what is inferred rather than seen, `ambiguities` what could not be told apart;
+    `period_ns` is the time between two sequence numbers, None where nothing regular was found.
+    """
 
     flow: str
     proto: int
     hops: tuple[FlowPathHop, ...]
     inferences: tuple[str, ...] = ()
     period_ns: int | None = None
+    joins: tuple[FlowPathJoin, ...] = ()
+    ambiguities: tuple[str, ...] = ()
 
 
 def _empty(dtype: np.dtype[np.void]) -> StructuredArray:
