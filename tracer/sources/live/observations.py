@@ -97,7 +97,7 @@ def to_batch(
     """Return the observations among `events`, in order of time.
 
     `epoch_ns` has shape (events,): the same instants as `events["time_ns"]`, UTC. `drop_reasons`
-    names the running kernel's reasons; a free with reason CONSUMED or NOT_SPECIFIED is no drop.
+    names the running kernel's reasons (without prefix); not every reason means a drop.
     """
     order = np.argsort(epoch_ns, kind="stable")
     events, epoch_ns = events[order], epoch_ns[order]
@@ -122,17 +122,23 @@ def to_batch(
 
 def _is_observation(events: EventArray, reasons: Mapping[int, str]) -> NDArray[np.bool_]:
     hook = events["hook"]
-    ended = (Hook.CONSUME, Hook.ROUTE, Hook.OVS_PROCESS)
-    kept: NDArray[np.bool_] = ~np.isin(hook, ended)
-    if reasons:
-        harmless = [n for n, word in reasons.items() if word in ("CONSUMED", "NOT_SPECIFIED")]
-    else:
-        harmless = [0, 1, 2]
-    freed = (hook == Hook.KFREE) & (
-        ((events["flags"] & Flag.REASON) == 0) | np.isin(events["drop_reason"], harmless)
-    )
-    observed: NDArray[np.bool_] = kept & ~freed
+    kept = ~np.isin(hook, (Hook.CONSUME, Hook.ROUTE, Hook.OVS_PROCESS))
+    observed: NDArray[np.bool_] = kept & ~((hook == Hook.KFREE) & ~_is_drop(events, reasons))
     return observed
+
+
+def _is_drop(events: EventArray, reasons: Mapping[int, str]) -> NDArray[np.bool_]:
+    number = {word: value for value, word in reasons.items()}
+    reason, cloned = events["drop_reason"], _has(events, Flag.CLONED)
+    used = (reason == 0) | (reason == number.get("CONSUMED", 1))
+    # icmp_rcv() frees what raw sockets have had a clone of as NO_SOCKET, when no ping socket
+    # wanted it: an echo reply that `ping` received ends this way.
+    answered = np.isin(events["proto"], _ICMP) & cloned
+    used |= answered & (reason == number.get("NO_SOCKET", 3))
+    # Without a reason, a shared buffer's end says nothing: some other holder may go on.
+    used |= cloned & (reason == number.get("NOT_SPECIFIED", 2))
+    dropped: NDArray[np.bool_] = _has(events, Flag.REASON) & ~used
+    return dropped
 
 
 def _has(events: EventArray, flag: Flag) -> NDArray[np.bool_]:
