@@ -1,4 +1,4 @@
-"""Which rows of a burst of equal fingerprints are one packet: journeys, copies, ambiguity."""
+"""Which rows of a burst of equal fingerprints are one packet: journeys and ambiguity."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,20 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import jit
+from tracer.correlate.duplicates import COPY_NS
 from tracer.correlate.hashing import Codes
-from tracer.correlate.order import is_before
+from tracer.correlate.order import LinkOrder, is_before
+from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams
 
 Times = NDArray[np.int64]
-COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
-MOST_OPEN = 64
-MOST_SLOTS = 63
+MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
+MOST_SLOTS = 512
+UNSURE_NS = 200_000  # two packets this close to one another's usual delay cannot be told apart
 
 
 @dataclass(slots=True)
 class Assembly:
     """For each row: `journey` (-1 unusable), `copy_of` (row, -1), `candidates`, `ambiguous`.
 
-    `repeated` marks rows whose fingerprint and slot more than one packet of the burst has.
+    `repeated` marks rows whose burst holds several packets of one fingerprint and class.
     """
 
     journey: Codes
@@ -34,6 +36,8 @@ class Assembly:
 @jit
 def _is_line(p: Any, rows: Codes, stream: Codes, time: Times, slack_ns: int) -> bool:
     # Each stream shows the packet once at a TTL, and times agree with TTLs.
+    if len(rows) > MOST_ROWS_OF_ONE_PACKET:
+        return False
     for i in range(len(rows)):
         a = rows[i]
         for j in range(i + 1, len(rows)):
@@ -47,6 +51,7 @@ def _is_line(p: Any, rows: Codes, stream: Codes, time: Times, slack_ns: int) -> 
 
 @jit
 def _slots(p: Any, rows: Codes, stream: Codes) -> Codes:
+    # A number for each (stream, TTL), in order of appearance.
     slots = np.empty(len(rows), np.int64)
     streams = np.empty(MOST_SLOTS, np.int64)
     ttls = np.empty(MOST_SLOTS, np.int64)
@@ -64,18 +69,6 @@ def _slots(p: Any, rows: Codes, stream: Codes) -> Codes:
 
 
 @jit
-def _mark_copies(p: Any, rows: Codes, slots: Codes, time: Times, copy_of: Codes) -> None:
-    latest = np.full(MOST_SLOTS, -1, np.int64)
-    for i in range(len(rows)):
-        row = rows[i]
-        original = latest[slots[i]]
-        if original >= 0 and p[row].ip_id > 0 and time[row] - time[original] <= COPY_NS:
-            copy_of[row] = original
-        else:
-            latest[slots[i]] = row
-
-
-@jit
 def _cost(row: int, last: int, time: Times, link: Codes, keys: Any, delays: Codes) -> int:
     # How far the step is from the usual delay between the two links; no usual delay: 0.
     key = (np.uint64(link[last]) << np.uint64(32)) | np.uint64(link[row])
@@ -85,51 +78,93 @@ def _cost(row: int, last: int, time: Times, link: Codes, keys: Any, delays: Code
 
 
 @jit
+def _best(
+    p: Any, row: int, slot: int, opened: int, state: Any, time: Times, links: Any, limits: Any
+) -> tuple[int, int, bool]:
+    # The open chain that fits best, how many fit, and whether another fits nearly as well.
+    last, seen = state
+    link, keys, votes, delays = links
+    gap_ns, slack_ns = limits
+    best, best_cost, second_cost, fitting = -1, 0, -1, 0
+    for chain in range(max(0, opened - MOST_OPEN), opened):
+        k = chain % MOST_OPEN
+        previous = last[k]
+        if seen[k, slot] == chain or p[row].ttl > p[previous].ttl:
+            continue
+        if time[row] - time[previous] > gap_ns:
+            continue
+        if is_before(keys, votes, link[row], link[previous]):
+            continue
+        cost = _cost(row, previous, time, link, keys, delays)
+        fitting += 1
+        if best < 0 or cost < best_cost:
+            best, best_cost, second_cost = chain, cost, best_cost if best >= 0 else -1
+        elif second_cost < 0 or cost < second_cost:
+            second_cost = cost
+    return best, fitting, fitting > 1 and second_cost < 4 * best_cost + UNSURE_NS
+
+
+@jit
 def _chain(
-    p: Any, rows: Codes, slots: Codes, time: Times, link: Codes, keys: Any, votes: Codes,
-    delays: Codes, gap_ns: int, copy_of: Codes, out: Any,
-) -> int:  # fmt: skip
+    p: Any, rows: Codes, slots: Codes, time: Times, links: Any, limits: Any, out: Any
+) -> int:
+    # Rows in time order are added to the chain they fit best, or begin a new one.
     journey, candidates, ambiguous, base = out
     last = np.empty(MOST_OPEN, np.int64)
-    seen = np.zeros(MOST_OPEN, np.int64)
-    ids = np.zeros(MOST_OPEN, np.int64)
+    seen = np.full((MOST_OPEN, slots.max() + 1), -1, np.int64)
     opened = 0
     for i in range(len(rows)):
         row = rows[i]
-        if copy_of[row] >= 0:
-            journey[row] = journey[copy_of[row]]
-            continue
-        best, best_cost, second_cost, fitting = -1, 0, 0, 0
-        for c in range(max(0, opened - MOST_OPEN), opened):
-            k = c % MOST_OPEN
-            if seen[k] >> slots[i] & 1 or p[row].ttl > p[last[k]].ttl:
-                continue
-            if time[row] - time[last[k]] > gap_ns or is_before(
-                keys, votes, link[row], link[last[k]]
-            ):
-                continue
-            cost = _cost(row, last[k], time, link, keys, delays)
-            fitting += 1
-            if best < 0 or cost < best_cost:
-                best, best_cost, second_cost = k, cost, best_cost if best >= 0 else -1
-            elif second_cost < 0 or cost < second_cost:
-                second_cost = cost
+        best, fitting, unsure = _best(p, row, slots[i], opened, (last, seen), time, links, limits)
         if best < 0:
-            best = opened % MOST_OPEN
-            seen[best], ids[best] = 0, base + opened
+            best = opened
             opened += 1
-        last[best] = row
-        seen[best] |= 1 << slots[i]
-        journey[row] = ids[best]
+        last[best % MOST_OPEN] = row
+        seen[best % MOST_OPEN, slots[i]] = best
+        journey[row] = base + best
         candidates[row] = max(fitting, 1)
-        ambiguous[row] = fitting > 1 and second_cost < 4 * best_cost + COPY_NS
+        ambiguous[row] = unsure
     return opened
 
 
 @jit
+def _drop_single_copies(
+    rows: Codes, slots: Codes, time: Times, base: int, opened: int, journey: Codes, copy_of: Codes
+) -> int:
+    # A chain of one row with a twin on the same link is a copy: the packet itself went on.
+    length = np.zeros(opened, np.int64)
+    for row in rows:
+        length[journey[row] - base] += 1
+    latest = np.full(slots.max() + 1, -1, np.int64)
+    for i in range(len(rows)):
+        twin = latest[slots[i]]
+        latest[slots[i]] = rows[i]
+        if twin < 0 or time[rows[i]] - time[twin] > COPY_NS or copy_of[twin] >= 0:
+            continue
+        mine, other = length[journey[rows[i]] - base], length[journey[twin] - base]
+        if mine == 1 and other > 1:
+            copy_of[rows[i]] = twin
+        elif other == 1 and mine > 1:
+            copy_of[twin] = rows[i]
+    number = np.cumsum(length * 0 + 1) - 1
+    for i in range(len(rows)):
+        if copy_of[rows[i]] >= 0:
+            number[journey[rows[i]] - base] = -1
+    count = 0
+    for chain in range(opened):
+        if number[chain] >= 0:
+            number[chain] = count
+            count += 1
+    for row in rows:
+        if copy_of[row] < 0:
+            journey[row] = base + number[journey[row] - base]
+    return count
+
+
+@jit
 def _assemble(
-    p: Any, order: Codes, starts: Codes, stream: Codes, flow_class: Codes, slack_ns: int,
-    time: Times, link: Codes, keys: Any, votes: Codes, delays: Codes, gap_ns: int, out: Any,
+    p: Any, order: Codes, starts: Codes, stream: Codes, flow_class: Codes, time: Times,
+    links: Any, limits: Any, out: Any,
 ) -> int:  # fmt: skip
     journey, copy_of, candidates, ambiguous, repeated = out
     count = 0
@@ -142,41 +177,49 @@ def _assemble(
                 stop += 1
             part = rows[start:stop]
             start = stop
-            if len(part) <= 64 and _is_line(p, part, stream, time, slack_ns):
-                journey[part] = count
+            if _is_line(p, part, stream, time, limits[1]):
+                for row in part:
+                    journey[row] = count
                 count += 1
                 continue
             part = part[np.argsort(time[part], kind="mergesort")]
             slots = _slots(p, part, stream)
-            _mark_copies(p, part, slots, time, copy_of)
             repeated[part] = True
-            count += _chain(
-                p, part, slots, time, link, keys, votes, delays, gap_ns, copy_of,
-                (journey, candidates, ambiguous, count),
-            )  # fmt: skip
+            opened = _chain(
+                p, part, slots, time, links, limits, (journey, candidates, ambiguous, count)
+            )
+            count += _drop_single_copies(part, slots, time, count, opened, journey, copy_of)
     return count
 
 
 def assemble(
-    packets: Any, groups: tuple[Codes, Codes], flows: Any, time: Times, slack_ns: int, links: Any,
-    gap_ns: int,
-) -> Assembly:  # fmt: skip
+    packets: Any,
+    groups: tuple[Codes, Codes],
+    streams: Streams,
+    copy_of: Codes,
+    time: Times,
+    links: LinkOrder,
+    limits: tuple[int, int],
+) -> Assembly:
     """Return the journeys of all rows; groups are bursts sorted by class, falling TTL, time.
 
-    `flows` are `nat.Streams`, `links` an `order.LinkOrder`; `gap_ns` the longest possible hop.
+    `limits`: the longest possible hop and how far times may err, both in nanoseconds. Rows in
+    `copy_of` are not in the groups and go with the row they copy.
     """
     rows = len(packets)
     out = Assembly(
         np.full(rows, -1, np.int64),
-        np.full(rows, -1, np.int64),
+        copy_of,
         np.ones(rows, np.int32),
         np.zeros(rows, np.bool_),
         np.zeros(rows, np.bool_),
         0,
     )
     out.journeys = _assemble(
-        packets, *groups, flows.stream, flows.flow_class, slack_ns, time, links.link, links.keys,
-        links.votes, links.delay_ns, gap_ns,
+        packets, *groups, streams.stream, streams.flow_class, time,
+        (links.link, links.keys, links.votes, links.delay_ns), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip
+    copied = np.flatnonzero(out.copy_of >= 0)
+    out.journey[copied] = out.journey[out.copy_of[copied]]
     return out

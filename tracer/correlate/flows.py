@@ -12,7 +12,7 @@ from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.identity import Identity, mixed
-from tracer.correlate.nat import Streams
+from tracer.correlate.streams import Streams
 
 _FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
 ICMP, ICMP6, TCP, ARP = 1, 58, 6, -2

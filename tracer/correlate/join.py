@@ -16,8 +16,10 @@ from tracer.correlate import exchange, flows, groups, nat, order, outcome
 from tracer.correlate.assembly import Assembly, assemble
 from tracer.correlate.changes import causes
 from tracer.correlate.clocks import Clocks, align
+from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import ETHERTYPE_ARP, Identity, identify
+from tracer.correlate.streams import Streams, classify, is_proven, streams_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,24 @@ def join(
     """
     packets = batch.packets
     identity = identify(batch)
-    tie = identity.point
-    order_, starts = groups.packet_groups(identity.packet, identity.usable)
-    scales = align(batch, identity, (order_, starts))
+    grouped_rows = groups.packet_groups(identity.packet, identity.usable)
+    scales = align(batch, identity, grouped_rows)
     time, slack_ns = scales.time_ns, scales.slack_ns
-    order_, starts = groups.bursts(order_, starts, time, tie, options.gap_ns)
+    by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
+    streams = streams_of(packets, identity)
+    copy_of = copies(packets, *by_time, streams.stream, time)
+    by_time = without(*by_time, copy_of >= 0)
     falling = 256 - packets["ttl"].astype(np.int64)
-    groups.sort_groups(order_, starts, falling, time, tie)
-    streams = nat.streams(packets, identity, order_, starts, conntrack, time, slack_ns)
-    links = order.link_order(packets, identity, order_, starts, time, slack_ns)
-    groups.sort_groups(order_, starts, streams.flow_class * 512 + falling, time, tie)
-    found = assemble(packets, (order_, starts), streams, time, slack_ns, links, options.gap_ns)
-    rows, first_hop = _in_order(packets, identity, found, links, time, falling)
-    return _journey_set(batch, identity, streams, found, (rows, first_hop), scales)
+    by_ttl = (by_time[0].copy(), by_time[1])
+    groups.sort_groups(*by_ttl, falling, time, identity.point)
+    proven = nat.translations(conntrack, batch)
+    classify(packets, identity, streams, by_ttl, by_time, proven, time, slack_ns)
+    links = order.link_order(packets, identity, *by_ttl, time, slack_ns)
+    groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
+    limits = (options.gap_ns, slack_ns)
+    found = assemble(packets, by_ttl, streams, copy_of, time, links, limits)
+    layout = _in_order(packets, identity, found, links, time, falling)
+    return _journey_set(batch, identity, streams, found, layout, scales)
 
 
 def _in_order(
@@ -73,7 +80,7 @@ def _in_order(
 def _journey_set(
     batch: ObservationBatch,
     identity: Identity,
-    streams: nat.Streams,
+    streams: Streams,
     found: Assembly,
     layout: tuple[Codes, Codes],
     scales: Clocks,
@@ -93,7 +100,7 @@ def _journey_set(
 def _hops(
     batch: ObservationBatch,
     identity: Identity,
-    streams: nat.Streams,
+    streams: Streams,
     found: Assembly,
     layout: tuple[Codes, Codes],
     time: Codes,
@@ -112,7 +119,7 @@ def _hops(
     hops["confidence"] = np.where(later, np.where(found.ambiguous[rows], 0.5, 0.999), np.nan)
     hops["direction"] = _directions(batch)[batch.packets["point"][rows]]
     a, b = identity.flow[rows], identity.flow[np.roll(rows, 1)]
-    proven = later & (a != b) & nat.is_proven(a, b, streams.proven)
+    proven = later & (a != b) & is_proven(a, b, streams.proven)
     hops["evidence"] = np.where(
         later,
         np.where(
@@ -132,7 +139,7 @@ def _directions(batch: ObservationBatch) -> NDArray[np.int8]:
 def _fill(
     batch: ObservationBatch,
     identity: Identity,
-    streams: nat.Streams,
+    streams: Streams,
     found: Assembly,
     layout: tuple[Codes, Codes],
     journeys: StructuredArray,

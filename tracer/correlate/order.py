@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tracer.core.jit import jit
 from tracer.correlate.hashing import Codes, factorise, pair_keys
 from tracer.correlate.identity import Identity
-from tracer.correlate.nat import is_one_packet
+from tracer.correlate.streams import is_one_packet
 
 Times = NDArray[np.int64]
 TIE_NS = 200_000  # two stamps closer than this may have been taken in the wrong order

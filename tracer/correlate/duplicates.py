@@ -1,0 +1,53 @@
+"""Copies: the same packet shown twice at one point by a SPAN port, `any`, or a second tcpdump."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes
+
+COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
+
+
+@jit
+def _is_numbered(p: Any, row: int) -> bool:
+    # With an IP id, or TCP bytes with a number of their own, equal means one packet.
+    return bool(p[row].ip_id > 0 or (p[row].tcp_seq >= 0 and p[row].payload_len > 0))
+
+
+@jit
+def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes) -> Codes:
+    """Return for each row the earlier row it is a copy of, -1 for none, shape (rows,).
+
+    Groups are rows of equal fingerprint in time order; a copy is on the same link at the same TTL.
+    """
+    copy_of = np.full(len(p), -1, np.int64)
+    for group in range(len(starts) - 1):
+        for i in range(starts[group] + 1, starts[group + 1]):
+            row = order[i]
+            j = i - 1
+            while j >= starts[group] and time[row] - time[order[j]] <= COPY_NS:
+                other = order[j]
+                if stream[other] == stream[row] and p[other].ttl == p[row].ttl:
+                    if _is_numbered(p, row):
+                        copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
+                    break
+                j -= 1
+    return copy_of
+
+
+@jit
+def without(order: Codes, starts: Codes, left_out: NDArray[np.bool_]) -> tuple[Codes, Codes]:
+    """Return (order, starts) of the same groups without some rows."""
+    kept = np.empty(len(order), np.int64)
+    begins = np.zeros(len(starts), np.int64)
+    count = 0
+    for group in range(len(starts) - 1):
+        for i in range(starts[group], starts[group + 1]):
+            if not left_out[order[i]]:
+                kept[count] = order[i]
+                count += 1
+        begins[group + 1] = count
+    return kept[:count].copy(), begins

@@ -1,0 +1,244 @@
+"""Streams and classes: what at several points is one direction of one flow.
+
+A stream is a directional tuple on one link (point, MACs, VLAN, VNI), so that equal tuples of two
+tenants are two streams. Packets that clearly are one packet at several points vote that their
+streams belong together; streams whose votes and addresses allow it become one class.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import NULL_U64
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes, Keys, factorise, find, pair_keys, roots
+from tracer.correlate.identity import Identity
+from tracer.correlate.nat import are_translations, is_translation, unordered
+
+Groups = tuple[Codes, Codes]
+MOST_ROWS_OF_ONE_PACKET = 512
+LOOK_AHEAD = 24
+NULL = np.uint64(NULL_U64)
+TCP = 6
+CERTAIN = np.iinfo(np.int32).max
+
+
+@dataclass(slots=True)
+class Streams:
+    """`stream` and `flow_class` of each row (-1 unusable), `first` row and `count` of each stream.
+
+    `proven` holds sorted keys of tuple-hash pairs that conntrack says are one flow.
+    """
+
+    stream: Codes
+    flow_class: Codes
+    first: Codes
+    count: Codes
+    proven: Keys
+
+
+@dataclass(slots=True)
+class _Edges:
+    left: Codes
+    right: Codes
+    votes: Codes
+
+    def where(self, which: NDArray[np.bool_]) -> "_Edges":
+        return _Edges(self.left[which], self.right[which], self.votes[which])
+
+
+@jit
+def is_adjacent(p: Any, a: int, b: int) -> bool:
+    """Return whether MACs allow rows `a` and `b` to be one packet: same TTL means bridged."""
+    x, y = p[a], p[b]
+    if x.ttl != y.ttl or x.src_mac == NULL or y.src_mac == NULL:
+        return True
+    return bool(x.src_mac == y.src_mac or x.dst_mac == y.dst_mac)
+
+
+@jit
+def is_one_packet(p: Any, rows: Codes, place: Codes, time: Codes, slack_ns: int) -> bool:
+    """Return whether rows of equal fingerprint, by falling TTL, are one packet beyond doubt.
+
+    No place shows it twice at one TTL; MACs and times agree with the TTLs.
+    """
+    if len(rows) > MOST_ROWS_OF_ONE_PACKET:
+        return False
+    for i in range(len(rows)):
+        a = rows[i]
+        if i and not is_adjacent(p, rows[i - 1], a):
+            return False
+        for j in range(i + 1, len(rows)):
+            b = rows[j]
+            if place[a] == place[b] and p[a].ttl == p[b].ttl:
+                return False
+            if p[a].ttl > p[b].ttl and time[a] > time[b] + slack_ns:
+                return False
+    return True
+
+
+@jit
+def _votes(
+    p: Any, order: Codes, starts: Codes, flow: Keys, place: Codes, stream: Codes, time: Codes,
+    slack_ns: int, rare: NDArray[np.bool_],
+) -> tuple[Codes, Codes]:  # fmt: skip
+    first = np.empty(len(order), np.int64)
+    second = np.empty(len(order), np.int64)
+    count = 0
+    for group in range(len(starts) - 1):
+        rows = order[starts[group] : starts[group + 1]]
+        if len(rows) < 2 or not is_one_packet(p, rows, place, time, slack_ns):
+            continue
+        for i in range(1, len(rows)):
+            a, b = rows[i - 1], rows[i]
+            if flow[a] == flow[b] or is_translation(p, a, b) or rare[group]:
+                first[count], second[count] = stream[a], stream[b]
+                count += 1
+    return first[:count].copy(), second[:count].copy()
+
+
+@jit
+def _weak_votes(
+    p: Any, order: Codes, starts: Codes, flow: Keys, place: Codes, netns: Codes, stream: Codes,
+    doubtful: NDArray[np.bool_],
+) -> tuple[Codes, Codes]:  # fmt: skip
+    # Groups in time order that are more than one packet: each row with the next of its tuple.
+    first = np.empty(len(order), np.int64)
+    second = np.empty(len(order), np.int64)
+    count = 0
+    for group in range(len(starts) - 1):
+        for i in range(starts[group], starts[group + 1]):
+            a = order[i]
+            if not doubtful[stream[a]]:
+                continue
+            for j in range(i + 1, min(starts[group + 1], i + LOOK_AHEAD)):
+                b = order[j]
+                fall = p[a].ttl - p[b].ttl
+                if flow[a] != flow[b] or fall < 0 or not is_adjacent(p, a, b):
+                    continue
+                if stream[a] == stream[b] and fall == 0:
+                    continue
+                if fall == 1 and netns[a] != netns[b] and netns[a] >= 0 and netns[b] >= 0:
+                    continue
+                first[count], second[count] = stream[a], stream[b]
+                count += 1
+                break
+    return first[:count].copy(), second[:count].copy()
+
+
+@jit
+def _union(parent: Codes, left: Codes, right: Codes, allowed: NDArray[np.bool_]) -> None:
+    for i in range(len(left)):
+        if allowed[i]:
+            parent[find(parent, left[i])] = find(parent, right[i])
+
+
+def _counted(pairs: tuple[Codes, Codes]) -> _Edges:
+    first, second = pairs
+    codes, where = factorise(pair_keys(np.minimum(first, second), np.maximum(first, second)))
+    counts = np.bincount(codes, minlength=len(where)).astype(np.int64)
+    return _Edges(first[where], second[where], counts)
+
+
+def _enough(edges: _Edges, size: Codes, share: float) -> NDArray[np.bool_]:
+    smaller = np.minimum(size[edges.left], size[edges.right])
+    enough: NDArray[np.bool_] = edges.votes >= share * smaller
+    return enough
+
+
+def is_rare(packets: Any, groups: Groups) -> NDArray[np.bool_]:
+    """Return which groups have bytes that no other group has: equal by more than by chance."""
+    order, starts = groups
+    heads = order[starts[:-1]]
+    icmp = packets["icmp_type"][heads].astype(np.int64).astype(np.uint64)
+    digest = packets["payload_digest"][heads]
+    codes, where = factorise(digest ^ icmp)
+    alone = np.bincount(codes, minlength=len(where))[codes] == 1
+    long = packets["payload_len"][heads] >= 8
+    rare: NDArray[np.bool_] = (packets["proto"][heads] == TCP) | (alone & long & (digest != 0))
+    return rare
+
+
+def streams_of(packets: Any, identity: Identity) -> Streams:
+    """Return the streams of all rows, each a class of its own as yet."""
+    key = identity.flow ^ (identity.link * np.uint64(0x9E3779B97F4A7C15))
+    stream, first = factorise(key)
+    count = np.bincount(stream, minlength=len(first)).astype(np.int64)
+    return Streams(stream, stream.copy(), first, count, np.empty(0, np.uint64))
+
+
+def classify(
+    packets: Any, identity: Identity, streams: Streams, by_ttl: Groups, by_time: Groups,
+    translations: tuple[Keys, Keys], time: Codes, slack_ns: int,
+) -> None:  # fmt: skip
+    """Set `flow_class` and `proven` of the streams.
+
+    Groups are bursts without copies, `by_ttl` sorted by falling TTL and time, `by_time` by time.
+    """
+    stream, flow = streams.stream, identity.flow
+    tuples = flow[streams.first]
+    edges = _counted(
+        _votes(packets, *by_ttl, flow, identity.place, stream, time, slack_ns,
+               is_rare(packets, by_ttl))
+    )  # fmt: skip
+    same = tuples[edges.left] == tuples[edges.right]
+    parent = np.arange(len(tuples))
+    _union(parent, edges.left, edges.right, same & _enough(edges, streams.count, 0.25))
+    clear = np.zeros(len(tuples), np.int64)
+    np.add.at(clear, edges.left, edges.votes)
+    np.add.at(clear, edges.right, edges.votes)
+    doubtful = clear * 4 < streams.count
+    if doubtful.any():
+        weak = _counted(
+            _weak_votes(packets, *by_time, flow, identity.place, identity.netns, stream, doubtful)
+        )
+        _union(parent, weak.left, weak.right, _enough(weak, streams.count, 0.5))
+    _join_proven(parent, tuples, translations)
+    streams.proven = np.unique(unordered(*translations))
+    _join_translations(packets, streams, parent, edges.where(~same), tuples)
+    streams.flow_class = roots(parent)[stream]
+    streams.flow_class[~identity.usable] = -1
+
+
+def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> None:
+    # A tuple that two tenants have says nothing alone: its streams are then joined by votes only.
+    segment = roots(parent)
+    pairs = np.unique(np.column_stack([tuples, segment.astype(np.uint64)]), axis=0)
+    known, at, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    if not len(known):
+        return
+    ends = []
+    there = np.ones(len(translations[0]), np.bool_)
+    for hashes in translations:
+        place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+        there &= (known[place] == hashes) & (counts[place] == 1)
+        ends.append(pairs[at[place], 1].astype(np.int64))
+    _union(parent, ends[0], ends[1], there)
+
+
+def _join_translations(
+    packets: Any, streams: Streams, parent: Codes, edges: _Edges, tuples: Keys
+) -> None:
+    segment = roots(parent)
+    # A class is about as large as its busiest stream: each packet is one row in each.
+    size = np.zeros(len(segment), np.int64)
+    np.maximum.at(size, segment, streams.count)
+    exact = np.isin(unordered(tuples[edges.left], tuples[edges.right]), streams.proven)
+    left, right = segment[edges.left], segment[edges.right]
+    codes, where = factorise(pair_keys(np.minimum(left, right), np.maximum(left, right)))
+    total = np.bincount(codes, weights=edges.votes, minlength=len(where)).astype(np.int64)
+    total[codes[exact]] = CERTAIN
+    merged = _Edges(left[where], right[where], total)
+    one_step = are_translations(
+        packets, streams.first[edges.left[where]], streams.first[edges.right[where]]
+    )
+    # Both sides rewritten is rarer than one: it needs half of the packets, not a quarter.
+    allowed = _enough(merged, size, 0.25) & (one_step | _enough(merged, size, 0.5))
+    _union(parent, merged.left, merged.right, allowed)
+
+
+def is_proven(a: Keys, b: Keys, proven: Keys) -> NDArray[np.bool_]:
+    """Return which pairs of tuple hashes conntrack says are one flow."""
+    return np.isin(unordered(a, b), proven)
