@@ -1,5 +1,7 @@
 """Damage found while one input is read, gathered by kind."""
 
+from collections.abc import Iterable
+
 from tracer.core.warnings import InputWarning
 
 
@@ -18,6 +20,11 @@ class Findings:
         if first is not None:
             message, offset, count = first.message, first.offset, first.count + count
         self._found[kind] = InputWarning(kind, message, self.capture, offset, count)
+
+    def extend(self, warnings: Iterable[InputWarning]) -> None:
+        """Take over what another reader found in this input."""
+        for warning in warnings:
+            self.add(warning.kind, warning.message, warning.offset, warning.count)
 
     def __contains__(self, kind: str) -> bool:
         return kind in self._found

@@ -18,21 +18,25 @@ _WINDOW = 1 << 22  # bytes: what was read is still in the CPU's cache when it is
 _HEAD = 512
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileStream:
-    """A file, FIFO or standard input as a stream of bytes."""
+    """A file, FIFO or standard input as a stream of bytes; `taken` counts those read."""
 
     descriptor: int
     owned: bool = True
+    taken: int = 0
 
     def readinto(self, view: memoryview) -> int:
         """Fill the front of the view and return how many bytes; 0 is the end."""
-        return os.readv(self.descriptor, [view])
+        count = os.readv(self.descriptor, [view])
+        self.taken += count
+        return count
 
     def close(self) -> None:
         """Close the file; standard input stays open."""
         if self.owned:
             os.close(self.descriptor)
+            self.owned = False
 
 
 class Buffer:
@@ -150,9 +154,8 @@ def kind_of(path: str | Path) -> str:
     return "socket" if stat.S_ISSOCK(mode) else "device"
 
 
-def open_buffer(path: str | Path, findings: Findings) -> tuple[Buffer, str | None]:
+def open_buffer(stream: FileStream, findings: Findings) -> tuple[Buffer, str | None]:
     """Return the input's bytes, decompressed, and the compression found (None for none)."""
-    stream = open_input(path)
     buffer = Buffer(stream, _HEAD)
     head = buffer.head(_HEAD)
     compression = compression_of(head)

@@ -1,0 +1,102 @@
+"""Windows of several captures → one batch whose rows name their points and captures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.point import Direction, Point
+from tracer.core.schema import StructuredArray
+from tracer.sources.decode.rows import Decoder
+from tracer.sources.frames import Interface, Window
+from tracer.sources.points import PointNaming
+
+_UNDEFINED = -1  # link type of packets whose interface the file does not describe
+
+
+@dataclass(slots=True)
+class _Span:
+    # The rows one capture has in the batch under way, and where its interfaces are counted from.
+    capture: int
+    naming: PointNaming
+    interfaces: list[Interface]
+    first_interface: int
+    rows: int = 0
+
+
+class Assembler:
+    """Decodes windows into batches; `points` and `captures` only grow from batch to batch."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder()
+        self._points: dict[Point, int] = {}
+        self._captures: dict[str, int] = {}
+        self._spans: list[_Span] = []
+        self._linktypes: NDArray[np.int32] = np.empty(0, np.int32)
+        self.rows = 0  # in the batch under way
+
+    def begin(self, name: str, naming: PointNaming, interfaces: list[Interface]) -> None:
+        """Say whose windows follow; `interfaces` may grow while they are added."""
+        capture = self._captures.setdefault(name, len(self._captures))
+        first = 0
+        if self._spans:
+            last = self._spans[-1]
+            first = last.first_interface + 1 + len(last.interfaces)
+        self._spans.append(_Span(capture, naming, interfaces, first))
+
+    def add(self, window: Window) -> None:
+        """Decode the packets of a window."""
+        span = self._spans[-1]
+        # The decoder sees the interfaces of all captures in one row, each capture's preceded by
+        # one that stands for undefined interfaces (-1).
+        own = np.array([_UNDEFINED, *window.linktypes], np.int32)
+        known = np.full(span.first_interface + len(own), _UNDEFINED, np.int32)
+        known[span.first_interface :] = own
+        frames = window.frames.copy()
+        frames["interface"] += span.first_interface + 1
+        self._decoder.add(window.data, frames, known, window.first_frame)
+        span.rows += len(frames)
+        self.rows += len(frames)
+
+    def flush(self) -> ObservationBatch:
+        """Return the rows added since the last flush."""
+        decoded = self._decoder.finish()
+        packets = decoded.packets
+        if len(packets):
+            places = np.array([self._point_of(origin) for origin in decoded.origins], np.int32)
+            packets["point"] = places[packets["point"]]
+        start = 0
+        for span in self._spans:
+            packets["capture"][start : start + span.rows] = span.capture
+            start, span.rows = start + span.rows, 0
+        del self._spans[:-1]
+        if self._spans:
+            self._spans[-1].first_interface = 0
+        self.rows = 0
+        return self._batch(packets, decoded.sections)
+
+    def adopt(self, batch: ObservationBatch) -> ObservationBatch:
+        """Return a batch that another reader made, with points and captures as counted here."""
+        points = [self._points.setdefault(p, len(self._points)) for p in batch.points]
+        captures = [self._captures.setdefault(c, len(self._captures)) for c in batch.captures]
+        for name, codes in (("point", points), ("capture", captures)):
+            batch.packets[name] = np.array([*codes, -1], np.int32)[batch.packets[name]]
+        batch.points, batch.captures = tuple(self._points), tuple(self._captures)
+        return batch
+
+    def _batch(
+        self, packets: StructuredArray, sections: dict[str, StructuredArray]
+    ) -> ObservationBatch:
+        return ObservationBatch(packets, sections, tuple(self._points), tuple(self._captures))
+
+    def _point_of(self, origin: StructuredArray) -> int:
+        number = int(origin["interface"])
+        span = next(s for s in reversed(self._spans) if s.first_interface <= number)
+        index = number - span.first_interface - 1
+        name = span.interfaces[index].name if index >= 0 else None
+        point = span.naming.point(
+            index, name, int(origin["ifindex"]), Direction(int(origin["direction"])),
+            is_only=len(span.interfaces) == 1,
+        )  # fmt: skip
+        return self._points.setdefault(point, len(self._points))

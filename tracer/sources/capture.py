@@ -1,0 +1,131 @@
+"""One capture opened: what it is, by its content alone, and its packets."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol, cast
+
+from tracer.core.errors import InputError
+from tracer.sources.findings import Findings
+from tracer.sources.frames import Interface, Window
+from tracer.sources.pcap import PcapReader, is_pcap
+from tracer.sources.pcapng.options import is_pcapng
+from tracer.sources.pcapng.reader import PcapngReader
+from tracer.sources.stream import Buffer, FileStream, open_buffer, open_input
+from tracer.sources.tcpdump_text import sniff
+
+_HEAD = 4096
+_PARQUET = b"PAR1"
+
+
+class PacketReader(Protocol):
+    """What container readers have in common."""
+
+    kind: str
+    interfaces: list[Interface]
+
+    @property
+    def dropped(self) -> int | None:
+        """Packets lost before they reached the file, None when the file does not say."""
+
+    def windows(self) -> Iterator[Window]:
+        """Yield windows of packets in file order."""
+
+
+@dataclass(slots=True)
+class Capture:
+    """An opened capture; `kind` is pcap, pcapng, tcpdump-text or recording.
+
+    `packets` is set for pcap and pcapng; of a text, `text` gives the bytes.
+    """
+
+    kind: str
+    compression: str | None
+    buffer: Buffer
+    file: FileStream
+    packets: PacketReader | None = None
+
+    def text(self) -> BinaryIO:
+        """Return the (decompressed) bytes as a stream."""
+        return cast(BinaryIO, io.BufferedReader(_Raw(self.buffer), 1 << 16))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.buffer.close()
+
+
+def open_capture(path: str, findings: Findings) -> Capture:
+    """Return the capture behind a path or `-`.
+
+    Raises InputError when it cannot be opened, is empty, or is nothing that can be read.
+    """
+    file = open_input(path)
+    try:
+        buffer, compression = open_buffer(file, findings)
+        capture = Capture("", compression, buffer, file)
+        _recognise(path, capture, findings)
+    except BaseException:
+        file.close()
+        raise
+    return capture
+
+
+def is_capture(path: str) -> bool:
+    """Return whether a file's content is a capture of any kind; False when it cannot be read."""
+    try:
+        open_capture(path, Findings(path)).close()
+    except InputError:
+        return False
+    return True
+
+
+def _recognise(path: str, capture: Capture, findings: Findings) -> None:
+    buffer = capture.buffer
+    head = buffer.head(_HEAD)
+    try:
+        if is_pcap(head):
+            capture.packets = PcapReader(buffer, findings)
+        elif is_pcapng(head):
+            capture.packets = PcapngReader(buffer, findings)
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error.message}") from None
+    if capture.packets is not None:
+        capture.kind = capture.packets.kind
+    elif head[:4] == _PARQUET and capture.compression is None:
+        capture.kind = "recording"
+    elif sniff(head):
+        capture.kind = "tcpdump-text"
+    else:
+        raise _refusal(path, head, buffer, findings)
+
+
+def _refusal(path: str, head: bytes, buffer: Buffer, findings: Findings) -> InputError:
+    damage = findings.warnings()
+    if buffer.error:
+        return InputError(f"{path} cannot be read: {buffer.error}.")
+    if not head and damage:
+        return InputError(f"{path} cannot be used: {damage[0].message}.")
+    if not head:
+        return InputError(f"{path} is empty.", "Capture again, with `tcpdump -w`.")
+    return InputError(
+        f"{path} is not a capture: it begins with {head[:8].hex(' ')}.",
+        "Known are pcap, pcapng (.gz, .zst, .xz of them), tcpdump text and recordings.",
+    )
+
+
+class _Raw(io.RawIOBase):
+    # The rest of a buffer as a raw stream.
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        view = memoryview(target)
+        self._buffer.fill(1)
+        count = min(len(self._buffer), len(view))
+        start = self._buffer.start
+        view[:count] = self._buffer.data[start : start + count].data
+        self._buffer.consume(count)
+        return count

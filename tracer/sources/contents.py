@@ -1,0 +1,89 @@
+"""What is inside an opened capture: windows of packets, or a whole batch from another reader."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tracer.core.batch import ObservationBatch
+from tracer.sources.capture import Capture
+from tracer.sources.decode.linktypes import KNOWN
+from tracer.sources.findings import Findings
+from tracer.sources.frames import Window
+from tracer.sources.inputs import Input
+from tracer.sources.tcpdump_text import read_text
+
+
+def packet_windows(
+    capture: Capture, findings: Findings, limit: int | None, room: Callable[[], int | None]
+) -> Iterator[Window]:
+    """Yield the windows of a pcap or pcapng file, cut so that none is longer than `room()` says.
+
+    After `limit` packets (None: no limit) reading stops with a warning.
+    """
+    assert capture.packets is not None
+    left = limit
+    for window in capture.packets.windows():
+        _note_linktypes(window, capture, findings)
+        for part in _parts(window, room):
+            if left is not None and len(part.frames) > left:
+                yield _slice(part, 0, left)
+                _note_limit(capture, findings)
+                return
+            yield part
+            left = None if left is None else left - len(part.frames)
+
+
+def read_whole(
+    given: Input, capture: Capture, findings: Findings
+) -> tuple[ObservationBatch, dict[str, int]]:
+    """Return the batch of a tcpdump text or a recording, and what its tracer lost."""
+    if capture.kind == "recording":
+        from tracer.sources.recording import read_recording  # loads pyarrow
+
+        recording = read_recording(Path(given.path))
+        findings.extend(recording.warnings)
+        return recording.batch, recording.lost
+    point = given.naming.text_point()
+    hint = given.naming.point().device or given.naming.fallback
+    batch, warnings = read_text(capture.text(), point=point, capture=given.name, device_hint=hint)
+    findings.extend(warnings)
+    return batch, {}
+
+
+def _parts(window: Window, room: Callable[[], int | None]) -> Iterator[Window]:
+    start = 0
+    while start < len(window.frames):
+        size = room() or len(window.frames)
+        yield _slice(window, start, start + size)
+        start += size
+
+
+def _slice(window: Window, start: int, end: int) -> Window:
+    return Window(
+        window.data, window.frames[start:end], window.linktypes, window.first_frame + start
+    )
+
+
+def _note_linktypes(window: Window, capture: Capture, findings: Findings) -> None:
+    unknown = np.flatnonzero(~np.isin(window.linktypes, KNOWN))
+    if not len(unknown):
+        return
+    odd = np.isin(window.frames["interface"], unknown)
+    if not odd.any():
+        return
+    first = window.frames[np.argmax(odd)]
+    findings.add(
+        "unknown-linktype",
+        f"packets of link type {window.linktypes[first['interface']]} cannot be decoded",
+        capture.buffer.offset + int(first["offset"]),
+        int(odd.sum()),
+    )
+
+
+def _note_limit(capture: Capture, findings: Findings) -> None:
+    findings.add(
+        "memory-limit",
+        "there is no memory for more packets: the rest of this capture was not read",
+        capture.buffer.position,
+    )

@@ -1,0 +1,44 @@
+"""Files given twice: the same inode, or another file with the same bytes."""
+
+import filecmp
+import os
+import stat
+
+
+class Duplicates:
+    """Remembers what has been read."""
+
+    def __init__(self) -> None:
+        self._by_inode: dict[tuple[int, int], str] = {}
+        self._by_size: dict[int, list[tuple[str, str]]] = {}
+
+    def twin_of(self, path: str) -> str | None:
+        """Return the name of a file read before that holds the same, None for a new one."""
+        found = _regular(path)
+        if found is None:
+            return None
+        name = self._by_inode.get((found.st_dev, found.st_ino))
+        if name is not None:
+            return name
+        for other, other_name in self._by_size.get(found.st_size, []):
+            try:
+                if filecmp.cmp(path, other, shallow=False):
+                    return other_name
+            except OSError:  # gone or closed to us meanwhile: reading it will say so
+                continue
+        return None
+
+    def add(self, path: str, name: str) -> None:
+        """Remember a file that has been read."""
+        found = _regular(path)
+        if found is not None:
+            self._by_inode[found.st_dev, found.st_ino] = name
+            self._by_size.setdefault(found.st_size, []).append((path, name))
+
+
+def _regular(path: str) -> os.stat_result | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None

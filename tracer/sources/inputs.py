@@ -1,0 +1,163 @@
+"""What the arguments of a command mean: which captures, under which names, in which order."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracer.core.errors import InputError
+from tracer.core.warnings import InputWarning
+from tracer.sources.points import (
+    POINTS_FILE,
+    PointEntry,
+    PointNaming,
+    entry_of_option,
+    read_points,
+    stem_of,
+)
+from tracer.sources.stream import STDIN, kind_of
+
+# In a folder these are never captures, whatever they quote.
+_DOCUMENTS = {".md", ".rst", ".toml", ".json", ".jsonl", ".csv", ".html", ".yaml", ".yml", ".py"}
+_CAPTURES = {".pcap", ".pcapng", ".cap", ".dmp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One capture to be read."""
+
+    path: str
+    name: str  # as shown: relative to the folder that was given, else as given
+    naming: PointNaming
+    is_named: bool = True  # named by the user or a points.toml, not just found in a folder
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file, None for a stream."""
+        try:
+            found = os.stat(self.path)
+        except (OSError, ValueError):
+            return None
+        return found.st_size if kind_of(self.path) == "file" and found.st_size else None
+
+    @property
+    def looks_like_capture(self) -> bool:
+        """Whether the suffix claims that it is one."""
+        return bool(_CAPTURES & set(Path(self.path).suffixes))
+
+
+def find_inputs(
+    given: Sequence[str | Path], points: Mapping[str, str]
+) -> tuple[list[Input], list[InputWarning]]:
+    """Return the captures that paths and `--point NAME=FILE` options mean, in the order given.
+
+    Folders are searched with their subfolders, in the order of names; a points.toml speaks for the
+    files beside it. Raises InputError for a path that does not exist or a bad points.toml.
+    """
+    options = [entry_of_option(name, str(file)) for name, file in points.items()]
+    paths = [str(path) for path in given]
+    known = {os.path.realpath(path) for path in paths}
+    paths += [o.file for o in options if not _is_covered(o.file, known)]
+    finder = _Finder({os.path.realpath(o.file): o for o in options}, _is_ambiguous(paths))
+    for path in dict.fromkeys(paths):
+        finder.add(path)
+    return _distinct_stems(finder.found), finder.warnings
+
+
+def _is_covered(file: str, known: set[str]) -> bool:
+    real = Path(os.path.realpath(file))
+    return any(str(place) in known for place in (real, *real.parents))
+
+
+def _is_ambiguous(paths: Sequence[str]) -> bool:
+    return len(paths) > 1
+
+
+class _Finder:
+    def __init__(self, options: Mapping[str, PointEntry], keep_folder: bool) -> None:
+        self._options = options
+        self._keep_folder = keep_folder
+        self._tables: dict[str, list[PointEntry]] = {}
+        self.found: list[Input] = []
+        self.warnings: list[InputWarning] = []
+
+    def add(self, path: str) -> None:
+        if path == STDIN:
+            self.found.append(Input(STDIN, STDIN, PointNaming(STDIN, "stdin")))
+        elif kind_of(path) == "folder":
+            before = len(self.found)
+            for folder, names in _walk(path):
+                self._add_folder(path, folder, names)
+            if len(self.found) == before:
+                raise InputError(f"{path} holds no captures.", "Name a folder with captures.")
+        else:
+            self._add_file(path, path, is_named=True)
+
+    def _add_folder(self, given: str, folder: str, names: Sequence[str]) -> None:
+        listed = {entry.file for entry in self._table(folder)}
+        for name in sorted(listed - set(names)):
+            if not os.path.exists(os.path.join(folder, name)):
+                message = f"{POINTS_FILE} names {name}, which is not there"
+                self.warnings.append(InputWarning("missing-capture", message, name))
+        # A points.toml may name files of subfolders, which are met there.
+        for name in names:
+            path = os.path.join(folder, name)
+            shown = path if self._keep_folder else os.path.relpath(path, given)
+            if name in listed:
+                self._add_file(path, shown, is_named=True)
+            elif Path(name).suffix not in _DOCUMENTS and _may_be_capture(path):
+                self._add_file(path, shown, is_named=False)
+
+    def _add_file(self, path: str, shown: str, *, is_named: bool) -> None:
+        option = self._options.get(os.path.realpath(path))
+        entries = (option,) if option else self._entries(path)
+        naming = PointNaming(shown, stem_of(shown), tuple(entries))
+        self.found.append(Input(path, shown, naming, is_named))
+
+    def _entries(self, path: str) -> list[PointEntry]:
+        place = Path(os.path.abspath(path))
+        found: list[PointEntry] = []
+        for folder in place.parents[:3]:
+            relative = str(place.relative_to(folder))
+            found += [e for e in self._table(str(folder)) if os.path.normpath(e.file) == relative]
+        return found
+
+    def _table(self, folder: str) -> list[PointEntry]:
+        folder = os.path.abspath(folder)
+        if folder not in self._tables:
+            path = Path(folder, POINTS_FILE)
+            self._tables[folder] = read_points(path) if path.is_file() else []
+        return self._tables[folder]
+
+
+def _walk(folder: str) -> list[tuple[str, list[str]]]:
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found.append((place, sorted(name for name in names if not name.startswith("."))))
+    return found
+
+
+def _may_be_capture(path: str) -> bool:
+    # Only what lies in a folder is looked at: a FIFO there might never be written to.
+    if not os.path.isfile(path):
+        return False
+    if _CAPTURES & set(Path(path).suffixes):
+        return True
+    from tracer.sources.capture import is_capture
+
+    return is_capture(path)
+
+
+def _distinct_stems(found: list[Input]) -> list[Input]:
+    # Two files with one stem are two points, named with their folders.
+    stems = [i.naming.fallback for i in found]
+    return [
+        i
+        if stems.count(i.naming.fallback) == 1
+        else Input(i.path, i.name, PointNaming(i.naming.name, i.name, i.naming.entries), i.is_named)
+        for i in found
+    ]

@@ -1,0 +1,23 @@
+"""How many packets may be held at once."""
+
+import re
+from pathlib import Path
+
+from tracer.core.schema import PACKET_DTYPE
+
+_FALLBACK = 2 << 30  # bytes taken as free where the system does not say
+_MEMINFO = Path("/proc/meminfo")
+
+
+def row_limit(free: int | None = None) -> int:
+    """Return how many packets' columns fill half of the free memory (bytes; by default asked)."""
+    available = _available() if free is None else free
+    return max(1, available // 2 // PACKET_DTYPE.itemsize)
+
+
+def _available() -> int:
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", _MEMINFO.read_text())
+    except OSError:
+        return _FALLBACK
+    return int(found.group(1)) * 1024 if found else _FALLBACK

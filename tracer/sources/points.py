@@ -1,0 +1,242 @@
+"""Which observation point a capture was made at: points.toml, interface names, file names."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tracer.core.address import encode_mac
+from tracer.core.errors import InputError
+from tracer.core.point import Direction, Point
+
+POINTS_FILE = "points.toml"
+_COMPRESSED = (".gz", ".zst", ".xz")
+_CAPTURE = (".pcap", ".pcapng", ".cap", ".dmp", ".dump", ".txt", ".log", ".parquet", ".ntar")
+
+# Devices as Neutron and Linux name them, inside a file name.
+_DEVICE = re.compile(
+    r"(?<![A-Za-z0-9])("
+    r"(?:tap|qvo|qvb|qbr|qr-|qg-|sg-|ha-|rfp-|fpr-|fg-)[0-9a-f]{8}-[0-9a-f]{1,2}"
+    r"|br-(?:int|ex|tun|vlan|[a-z0-9]{1,12})"
+    r"|(?:en(?:p\d+)?s\d+|enp\d+s\d+f\d+|en[opx][0-9a-f]+|eth\d+|bond\d+|veth[0-9a-f]+|wlan\d+"
+    r"|vxlan_sys_4789|vxlan\d+|virbr\d+|docker\d+)(?:np\d+|f\d+|d\d+)*(?:\.\d+)?"
+    r")(?![A-Za-z0-9])"
+)
+_NETNS = re.compile(
+    r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
+# A host's name ends with its number; a number alone, or a word of the trade before it, is no host.
+_HOST = re.compile(r"^(?!(?:out|in|cap|capture|dump|tcpdump|trace|pcap|test|run)[-_]?\d*$)[A-Za-z]")
+_KERNEL_NAME = re.compile(r"[^\s/]{1,15}")  # dev_valid_name() of the kernel
+
+
+@dataclass(frozen=True, slots=True)
+class PointEntry:
+    """One [[point]] of a points.toml; what it leaves out is None."""
+
+    file: str
+    host: str | None = None
+    netns: str | None = None
+    device: str | None = None
+    clock: str | None = None
+    mac: int | None = None
+    direction: Direction = Direction.UNKNOWN
+    interface: int | None = None  # of a pcapng file with several, counted over all sections
+    ifindex: int | None = None  # of a capture on `any` (Linux SLL2)
+
+
+def read_points(path: Path) -> list[PointEntry]:
+    """Return the entries of a points.toml; raises InputError that names line and key."""
+    try:
+        text = path.read_text()
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # syntax, or not UTF-8
+        raise InputError(f"{path} is not TOML: {error}.") from None
+    extra = sorted(set(document) - {"point", "conntrack"})  # sources.conntrack reads the latter
+    tables = document.get("point", [])
+    if extra or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        key = extra[0] if extra else "point"
+        line = _line_of(text, None, key)
+        raise _error(path, line, key, "only [[point]] and [[conntrack]] tables belong here")
+    return [_entry(path, text, index, table) for index, table in enumerate(tables)]
+
+
+def _entry(path: Path, text: str, index: int, table: Mapping[str, Any]) -> PointEntry:
+    values: dict[str, Any] = {}
+    if "file" not in table:
+        raise _error(path, _line_of(text, index, ""), "file", "it is missing from this [[point]]")
+    for key, value in table.items():
+        try:
+            values[key] = _KEYS[key](value)
+        except KeyError:
+            known = ", ".join(_KEYS)
+            raise _error(
+                path, _line_of(text, index, key), key, f"there is no such key (there are {known})"
+            ) from None
+        except ValueError as error:
+            raise _error(path, _line_of(text, index, key), key, str(error)) from None
+    return PointEntry(**values)
+
+
+def _error(path: Path, line: int, key: str, what: str) -> InputError:
+    return InputError(f"{path}, line {line}, key `{key}`: {what}.")
+
+
+def _line_of(text: str, index: int | None, key: str) -> int:
+    # tomllib does not say where a key stands; -1 counts [[point]] headers up to the wanted one.
+    seen = -1
+    start = 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*\[\[\s*point\s*\]\]", line):
+            seen += 1
+            start = number if seen == index else start
+        named = key and re.match(rf"\s*[\[\"']*{re.escape(key)}[\]\"']*\s*(=|\]|$)", line)
+        if named and (index is None or seen == index):
+            return number
+    return start
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("it must be a text in quotes")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("it must be a number, 0 or more")
+    return value
+
+
+def _mac(value: object) -> int:
+    try:
+        return encode_mac(_text(value))
+    except ValueError:
+        raise ValueError("it must be a MAC address such as fa:16:3e:a4:58:8d") from None
+
+
+def _direction(value: object) -> Direction:
+    words = {d.label: d for d in (Direction.INGRESS, Direction.EGRESS)}
+    if value not in words:
+        raise ValueError("it must be ingress or egress")
+    return words[str(value)]
+
+
+_KEYS: dict[str, Any] = {
+    "file": _text, "host": _text, "netns": _text, "device": _text, "clock": _text,
+    "mac": _mac, "direction": _direction, "interface": _number, "ifindex": _number,
+}  # fmt: skip
+
+
+def entry_of_option(name: str, file: str) -> PointEntry:
+    """Return the entry that `--point NAME=FILE` means; NAME is DEVICE, HOST/DEVICE or
+    HOST/NETNS/DEVICE. Raises InputError when it is none of these.
+    """
+    parts = name.split("/")
+    if len(parts) > 3 or not all(parts):
+        raise InputError(
+            f"--point {name}={file}: the name has to be DEVICE, HOST/DEVICE or HOST/NETNS/DEVICE."
+        )
+    host = parts[0] if len(parts) > 1 else None
+    return PointEntry(file, host, parts[1] if len(parts) == 3 else None, parts[-1])
+
+
+def stem_of(name: str) -> str:
+    """Return a capture's name without folders, compression and capture suffix."""
+    stem = Path(name).name
+    for suffixes in (_COMPRESSED, _CAPTURE):
+        for suffix in suffixes:
+            if stem.endswith(suffix) and len(stem) > len(suffix):
+                stem = stem.removesuffix(suffix)
+                break
+    return stem
+
+
+def point_in_name(name: str) -> Point:
+    """Return what a file's name says: device, host and namespace in front of it, as far as known.
+
+    `compute03-qr-1f6b0aa3-3d.pcap` is device qr-1f6b0aa3-3d on host compute03.
+    """
+    stem = stem_of(name)
+    netns = _NETNS.search(stem)
+    rest = stem.replace(netns.group(), "") if netns else stem
+    found = list(_DEVICE.finditer(rest))
+    if not found:
+        return Point(netns=netns.group() if netns else None)
+    device = found[-1]
+    before = rest[: device.start()].strip("-_. ")
+    before = re.sub(r"^(?:(?:out|in)?\d+)[-_]", "", before)
+    host = before if _HOST.match(before) and re.search(r"[0-9]$", before) else None
+    return Point(host, netns.group() if netns else None, device.group())
+
+
+@dataclass(frozen=True, slots=True)
+class PointNaming:
+    """Names the points of one capture: `entries` of points.toml first, then what the file says."""
+
+    name: str  # the capture's
+    fallback: str  # what to call the point when nothing names a device
+    entries: tuple[PointEntry, ...] = ()
+
+    def point(
+        self,
+        interface: int = 0,
+        if_name: str | None = None,
+        ifindex: int = -1,
+        direction: Direction = Direction.UNKNOWN,
+        *,
+        is_only: bool = True,
+    ) -> Point:
+        """Return the point of packets with this interface, SLL2 ifindex (-1 none) and direction.
+
+        `is_only` tells whether the capture has no interface besides this one.
+        """
+        named = point_in_name(self.name)
+        device = if_name if if_name and _KERNEL_NAME.fullmatch(if_name) else None
+        if ifindex >= 0 and device in (None, "any"):
+            device = f"if{ifindex}"
+        entry = self._entry(interface, ifindex)
+        point = Point(named.host, named.netns, device or (named.device if is_only else None))
+        if entry is not None:
+            point = _override(point, entry, ifindex, device if not is_only else None)
+            direction = entry.direction if direction is Direction.UNKNOWN else direction
+        if point.device is None:
+            fallback = self.fallback if is_only else f"{self.fallback}#{interface}"
+            point = replace(point, capture=fallback)
+        return point.towards(direction)
+
+    def text_point(self) -> Point | None:
+        """Return what points.toml says of a tcpdump text, None when it says nothing."""
+        entry = self._entry(0, -1)
+        if entry is None:
+            return None
+        return _override(Point(), entry, -1, None).towards(entry.direction)
+
+    def _entry(self, interface: int, ifindex: int) -> PointEntry | None:
+        for entry in self.entries:
+            fits = entry.interface in (None, interface) and entry.ifindex in (None, ifindex)
+            if fits and (entry.interface is not None or entry.ifindex is not None):
+                return entry
+        general = (e for e in self.entries if e.interface is None and e.ifindex is None)
+        return next(general, None)
+
+
+def _override(point: Point, entry: PointEntry, ifindex: int, own: str | None) -> Point:
+    # An entry for the whole file names the device only where the file has no names of its own.
+    is_general = entry.interface is None and entry.ifindex is None
+    device = entry.device
+    if is_general and own is not None:
+        device = own
+    elif entry.device == "any" and ifindex >= 0:
+        device = point.device
+    return Point(
+        entry.host or point.host,
+        entry.netns if entry.host or entry.netns else point.netns,
+        device or point.device,
+        clock=entry.clock,
+        mac=entry.mac,
+    )

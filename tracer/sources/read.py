@@ -1,0 +1,204 @@
+"""Captures of every kind → observation batches: the entry of all offline commands."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tracer.core.batch import ObservationBatch, concat
+from tracer.core.errors import InputError
+from tracer.core.warnings import InputWarning
+from tracer.sources.assembly import Assembler
+from tracer.sources.capture import Capture, open_capture
+from tracer.sources.contents import packet_windows, read_whole
+from tracer.sources.duplicates import Duplicates
+from tracer.sources.findings import Findings
+from tracer.sources.inputs import Input, find_inputs
+from tracer.sources.memory import row_limit
+
+Progress = Callable[[int, int | None], None]  # bytes read of all inputs, their sum if known
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureInfo:
+    """What was read from one capture."""
+
+    name: str
+    kind: str  # pcap, pcapng, tcpdump-text or recording
+    packets: int
+    size: int  # bytes read of the file, as stored
+    compression: str | None = None
+    dropped: int | None = None  # packets its kernel or program lost; None: the file does not say
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """All observations of the inputs, what was wrong and what was read.
+
+    `lost` is what recordings say their tracer lost.
+    """
+
+    batch: ObservationBatch
+    warnings: tuple[InputWarning, ...]
+    captures: tuple[CaptureInfo, ...]
+    lost: dict[str, int]
+
+
+def read(
+    inputs: Sequence[str | Path],
+    *,
+    points: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    limit: int | None = None,
+) -> ReadResult:
+    """Return every packet of the inputs in one batch, in the order of inputs and files.
+
+    Inputs are files, folders and `-`; `points` are the `--point NAME=FILE` options. At most `limit`
+    packets are kept (by default what half the free memory holds); what is left unread is told by a
+    warning. Raises InputError when a path cannot be opened or no input can be used.
+    """
+    limit = row_limit() if limit is None else limit
+    reading = Reading(inputs, points=points, progress=progress, limit=limit)
+    batches = list(reading.batches())
+    batch = batches[0] if len(batches) == 1 else concat(batches)
+    return ReadResult(batch, reading.warnings, tuple(reading.captures), reading.lost)
+
+
+def iter_batches(
+    inputs: Sequence[str | Path],
+    *,
+    points: Mapping[str, str] | None = None,
+    rows: int = 1_000_000,
+    progress: Progress | None = None,
+) -> Iterator[ObservationBatch]:
+    """Yield the packets in batches of at most `rows`, in file order per capture.
+
+    No batch holds packets of two captures; `points` and `captures` only grow from batch to batch.
+    Text and recordings are held whole. Use `Reading` where the warnings are wanted as well.
+    """
+    return Reading(inputs, points=points, progress=progress, rows=rows).batches()
+
+
+class Reading:
+    """Reads inputs; `warnings`, `captures` and `lost` are complete once `batches` is exhausted.
+
+    `rows` bounds the packets of a batch (None: as few batches as can be), `limit` all of them.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[str | Path],
+        *,
+        points: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+        rows: int | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self._inputs, found = find_inputs(inputs, points or {})
+        self._warnings = list(found)
+        self._progress = progress
+        sizes = [given.size for given in self._inputs]
+        self._total = None if None in sizes else sum(size or 0 for size in sizes)
+        self._done = 0
+        self._rows, self._left = rows, limit
+        self._duplicates = Duplicates()
+        self._assembler = Assembler()
+        self.captures: list[CaptureInfo] = []
+        self.lost: dict[str, int] = {}
+
+    @property
+    def warnings(self) -> tuple[InputWarning, ...]:
+        """What was wrong with the inputs, in the order read."""
+        return tuple(self._warnings)
+
+    def batches(self) -> Iterator[ObservationBatch]:
+        """Yield the observations; raises InputError when no input can be used."""
+        refusals = []
+        for given in self._inputs:
+            findings = Findings(given.name)
+            try:
+                yield from self._input(given, findings)
+            except InputError as error:
+                refusals.append(error)
+                findings.add("unusable", str(error))
+            self._warnings += findings.warnings()
+        if refusals and not self.captures:
+            raise refusals[0]
+        if self._assembler.rows or self._rows is None:
+            yield self._assembler.flush()
+
+    def _input(self, given: Input, findings: Findings) -> Iterator[ObservationBatch]:
+        twin = self._duplicates.twin_of(given.path)
+        if twin is not None:
+            findings.add("same-file", f"it is the same as {twin}; it was read once only")
+            return
+        capture = open_capture(given.path, findings)
+        try:
+            contents = self._packets if capture.packets is not None else self._whole
+            packets = yield from contents(given, capture, findings)
+        finally:
+            capture.close()
+        self._finish(given, capture, packets, findings)
+
+    def _finish(self, given: Input, capture: Capture, packets: int, findings: Findings) -> None:
+        if capture.buffer.error is not None:
+            findings.add(
+                "read-error",
+                f"reading stopped before the end of the file: {capture.buffer.error}",
+                capture.buffer.position,
+            )
+        if packets:
+            self._duplicates.add(given.path, given.name)
+        elif not findings.warnings():
+            findings.add("no-packets", "it holds no packets")
+        self._done += capture.file.taken
+        dropped = capture.packets.dropped if capture.packets is not None else None
+        self.captures.append(
+            CaptureInfo(
+                given.name, capture.kind, packets, capture.file.taken, capture.compression, dropped
+            )
+        )
+
+    def _packets(
+        self, given: Input, capture: Capture, findings: Findings
+    ) -> Generator[ObservationBatch, None, int]:
+        assert capture.packets is not None
+        self._assembler.begin(given.name, given.naming, capture.packets.interfaces)
+        count = 0
+        for window in packet_windows(capture, findings, self._left, self._room):
+            self._assembler.add(window)
+            count += len(window.frames)
+            self._take(len(window.frames), capture)
+            if self._rows is not None and self._assembler.rows >= self._rows:
+                yield self._assembler.flush()
+        if self._rows is not None and self._assembler.rows:
+            yield self._assembler.flush()
+        return count
+
+    def _whole(
+        self, given: Input, capture: Capture, findings: Findings
+    ) -> Generator[ObservationBatch, None, int]:
+        batch, lost = read_whole(given, capture, findings)
+        for kind, number in lost.items():
+            self.lost[kind] = self.lost.get(kind, 0) + number
+        if self._assembler.rows:
+            yield self._assembler.flush()
+        batch = self._assembler.adopt(batch)
+        self._take(len(batch), capture)
+        if self._rows is None:
+            yield batch
+        else:
+            for start in range(0, len(batch), self._rows):
+                yield batch.take(np.arange(start, min(start + self._rows, len(batch))))
+        return len(batch)
+
+    def _room(self) -> int | None:
+        # Packets the batch under way still has room for.
+        return None if self._rows is None else self._rows - self._assembler.rows
+
+    def _take(self, packets: int, capture: Capture) -> None:
+        if self._left is not None:
+            self._left = max(0, self._left - packets)
+        if self._progress is not None:
+            self._progress(self._done + capture.file.taken, self._total)
