@@ -6,13 +6,13 @@ import numpy as np
 
 from tracer.core.address import V4_PREFIX
 from tracer.sources.decode import cursor as at
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be48
-from tracer.sources.jit import jit
 
 _ETHERNET_IPV4 = 0x0001_0800_0604  # hardware type, protocol type, both address lengths
 
 
-@jit
+@inner
 def arp(data: Bytes, row: Any, cursor: Any, record: Any) -> None:
     """Fill the `arp` record; of other address families only the operation is read."""
     start = cursor.position

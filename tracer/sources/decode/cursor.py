@@ -10,7 +10,7 @@ import numpy as np
 
 from tracer.core.address import NULL_U64
 from tracer.core.enums import Decode
-from tracer.sources.jit import jit
+from tracer.sources.decode.jit import inner
 
 CURSOR_DTYPE = np.dtype(
     [
@@ -50,14 +50,14 @@ NOT_IP = int(Decode.NOT_IP)
 NULL_MAC = np.uint64(NULL_U64)
 
 
-@jit
+@inner
 def stop(row: Any, reason: int) -> None:
     """Note why decoding ended; the first reason given stands."""
     if row.decode == 0:
         row.decode = reason
 
 
-@jit
+@inner
 def has(row: Any, cursor: Any, length: int) -> bool:
     """Return whether `length` bytes stand at the cursor; else note whether capture or packet ended.
 
@@ -70,7 +70,7 @@ def has(row: Any, cursor: Any, length: int) -> bool:
     return False
 
 
-@jit
+@inner
 def enter_frame(row: Any, cursor: Any) -> None:
     """Forget the Ethernet header read before: the row's is the one before the innermost IP."""
     row.src_mac = NULL_MAC

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tracer.sources.decode.load import Bytes, le64
-from tracer.sources.jit import jit
+from tracer.sources.decode.jit import inner
+from tracer.sources.decode.load import Bytes, le64, u8
 
 # Enough to hold a ping's time stamp or a sequence number in a payload, and to be captured by most.
 DIGEST_BYTES = 128
@@ -16,8 +16,8 @@ _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(32)
 
 
-@jit
-def digest(data: Bytes, start: int, length: int) -> int:
+@inner
+def digest(data: Bytes, start: int, length: int) -> Any:
     """Return a 64-bit hash, uint64 and never 0, of `length` bytes and of the length itself."""
     value = np.uint64(length) * _MIX_2
     whole = length // 8
@@ -26,14 +26,14 @@ def digest(data: Bytes, start: int, length: int) -> int:
         value ^= value >> _SHIFT
     tail = np.uint64(0)
     for k in range(8 * whole, length):
-        tail = tail << np.uint64(8) | np.uint64(data[np.uint64(start + k)])
+        tail = tail << np.uint64(8) | np.uint64(u8(data, start + k))
     value = (value ^ tail) * _MIX_1
     value = (value ^ value >> _SHIFT) * _MIX_2
     value ^= value >> _SHIFT
     return value if value != np.uint64(0) else np.uint64(1)
 
 
-@jit
+@inner
 def payload(data: Bytes, row: Any, cursor: Any) -> None:
     """Fill `payload_len` and `payload_digest` from what follows the cursor.
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 from tracer.sources.decode import cursor as at
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
-from tracer.sources.jit import jit
 
 _SNAP = 0xAAAA03000000  # LLC to the SNAP SAP, OUI 0: an EtherType follows (RFC 1042)
 
 
-@jit
+@inner
 def ethernet(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an Ethernet header (IEEE 802.3)."""
     start = cursor.position
@@ -26,7 +26,7 @@ def ethernet(data: Bytes, row: Any, cursor: Any) -> None:
         _length_field(data, row, cursor)
 
 
-@jit
+@inner
 def _length_field(data: Bytes, row: Any, cursor: Any) -> None:
     # 802.3: the field is a length, an LLC header follows.
     cursor.layer = at.DONE
@@ -42,7 +42,7 @@ def _length_field(data: Bytes, row: Any, cursor: Any) -> None:
     cursor.layer = at.ETHERTYPE
 
 
-@jit
+@inner
 def ethertype(data: Bytes, row: Any, cursor: Any) -> None:
     """Go on by EtherType: past a VLAN tag, or to what the type names."""
     kind = cursor.kind
@@ -51,11 +51,11 @@ def ethertype(data: Bytes, row: Any, cursor: Any) -> None:
         cursor.layer = at.IPV4
     elif kind == 0x86DD:
         cursor.layer = at.IPV6
-    elif kind in (0x8100, 0x88A8, 0x9100):
+    elif kind == 0x8100 or kind == 0x88A8 or kind == 0x9100:
         _vlan(data, row, cursor)
     elif kind == 0x0806:
         cursor.layer = at.ARP
-    elif kind in (0x8847, 0x8848):
+    elif kind == 0x8847 or kind == 0x8848:
         cursor.layer = at.MPLS
     elif kind == 0x8864:
         _pppoe(data, row, cursor)
@@ -67,7 +67,7 @@ def ethertype(data: Bytes, row: Any, cursor: Any) -> None:
         at.stop(row, at.NOT_IP)
 
 
-@jit
+@inner
 def _vlan(data: Bytes, row: Any, cursor: Any) -> None:
     # IEEE 802.1Q: 3 bits priority, 1 bit DEI, 12 bits id, then the type of what follows.
     start = cursor.position
@@ -87,7 +87,7 @@ def _vlan(data: Bytes, row: Any, cursor: Any) -> None:
         _length_field(data, row, cursor)
 
 
-@jit
+@inner
 def _pppoe(data: Bytes, row: Any, cursor: Any) -> None:
     # RFC 2516: version and type, code 0 (session data), session id, length.
     start = cursor.position
@@ -102,7 +102,7 @@ def _pppoe(data: Bytes, row: Any, cursor: Any) -> None:
     cursor.layer = at.PPP
 
 
-@jit
+@inner
 def ppp(data: Bytes, row: Any, cursor: Any) -> None:
     """Read a PPP protocol number, with or without address and control (RFC 1661, 1662)."""
     if not at.has(row, cursor, 2):
@@ -120,13 +120,13 @@ def ppp(data: Bytes, row: Any, cursor: Any) -> None:
         cursor.layer = at.IPV4
     elif kind == 0x57:
         cursor.layer = at.IPV6
-    elif kind in (0x281, 0x283):
+    elif kind == 0x281 or kind == 0x283:
         cursor.layer = at.MPLS
     else:
         at.stop(row, at.NOT_IP)
 
 
-@jit
+@inner
 def mpls(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an MPLS label stack (RFC 3032); what follows is told by its first nibble (RFC 4928)."""
     bottom = 0
@@ -151,7 +151,7 @@ def mpls(data: Bytes, row: Any, cursor: Any) -> None:
         _pseudowire(data, row, cursor, nibble)
 
 
-@jit
+@inner
 def _pseudowire(data: Bytes, row: Any, cursor: Any, nibble: int) -> None:
     # RFC 4448: an Ethernet frame, with a control word (RFC 4385) or without. The word's flags and
     # length are 0 for Ethernet, and hardly any frame is sent to a MAC that begins with 00:00.

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
 from tracer.sources.decode import cursor as at
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.linktypes import link
-from tracer.sources.decode.load import Bytes
+from tracer.sources.decode.load import prefetch
 from tracer.sources.decode.packet import layers
 from tracer.sources.jit import jit
 
@@ -28,6 +29,7 @@ TUNNELS, ARPS, QUOTES, ORIGINS = range(4)
 
 _MAX_LENGTH = 0x7FFF_FFFF
 _UNKNOWN_LINKTYPE = -1
+_AHEAD = 12  # packets
 
 
 def as_words(rows: StructuredArray) -> Words:
@@ -40,7 +42,7 @@ NULL_WORDS: Words = as_words(null_record(PACKET_DTYPE))[0]
 
 @jit
 def fill(
-    data: Bytes,
+    data: NDArray[np.uint8],
     frames: StructuredArray,
     linktypes: NDArray[np.int32],
     first_frame: int,
@@ -62,14 +64,18 @@ def fill(
     `cursors` is shape (1,).
     """
     cursor = cursors[0]
+    base = np.int64(data.ctypes.data)
+    last = len(frames) - 1
     for i in range(len(frames)):
-        words[i, :] = null
+        _ahead(base, frames[min(i + _AHEAD, last)].offset)
+        for k in range(null.size):
+            words[i, k] = null[k]
         row = rows[i]
         row.frame = first_frame + i
         tunnel, arp, quote = tunnels[used[TUNNELS]], arps[used[ARPS]], quotes[used[QUOTES]]
-        linktype = _start(data, frames[i], linktypes, row, cursor)
-        link(data, row, cursor, linktype)
-        layers(data, row, cursor, tunnel, arp, quote)
+        linktype = _start(data.size, frames[i], linktypes, row, cursor)
+        link(base, row, cursor, linktype)
+        layers(base, row, cursor, tunnel, arp, quote)
         row.point = _origin(origins, used, frames[i].interface, cursor)
         if cursor.tunnels > 0:
             tunnel.row = i
@@ -82,14 +88,22 @@ def fill(
             used[QUOTES] += 1
 
 
-@jit
-def _start(data: Bytes, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor: Any) -> int:
+@inner
+def _ahead(base: int, offset: int) -> None:
+    # Packets lie too far apart for the processor to guess the next; 100 ns each, without this.
+    prefetch(base, offset)
+    prefetch(base, offset + 64)
+    prefetch(base, offset + 128)
+
+
+@inner
+def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor: Any) -> Any:
     # Take over what the container says; nothing beyond the data is ever read, whatever it claims.
     row.time_ns = frame.time_ns
     row.cap_len = frame.cap_len
     row.wire_len = min(frame.wire_len, _MAX_LENGTH)
-    start = min(max(frame.offset, 0), data.size)
-    end = min(start + max(frame.cap_len, 0), data.size)
+    start = min(max(frame.offset, 0), size)
+    end = min(start + max(frame.cap_len, 0), size)
     cursor.position = start
     cursor.captured_end = end
     cursor.wire_end = max(end, start + frame.wire_len)
@@ -101,10 +115,10 @@ def _start(data: Bytes, frame: Any, linktypes: NDArray[np.int32], row: Any, curs
     cursor.direction = frame.direction
     cursor.ifindex = -1
     known = 0 <= frame.interface < len(linktypes)
-    return linktypes[frame.interface] if known else _UNKNOWN_LINKTYPE
+    return np.int64(linktypes[frame.interface]) if known else _UNKNOWN_LINKTYPE
 
 
-@jit
+@inner
 def _origin(origins: StructuredArray, used: NDArray[np.int64], interface: int, cursor: Any) -> int:
     # Captures have few origins, so a search from the first is short.
     count = used[ORIGINS]

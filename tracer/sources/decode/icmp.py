@@ -7,13 +7,13 @@ import numpy as np
 from tracer.core.address import V4_PREFIX
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
-from tracer.sources.jit import jit
 
 HEADER = 8
 
 
-@jit
+@inner
 def icmp(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     """Read an ICMP or ICMPv6 header; `cursor.kind` says which."""
     start = cursor.position
@@ -43,22 +43,22 @@ def icmp(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
         payload(data, row, cursor)
 
 
-@jit
+@inner
 def _is_query(proto: int, kind: int) -> bool:
     # Echo; for ICMP also time stamp, information and address mask, which have the same two fields.
     if proto == 58:
-        return kind in (128, 129)
-    return kind in (0, 8) or 13 <= kind <= 18
+        return kind == 128 or kind == 129
+    return (kind == 0 or kind == 8) or 13 <= kind <= 18
 
 
-@jit
+@inner
 def _is_error(proto: int, kind: int) -> bool:
     if proto == 58:
         return 1 <= kind <= 4
-    return kind in (3, 4, 5, 11, 12)
+    return kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
 
 
-@jit
+@inner
 def quote(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     """Fill the `quoted` record from the packet at the cursor, as far as it was captured."""
     if not at.has(row, cursor, 1):
@@ -73,7 +73,7 @@ def quote(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
         at.stop(row, at.MALFORMED)
 
 
-@jit
+@inner
 def _quoted_ipv4(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     if not at.has(row, cursor, 20):
         return
@@ -91,7 +91,7 @@ def _quoted_ipv4(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
         _quoted_transport(data, cursor, quoted)
 
 
-@jit
+@inner
 def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     if not at.has(row, cursor, 40):
         return
@@ -104,7 +104,7 @@ def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     quoted.inner_dst_lo = be64(data, start + 32)
     proto = u8(data, start + 6)
     cursor.position = start + 40
-    while proto in (0, 43, 44, 60):
+    while proto == 0 or proto == 43 or proto == 44 or proto == 60:
         start = cursor.position
         if start + 8 > cursor.captured_end:
             return
@@ -119,17 +119,17 @@ def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     _quoted_transport(data, cursor, quoted)
 
 
-@jit
+@inner
 def _quoted_transport(data: Bytes, cursor: Any, quoted: Any) -> None:
     # Errors may quote no more than eight bytes of it (RFC 792), which hold all that is wanted.
     start = cursor.position
     captured = cursor.captured_end - start
     proto = quoted.inner_proto
-    if proto in (6, 17, 132, 136) and captured >= 4:
+    if (proto == 6 or proto == 17 or proto == 132 or proto == 136) and captured >= 4:
         quoted.inner_sport = be16(data, start)
         quoted.inner_dport = be16(data, start + 2)
         if proto == 6 and captured >= 8:
             quoted.inner_tcp_seq = be32(data, start + 4)
-    elif proto in (1, 58) and captured >= 8 and _is_query(proto, u8(data, start)):
+    elif (proto == 1 or proto == 58) and captured >= 8 and _is_query(proto, u8(data, start)):
         quoted.inner_icmp_id = be16(data, start + 4)
         quoted.inner_icmp_seq = be16(data, start + 6)

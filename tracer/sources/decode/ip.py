@@ -7,11 +7,15 @@ import numpy as np
 from tracer.core.address import V4_PREFIX
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
-from tracer.sources.jit import jit
+
+# Extension headers by protocol number (IANA): hop-by-hop, routing, fragment, authentication,
+# destination options, mobility, host identity, shim6.
+_EXTENSION = np.isin(np.arange(256), (0, 43, 44, 51, 60, 135, 139, 140))
 
 
-@jit
+@inner
 def ip(data: Bytes, row: Any, cursor: Any) -> None:
     """Choose IPv4 or IPv6 by the version in the first nibble."""
     if not at.has(row, cursor, 1):
@@ -25,7 +29,7 @@ def ip(data: Bytes, row: Any, cursor: Any) -> None:
         at.stop(row, at.MALFORMED)
 
 
-@jit
+@inner
 def ipv4(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an IPv4 header."""
     start = cursor.position
@@ -46,7 +50,7 @@ def ipv4(data: Bytes, row: Any, cursor: Any) -> None:
     _after_ip(data, row, cursor, u8(data, start + 9))
 
 
-@jit
+@inner
 def _ipv4_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
     if captured >= 2:
         row.tos = u8(data, start + 1)
@@ -71,7 +75,7 @@ def _ipv4_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
         row.dst_lo = np.uint64(V4_PREFIX | be32(data, start + 16))
 
 
-@jit
+@inner
 def _limit(row: Any, cursor: Any, length: int, header: int) -> bool:
     # End the packet where its IP length says, so that Ethernet padding is not payload. A length of
     # 0 is what the sender's kernel shows of segments that the device will cut (TSO).
@@ -90,7 +94,7 @@ def _limit(row: Any, cursor: Any, length: int, header: int) -> bool:
     return True
 
 
-@jit
+@inner
 def _after_ip(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     # Only a packet's first fragment has the transport header.
     if row.frag_offset > 0:
@@ -100,7 +104,7 @@ def _after_ip(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     cursor.layer = at.TRANSPORT
 
 
-@jit
+@inner
 def ipv6(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an IPv6 header and what extension headers follow."""
     start = cursor.position
@@ -122,7 +126,7 @@ def ipv6(data: Bytes, row: Any, cursor: Any) -> None:
     _extensions(data, row, cursor, u8(data, start + 6))
 
 
-@jit
+@inner
 def _ipv6_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
     if captured >= 4:
         word = be32(data, start)
@@ -140,10 +144,10 @@ def _ipv6_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
         row.dst_lo = be64(data, start + 32)
 
 
-@jit
+@inner
 def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     # RFC 8200, section 4; the protocol is known only where the chain ends.
-    while proto in (0, 43, 44, 51, 60, 135, 139, 140):
+    while _EXTENSION[proto]:
         start = cursor.position
         if not at.has(row, cursor, 8):
             return
@@ -165,7 +169,7 @@ def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     _after_ip(data, row, cursor, proto)
 
 
-@jit
+@inner
 def _fragment(data: Bytes, row: Any, start: int) -> None:
     word = be16(data, start + 2)
     row.frag_offset = word & 0xFFF8

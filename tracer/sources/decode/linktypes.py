@@ -4,8 +4,8 @@ from typing import Any
 
 from tracer.core.point import Direction
 from tracer.sources.decode import cursor as at
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
-from tracer.sources.jit import jit
 
 NULL, ETHERNET, PPP, LOOP = 0, 1, 9, 108
 RAW, RAW_BSD, RAW_OPENBSD, IPV4, IPV6 = 101, 12, 14, 228, 229
@@ -21,7 +21,7 @@ _AF_INET = 2
 _AF_INET6 = (10, 24, 28, 30)  # Linux, NetBSD, FreeBSD, Darwin
 
 
-@jit
+@inner
 def link(data: Bytes, row: Any, cursor: Any, linktype: int) -> None:
     """Point the cursor at the packet's first layer."""
     if linktype == ETHERNET:
@@ -30,7 +30,7 @@ def link(data: Bytes, row: Any, cursor: Any, linktype: int) -> None:
         _sll(data, row, cursor)
     elif linktype == LINUX_SLL2:
         _sll2(data, row, cursor)
-    elif linktype in (RAW, RAW_BSD, RAW_OPENBSD, IPV4, IPV6):
+    elif linktype == RAW or linktype in (IPV4, IPV6) or linktype in (RAW_BSD, RAW_OPENBSD):
         cursor.layer = at.IP
     elif linktype in (NULL, LOOP):
         _null(data, row, cursor)
@@ -40,7 +40,7 @@ def link(data: Bytes, row: Any, cursor: Any, linktype: int) -> None:
         at.stop(row, at.UNKNOWN_PROTOCOL)
 
 
-@jit
+@inner
 def _sll(data: Bytes, row: Any, cursor: Any) -> None:
     # Packet type, ARPHRD type, address length, address in 8 bytes, protocol: 16 bytes.
     start = cursor.position
@@ -53,7 +53,7 @@ def _sll(data: Bytes, row: Any, cursor: Any) -> None:
         _cooked(row, cursor, 16, be16(data, start + 2), be16(data, start + 14))
 
 
-@jit
+@inner
 def _sll2(data: Bytes, row: Any, cursor: Any) -> None:
     # Protocol, two reserved bytes, interface index, ARPHRD type, packet type, address length,
     # address in 8 bytes: 20 bytes.
@@ -69,7 +69,7 @@ def _sll2(data: Bytes, row: Any, cursor: Any) -> None:
         _cooked(row, cursor, 20, be16(data, start + 8), be16(data, start))
 
 
-@jit
+@inner
 def _cooked(row: Any, cursor: Any, header: int, hardware: int, protocol: int) -> None:
     cursor.position += header
     if hardware == _ARPHRD_NETLINK or protocol < 0x600:
@@ -79,7 +79,7 @@ def _cooked(row: Any, cursor: Any, header: int, hardware: int, protocol: int) ->
     cursor.layer = at.ETHERTYPE
 
 
-@jit
+@inner
 def _null(data: Bytes, row: Any, cursor: Any) -> None:
     # An address family in the byte order of the host that captured (LOOP: big-endian).
     if not at.has(row, cursor, 4):

@@ -7,13 +7,13 @@ from tracer.sources.decode.arp import arp
 from tracer.sources.decode.ethernet import ethernet, ethertype, mpls, ppp
 from tracer.sources.decode.icmp import icmp
 from tracer.sources.decode.ip import ip, ipv4, ipv6
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes
 from tracer.sources.decode.transport import transport
 from tracer.sources.decode.tunnel import gre
-from tracer.sources.jit import jit
 
 
-@jit
+@inner
 def layers(data: Bytes, row: Any, cursor: Any, tunnel: Any, arps: Any, quoted: Any) -> None:
     """Read layers until one names no next. Every layer moves on, so that this ends."""
     while cursor.layer != at.DONE:

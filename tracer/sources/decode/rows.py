@@ -13,8 +13,7 @@ from tracer.core.enums import Decode
 from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, StructuredArray
 from tracer.sources.decode.fill import ORIGIN_DTYPE
 from tracer.sources.decode.growth import GrowingRecords
-from tracer.sources.decode.load import Bytes
-from tracer.sources.decode.scratch import FILLED_SECTIONS, Piece, Scratch, Task
+from tracer.sources.decode.scratch import Piece, Scratch, Task
 
 PIECE = 16384  # rows a thread fills in one go: some 3 MB, a few milliseconds
 
@@ -41,12 +40,14 @@ class DecodedFrames:
     @property
     def direction(self) -> NDArray[np.int8]:
         """`core.point.Direction` of each row, shape (n,)."""
-        return self.origins["direction"][self.packets["point"]].astype(np.int8)
+        directions: NDArray[np.int8] = self.origins["direction"].astype(np.int8)
+        return directions[self.packets["point"]]
 
     @property
     def interface(self) -> NDArray[np.int32]:
         """The interface of each row's frame, shape (n,)."""
-        return self.origins["interface"][self.packets["point"]]
+        interfaces: NDArray[np.int32] = self.origins["interface"]
+        return interfaces[self.packets["point"]]
 
 
 class Decoder:
@@ -60,7 +61,7 @@ class Decoder:
 
     def add(
         self,
-        data: Bytes,
+        data: NDArray[np.uint8],
         frames: StructuredArray,
         linktypes: NDArray[np.int32],
         first_frame: int = 1,
@@ -117,7 +118,7 @@ class Decoder:
 
 
 def _tasks(
-    data: Bytes, frames: StructuredArray, linktypes: NDArray[np.int32], first_frame: int
+    data: NDArray[np.uint8], frames: StructuredArray, linktypes: NDArray[np.int32], first_frame: int
 ) -> Iterator[Task]:
     # One form for all callers, so that numba compiles once: contiguous and read-only.
     data, frames, linktypes = _frozen(data), _frozen(frames), _frozen(linktypes)
@@ -132,7 +133,10 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def decode_frames(
-    data: Bytes, frames: StructuredArray, linktypes: NDArray[np.int32], first_frame: int = 1
+    data: NDArray[np.uint8],
+    frames: StructuredArray,
+    linktypes: NDArray[np.int32],
+    first_frame: int = 1,
 ) -> DecodedFrames:
     """Return the rows of one window: what `Decoder.add` and `finish` give."""
     decoder = Decoder()

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from tracer.core.schema import SECTION_DTYPES, StructuredArray, null_record
 from tracer.sources.decode.cursor import CURSOR_DTYPE
 from tracer.sources.decode.fill import NULL_WORDS, ORIGIN_DTYPE, ORIGINS, as_words, fill
-from tracer.sources.decode.load import Bytes
 
 FILLED_SECTIONS = ("tunnel", "arp", "quoted")  # in the order of fill's counters
 _NULLS = {name: null_record(SECTION_DTYPES[name]) for name in FILLED_SECTIONS}
@@ -18,7 +17,7 @@ _NULLS = {name: null_record(SECTION_DTYPES[name]) for name in FILLED_SECTIONS}
 class Task:
     """Packets for one call of `fill`: bytes, frames in them, link types, number of the first."""
 
-    data: Bytes
+    data: NDArray[np.uint8]
     frames: StructuredArray
     linktypes: NDArray[np.int32]
     first_frame: int

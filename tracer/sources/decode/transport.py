@@ -4,27 +4,27 @@ from typing import Any
 
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 from tracer.sources.decode.tunnel import ip_in_ip
 from tracer.sources.decode.udp import ports, udp
-from tracer.sources.jit import jit
 
 NO_NEXT_HEADER = 59
 
 
-@jit
+@inner
 def transport(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Go on by IP protocol."""
     proto = cursor.kind
     if proto == 6:
         tcp(data, row, cursor)
-    elif proto in (17, 136):
+    elif proto == 17 or proto == 136:
         udp(data, row, cursor, tunnel)
-    elif proto in (1, 58):
+    elif proto == 1 or proto == 58:
         cursor.layer = at.ICMP
     elif proto == 132:
         sctp(data, row, cursor)
-    elif proto in (4, 41):
+    elif proto == 4 or proto == 41:
         ip_in_ip(row, cursor, tunnel)
     elif proto == 47:
         cursor.layer = at.GRE
@@ -36,7 +36,7 @@ def transport(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         payload(data, row, cursor)
 
 
-@jit
+@inner
 def _authentication(data: Bytes, row: Any, cursor: Any) -> None:
     # RFC 4302 over IPv4; `proto` stays what the IP header says.
     if at.has(row, cursor, 12):
@@ -45,7 +45,7 @@ def _authentication(data: Bytes, row: Any, cursor: Any) -> None:
         cursor.position += (u8(data, cursor.position + 1) + 2) * 4
 
 
-@jit
+@inner
 def sctp(data: Bytes, row: Any, cursor: Any) -> None:
     """Read the common header (RFC 9260); the chunks after it are the payload."""
     ports(data, row, cursor)
@@ -54,7 +54,7 @@ def sctp(data: Bytes, row: Any, cursor: Any) -> None:
         payload(data, row, cursor)
 
 
-@jit
+@inner
 def tcp(data: Bytes, row: Any, cursor: Any) -> None:
     """Read a TCP header and its time stamp option."""
     start = cursor.position
@@ -80,7 +80,7 @@ def tcp(data: Bytes, row: Any, cursor: Any) -> None:
     payload(data, row, cursor)
 
 
-@jit
+@inner
 def _options(data: Bytes, row: Any, position: int, end: int) -> None:
     # RFC 9293, 3.1: kind, length, value; end of list and no-operation are one byte. Linux sends
     # time stamps as no-op, no-op, option; that is found first.

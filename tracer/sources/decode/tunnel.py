@@ -9,8 +9,8 @@ import numpy as np
 
 from tracer.core.enums import Encap
 from tracer.sources.decode import cursor as at
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
-from tracer.sources.jit import jit
 
 GRE = int(Encap.GRE)
 NVGRE = int(Encap.NVGRE)
@@ -25,7 +25,7 @@ _CHECKSUM, _ROUTING, _KEY, _SEQUENCE, _ACKNOWLEDGE = 0x8000, 0x4000, 0x2000, 0x1
 _ETHERNET, _ERSPAN, _ERSPAN_3 = 0x6558, 0x88BE, 0x22EB
 
 
-@jit
+@inner
 def enter(row: Any, cursor: Any, tunnel: Any, encap: int, vni: int) -> None:
     """Keep the outermost header in `tunnel` (`vni` -1: none) and forget it in the row."""
     if cursor.tunnels == 0:
@@ -47,7 +47,7 @@ def enter(row: Any, cursor: Any, tunnel: Any, encap: int, vni: int) -> None:
     _forget(row)
 
 
-@jit
+@inner
 def _forget(row: Any) -> None:
     row.src_hi = _NULL
     row.src_lo = _NULL
@@ -67,7 +67,7 @@ def _forget(row: Any) -> None:
     row.more_fragments = -1
 
 
-@jit
+@inner
 def ip_in_ip(row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter IPv4 (protocol 4) or IPv6 (41) carried in either (RFC 2003, 4213, 2473)."""
     inner = cursor.kind
@@ -79,7 +79,7 @@ def ip_in_ip(row: Any, cursor: Any, tunnel: Any) -> None:
     cursor.layer = at.ETHERTYPE
 
 
-@jit
+@inner
 def gre(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter GRE (RFC 2784, 2890), NVGRE (RFC 7637), ERSPAN or PPTP's GRE (RFC 2637)."""
     start = cursor.position
@@ -105,7 +105,7 @@ def gre(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         _erspan(data, row, cursor, flags)
 
 
-@jit
+@inner
 def _gre_length(flags: int) -> tuple[int, int]:
     # Length of the header, and where the key stands in it.
     key_at = 8 if flags & _CHECKSUM else 4
@@ -119,14 +119,14 @@ def _gre_length(flags: int) -> tuple[int, int]:
     return length, key_at
 
 
-@jit
+@inner
 def _is_vsid(key: int) -> bool:
     # NVGRE and Ethernet over GRE with a key look alike. Virtual subnet ids start at 0x1000
     # (RFC 7637, 3.2) and stand in the upper 24 bits; keys as OVS and Linux set them are smaller.
     return key >> 8 >= 0x1000
 
 
-@jit
+@inner
 def _erspan(data: Bytes, row: Any, cursor: Any, flags: int) -> None:
     # draft-foschiano-erspan: type I has no header and no sequence number, II 8 bytes, III 12 and 8
     # more when its last bit is set.

@@ -5,16 +5,16 @@ from typing import Any
 from tracer.core.enums import Encap
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
+from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 from tracer.sources.decode.tunnel import enter
-from tracer.sources.jit import jit
 
 VXLAN = int(Encap.VXLAN)
 VXLAN_GPE = int(Encap.VXLAN_GPE)
 GENEVE = int(Encap.GENEVE)
 
 
-@jit
+@inner
 def ports(data: Bytes, row: Any, cursor: Any) -> None:
     """Fill both ports, the first four bytes of TCP, UDP and SCTP."""
     start = cursor.position
@@ -24,7 +24,7 @@ def ports(data: Bytes, row: Any, cursor: Any) -> None:
         row.dport = be16(data, start + 2)
 
 
-@jit
+@inner
 def udp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Read a UDP or UDP-Lite header (RFC 3828) and go on into a tunnel, if it is one."""
     ports(data, row, cursor)
@@ -32,7 +32,7 @@ def udp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         return
     cursor.position += 8
     # The destination port alone: as a source port these are ordinary ephemeral ports.
-    if row.dport in (4789, 8472):
+    if row.dport == 4789 or row.dport == 8472:
         vxlan(data, row, cursor, tunnel)
     elif row.dport == 6081:
         geneve(data, row, cursor, tunnel)
@@ -42,7 +42,7 @@ def udp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         payload(data, row, cursor)
 
 
-@jit
+@inner
 def vxlan(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter VXLAN (RFC 7348), which says by flag I that its VNI is valid."""
     start = cursor.position
@@ -52,14 +52,14 @@ def vxlan(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         at.enter_frame(row, cursor)
 
 
-@jit
+@inner
 def vxlan_gpe(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): flag P says that the inner type is given."""
     start = cursor.position
     if not at.has(row, cursor, 8) or not u8(data, start) & 0x08:
         return
     kind = u8(data, start + 3) if u8(data, start) & 0x04 else 3
-    if kind not in (1, 2, 3):
+    if kind < 1 or kind > 3:
         at.stop(row, at.UNKNOWN_PROTOCOL)
         return
     cursor.position = start + 8
@@ -71,7 +71,7 @@ def vxlan_gpe(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         cursor.layer = at.ETHERTYPE
 
 
-@jit
+@inner
 def geneve(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter Geneve (RFC 8926), past its options."""
     start = cursor.position
