@@ -99,7 +99,8 @@ class Nat:
         hi, lo = self.pool[int(rng.integers(len(self.pool)))]
         entry["new_src_hi"], entry["new_src_lo"] = hi, lo
         name = "icmp_id" if entry["old_icmp_id"][0] >= 0 else "sport"
-        value, lowest = int(entry[f"old_{name}"][0]), 0 if name == "icmp_id" else 1024
+        value, lowest = int(entry[f"old_{name}"][0]), 0 if name == "icmp_id" else 10_000
+        # Below are tunnels' ports, which a decoder would look into.
         changing = self.ports == "random"
         while value >= 0:
             if changing:

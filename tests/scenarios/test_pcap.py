@@ -1,5 +1,6 @@
 """The generator's columns are what the decoder finds in the generator's files."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +10,21 @@ from numpy.typing import NDArray
 from scenarios.catalogue import SCENARIOS, make
 from scenarios.pcap import write_pcaps
 from tracer.core.schema import PACKET_DTYPE, StructuredArray
-from tracer.sources.decode.rows import DecodedFrames, Decoder
-from tracer.sources.findings import Findings
-from tracer.sources.pcap import PcapReader
-from tracer.sources.stream import open_buffer
+from tracer.sources.decode.rows import DecodedFrames, decode_frames
+from tracer.sources.frames import FRAME_DTYPE
 
 BIG = {"wrapped_ids", "masquerade_many", "tcp_many_flows"}
 
 
 def decoded(path: Path) -> DecodedFrames:
-    findings = Findings(path.name)
-    buffer, _ = open_buffer(path, findings)
-    decoder = Decoder()
-    for window in PcapReader(buffer, findings).windows():
-        decoder.add(window.data, window.frames, window.linktypes, window.first_frame)
-    assert findings.warnings() == ()
-    return decoder.finish()
+    data = path.read_bytes()
+    frames, at = [], 24
+    while at < len(data):
+        seconds, nano, captured, wire = struct.unpack_from("<IIII", data, at)
+        frames.append((at + 16, seconds * 10**9 + nano, captured, wire, 0, -1))
+        at += 16 + captured
+    linktype = np.frombuffer(data, "<i4", 1, 20)
+    return decode_frames(np.frombuffer(data, np.uint8), np.array(frames, FRAME_DTYPE), linktype)
 
 
 def codes(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -50,9 +50,9 @@ def test_files_decode_to_the_columns(name: str, tmp_path: Path) -> None:
     compared = [n for n in PACKET_DTYPE.names or () if n not in ("point", "capture")]
     compared.remove("payload_digest")
     assert differing(batch.packets[compared], theirs[compared]) == []
-    for ours, them in ((batch.packets, theirs),):
-        assert np.array_equal(ours["payload_digest"] == 0, them["payload_digest"] == 0)
-        assert np.array_equal(codes(ours["payload_digest"]), codes(them["payload_digest"]))
+    ours, them = batch.packets["payload_digest"], theirs["payload_digest"]
+    assert np.array_equal(ours == 0, them == 0)
+    assert np.array_equal(codes(ours), codes(them))
     starts = np.cumsum([0] + [len(part.packets) for part in parts])
     for section, records in batch.sections.items():
         found = [part.sections[section].copy() for part in parts]

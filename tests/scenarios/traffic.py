@@ -89,7 +89,7 @@ def datagrams(
     p = frames.packets
     ip_header(frames, src, dst, UDP)
     which = world.rng.integers(0, flows, count) if flows > 1 else np.zeros(count, np.int64)
-    ports = world.rng.choice(np.arange(1024, 65536), flows, replace=False)
+    ports = world.rng.choice(np.arange(10_000, 65536), flows, replace=False)
     p["sport"] = ports[which] if sport is None else sport
     p["dport"] = dport
     low, high = size if isinstance(size, tuple) else (size, size)
