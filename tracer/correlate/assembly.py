@@ -84,7 +84,7 @@ def _best(
     # The open chain that fits best, how many fit, and whether another fits nearly as well.
     last, seen = state
     link, keys, votes, delays = links
-    gap_ns, slack_ns = limits
+    gap_ns = limits[0]
     best, best_cost, second_cost, fitting = -1, 0, -1, 0
     for chain in range(max(0, opened - MOST_OPEN), opened):
         k = chain % MOST_OPEN

@@ -94,7 +94,7 @@ def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict
     group = member[scale]
     sizes = np.bincount(group, minlength=len(member))
     left, right = group[samples.left], group[samples.right]
-    done, fits = {int(np.argmax(sizes))}, {}
+    done, fits = {int(np.argmax(sizes))}, dict[int, Fit]()
     across = np.flatnonzero((left != right) & (samples.sign != 0))
     while True:
         here, there = np.isin(left[across], list(done)), np.isin(right[across], list(done))

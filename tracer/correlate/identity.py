@@ -58,7 +58,7 @@ def tuple_hash(
 
 
 @jit
-def _packet_hashes(p: Any, use_digest: Any) -> Keys:
+def _packet_hashes(p: Any, use_digest: Any, use_stamps: bool) -> Keys:
     out = np.empty(len(p), np.uint64)
     for i in range(len(p)):
         r = p[i]
@@ -68,7 +68,8 @@ def _packet_hashes(p: Any, use_digest: Any) -> Keys:
         h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
         if r.proto == 6:
             h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
-            h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
+            if use_stamps:
+                h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
             h = mix(h, r.tcp_flags)
         elif r.icmp_type >= 0:
             h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
@@ -149,10 +150,18 @@ def digest_is_comparable(batch: ObservationBatch) -> NDArray[np.bool_]:
     packets = batch.packets
     cut = (packets["cap_len"] < packets["wire_len"]) & (packets["payload_len"] > 0)
     if not cut.any():
-        return np.ones(len(packets), np.bool_)
+        whole: NDArray[np.bool_] = packets["payload_len"] != 0
+        return whole
     shortest = int(packets["payload_len"][cut].min())
-    comparable: NDArray[np.bool_] = packets["payload_len"] < shortest
+    size = packets["payload_len"]
+    comparable: NDArray[np.bool_] = (size < shortest) & (size != 0)
     return comparable
+
+
+def _stamps_are_comparable(packets: Any) -> bool:
+    # A capture that cuts inside the TCP options hides their time stamps.
+    cut = packets[packets["cap_len"] < packets["wire_len"]]
+    return not bool(((cut["tcp_seq"] >= 0) & (cut["tcp_tsval"] < 0)).any())
 
 
 def _identity_of(point: Point) -> tuple[str, ...]:
@@ -186,7 +195,7 @@ def identify(batch: ObservationBatch) -> Identity:
     columns = {name: of[packets["point"]] for name, of in _point_columns(batch).items()}
     comparable = digest_is_comparable(batch)
     identity = Identity(
-        packet=_packet_hashes(packets, comparable),
+        packet=_packet_hashes(packets, comparable, _stamps_are_comparable(packets)),
         flow=_flow_hashes(packets, False),
         reverse=_flow_hashes(packets, True),
         link=_link_hashes(packets, columns["point"]),

@@ -82,7 +82,7 @@ def is_one_packet(p: Any, rows: Codes, place: Codes, time: Codes, slack_ns: int)
 @jit
 def _votes(
     p: Any, order: Codes, starts: Codes, flow: Keys, place: Codes, stream: Codes, time: Codes,
-    slack_ns: int, rare: NDArray[np.bool_],
+    slack_ns: int, rare: NDArray[np.bool_], clear: Codes,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
@@ -91,8 +91,10 @@ def _votes(
         rows = order[starts[group] : starts[group + 1]]
         if len(rows) < 2 or not is_one_packet(p, rows, place, time, slack_ns):
             continue
+        clear[stream[rows[0]]] += 1
         for i in range(1, len(rows)):
             a, b = rows[i - 1], rows[i]
+            clear[stream[b]] += 1
             if flow[a] == flow[b] or is_translation(p, a, b) or rare[group]:
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
@@ -100,8 +102,28 @@ def _votes(
 
 
 @jit
+def _next_of_tuple(
+    p: Any, order: Codes, i: int, stop: int, flow: Keys, netns: Codes, stream: Codes
+) -> int:
+    # A packet that lost one TTL is next seen where it was routed, if that is captured at all.
+    a, otherwise = order[i], -1
+    for j in range(i + 1, min(stop, i + LOOK_AHEAD)):
+        b = order[j]
+        fall = p[a].ttl - p[b].ttl
+        if flow[a] != flow[b] or fall < 0 or not is_adjacent(p, a, b):
+            continue
+        if stream[a] == stream[b] and fall == 0:
+            continue
+        if fall != 1 or netns[a] == netns[b]:
+            return int(b)
+        if otherwise < 0:
+            otherwise = b
+    return int(otherwise)
+
+
+@jit
 def _weak_votes(
-    p: Any, order: Codes, starts: Codes, flow: Keys, place: Codes, netns: Codes, stream: Codes,
+    p: Any, order: Codes, starts: Codes, flow: Keys, netns: Codes, stream: Codes,
     doubtful: NDArray[np.bool_],
 ) -> tuple[Codes, Codes]:  # fmt: skip
     # Groups in time order that are more than one packet: each row with the next of its tuple.
@@ -113,18 +135,10 @@ def _weak_votes(
             a = order[i]
             if not doubtful[stream[a]]:
                 continue
-            for j in range(i + 1, min(starts[group + 1], i + LOOK_AHEAD)):
-                b = order[j]
-                fall = p[a].ttl - p[b].ttl
-                if flow[a] != flow[b] or fall < 0 or not is_adjacent(p, a, b):
-                    continue
-                if stream[a] == stream[b] and fall == 0:
-                    continue
-                if fall == 1 and netns[a] != netns[b] and netns[a] >= 0 and netns[b] >= 0:
-                    continue
+            b = _next_of_tuple(p, order, i, starts[group + 1], flow, netns, stream)
+            if b >= 0:
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
-                break
     return first[:count].copy(), second[:count].copy()
 
 
@@ -146,6 +160,17 @@ def _enough(edges: _Edges, size: Codes, share: float) -> NDArray[np.bool_]:
     smaller = np.minimum(size[edges.left], size[edges.right])
     enough: NDArray[np.bool_] = edges.votes >= share * smaller
     return enough
+
+
+def _likely(
+    packets: Any, streams: Streams, edges: _Edges, size: Codes, share: float
+) -> NDArray[np.bool_]:
+    # On one layer-2 segment (equal MACs) a frame may be flooded: votes spread over many links.
+    a, b = packets[streams.first[edges.left]], packets[streams.first[edges.right]]
+    bridged = (a["src_mac"] == b["src_mac"]) & (a["dst_mac"] == b["dst_mac"])
+    bridged &= (a["ttl"] == b["ttl"]) & (a["src_mac"] != NULL)
+    likely: NDArray[np.bool_] = bridged & _enough(edges, size, 0.02)
+    return likely | _enough(edges, size, share)
 
 
 def is_rare(packets: Any, groups: Groups) -> NDArray[np.bool_]:
@@ -179,25 +204,25 @@ def classify(
     """
     stream, flow = streams.stream, identity.flow
     tuples = flow[streams.first]
+    clear = np.zeros(len(tuples), np.int64)
     edges = _counted(
         _votes(packets, *by_ttl, flow, identity.place, stream, time, slack_ns,
-               is_rare(packets, by_ttl))
+               is_rare(packets, by_ttl), clear)
     )  # fmt: skip
+    # Votes are counted among the packets that could vote, if those are not too few.
+    size = np.maximum(clear, streams.count // 10)
     same = tuples[edges.left] == tuples[edges.right]
     parent = np.arange(len(tuples))
-    _union(parent, edges.left, edges.right, same & _enough(edges, streams.count, 0.25))
-    clear = np.zeros(len(tuples), np.int64)
-    np.add.at(clear, edges.left, edges.votes)
-    np.add.at(clear, edges.right, edges.votes)
-    doubtful = clear * 4 < streams.count
+    _union(parent, edges.left, edges.right, same & _likely(packets, streams, edges, size, 0.25))
+    doubtful = clear * 10 <= streams.count
     if doubtful.any():
-        weak = _counted(
-            _weak_votes(packets, *by_time, flow, identity.place, identity.netns, stream, doubtful)
-        )
-        _union(parent, weak.left, weak.right, _enough(weak, streams.count, 0.5))
+        weak = _counted(_weak_votes(packets, *by_time, flow, identity.netns, stream, doubtful))
+        likely = _likely(packets, streams, weak, streams.count, 0.5)
+        _union(parent, weak.left, weak.right, likely)
+        size = np.maximum(size, streams.count * doubtful)
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
-    _join_translations(packets, streams, parent, edges.where(~same), tuples)
+    _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
 
@@ -219,12 +244,12 @@ def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -
 
 
 def _join_translations(
-    packets: Any, streams: Streams, parent: Codes, edges: _Edges, tuples: Keys
+    packets: Any, streams: Streams, parent: Codes, edges: _Edges, tuples: Keys, sizes: Codes
 ) -> None:
     segment = roots(parent)
     # A class is about as large as its busiest stream: each packet is one row in each.
     size = np.zeros(len(segment), np.int64)
-    np.maximum.at(size, segment, streams.count)
+    np.maximum.at(size, segment, sizes)
     exact = np.isin(unordered(tuples[edges.left], tuples[edges.right]), streams.proven)
     left, right = segment[edges.left], segment[edges.right]
     codes, where = factorise(pair_keys(np.minimum(left, right), np.maximum(left, right)))
