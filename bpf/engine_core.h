@@ -63,12 +63,16 @@
 #define SUBMIT(record) bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP)
 
 /* Options; the names are the macros' names under bcc. */
-const volatile struct filter user_filter;
-const volatile __u8 opt_match_all, opt_tunnels, opt_route;
-const volatile __u32 opt_snap, opt_tracked_mask = 0xffff;
-const volatile __u64 opt_protocols = ~0ULL;
+#define OPTION const volatile
+#define OPTION_ARRAY const volatile
+
+OPTION struct filter user_filter;
+OPTION __u8 opt_match_all, opt_tunnels, opt_route;
+OPTION __u32 opt_snap, opt_tracked_mask = 0xffff;
+OPTION __u64 opt_protocols = ~0ULL;
 
 #define HAVE_TYPED 1
+#define HAVE_RAW 1
 #define NF_ACCEPT 1
 #define PROGRAM(section, name, context) SEC(section) int name(context *ctx)
 

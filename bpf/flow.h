@@ -144,12 +144,12 @@ ALWAYS void forget(__u64 skb)
 		*word = 0;
 }
 
-ALWAYS int in_net(const volatile __u64 *net, __u64 hi, __u64 lo)
+ALWAYS int in_net(OPTION_ARRAY __u64 *net, __u64 hi, __u64 lo)
 {
 	return !((hi ^ net[0]) & net[2]) && !((lo ^ net[1]) & net[3]);
 }
 
-ALWAYS int src_matches(const struct flow_key *key, const volatile __u64 *nets, __u32 n)
+ALWAYS int src_matches(const struct flow_key *key, OPTION_ARRAY __u64 *nets, __u32 n)
 {
 	for (int i = 0; i < FILTER_ALTERNATIVES; i++)
 		if (i < n && in_net(&nets[4 * i], key->src_hi, key->src_lo))
@@ -157,7 +157,7 @@ ALWAYS int src_matches(const struct flow_key *key, const volatile __u64 *nets, _
 	return 0;
 }
 
-ALWAYS int dst_matches(const struct flow_key *key, const volatile __u64 *nets, __u32 n)
+ALWAYS int dst_matches(const struct flow_key *key, OPTION_ARRAY __u64 *nets, __u32 n)
 {
 	for (int i = 0; i < FILTER_ALTERNATIVES; i++)
 		if (i < n && in_net(&nets[4 * i], key->dst_hi, key->dst_lo))
@@ -165,7 +165,7 @@ ALWAYS int dst_matches(const struct flow_key *key, const volatile __u64 *nets, _
 	return 0;
 }
 
-ALWAYS int port_matches(__u16 port, const volatile __u32 *ports, __u32 n)
+ALWAYS int port_matches(__u16 port, OPTION_ARRAY __u32 *ports, __u32 n)
 {
 	for (int i = 0; i < FILTER_ALTERNATIVES; i++)
 		if (i < n && port == ports[i])

@@ -9,6 +9,7 @@
 struct layout {
 	struct event event;
 	struct cpu cpu;
+	struct flow_state state;
 	enum event_constant version;
 	enum event_hook hook;
 	enum event_flag flag;
@@ -384,52 +385,60 @@ ALWAYS int after_nat(void *skb, struct place *at, __u32 source, const int direct
 	return show_translation(&v, skb, at, source, cpu);
 }
 
+#ifdef TRACER_BCC
+int slow(void *ctx)
+{
+	return 0;
+}
+#endif
+
 /* --- programs: each tracepoint twice, with the pointer's type known (tp_btf) and not (raw) --- */
 
-#ifdef HAVE_TYPED
+ALWAYS void *device_of(void *skb, const int direct)
+{
+	void *dev = 0;
+
+	LOAD(direct, dev, skb, skb_dev);
+	return dev;
+}
+
+#if HAVE_TYPED
 PROGRAM("tp_btf/netif_receive_skb", receive_typed, __u64)
 {
-	struct sk_buff *skb = (struct sk_buff *)ctx[0];
+	void *skb = (void *)ctx[0];
 
-	return at_device(skb, skb->dev, HOOK_RECEIVE, 1);
+	return at_device(skb, device_of(skb, 1), HOOK_RECEIVE, 1);
 }
 
 PROGRAM("tp_btf/net_dev_start_xmit", xmit_typed, __u64)
 {
-	return at_device((struct sk_buff *)ctx[0], (struct net_device *)ctx[1], HOOK_XMIT, 1);
+	return at_device((void *)ctx[0], (void *)ctx[1], HOOK_XMIT, 1);
 }
 
 PROGRAM("tp_btf/net_dev_queue", queue_typed, __u64)
 {
-	struct sk_buff *skb = (struct sk_buff *)ctx[0];
+	void *skb = (void *)ctx[0];
 
-	return at_device(skb, skb->dev, HOOK_QUEUE, 1);
+	return at_device(skb, device_of(skb, 1), HOOK_QUEUE, 1);
 }
 
 PROGRAM("tp_btf/kfree_skb", kfree_typed, __u64)
 {
-	return at_kfree((struct sk_buff *)ctx[0], ctx[1], HAS_DROP_REASON ? ctx[2] : 0, 1);
+	return at_kfree((void *)ctx[0], ctx[1], HAS_DROP_REASON ? ctx[2] : 0, 1);
 }
 
 PROGRAM("tp_btf/consume_skb", consume_typed, __u64)
 {
-	return at_consume((struct sk_buff *)ctx[0], 1);
+	return at_consume((void *)ctx[0], 1);
 }
 #endif
 
-ALWAYS void *device_of(void *skb)
-{
-	void *dev = 0;
-
-	LOAD(0, dev, skb, skb_dev);
-	return dev;
-}
-
+#if HAVE_RAW
 PROGRAM("raw_tp/netif_receive_skb", receive_raw, __u64)
 {
 	void *skb = (void *)ctx[0];
 
-	return at_device(skb, device_of(skb), HOOK_RECEIVE, 0);
+	return at_device(skb, device_of(skb, 0), HOOK_RECEIVE, 0);
 }
 
 PROGRAM("raw_tp/net_dev_start_xmit", xmit_raw, __u64)
@@ -441,7 +450,7 @@ PROGRAM("raw_tp/net_dev_queue", queue_raw, __u64)
 {
 	void *skb = (void *)ctx[0];
 
-	return at_device(skb, device_of(skb), HOOK_QUEUE, 0);
+	return at_device(skb, device_of(skb, 0), HOOK_QUEUE, 0);
 }
 
 PROGRAM("raw_tp/kfree_skb", kfree_raw, __u64)
@@ -454,6 +463,8 @@ PROGRAM("raw_tp/consume_skb", consume_raw, __u64)
 	return at_consume((void *)ctx[0], 0);
 }
 
+#endif
+
 PROGRAM("raw_tp/fib_table_lookup", route4_raw, __u64)
 {
 	return at_route4(ctx[0], (void *)ctx[1], (void *)ctx[2], ctx[3]);
@@ -464,6 +475,7 @@ PROGRAM("raw_tp/fib6_table_lookup", route6_raw, __u64)
 	return at_route6((void *)ctx[1], (void *)ctx[2], (void *)ctx[3]);
 }
 
+#if HAVE_TYPED
 /* Netfilter links; libbpf 1.1 has no name for their sections, so user space sets the type. */
 PROGRAM("netfilter_before", before_netfilter, struct netfilter_context)
 {
@@ -490,3 +502,4 @@ PROGRAM("netfilter_after", after_netfilter, struct netfilter_context)
 	after_nat(ctx->skb, &at, NAT_BY_NETFILTER_LINK, 1);
 	return NF_ACCEPT;
 }
+#endif

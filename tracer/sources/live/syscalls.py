@@ -14,8 +14,8 @@ from fcntl import ioctl
 from pathlib import Path
 
 _NUMBERS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
-_MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 1, 2, 4, 5
-_RAW_TRACEPOINT_OPEN, _MAP_LOOKUP_BATCH, _LINK_CREATE, _ENABLE_STATS = 17, 24, 28, 32
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 4, 5
+_RAW_TRACEPOINT_OPEN, _LINK_CREATE, _ENABLE_STATS = 17, 28, 32
 _ATTR_SIZE = 128
 _CLONE_NEWNET = 0x40000000
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
@@ -44,6 +44,15 @@ def _bpf(command: int, packed: bytes) -> int:
 
 def _address(buffer: ctypes.Array[ctypes.c_char]) -> int:
     return ctypes.addressof(buffer)
+
+
+def create_map(
+    kind: int, key_size: int, value_size: int, entries: int, flags: int, name: str
+) -> int:
+    """Return the descriptor of a new map; `kind` is an enum bpf_map_type."""
+    text = name.encode()[:15].ljust(16, b"\0")
+    head = struct.pack("<IIIIIII", kind, key_size, value_size, entries, flags, 0, 0)
+    return _bpf(_MAP_CREATE, head + text)
 
 
 def map_lookup(fd: int, key: bytes, value_size: int) -> bytes | None:

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* bcc: compiled on the host; offsets (OFF_, BIT_, HAS_) and options come as -D from user space. */
+#include "event.h"
+#include "options.h"
+#include "kernel.h"
+
+/* bcc compiles no calls between BPF functions; it does carry sections along, so these go into the
+ * section of a function that it knows (`slow`, below), and user space links the calls. */
+#define SLOW static __attribute__((noinline, section(".bpf.fn.slow")))
+
+#define LOAD(direct, dst, ptr, field)                                                              \
+	do {                                                                                       \
+		if (direct)                                                                        \
+			(dst) = *(typeof(dst) *)((void *)(ptr) + OFF_##field);                     \
+		else                                                                               \
+			bpf_probe_read_kernel(&(dst), sizeof(dst), (void *)(ptr) + OFF_##field);   \
+	} while (0)
+#define ADDRESS(ptr, field) ((const void *)(ptr) + OFF_##field)
+#define HAS(field) HAS_##field
+#define LOAD_BIT(ptr, field) load_bit((const void *)(ptr) + OFF_##field, BIT_##field)
+
+ALWAYS int load_bit(const void *at, const int bit)
+{
+	__u8 byte = 0;
+
+	bpf_probe_read_kernel(&byte, sizeof(byte), at);
+	return byte >> bit & 1;
+}
+
+/* User space makes the maps and passes their descriptors: bcc cannot rewrite map calls in macros. */
+#define MAP(kind, key_type, value_type, name, size)
+#define MAP_MMAPABLE(value_type, name)
+#define RING(name)
+#define LOOKUP(map, key) bpf_map_lookup_elem_(bpf_pseudo_fd(1, FD_##map), (void *)(key))
+#define INSERT(map, key, value)                                                                    \
+	bpf_map_update_elem_(bpf_pseudo_fd(1, FD_##map), (void *)(key), value, 1 /* BPF_NOEXIST */)
+#define RESERVE(map, size) bpf_ringbuf_reserve((void *)bpf_pseudo_fd(1, FD_##map), size, 0)
+#define SUBMIT(record) bpf_ringbuf_submit(record, 1 /* BPF_RB_NO_WAKEUP */)
+
+#define OPTION static const
+#define OPTION_ARRAY const
+OPTION struct filter user_filter = USER_FILTER;
+
+#define NF_ACCEPT 1
+#define HAVE_TYPED WITH_BTF
+#define HAVE_RAW !WITH_BTF
+#define PROGRAM(section, name, context) int name(context *ctx)
+#define KEEP_TYPE(type)
