@@ -8,8 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
+
+from tracer import jit_cache
 
 Status = Literal["ok", "missing", "unknown"]
 
@@ -136,18 +137,11 @@ def _version(path: str) -> str | None:
 
 def _numba_cache() -> Check:
     def run() -> tuple[Status, str]:
-        for folder in _cache_folders():
-            if folder.is_dir() and os.access(folder, os.W_OK):
-                return "ok", f"compiled code is kept under {folder}"
-        return "missing", "no folder to keep compiled code in, so every start takes seconds longer"
+        folder = jit_cache.prepare()
+        if folder is None:
+            return "missing", "nowhere to keep compiled code, so every start takes seconds longer"
+        state = "empty, the first run fills it" if jit_cache.is_cold("decode") else "filled"
+        return "ok", f"{folder} ({state})"
 
     hint = "export NUMBA_CACHE_DIR=/var/tmp/tracer-cache"
     return Check("cache of compiled code", "a quick start", run, hint)
-
-
-def _cache_folders() -> list[Path]:
-    # The order in which numba looks (numba.core.caching): told, beside the module, the user's.
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    beside = Path(__file__).parent / "sources"
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return [Path(named)] if named else [beside, user]

@@ -47,7 +47,7 @@ def group() -> None:
     \b
     Examples:
       tracer offline incident/ --icmp-id 22344
-      tracer offline qr-1f6b0aa3-3d.pcap --point nic=eth0.pcap.gz
+      tracer offline qr-1f6b0aa3-3d.pcap --point eth0=nic.pcap.gz
       tracer observations incident/ -o packets.parquet
       tracer doctor
     """

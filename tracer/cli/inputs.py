@@ -1,53 +1,42 @@
 """What the user names as input: captures, points for them, conntrack dumps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tracer.cli.compiled import ready
 from tracer.cli.options import Option
 from tracer.cli.progress import Progress
 from tracer.core.conntrack import ConntrackEntry
-from tracer.core.point import Point
 from tracer.core.warnings import InputWarning
 
 if TYPE_CHECKING:
     from tracer.sources.read import ReadResult
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A capture and the observation point it was taken at."""
-
-    point: Point
-    file: str
-
-
-def places(
-    _: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
-) -> tuple[Place, ...]:
-    """Return `[HOST:][NETNS/]DEVICE=FILE` texts as places; bad usage when a part is missing."""
-    return tuple(_place(text, parameter) for text in texts)
-
-
-def _place(text: str, parameter: click.Parameter) -> Place:
-    name, equals, file = text.partition("=")
-    host, colon, rest = name.rpartition(":")
-    netns, slash, device = rest.rpartition("/")
-    if not (equals and file and device) or (colon and not host) or (slash and not netns):
-        message = f"{text!r} is not [HOST:][NETNS/]DEVICE=FILE."
-        raise click.BadParameter(message, param=parameter)
-    return Place(Point(host or None, netns or None, device), file)
+def named(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Return NAME=FILE texts as a mapping; bad usage where one is not that, or a name twice."""
+    points: dict[str, str] = {}
+    for text in texts:
+        name, _equals, file = text.partition("=")
+        if not name or not file:
+            raise click.BadParameter(f"{text!r} is not NAME=FILE.", param=parameter)
+        if name in points:
+            message = f"{name!r} is named twice; put both captures in a folder with points.toml."
+            raise click.BadParameter(message, param=parameter)
+        points[name] = file
+    return points
 
 
 captures_argument = click.argument(
     "captures", nargs=-1, type=click.Path(allow_dash=True), metavar="CAPTURE..."
 )
 point_option = click.option(
-    "--point", "places", cls=Option, section="Input", multiple=True, callback=places,
-    metavar="NAME=FILE", help="A capture and where it was taken: [HOST:][NETNS/]DEVICE=FILE.",
+    "--point", "points", cls=Option, section="Input", multiple=True, callback=named,
+    metavar="NAME=FILE",
+    help="A capture and where it was taken: DEVICE, HOST/DEVICE or HOST/NETNS/DEVICE.",
 )  # fmt: skip
 conntrack_option = click.option(
     "--conntrack", cls=Option, section="Input", multiple=True, metavar="FILE",
@@ -56,17 +45,15 @@ conntrack_option = click.option(
 )  # fmt: skip
 
 
-def read_captures(captures: Sequence[str], places: Sequence[Place]) -> "ReadResult":
+def read_captures(captures: Sequence[str], points: Mapping[str, str]) -> "ReadResult":
     """Return what the captures hold; raises a usage error when none is named."""
-    inputs = [*captures, *(place.file for place in places)]
-    if not inputs:
+    if not captures and not points:
         raise click.UsageError("Name a capture file or a folder of captures.")
+    ready("decode")
     from tracer.sources.read import read
 
     with Progress() as progress:
-        return read(
-            inputs, points={place.file: place.point for place in places}, progress=progress.update
-        )
+        return read(captures, points=points, progress=progress.update)
 
 
 def read_dumps(

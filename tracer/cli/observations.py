@@ -3,7 +3,6 @@
 import click
 
 from tracer.cli import inputs
-from tracer.cli.inputs import Place
 from tracer.cli.options import Command, chosen_format, output_options
 from tracer.cli.output import destination, write_lines, write_summary, write_table
 
@@ -16,7 +15,7 @@ FORMATS = ("csv", "jsonl", "parquet")
 @output_options(*FORMATS)
 def command(
     captures: tuple[str, ...],
-    places: tuple[Place, ...],
+    points: dict[str, str],
     format_: str | None,
     output: str | None,
     summary: str | None,
@@ -32,7 +31,7 @@ def command(
       tracer observations incident/ -o packets.parquet
       ssh compute03 tcpdump -i qr-1f6b0aa3-3d -w - | tracer observations - -o packets.csv
     """
-    read = inputs.read_captures(captures, places)
+    read = inputs.read_captures(captures, points)
     format_ = chosen_format(format_, output, FORMATS)
     with destination(output) as file:
         if format_ == "jsonl":

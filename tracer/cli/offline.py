@@ -1,14 +1,14 @@
 """`tracer offline`: journeys from captures."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from tracer.cli import inputs
-from tracer.cli.inputs import Place
+from tracer.cli.compiled import ready
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -31,6 +31,9 @@ from tracer.core.exchanges import exchange_order
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 
+if TYPE_CHECKING:
+    from tracer.sources.read import ReadResult
+
 
 @click.command(cls=Command)
 @inputs.captures_argument
@@ -44,7 +47,7 @@ from tracer.core.journeys import JourneySet
 @output_options(*FORMATS)
 def command(
     captures: tuple[str, ...],
-    places: tuple[Place, ...],
+    points: dict[str, str],
     conntrack: tuple[str, ...],
     count: int | None,
     format_: str | None,
@@ -62,10 +65,10 @@ def command(
       tracer offline incident/
       tracer offline incident/ --icmp-id 22344
       tracer offline incident/ --host 100.122.0.145 --proto tcp --count 3
-      tracer offline qr.pcap --point compute03:nic/eth0=eth0.pcap --conntrack table.txt
+      tracer offline qr.pcap --point compute03/eth0=nic.pcap --conntrack table.txt
       tracer offline incident/ -o hops.parquet --summary summary.json
     """
-    journey_set = joined(captures, places, conntrack)
+    journey_set = joined(captures, points, conntrack)
     chosen = selected(journey_set, flow_filter(conditions), count)
     write(journey_set, chosen, chosen_format(format_, output, FORMATS), output)
     from tracer.report.summary import summary_of
@@ -74,16 +77,24 @@ def command(
 
 
 def joined(
-    captures: Sequence[str], places: Sequence[Place], conntrack: Sequence[str]
+    captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str]
 ) -> JourneySet:
     """Return the journeys of everything the captures hold."""
-    read = inputs.read_captures(captures, places)
+    read = inputs.read_captures(captures, points)
     entries, damage = inputs.read_dumps(captures, conntrack)
+    ready("correlate")
     from tracer.correlate.join import join
 
     journey_set = join(read.batch, entries)
     journey_set.warnings = (*journey_set.warnings, *read.warnings, *damage)
+    journey_set.lost = {**journey_set.lost, **losses(read)}
     return journey_set
+
+
+def losses(read: "ReadResult") -> dict[str, int]:
+    """Return what was lost before it was read: by a recording's tracer, by captures' kernels."""
+    dropped = sum(capture.dropped or 0 for capture in read.captures)
+    return {**read.lost, **({"capture_dropped": dropped} if dropped else {})}
 
 
 def selected(

@@ -28,13 +28,13 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, done: int, total: int | None, what: str = "reading") -> None:
-        """Say that `done` of `total` bytes (None: unknown) are read, of the input `what`."""
+    def update(self, done: int, total: int | None) -> None:
+        """Say that `done` of `total` bytes (None: unknown) are read."""
         if not sys.stderr.isatty() or time.monotonic() - self._started < _PATIENCE_S:
             return
         if self._bar is None:
             self._start()
-        self._bar.update(self._task, completed=done, total=total, description=what)
+        self._bar.update(self._task, completed=done, total=total)
 
     def _start(self) -> None:
         from rich import progress

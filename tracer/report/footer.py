@@ -1,6 +1,6 @@
 """The summary as a few lines of text, for a person."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -12,14 +12,12 @@ def footer_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield "outcomes: " + ", ".join(f"{count} {word}" for word, count in outcomes.items())
     if undecoded := summary.get("undecoded_by"):
         yield "undecoded: " + ", ".join(f"{count} {word}" for word, count in undecoded.items())
-    for clock in summary.get("clocks", ()):
-        yield _clock(clock)
+    yield from _clocks(summary.get("clocks", ()))
     lost = {name: count for name, count in summary.get("lost", {}).items() if count}
     if lost:
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())
         yield f"lost by tracer, not by the network: {counts}"
-    for warning in summary["warnings"]:
-        yield _warning(warning)
+    yield from _warnings(summary["warnings"])
 
 
 def _counts(summary: dict[str, Any]) -> Iterator[str]:
@@ -40,6 +38,15 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def _clocks(clocks: Sequence[dict[str, Any]]) -> Iterator[str]:
+    moved = [clock for clock in clocks if clock["offset_ns"] or clock["uncertainty_ns"] is not None]
+    kept = [clock["host"] for clock in clocks if clock not in moved]
+    if kept and len(clocks) > 1:
+        yield f"clocks taken as they are: {', '.join(kept)}"
+    for clock in moved:
+        yield _clock(clock)
+
+
 def _clock(clock: dict[str, Any]) -> str:
     uncertainty = clock["uncertainty_ns"]
     bound = "unknown uncertainty" if uncertainty is None else f"± {uncertainty / 1000:.1f} µs"
@@ -51,9 +58,19 @@ def _clock(clock: dict[str, Any]) -> str:
     )
 
 
-def _warning(warning: dict[str, Any]) -> str:
-    where = f"{warning['capture']}: " if warning["capture"] else ""
-    offset = f" at byte {warning['offset']}" if warning["offset"] is not None else ""
-    times = f", {warning['count']} times" if warning["count"] > 1 else ""
-    message = warning["message"].rstrip(".")
-    return f"warning: {where}{message}{offset}{times}"
+def _warnings(warnings: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """One line for what is wrong in one way, however many captures it is in."""
+    by_message: dict[str, list[dict[str, Any]]] = {}
+    for warning in warnings:
+        by_message.setdefault(warning["message"].rstrip("."), []).append(warning)
+    for message, alike in by_message.items():
+        names = [warning["capture"] for warning in alike if warning["capture"]]
+        where = f"{names[0]}: " if len(names) == 1 else f"{len(names)} captures: " if names else ""
+        offset = f" at byte {alike[0]['offset']}" if _is_one_place(alike) else ""
+        count = sum(warning["count"] for warning in alike)
+        times = f", {count} times" if count > len(alike) else ""
+        yield f"warning: {where}{message}{offset}{times}"
+
+
+def _is_one_place(alike: Sequence[dict[str, Any]]) -> bool:
+    return len(alike) == 1 and alike[0]["offset"] is not None and alike[0]["count"] == 1

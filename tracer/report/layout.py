@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from tracer.core.point import Point
-from tracer.report.roles import role_of, short_netns
+from tracer.report.roles import own_netns, role_of, short_netns
 
 TIME_WIDTH = len("09:29:04.123456")
 _COMFORT = 44  # columns that changes want beside a hop; where there are fewer they go below it
@@ -34,7 +34,7 @@ class Layout:
         return cls(
             width=width,
             host=max((len(host or "") for host in hosts), default=0) if len(hosts) > 1 else 0,
-            netns=min(20, max((len(short_netns(p.netns) or "") for p in points), default=0)),
+            netns=min(20, max((len(_netns(point)) for point in points), default=0)),
             device=max((len(point.name) for point in points), default=0),
             role=roles if width >= 100 else 0,
         )
@@ -47,7 +47,7 @@ class Layout:
     def place(self, point: Point, direction: str | None) -> Text:
         """Return host, netns, role and device, an arrow on the side the packet is on."""
         text = Text()
-        for value, width in ((point.host, self.host), (short_netns(point.netns), self.netns)):
+        for value, width in ((point.host, self.host), (_netns(point), self.netns)):
             if width:
                 text.append(f"{value or '':<{width}} ", "dim")
         if self.role:
@@ -56,6 +56,10 @@ class Layout:
         text.append(f"{point.name:<{self.device}}", "bold")
         text.append(" →" if direction == "egress" else "  ", "bold")
         return text
+
+
+def _netns(point: Point) -> str:
+    return short_netns(own_netns(point)) or ""
 
 
 def lines_of(prefix: Text, tokens: Sequence[Text], width: int, indent: int) -> list[Text]:

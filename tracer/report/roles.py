@@ -77,10 +77,20 @@ def _belongs_to_vm(point: Point) -> bool:
     mac = decode_mac(point.mac) if point.mac is not None else None
     if mac is not None and mac.startswith(_NEUTRON_PORT_MAC):
         return True
-    return bool(point.netns and _VM_NAMESPACE.fullmatch(point.netns))
+    return any(name and _VM_NAMESPACE.fullmatch(name) for name in (point.netns, point.host))
 
 
 def point_label(point: Point) -> str:
     """Return a point's name in full: host, namespace and device or hook, with slashes."""
-    parts = (point.host, point.netns, point.device or point.hook)
+    parts = (point.host, own_netns(point), point.device or point.hook)
     return "/".join(part for part in parts if part) or point.name
+
+
+def short_label(point: Point) -> str:
+    """Return a point's name as `point_label` does, the namespace's uuid cut."""
+    return short_netns(point_label(point)) or point.name
+
+
+def own_netns(point: Point) -> str | None:
+    """Return the namespace where it tells more than the host: None where both have one name."""
+    return None if point.netns == point.host else point.netns

@@ -45,8 +45,8 @@ def journey_text(
         journeys = iter(journeys_of(journey_set, np.concatenate(group)))
         for exchange in group:
             members = [next(journeys) for _ in exchange]
-            if date(members[0].first_ns) != day:
-                day = date(members[0].first_ns)
+            day, before = date(members[0].first_ns), day
+            if day != before and day is not None:
                 yield Text(f"{day} UTC", "dim")
             yield from exchange_lines(members, layout)
             yield Text()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from tracer.core.hop import Change, Hop
 from tracer.core.journey import Journey
 from tracer.core.observation import Observation
-from tracer.report.roles import point_label
+from tracer.report.roles import short_label
 
 _FLAGS = "FSRPAUEC"  # from the lowest bit; the words tcpdump and Wireshark abbreviate alike
 _KINDS = {
@@ -103,9 +103,12 @@ def clock_time(time_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%H:%M:%S}.{rest // 1000:06d}"
 
 
-def date(time_ns: int) -> str:
-    """Return the UTC date, `2024-05-10`."""
-    return f"{datetime.fromtimestamp(time_ns // 1_000_000_000, UTC):%Y-%m-%d}"
+def date(time_ns: int) -> str | None:
+    """Return the UTC date, `2024-05-10`; None on the first day of the epoch, where readers keep
+    stamps that have no date.
+    """
+    day = time_ns // 86_400_000_000_000
+    return f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}" if day else None
 
 
 def cause_word(cause: str) -> str:
@@ -140,7 +143,7 @@ def evidence_words(hop: Hop) -> str | None:
 
 def outcome_words(journey: Journey) -> str:
     """Return how the journey ended, where and why."""
-    where = point_label(journey.outcome_point) if journey.outcome_point else None
+    where = short_label(journey.outcome_point) if journey.outcome_point else None
     words = {
         "vanished": "vanished after", "dropped": "dropped at", "delivered": "delivered at",
         "unfinished": "unfinished, last seen at", "answered-elsewhere": "answered elsewhere, after",
