@@ -13,12 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from scenarios.catalogue import SCENARIOS, make
 from scenarios.scoring import PRECISION, RECALL, SURE, Score, score
+
 from tracer.correlate.join import JoinOptions, join
 
 HEAD = (
     f"{'scenario':<24}{'packets':>8}{'rows':>9}{'precision':>11}{'recall':>9}{'alike':>8}"
     f"{'mixed':>7}{'silent':>8}{'alarms':>8}{'sure':>9}{'order':>8}{'replies':>8}"
-    f"{'clock µs':>10}{'s':>7}  result"
+    f"{'quotes':>8}{'repeats':>8}{'lost':>8}{'not lost':>9}{'clock µs':>12}{'s':>7}  result"
 )
 
 
@@ -36,7 +37,9 @@ def line(s: Score, seconds: float) -> str:
         f"{s.scenario:<24}{s.packets:>8}{s.rows:>9}{share(s.precision, 5):>11}"
         f"{share(s.recall):>9}{s.indistinguishable:>8}{s.mixed:>7}{share(s.silent, 3):>8}"
         f"{share(s.false_alarms):>8}{share(s.sure_right, 5):>9}{share(s.order_right):>8}"
-        f"{share(s.replies_found):>8}{s.clock_error_ns / 1000:>10.1f}{seconds:>7.2f}  {result}"
+        f"{share(s.replies_found):>8}{share(s.quotes_right):>8}{share(s.repeats_right):>8}"
+        f"{share(s.losses_found):>8}{s.losses_wrong:>9}{s.clock_error_ns / 1000:>12.1f}"
+        f"{seconds:>7.2f}  {result}"
     )
 
 

@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.scenario import Scenario, Truth
+from tracer.core.enums import Outcome
 from tracer.core.journeys import NO_TIME, JourneySet
+from tracer.core.schema import StructuredArray
 
 PRECISION, RECALL, CALIBRATION = 0.9995, 0.995, 0.99
 SURE = 0.99
+SLACK_NS = 20_000  # stamping noise, which no estimate promises to see through
 FALSE_ALARMS = 0.005  # of the journeys that can be told apart, called ambiguous
 SILENT = 0.01  # of the wrong joins where nothing tells packets apart, not called ambiguous
 
@@ -21,8 +24,11 @@ class Score:
     `precision` and `recall`: pairs of rows in one journey, among rows that can be told apart.
     `sure_right`: of joins claimed at SURE or more. `false_alarms`: journeys called ambiguous that
     are not. `silent`: of journeys that mix packets nothing tells apart, not called ambiguous.
-    `order_right`: joins whose earlier hop was crossed earlier. `clock_error_ns`: largest error
-    between two points after correction; `clock_beyond`: clocks off by more than they said.
+    `order_right`: joins whose earlier hop was crossed earlier. `quotes_right`, `repeats_right`: of
+    ICMP errors and retransmissions, those that name their packet. `losses_found`: of packets lost
+    between points, those said to have vanished after the right one; `losses_wrong`: journeys said
+    to have vanished though the network delivered them. `clock_error_ns`: largest error between two
+    points after correction; `clock_beyond`: pairs of clocks off by more than they said.
     """
 
     scenario: str
@@ -40,7 +46,12 @@ class Score:
     negative: int
     replies_found: float
     replies_wrong: int
+    quotes_right: float
+    repeats_right: float
+    losses_found: float
+    losses_wrong: int
     clock_error_ns: float
+    clock_beyond: int
     problems: tuple[str, ...]
 
     @property
@@ -64,7 +75,9 @@ def score(scenario: Scenario, result: JourneySet) -> Score:
         **_joins(truth, result),
         **_ambiguity(truth, result),
         **_replies(truth, result),
-        "clock_error_ns": _clock_error(scenario, result),
+        **_links(truth, result),
+        **_losses(truth, result),
+        **_clocks(scenario, result),
     }
     problems = _problems(parts, len(hops), len(np.unique(hops["row"])), len(scenario.batch))
     return Score(
@@ -152,12 +165,61 @@ def _replies(truth: Truth, result: JourneySet) -> dict[str, float | int]:
     }
 
 
-def _clock_error(scenario: Scenario, result: JourneySet) -> float:
+def _links(truth: Truth, result: JourneySet) -> dict[str, float | int]:
+    journeys, packet, told = _firsts(truth, result)
+    shares = {}
+    for name, true, column in (
+        ("quotes_right", truth.quotes, "quotes"),
+        ("repeats_right", truth.retransmission_of, "retransmission_of"),
+    ):
+        to = true[packet]
+        due = told & (to >= 0) & np.isin(to, packet)
+        linked = journeys[column] >= 0
+        named = np.where(linked, packet[journeys[column]], -1)
+        shares[name] = _share((named == to)[due])
+    return dict(shares)
+
+
+def _firsts(
+    truth: Truth, result: JourneySet
+) -> tuple[StructuredArray, NDArray[np.int64], NDArray[np.bool_]]:
+    first = result.hops["row"][result.journeys["first_hop"]]
+    return result.journeys, truth.packet[first], truth.distinguishable[first]
+
+
+# Only journeys in one piece say where a packet was lost.
+def _losses(truth: Truth, result: JourneySet) -> dict[str, float | int]:
+    journeys, packet, told = _firsts(truth, result)
+    whole = told & (np.bincount(packet, minlength=len(truth.lost_after))[packet] == 1)
+    lost = truth.lost_after[packet]
+    vanished = journeys["outcome"] == Outcome.VANISHED
+    at = journeys["outcome_point"] == lost
+    last = result.hops["row"][journeys["first_hop"] + journeys["n_hops"] - 1]
+    seen_last = result.observations.packets["point"][last] == lost
+    return {
+        "losses_found": _share((vanished & at)[whole & (lost >= 0) & seen_last]),
+        "losses_wrong": int((vanished & whole & (lost < 0)).sum()),
+    }
+
+
+def _clocks(scenario: Scenario, result: JourneySet) -> dict[str, float | int]:
     hops, truth = result.hops, scenario.truth
     error = hops["time_ns"] - truth.true_ns[hops["row"]]
     point = scenario.batch.packets["point"][hops["row"]]
-    middle = [np.median(error[point == p]) for p in np.unique(point)]
-    return float(max(middle) - min(middle)) if middle else float("nan")
+    seen = np.unique(point)
+    if not len(hops):
+        return {"clock_error_ns": float("nan"), "clock_beyond": 0}
+    # A hundredth each side may be stamping noise.
+    ends = {int(p): np.percentile(error[point == p], (1, 50, 99)) for p in seen}
+    said = {c.clock: c.uncertainty_ns for c in result.clocks}
+    named = [(ends[int(p)][1], said.get(scenario.batch.points[p].clock_name)) for p in seen]
+    beyond = 0
+    for i, (a, wide_a) in enumerate(named):
+        for b, wide_b in named[:i]:
+            if wide_a is not None and wide_b is not None:
+                beyond += abs(a - b) > wide_a + wide_b + SLACK_NS
+    spread = max(e[2] for e in ends.values()) - min(e[0] for e in ends.values())
+    return {"clock_error_ns": float(spread), "clock_beyond": beyond}
 
 
 def _problems(parts: dict[str, float | int], hops: int, unique: int, rows: int) -> list[str]:
@@ -178,4 +240,6 @@ def _problems(parts: dict[str, float | int], hops: int, unique: int, rows: int) 
         found.append("silent guesses")
     if parts["negative"]:
         found.append("negative hop times")
+    if parts["clock_beyond"]:
+        found.append("clock uncertainty")
     return found

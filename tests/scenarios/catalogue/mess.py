@@ -1,15 +1,15 @@
 """Loss, duplicates, reordering, and captures with holes."""
 
-from scenarios.clocks import EPOCH
-from scenarios.elements import Link
-from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, snat
+from scenarios.clocks import EPOCH, SECOND, Clock
+from scenarios.elements import Chain, Link
+from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, ends, snat
 from scenarios.scenario import Scenario
 from scenarios.traffic import MILLI, Tcp, datagrams, exchange, pings
 from scenarios.world import World
 
 
-def traffic(world: World, scale: float, wire: Link | None = None) -> None:
-    """Send the usual mix over the usual path."""
+def traffic(world: World, scale: float, wire: Link | None = None) -> Chain:
+    """Send the usual mix over the usual path, and return that."""
     chain = dvr(world, snat(world), wire)
     n = max(int(120 * scale), 6)
     exchange(world, chain, pings(world, FIXED, EXTERNAL, n))
@@ -17,6 +17,7 @@ def traffic(world: World, scale: float, wire: Link | None = None) -> None:
     tcp = Tcp.open(world, chain, n // 4 + 1, src=FIXED, dst=EXTERNAL)
     tcp.talk(3, burst=3)
     tcp.close()
+    return chain
 
 
 def loss(seed: int, scale: float) -> Scenario:
@@ -61,10 +62,47 @@ def snaplens(seed: int, scale: float) -> Scenario:
     return world.finish("snaplens")
 
 
+def everything(seed: int, scale: float) -> Scenario:
+    """Loss, reordering, duplicates, missed packets, snaplens and three clocks, all at once."""
+    world = World(seed)
+    world.clocks.update(gateway=Clock(-2 * SECOND, 25.0), server=Clock(SECOND // 7, -40.0))
+    traffic(world, scale, Link(WIRE_NS, 40_000, loss=0.03, reorder=0.05, copies=0.01))
+    for number, capture in world.captures.items():
+        capture.missed = 0.02
+        capture.copies = 0.3 if number == 4 else 0.0
+        capture.snaplen = (262144, 128, 262144, 96, 262144, 262144, 80, 262144)[number]
+    return world.finish("everything")
+
+
+def nat_ends_only(seed: int, scale: float) -> Scenario:
+    """Of the floating IP's path only the two ends were captured, by hosts whose clocks differ."""
+    world = World(seed)
+    world.clocks.update(server=Clock(4 * SECOND, 12.0))
+    traffic(world, scale)
+    for number, capture in world.captures.items():
+        capture.off = number not in (0, 7)
+    return world.finish("nat_ends_only")
+
+
+def unrelated(seed: int, scale: float) -> Scenario:
+    """Each point sees other traffic too, which no other point sees."""
+    world = World(seed)
+    taps = ends(traffic(world, scale))
+    n = max(int(80 * scale), 6)
+    for i, tap in enumerate(taps):
+        alone = Chain(tap)
+        world.run(alone, pings(world, f"10.77.{i}.1", "10.77.0.200", n))
+        world.run(alone, datagrams(world, f"10.77.{i}.2", "10.77.0.201", n, flows=5))
+    return world.finish("unrelated")
+
+
 SCENARIOS = {
     "loss": loss,
     "reordering": reordering,
     "span_duplicates": span_duplicates,
     "capture_holes": capture_holes,
     "snaplens": snaplens,
+    "everything": everything,
+    "nat_ends_only": nat_ends_only,
+    "unrelated": unrelated,
 }

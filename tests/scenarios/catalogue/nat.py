@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from scenarios.clocks import Clock
+from scenarios.elements import Chain
+from scenarios.frames import join
 from scenarios.places import EXTERNAL, FIP, FIXED, dvr, laptops, line, snat
 from scenarios.scenario import Scenario
 from scenarios.traffic import MILLI, Tcp, answer, datagrams, exchange, once, pings
@@ -106,19 +109,28 @@ def _one_sided(name: str, points: tuple[int, ...]) -> Callable[[int, float], Sce
 
 def laptops_nat(seed: int, scale: float) -> Scenario:
     """Two laptops either side of a NAT, clocks seconds apart, no other information."""
-    world = World(seed, told=False)
-    from scenarios.clocks import Clock
-
-    nat = world.nat(snat="198.51.100.4", ports="random")
-    chain = laptops(world, nat)
-    world.clocks["laptop-a"] = Clock(noise_ns=2_000, resolution_ns=1_000)
-    world.clocks["laptop-b"] = Clock(-2_700_000_000, 23.0, noise_ns=2_000, resolution_ns=1_000)
-    n = max(int(60 * scale), 6)
+    world, chain, n = _laptops(seed, scale)
     exchange(world, chain, pings(world, "192.168.1.20", EXTERNAL, 2 * n, gap_ns=200 * MILLI))
     Tcp.open(world, chain, n // 3, src="192.168.1.20", dst=EXTERNAL, gap_ns=400 * MILLI).talk(6)
     dns = datagrams(world, "192.168.1.20", EXTERNAL, n, dport=53, gap_ns=150 * MILLI, flows=n)
     exchange(world, chain, dns)
     return world.finish("laptops_nat")
+
+
+def laptops_one_way(seed: int, scale: float) -> Scenario:
+    """The same with datagrams one way only: nothing bounds the offset, no hop time is known."""
+    world, chain, n = _laptops(seed, scale)
+    sent = datagrams(world, "192.168.1.20", EXTERNAL, 4 * n, dport=514, gap_ns=50 * MILLI, flows=5)
+    world.run(chain, sent)
+    return world.finish("laptops_one_way")
+
+
+def _laptops(seed: int, scale: float) -> tuple[World, Chain, int]:
+    world = World(seed, told=False)
+    chain = laptops(world, world.nat(snat="198.51.100.4", ports="random"))
+    world.clocks["laptop-a"] = Clock(noise_ns=2_000, resolution_ns=1_000)
+    world.clocks["laptop-b"] = Clock(-2_700_000_000, 23.0, noise_ns=2_000, resolution_ns=1_000)
+    return world, chain, max(int(60 * scale), 6)
 
 
 def icmp_equal(seed: int, scale: float) -> Scenario:
@@ -139,8 +151,6 @@ def _equal_pings(seed: int, scale: float, ids: str) -> Scenario:
         pings(world, f"10.1.1.{host}", EXTERNAL, n, icmp_id=7, constant=True, ids=ids, spread=0.002)
         for host in range(1, 7)
     ]
-    from scenarios.frames import join
-
     arrived = once(world.run(chain, join(parts)))
     world.run(chain, answer(world, arrived, ids=ids), 1)
     return world.finish("icmp_equal")
@@ -151,8 +161,6 @@ def icmp_equal_conntrack(seed: int, scale: float) -> Scenario:
     world = World(seed)
     chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")})
     n = max(int(40 * scale), 5)
-    from scenarios.frames import join
-
     parts = [
         pings(
             world, f"10.1.1.{host}", EXTERNAL, n, icmp_id=7, constant=True, ids="zero", spread=0.002
@@ -164,6 +172,36 @@ def icmp_equal_conntrack(seed: int, scale: float) -> Scenario:
     return world.finish("icmp_equal_conntrack", conntrack=True)
 
 
+def rebinding(seed: int, scale: float) -> Scenario:
+    """One tuple gets another id or port when its conntrack entry has timed out in between."""
+    world = World(seed)
+    chain = dvr(world, snat(world))
+    n = max(int(25 * scale), 4)
+    for epoch in range(4):
+        start = epoch * 40_000 * MILLI
+        asked = pings(world, FIXED, EXTERNAL, n, icmp_id=22344, first_seq=1 + epoch * n,
+                      start_ns=start, constant=True, ids="zero")  # fmt: skip
+        exchange(world, chain, asked, ids="zero")
+        sent = datagrams(world, FIXED, EXTERNAL, n, sport=5060, dport=5060, start_ns=start)
+        exchange(world, chain, sent)
+    return world.finish("rebinding")
+
+
+def port_reuse(seed: int, scale: float) -> Scenario:
+    """A translated port is used again by another host once it is free."""
+    world = World(seed)
+    chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="keep")})
+    n = max(int(25 * scale), 4)
+    for epoch in range(4):
+        for host in range(8):
+            start = (epoch * 300 + host * 35) * 1000 * MILLI
+            sent = datagrams(world, f"10.1.1.{host + epoch}", EXTERNAL, n, sport=5060, dport=5060,
+                             start_ns=start)  # fmt: skip
+            world.nats[0].taken.clear()
+            exchange(world, chain, sent)
+    return world.finish("port_reuse")
+
+
 SCENARIOS = {
     "snat_dvr": snat_dvr,
     "snat_dvr_conntrack": snat_dvr_conntrack,
@@ -173,7 +211,10 @@ SCENARIOS = {
     "nat_chain": nat_chain,
     "one_sided_outside": _one_sided("one_sided_outside", (2, 3, 4, 5)),
     "one_sided_inside": _one_sided("one_sided_inside", (0, 1)),
+    "rebinding": rebinding,
+    "port_reuse": port_reuse,
     "laptops_nat": laptops_nat,
+    "laptops_one_way": laptops_one_way,
     "icmp_equal": icmp_equal,
     "icmp_equal_id0": icmp_equal_id0,
     "icmp_equal_conntrack": icmp_equal_conntrack,
