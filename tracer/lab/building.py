@@ -118,9 +118,10 @@ def _build(state: record.LabState) -> None:
 def _configure(netns: str) -> None:
     folder = TOPOLOGY / netns
     apply: tuple[tuple[str, Callable[[Path], str]], ...] = (
-        ("sysctl.conf", lambda path: run_in(netns, ["sysctl", "-q", "-p", str(path)])),
         ("iptables.rules", lambda path: run_in(netns, ["iptables-restore", str(path)])),
         ("nft.rules", lambda path: run_in(netns, ["nft", "-f", str(path)])),
+        # after the rules: they bring conntrack, and with it its sysctls, where that is a module
+        ("sysctl.conf", lambda path: run_in(netns, ["sysctl", "-q", "-p", str(path)])),
         # the rules are there before the links are up
         ("ip.batch", lambda path: run(["ip", "-n", netns, "-batch", str(path)])),
         ("bridge.batch", lambda path: run(["bridge", "-n", netns, "-batch", str(path)])),
