@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tracer import jit_cache
+
+jit_cache.prepare()  # numba's own cache misses changes in functions of other files
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 
 
