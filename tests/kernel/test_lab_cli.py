@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_traffic_shows_its_log(lab: LabStatus, kind: str) -> None:
     assert [entry["kind"] for entry in log] == ["request", "reply"] * 2
     assert {entry["proto"] for entry in log} == {"icmp" if kind == "ping" else kind}
     assert {entry["src"] for entry in log} == {"100.121.0.57", "192.168.3.69"}
+
+
+def test_record_makes_a_folder_of_captures(lab: LabStatus, tmp_path: Path) -> None:
+    done = tracer("record", str(tmp_path / "new" / "journey"), "east-west", "--count", "2")
+    assert done.returncode == 0, done.stderr
+    assert "6 captures, 12 numbered packets" in done.stdout
+    assert len(list((tmp_path / "new" / "journey").glob("*.pcap"))) == 6
+    assert (tmp_path / "new" / "journey" / "points.toml").exists()
 
 
 def test_unknown_case_is_bad_usage(lab: LabStatus) -> None:

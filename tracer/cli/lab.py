@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +25,7 @@ def command() -> None:
     Examples:
       sudo tracer lab up
       sudo tracer lab ping fip-outbound --count 23
+      sudo tracer lab record /tmp/journey && tracer offline /tmp/journey
       sudo ip netns exec vm ping 100.121.0.75
       sudo ip netns exec serviceproxy01 ping 100.122.0.145
       sudo tracer lab down
@@ -132,6 +134,28 @@ def udp(case: str, count: int, as_json: bool, port: int) -> None:
       sudo tracer lab udp east-west --json
     """
     _show(lab.send_udp(case, count, port=port), as_json)
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]")
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1))
+def record(folder: Path, case: str, count: int) -> None:
+    """Capture echo, TCP and UDP along CASE with tcpdump at every point of it, into FOLDER.
+
+    FOLDER then holds a pcap a point, points.toml, conntrack dumps and truth.json, the sender's log.
+
+    \b
+    Example:
+      sudo tracer lab record /tmp/journey && tracer offline /tmp/journey
+    """
+
+    def traffic() -> list[lab.Sent]:
+        sent = lab.send_tcp(case, count) + lab.send_udp(case, count)
+        return sent + lab.ping(case, count)
+
+    made = lab.record(folder, lab.points(case), traffic)
+    click.echo(f"{folder}: {len(made.files)} captures, {len(made.log)} numbered packets")
 
 
 def _show(log: Sequence[lab.Sent], as_json: bool) -> None:
