@@ -44,5 +44,6 @@ OPTION struct filter user_filter = USER_FILTER;
 #define NF_ACCEPT 1
 #define HAVE_TYPED WITH_BTF
 #define HAVE_RAW !WITH_BTF
+#define HAVE_KPROBES (WITH_KPROBES && HAVE_PT_REGS)
 #define PROGRAM(section, name, context) int name(context *ctx)
 #define KEEP_TYPE(type)

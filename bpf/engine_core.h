@@ -73,6 +73,7 @@ OPTION __u64 opt_protocols = ~0ULL;
 
 #define HAVE_TYPED 1
 #define HAVE_RAW 1
+#define HAVE_KPROBES HAVE_PT_REGS
 #define NF_ACCEPT 1
 #define PROGRAM(section, name, context) SEC(section) int name(context *ctx)
 

@@ -503,3 +503,84 @@ PROGRAM("netfilter_after", after_netfilter, struct netfilter_context)
 	return NF_ACCEPT;
 }
 #endif
+
+#if HAVE_KPROBES
+/* Entry and return of nf_nat_manip_pkt(skb, ct, mtype, dir), where there are no netfilter programs. */
+PROGRAM("kprobe/nf_nat_manip_pkt", before_kprobe, __u64)
+{
+	struct cpu *cpu = this_cpu();
+
+	before_nat((void *)ARGUMENT1(ctx), 0);
+	if (cpu)	/* enum nf_nat_manip_type: source addresses are rewritten on the way out */
+		cpu->nat_hook = (__u32)ARGUMENT3(ctx) ? NAT_PREROUTING : NAT_POSTROUTING;
+	return 0;
+}
+
+PROGRAM("kretprobe/nf_nat_manip_pkt", after_kprobe, __u64)
+{
+	struct place at = { .hook = HOOK_NAT };
+	struct cpu *cpu = this_cpu();
+	void *skb;
+
+	if (!cpu || !cpu->translated)
+		return 0;
+	skb = (void *)(unsigned long)cpu->translated;
+	at.dev = device_of(skb, 0);
+	after_nat(skb, &at, NAT_BY_KPROBE, 0);
+	return 0;
+}
+
+ALWAYS void *port_device(void *vport)
+{
+	void *dev = 0;
+
+	LOAD(0, dev, vport, vport_dev);
+	return dev;
+}
+
+PROGRAM("kprobe/ovs_vport_receive", ovs_receive, __u64)
+{
+	return at_device((void *)ARGUMENT2(ctx), port_device((void *)ARGUMENT1(ctx)), HOOK_OVS_RECEIVE, 0);
+}
+
+PROGRAM("kprobe/ovs_dp_process_packet", ovs_process, __u64)
+{
+	void *skb = (void *)ARGUMENT1(ctx);
+
+	return at_device(skb, device_of(skb, 0), HOOK_OVS_PROCESS, 0);
+}
+
+PROGRAM("kprobe/ovs_dp_upcall", ovs_upcall, __u64)
+{
+	void *skb = (void *)ARGUMENT2(ctx);
+
+	return at_device(skb, device_of(skb, 0), HOOK_OVS_UPCALL, 0);
+}
+
+PROGRAM("kprobe/ovs_vport_send", ovs_send, __u64)
+{
+	return at_device((void *)ARGUMENT2(ctx), port_device((void *)ARGUMENT1(ctx)), HOOK_OVS_SEND, 0);
+}
+
+/* bool vlan_do_receive(struct sk_buff **): on return the packet belongs to the VLAN device. */
+PROGRAM("kprobe/vlan_do_receive", vlan_entry, __u64)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu)
+		cpu->vlan_slot = ARGUMENT1(ctx);
+	return 0;
+}
+
+PROGRAM("kretprobe/vlan_do_receive", vlan_return, __u64)
+{
+	struct cpu *cpu = this_cpu();
+	void *skb = 0;
+
+	if (!cpu || !cpu->vlan_slot || !(__u8)RESULT(ctx))
+		return 0;
+	bpf_probe_read_kernel(&skb, sizeof(skb), (void *)(unsigned long)cpu->vlan_slot);
+	cpu->vlan_slot = 0;
+	return skb ? at_device(skb, device_of(skb, 0), HOOK_VLAN_RECEIVE, 0) : 0;
+}
+#endif

@@ -124,6 +124,23 @@ struct vport { struct net_device *dev; } RELOCATED;
 enum skb_drop_reason { SKB_DROP_REASON_NOT_SPECIFIED_LOCAL };
 #endif
 
+/* Arguments and result in struct pt_regs, by the calling convention of each machine. */
+#if defined(__x86_64__) || defined(__TARGET_ARCH_x86)
+#define ARGUMENT1(ctx) ((ctx)[14])
+#define ARGUMENT2(ctx) ((ctx)[13])
+#define ARGUMENT3(ctx) ((ctx)[12])
+#define RESULT(ctx) ((ctx)[10])
+#define HAVE_PT_REGS 1
+#elif defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
+#define ARGUMENT1(ctx) ((ctx)[0])
+#define ARGUMENT2(ctx) ((ctx)[1])
+#define ARGUMENT3(ctx) ((ctx)[2])
+#define RESULT(ctx) ((ctx)[0])
+#define HAVE_PT_REGS 1
+#else
+#define HAVE_PT_REGS 0
+#endif
+
 /* The context of a BPF netfilter program; fixed by the kernel's verifier, so not relocated. */
 struct netfilter_context {
 	struct nf_hook_state *state;

@@ -24,10 +24,12 @@ from tracer.sources.live.event_layout import (
     Hook,
 )
 from tracer.sources.live.flows import FlowBits, add_keys
+from tracer.sources.live.nat_links import NatLinks
 from tracer.sources.live.points import POINTS, Choice
 from tracer.sources.live.ring import Ring
 
 _POLL_SECONDS = 0.002
+_PROCESS_SECONDS = 1.0  # how often all processes are asked for namespaces without names
 
 
 @dataclass(slots=True)
@@ -73,6 +75,10 @@ class LoadedEngine(ABC):
         self._ring: Ring | None = None
         self._bits: FlowBits | None = None
         self._links: list[int] = []
+        self._nat: NatLinks | None = None
+        self._points: list[str] = []
+        self._missing: dict[Hook, str] = {}
+        self._looked = 0.0
         self._drained = 0
 
     @abstractmethod
@@ -93,20 +99,32 @@ class LoadedEngine(ABC):
     def attach(self) -> Attached:
         """Attach everything this kernel offers; no event is lost from its return on."""
         loaded = self._need()
-        points: list[str] = []
-        missing: list[tuple[str, str]] = []
-        for hook in sorted(self.config.hooks & POINTS.keys()):
-            reasons = []
-            for choices in POINTS[hook]:
-                failed = self._attach_all(loaded, choices)
-                if failed is None:
-                    points += [f"{choice.kind}/{choice.target}" for choice in choices]
-                    break
-                reasons.append(failed)
-            else:
-                missing.append((hook.name.lower(), "; ".join(reasons)))
-        self.attached = Attached(tuple(points), "conntrack", tuple(missing))
+        self._points, self._missing = [], {}
+        nat = "conntrack"
+        if Hook.NAT in self.config.hooks and "after_netfilter" in loaded.programs:
+            programs = loaded.programs
+            self._nat = NatLinks(programs["before_netfilter"], programs["after_netfilter"])
+            self._nat.join_all()
+            if self._nat.joined:
+                nat = "netfilter"
+        hooks = self.config.hooks & POINTS.keys()
+        for hook in sorted(hooks - {Hook.NAT} if nat == "netfilter" else hooks):
+            self._attach_hook(loaded, hook)
+        if nat != "netfilter" and Hook.NAT in hooks - self._missing.keys():
+            nat = "kprobe"
+        missing = tuple((hook.name.lower(), why) for hook, why in self._missing.items())
+        self.attached = Attached(tuple(self._points), nat, missing)
         return self.attached
+
+    def _attach_hook(self, loaded: Loaded, hook: Hook) -> None:
+        reasons = []
+        for choices in POINTS[hook]:
+            failed = self._attach_all(loaded, choices)
+            if failed is None:
+                self._points += [f"{choice.kind}/{choice.target}" for choice in choices]
+                return
+            reasons.append(failed)
+        self._missing[hook] = "; ".join(reasons)
 
     def _attach_all(self, loaded: Loaded, choices: tuple[Choice, ...]) -> str | None:
         # Attaches all programs of one alternative, or none; returns why it could not.
@@ -127,17 +145,29 @@ class LoadedEngine(ABC):
     def drain(self, timeout: float = 0.0) -> EventArray:
         """Return the events since the last call, shape (n,), dtype `dtype`, a copy.
 
-        Waits up to `timeout` seconds for the first one.
+        Waits up to `timeout` seconds for the first one. Joins namespaces that appeared meanwhile.
         """
         self._need()
         assert self._ring is not None
+        self._join_namespaces()
         deadline = time.monotonic() + timeout
         records = self._ring.read()
         while not len(records) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
+            self._join_namespaces()
             records = self._ring.read()
         self._drained += len(records)
         return records.view(self.dtype)
+
+    def _join_namespaces(self) -> None:
+        if self._nat is None:
+            return
+        now = time.monotonic()
+        if now - self._looked < _PROCESS_SECONDS:
+            self._nat.join_named()
+        else:
+            self._looked = now
+            self._nat.join_all()
 
     def follow(self, keys: NDArray[Any]) -> None:
         """Add flow keys (FLOW_KEY_DTYPE) to `followed`, such as those of known conntrack entries."""
@@ -178,6 +208,9 @@ class LoadedEngine(ABC):
         for link in self._links:
             os.close(link)
         self._links.clear()
+        if self._nat is not None:
+            self._nat.close()
+            self._nat = None
         for part in (self._ring, self._bits):
             if part is not None:
                 part.close()

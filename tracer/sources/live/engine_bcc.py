@@ -24,7 +24,7 @@ from tracer.sources.live.event_layout import (
 from tracer.sources.live.filter import filter_record
 from tracer.sources.live.linker import link, read_functions
 from tracer.sources.live.options import map_sizes, scalar_options
-from tracer.sources.live.points import POINTS
+from tracer.sources.live.points import POINTS, has_kprobes, is_loadable
 from tracer.sources.live.source import bpf_folder
 
 _FIELD = re.compile(r"^#define FIELD_(\w+) struct (\w+), ([\w.]+)$", re.MULTILINE)
@@ -72,6 +72,7 @@ def _wanted(config: Config) -> list[str]:
         for hook in sorted(config.hooks & POINTS.keys())
         for choices in POINTS[hook]
         for choice in choices
+        if is_loadable(choice)
     ]
     return [*names, "before_netfilter", "after_netfilter"] if Hook.NAT in config.hooks else names
 
@@ -149,7 +150,7 @@ def _compile(config: Config, maps: dict[str, int]) -> dict[str, bytes]:
 
 def _offset_flags(fields: str) -> list[str]:
     types = btf.kernel()
-    flags = ["-DWITH_BTF=1"]
+    flags = ["-DWITH_BTF=1", f"-DWITH_KPROBES={int(has_kprobes())}"]
     for name, struct_name, path in _FIELD.findall(fields):
         try:
             member = types.member(struct_name, path)

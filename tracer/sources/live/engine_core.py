@@ -8,7 +8,7 @@ from tracer.sources.live.event_layout import Hook
 from tracer.sources.live.filter import filter_record
 from tracer.sources.live.libbpf import BpfObject
 from tracer.sources.live.options import map_sizes, scalar_options
-from tracer.sources.live.points import POINTS
+from tracer.sources.live.points import POINTS, is_loadable
 from tracer.sources.live.source import bpf_folder
 
 _NETFILTER = (syscalls.PROG_NETFILTER, syscalls.ATTACH_NETFILTER)
@@ -50,7 +50,7 @@ def _programs(config: Config, alternative: int) -> dict[str, tuple[int, int] | N
         choice.program: None
         for hook in config.hooks & POINTS.keys()
         for choice in POINTS[hook][alternative]
-        if choice.kind in ("tp_btf", "raw_tp")
+        if is_loadable(choice)
     }
 
 

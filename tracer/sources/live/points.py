@@ -1,17 +1,41 @@
 """Where programs attach: for each hook the programs that can serve it, cheapest first."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tracer.sources.live.event_layout import Hook
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to serve a hook: program name, how it attaches (tp_btf, raw_tp, kprobe, kretprobe), to what."""
+    """One program at one place: how it attaches is tp_btf, raw_tp, kprobe or kretprobe.
+
+    `module` is the kernel module that the place is in, where it is in one.
+    """
 
     program: str
     kind: str
     target: str
+    module: str | None = None
+
+
+def has_kprobes() -> bool:
+    """Return whether this kernel lets programs attach to its functions."""
+    return Path("/sys/bus/event_source/devices/kprobe/type").exists()
+
+
+def is_loadable(choice: Choice) -> bool:
+    """Return whether a program can be loaded here: kprobes there, its module's types known."""
+    if not choice.kind.startswith("k"):
+        return True
+    return has_kprobes() and (choice.module != _OVS or Path("/sys/module", _OVS).exists())
+
+
+_OVS = "openvswitch"
+
+
+def _ovs(program: str, target: str) -> tuple[tuple[Choice, ...], ...]:
+    return ((Choice(program, "kprobe", target, _OVS),),)
 
 
 def _tracepoint(name: str, target: str) -> tuple[tuple[Choice, ...], ...]:
@@ -32,6 +56,23 @@ POINTS: dict[Hook, tuple[tuple[Choice, ...], ...]] = {
         (
             Choice("route4_raw", "raw_tp", "fib_table_lookup"),
             Choice("route6_raw", "raw_tp", "fib6_table_lookup"),
+        ),
+    ),
+    Hook.OVS_RECEIVE: _ovs("ovs_receive", "ovs_vport_receive"),
+    Hook.OVS_PROCESS: _ovs("ovs_process", "ovs_dp_process_packet"),
+    Hook.OVS_UPCALL: _ovs("ovs_upcall", "ovs_dp_upcall"),
+    Hook.OVS_SEND: _ovs("ovs_send", "ovs_vport_send"),
+    Hook.VLAN_RECEIVE: (
+        (
+            Choice("vlan_return", "kretprobe", "vlan_do_receive"),
+            Choice("vlan_entry", "kprobe", "vlan_do_receive"),
+        ),
+    ),
+    # Only where there are no netfilter programs (`nat_links`).
+    Hook.NAT: (
+        (
+            Choice("after_kprobe", "kretprobe", "nf_nat_manip_pkt", "nf_nat"),
+            Choice("before_kprobe", "kprobe", "nf_nat_manip_pkt", "nf_nat"),
         ),
     ),
 }

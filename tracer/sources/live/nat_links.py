@@ -1,0 +1,101 @@
+"""BPF netfilter programs just before and just after NAT, in every network namespace.
+
+NAT sits at priority -100 on the way in (PREROUTING, OUTPUT) and at 100 on the way out (POSTROUTING,
+INPUT; enum nf_ip_hook_priorities). A link holds its namespace, so the links of a namespace whose
+last name and process are gone are closed: it can then really go.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from tracer.sources.live import syscalls
+from tracer.sources.live.namespaces import (
+    NAMED_FOLDERS,
+    Namespace,
+    all_namespaces,
+    named_namespaces,
+)
+
+_FAMILIES = (2, 10)  # NFPROTO_IPV4, NFPROTO_IPV6
+_PREROUTING, _INPUT, _OUTPUT, _POSTROUTING = 0, 1, 3, 4
+# (hook, priority just before NAT, priority just after)
+_PLACES = (
+    (_PREROUTING, -101, -99),
+    (_OUTPUT, -101, -99),
+    (_POSTROUTING, 99, 101),
+    (_INPUT, 99, 101),
+)
+
+
+class NatLinks:
+    """The links of two programs (descriptors) in all namespaces; `join` follows their coming."""
+
+    def __init__(self, before: int, after: int) -> None:
+        self._before = before
+        self._after = after
+        self._links: dict[int, list[int]] = {}
+        self._named: tuple[int, ...] = ()
+        self.failed: dict[int, str] = {}
+
+    @property
+    def joined(self) -> frozenset[int]:
+        """Inode numbers of the namespaces that are watched."""
+        return frozenset(self._links)
+
+    def join_all(self) -> None:
+        """Link into every namespace there is and leave those that are gone."""
+        self._join(all_namespaces())
+
+    def join_named(self) -> None:
+        """Do the same when a name came or went since the last call: one look at two folders."""
+        stamp = tuple(_changed_ns(folder) for folder in NAMED_FOLDERS)
+        if stamp != self._named:
+            self._named = stamp
+            gone = self._links.keys() - named_namespaces().keys()
+            # Only a namespace without processes is gone with its name.
+            self._join(all_namespaces() if gone else named_namespaces())
+
+    def _join(self, present: dict[int, Namespace]) -> None:
+        for inum in self._links.keys() - present.keys():
+            _close(self._links.pop(inum))
+        for inum, namespace in present.items():
+            if inum not in self._links and inum not in self.failed:
+                self._enter(namespace)
+
+    def _enter(self, namespace: Namespace) -> None:
+        links: list[int] = []
+        try:
+            with syscalls.network_namespace(namespace.path):
+                for family in _FAMILIES:
+                    for hook, before, after in _PLACES:
+                        links.append(
+                            syscalls.link_netfilter(self._after, family, hook, after)
+                        )
+                        links.append(
+                            syscalls.link_netfilter(self._before, family, hook, before)
+                        )
+        except FileNotFoundError:  # gone meanwhile
+            _close(links)
+        except OSError as error:
+            _close(links)
+            self.failed[namespace.inum] = str(error.strerror)
+        else:
+            self._links[namespace.inum] = links
+
+    def close(self) -> None:
+        """Close every link."""
+        for links in self._links.values():
+            _close(links)
+        self._links.clear()
+
+
+def _close(links: list[int]) -> None:
+    for link in links:
+        os.close(link)
+
+
+def _changed_ns(folder: Path) -> int:
+    with suppress(OSError):
+        return folder.stat().st_mtime_ns
+    return 0
