@@ -33,7 +33,7 @@ def test_observations_have_the_values_put_in() -> None:
 def test_what_is_not_known_is_none() -> None:
     (seen,) = observations_of(batch_of([{}]), np.array([0]))
     known = {name for name in OBSERVATION_FIELDS if getattr(seen, name) is not None}
-    assert known == {"clock", "frame", "decode"}
+    assert known == {"frame", "decode"}
 
 
 def test_sections_are_read_for_the_rows_that_have_them() -> None:

@@ -68,7 +68,7 @@ def observations_of(batch: ObservationBatch, rows: Rows) -> list[Observation]:
             device=point.device,
             direction=point.direction.label,
             hook=point.hook,
-            clock=point.clock_name,
+            clock=None if point is _NO_POINT else point.clock_name,
             capture=capture,
             **dict(zip(names, values, strict=True)),
         )
