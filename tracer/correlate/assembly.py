@@ -15,7 +15,7 @@ from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams
 Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
 MOST_SLOTS = 512
-UNSURE_NS = 200_000  # two packets this close to one another's usual delay cannot be told apart
+UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot be told apart
 
 
 @dataclass(slots=True)
@@ -80,12 +80,13 @@ def _cost(row: int, last: int, time: Times, link: Codes, keys: Any, delays: Code
 @jit
 def _best(
     p: Any, row: int, slot: int, opened: int, state: Any, time: Times, links: Any, limits: Any
-) -> tuple[int, int, bool]:
-    # The open chain that fits best, how many fit, and whether another fits nearly as well.
+) -> tuple[int, int]:
+    # The open chain that fits best, and how many fit about as well.
     last, seen = state
     link, keys, votes, delays = links
     gap_ns = limits[0]
-    best, best_cost, second_cost, fitting = -1, 0, -1, 0
+    costs = np.empty(MOST_OPEN, np.int64)
+    best, best_cost, fitting = -1, 0, 0
     for chain in range(max(0, opened - MOST_OPEN), opened):
         k = chain % MOST_OPEN
         previous = last[k]
@@ -95,13 +96,34 @@ def _best(
             continue
         if is_before(keys, votes, link[row], link[previous]):
             continue
-        cost = _cost(row, previous, time, link, keys, delays)
+        costs[fitting] = _cost(row, previous, time, link, keys, delays)
+        if best < 0 or costs[fitting] < best_cost:
+            best, best_cost = chain, costs[fitting]
         fitting += 1
-        if best < 0 or cost < best_cost:
-            best, best_cost, second_cost = chain, cost, best_cost if best >= 0 else -1
-        elif second_cost < 0 or cost < second_cost:
-            second_cost = cost
-    return best, fitting, fitting > 1 and second_cost < 4 * best_cost + UNSURE_NS
+    return best, int(np.sum(costs[:fitting] <= 4 * best_cost + UNSURE_NS))
+
+
+@jit
+def _mark_overlaps(
+    rows: Codes, time: Times, base: int, opened: int, journey: Codes, ambiguous: Any
+) -> None:
+    # Equal packets whose stays overlap: the rows of one may be the other's.
+    first = np.full(opened, np.iinfo(np.int64).max)
+    last = np.full(opened, np.iinfo(np.int64).min)
+    for row in rows:
+        chain = journey[row] - base
+        first[chain] = min(first[chain], time[row])
+        last[chain] = max(last[chain], time[row])
+    unsure = np.zeros(opened, np.bool_)
+    by_start = np.argsort(first, kind="mergesort")
+    open_until, latest = np.iinfo(np.int64).min // 2, -1
+    for chain in by_start:
+        if latest >= 0 and first[chain] <= open_until + UNSURE_NS:
+            unsure[chain] = unsure[latest] = True
+        if last[chain] > open_until:
+            open_until, latest = last[chain], chain
+    for row in rows:
+        ambiguous[row] = unsure[journey[row] - base]
 
 
 @jit
@@ -115,7 +137,7 @@ def _chain(
     opened = 0
     for i in range(len(rows)):
         row = rows[i]
-        best, fitting, unsure = _best(p, row, slots[i], opened, (last, seen), time, links, limits)
+        best, fitting = _best(p, row, slots[i], opened, (last, seen), time, links, limits)
         if best < 0:
             best = opened
             opened += 1
@@ -123,7 +145,7 @@ def _chain(
         seen[best % MOST_OPEN, slots[i]] = best
         journey[row] = base + best
         candidates[row] = max(fitting, 1)
-        ambiguous[row] = unsure
+    _mark_overlaps(rows, time, base, opened, journey, ambiguous)
     return opened
 
 

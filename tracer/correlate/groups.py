@@ -78,3 +78,19 @@ def bursts(
     order = order.copy()
     sort_groups(order, starts, np.zeros(len(time), np.int64), time, tie)
     return order, _split_at_gaps(order, starts, time, gap_ns)
+
+
+@jit
+def chosen(order: Codes, starts: Codes, which: NDArray[np.bool_]) -> tuple[Codes, Codes]:
+    """Return (order, starts) of some of the groups."""
+    rows = np.empty(len(order), np.int64)
+    begins = np.zeros(len(starts), np.int64)
+    count = groups = 0
+    for group in range(len(starts) - 1):
+        if which[group]:
+            for i in range(starts[group], starts[group + 1]):
+                rows[count] = order[i]
+                count += 1
+            groups += 1
+            begins[groups] = count
+    return rows[:count].copy(), begins[: groups + 1].copy()

@@ -22,7 +22,7 @@ class Identity:
 
     `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
     `reverse`: the same of an answer. `link`: point, MACs, VLAN and VNI, so also the way it went.
-    `usable`: IP or ARP. `place`: point without direction; `netns`: its namespace (-1 unknown);
+    `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
     `clock`: index into `clocks`.
     """
 
@@ -34,6 +34,7 @@ class Identity:
     point: Row
     place: Row
     netns: Row
+    host: Row
     clock: Row
     clocks: tuple[str, ...]
     places: tuple[Point, ...]
@@ -185,6 +186,7 @@ def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
         "point": _ranked(keys),
         "place": _ranked([key[:3] for key in keys]),
         "netns": netns,
+        "host": _ranked([key[0] for key in keys]),
         "clock": _ranked([point.clock_name for point in batch.points]),
     }
 

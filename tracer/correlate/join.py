@@ -14,12 +14,14 @@ from tracer.core.journeys import HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, JourneySet
 from tracer.core.schema import StructuredArray
 from tracer.correlate import exchange, flows, groups, nat, order, outcome
 from tracer.correlate.assembly import Assembly, assemble
+from tracer.correlate.branches import parents
 from tracer.correlate.changes import causes
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import ETHERTYPE_ARP, Identity, identify
-from tracer.correlate.streams import Streams, classify, is_proven, streams_of
+from tracer.correlate.segments import merge_segments
+from tracer.correlate.streams import Groups, Streams, classify, in_doubt, is_proven, streams_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,27 @@ def join(
     copy_of = copies(packets, *by_time, streams.stream, time)
     by_time = without(*by_time, copy_of >= 0)
     falling = 256 - packets["ttl"].astype(np.int64)
-    by_ttl = (by_time[0].copy(), by_time[1])
-    groups.sort_groups(*by_ttl, falling, time, identity.point)
-    proven = nat.translations(conntrack, batch)
-    classify(packets, identity, streams, by_ttl, by_time, proven, time, slack_ns)
+    by_ttl = _sorted(by_time, falling, time, identity)
     links = order.link_order(packets, identity, *by_ttl, time, slack_ns)
+    doubt = in_doubt(packets, *by_ttl, identity.place, time, slack_ns)
+    pieces = groups.bursts(
+        *groups.chosen(*by_time, doubt), time, identity.point, order.usual_gap(links)
+    )
+    voting = (by_ttl, _sorted(pieces, falling, time, identity))
+    proven = nat.translations(conntrack, batch)
+    classify(packets, identity, streams, voting, by_time, proven, time, slack_ns)
     groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
     limits = (options.gap_ns, slack_ns)
     found = assemble(packets, by_ttl, streams, copy_of, time, links, limits)
+    merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     layout = _in_order(packets, identity, found, links, time, falling)
     return _journey_set(batch, identity, streams, found, layout, scales)
+
+
+def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Groups:
+    again = (rows[0].copy(), rows[1])
+    groups.sort_groups(*again, major, time, identity.point)
+    return again
 
 
 def _in_order(
@@ -91,8 +104,8 @@ def _journey_set(
     journeys = np.zeros(found.journeys, JOURNEY_DTYPE)
     first, last = rows[first_hop[:-1]], rows[first_hop[1:] - 1]
     of = flows.flows_of(batch, identity, streams, first, last)
-    parents = np.where(hops["parent"] > 0, np.roll(rows, 1), -1)
-    hops["cause"] = causes(batch, rows, parents, of.forward[hops["journey"]])
+    before = np.where(hops["parent"] > 0, _parent_rows(hops, first_hop), -1)
+    hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
     _fill(batch, identity, streams, found, layout, journeys, of, time)
     return JourneySet(batch, hops, journeys, of.table, scales.estimates)
 
@@ -112,13 +125,16 @@ def _hops(
     later = n > 1
     hops["journey"], hops["n"], hops["row"] = found.journey[rows], n, rows
     hops["time_ns"] = time[rows]
-    hops["parent"] = n - 1
-    delta = time[rows] - np.roll(time[rows], 1)
+    hops["parent"] = parents(
+        batch.packets, rows, first_hop, identity.place, identity.host, found.copy_of
+    )
+    before = _parent_rows(hops, first_hop)
+    delta = time[rows] - time[before]
     hops["delta_ns"] = np.where(later & (delta >= 0), delta, NO_TIME)
     hops["candidates"] = np.where(later, found.candidates[rows], -1)
     hops["confidence"] = np.where(later, np.where(found.ambiguous[rows], 0.5, 0.999), np.nan)
     hops["direction"] = _directions(batch)[batch.packets["point"][rows]]
-    a, b = identity.flow[rows], identity.flow[np.roll(rows, 1)]
+    a, b = identity.flow[rows], identity.flow[before]
     proven = later & (a != b) & is_proven(a, b, streams.proven)
     hops["evidence"] = np.where(
         later,
@@ -130,6 +146,13 @@ def _hops(
         Evidence.NONE,
     )
     return hops
+
+
+def _parent_rows(hops: StructuredArray, first_hop: Codes) -> Codes:
+    # A first hop gives itself.
+    at = first_hop[hops["journey"]] + np.maximum(hops["parent"], 1) - 1
+    rows: Codes = hops["row"][at]
+    return rows
 
 
 def _directions(batch: ObservationBatch) -> NDArray[np.int8]:

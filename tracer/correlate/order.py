@@ -69,6 +69,12 @@ def link_order(
     return LinkOrder(link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key])
 
 
+def usual_gap(links: LinkOrder) -> int:
+    """Return a silence, in nanoseconds, that hardly any packet makes between two hops."""
+    seen = links.delay_ns[links.votes >= 3]
+    return int(min(max(20 * int(seen.max(initial=250_000)), 2_000_000), 100_000_000))
+
+
 @jit
 def votes_of(keys: Any, votes: Codes, first: int, second: int) -> int:
     """Return the votes for link `first` before link `second`."""

@@ -195,20 +195,18 @@ def streams_of(packets: Any, identity: Identity) -> Streams:
 
 
 def classify(
-    packets: Any, identity: Identity, streams: Streams, by_ttl: Groups, by_time: Groups,
-    translations: tuple[Keys, Keys], time: Codes, slack_ns: int,
+    packets: Any, identity: Identity, streams: Streams, voting: tuple[Groups, ...],
+    by_time: Groups, translations: tuple[Keys, Keys], time: Codes, slack_ns: int,
 ) -> None:  # fmt: skip
     """Set `flow_class` and `proven` of the streams.
 
-    Groups are bursts without copies, `by_ttl` sorted by falling TTL and time, `by_time` by time.
+    `voting` groups are rows of equal fingerprint without copies, sorted by falling TTL and time;
+    `by_time` are the bursts in time order.
     """
     stream, flow = streams.stream, identity.flow
     tuples = flow[streams.first]
     clear = np.zeros(len(tuples), np.int64)
-    edges = _counted(
-        _votes(packets, *by_ttl, flow, identity.place, stream, time, slack_ns,
-               is_rare(packets, by_ttl), clear)
-    )  # fmt: skip
+    edges = _all_votes(packets, identity, streams, voting, time, slack_ns, clear)
     # Votes are counted among the packets that could vote, if those are not too few.
     size = np.maximum(clear, streams.count // 10)
     same = tuples[edges.left] == tuples[edges.right]
@@ -225,6 +223,30 @@ def classify(
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
+
+
+def _all_votes(
+    packets: Any, identity: Identity, streams: Streams, voting: tuple[Groups, ...], time: Codes,
+    slack_ns: int, clear: Codes,
+) -> _Edges:  # fmt: skip
+    parts = [
+        _votes(packets, *groups, identity.flow, identity.place, streams.stream, time, slack_ns,
+               is_rare(packets, groups), clear)
+        for groups in voting
+    ]  # fmt: skip
+    return _counted((np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])))
+
+
+@jit
+def in_doubt(
+    p: Any, order: Codes, starts: Codes, place: Codes, time: Codes, slack_ns: int
+) -> NDArray[np.bool_]:
+    """Return which groups (by falling TTL, then time) are not one packet beyond doubt."""
+    out = np.empty(len(starts) - 1, np.bool_)
+    for group in range(len(out)):
+        rows = order[starts[group] : starts[group + 1]]
+        out[group] = not is_one_packet(p, rows, place, time, slack_ns)
+    return out
 
 
 def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> None:
