@@ -122,6 +122,7 @@ def _configure(netns: str) -> None:
         ("nft.rules", lambda path: run_in(netns, ["nft", "-f", str(path)])),
         # after the rules: they bring conntrack, and with it its sysctls, where that is a module
         ("sysctl.conf", lambda path: run_in(netns, ["sysctl", "-q", "-p", str(path)])),
+        ("sysctl-optional.conf", lambda path: run_in(netns, ["sysctl", "-qe", "-p", str(path)])),
         # the rules are there before the links are up
         ("ip.batch", lambda path: run(["ip", "-n", netns, "-batch", str(path)])),
         ("bridge.batch", lambda path: run(["bridge", "-n", netns, "-batch", str(path)])),
