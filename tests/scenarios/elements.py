@@ -56,6 +56,7 @@ class Link:
     reorder: float = 0.0
     hold_ns: int = 300 * MICRO
     copies: float = 0.0
+    back_ns: int = 0  # how much longer the way back takes
 
     def cross(self, world: "World", frames: Frames, direction: int) -> Frames:
         """Return what arrives, later."""
@@ -67,13 +68,13 @@ class Link:
         if self.copies:
             again = frames.take(rng.random(len(frames)) < self.copies)
             frames = join([frames, again])
-        self._wait(rng, frames)
+        self._wait(rng, frames, direction)
         return frames
 
-    def _wait(self, rng: np.random.Generator, frames: Frames) -> None:
+    def _wait(self, rng: np.random.Generator, frames: Frames, direction: int) -> None:
         t = frames.meta["true_ns"]
         order = np.argsort(t, kind="stable")
-        late = t[order] + self.delay_ns
+        late = t[order] + self.delay_ns + self.back_ns * direction
         late = late + rng.exponential(self.jitter_ns, len(t)).astype(np.int64)
         late = np.maximum.accumulate(late - np.arange(len(t))) + np.arange(len(t))
         held = rng.random(len(t)) < self.reorder

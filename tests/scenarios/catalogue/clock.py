@@ -1,13 +1,19 @@
 """Clocks of several hosts that disagree."""
 
+from collections.abc import Callable
+
 from scenarios.catalogue.mess import traffic
 from scenarios.clocks import EPOCH, SECOND, Clock
+from scenarios.elements import Link
+from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, snat
 from scenarios.scenario import Scenario
-from scenarios.traffic import MILLI
+from scenarios.traffic import MILLI, datagrams, exchange, pings
 from scenarios.world import World
 
 
-def _clocks(name: str, doc: str, told: bool = True, **clocks: Clock):  # type: ignore[no-untyped-def]
+def _clocks(
+    name: str, doc: str, told: bool = True, **clocks: Clock
+) -> Callable[[int, float], Scenario]:
     def maker(seed: int, scale: float) -> Scenario:
         world = World(seed, told=told)
         world.clocks.update(clocks)
@@ -18,7 +24,29 @@ def _clocks(name: str, doc: str, told: bool = True, **clocks: Clock):  # type: i
     return maker
 
 
+def drift_long(seed: int, scale: float) -> Scenario:
+    """Ten minutes of sparse traffic between clocks that drift apart by 35 milliseconds."""
+    world = World(seed)
+    world.clocks.update(gateway=Clock(-SECOND, 35.0), server=Clock(SECOND // 3, -25.0, (), 4_000))
+    chain = dvr(world, snat(world))
+    n = max(int(200 * scale), 20)
+    gap = 600 * SECOND // n
+    exchange(world, chain, pings(world, FIXED, EXTERNAL, n, gap_ns=gap))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, n, dport=53, gap_ns=gap, flows=n))
+    return world.finish("clock_drift_long")
+
+
+def one_way_longer(seed: int, scale: float) -> Scenario:
+    """The way back takes half a millisecond longer: the offset is uncertain by that much."""
+    world = World(seed)
+    world.clocks.update(gateway=Clock(2 * SECOND), server=Clock(-SECOND))
+    traffic(world, scale, Link(WIRE_NS, 20_000, back_ns=500_000))
+    return world.finish("clock_one_way_longer")
+
+
 SCENARIOS = {
+    "clock_drift_long": drift_long,
+    "clock_one_way_longer": one_way_longer,
     "clock_offsets": _clocks(
         "clock_offsets", "Hosts seconds apart.",
         gateway=Clock(3 * SECOND), server=Clock(-7 * SECOND // 2, noise_ns=3_000),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from scenarios.clocks import Clock
 from scenarios.elements import Chain
 from scenarios.frames import join
-from scenarios.places import EXTERNAL, FIP, FIXED, dvr, laptops, line, snat
+from scenarios.places import EXTERNAL, FIP, FIXED, dvr, ends, laptops, line, snat
 from scenarios.scenario import Scenario
 from scenarios.traffic import MILLI, Tcp, answer, datagrams, exchange, once, pings
 from scenarios.world import World
@@ -125,6 +125,23 @@ def laptops_one_way(seed: int, scale: float) -> Scenario:
     return world.finish("laptops_one_way")
 
 
+def laptops_busy(seed: int, scale: float) -> Scenario:
+    """Equal pings without IP ids among much traffic that only one of the laptops sees."""
+    world, chain, n = _laptops(seed, scale)
+    asked = pings(world, "192.168.1.20", EXTERNAL, 2 * n, gap_ns=200 * MILLI, constant=True,
+                  ids="zero")  # fmt: skip
+    exchange(world, chain, asked, ids="zero")
+    for side, net in zip(ends(chain), ("192.168.1", "100.121.9"), strict=True):
+        alone = Chain(side)
+        for host in range(4):
+            sent = datagrams(world, f"{net}.{30 + host}", f"{net}.9", 6 * n, gap_ns=60 * MILLI,
+                             flows=7)  # fmt: skip
+            world.run(alone, sent)
+        world.run(alone, pings(world, f"{net}.50", f"{net}.9", 2 * n, gap_ns=200 * MILLI,
+                               constant=True, ids="zero"))  # fmt: skip
+    return world.finish("laptops_busy")
+
+
 def _laptops(seed: int, scale: float) -> tuple[World, Chain, int]:
     world = World(seed, told=False)
     chain = laptops(world, world.nat(snat="198.51.100.4", ports="random"))
@@ -215,6 +232,7 @@ SCENARIOS = {
     "port_reuse": port_reuse,
     "laptops_nat": laptops_nat,
     "laptops_one_way": laptops_one_way,
+    "laptops_busy": laptops_busy,
     "icmp_equal": icmp_equal,
     "icmp_equal_id0": icmp_equal_id0,
     "icmp_equal_conntrack": icmp_equal_conntrack,
