@@ -172,7 +172,7 @@ struct cpu {
 	struct flow_key before;	/* its key before NAT */
 	__u64 vlan_slot;	/* struct sk_buff ** of vlan_do_receive */
 	__u32 nat_hook;
-	__u32 pad;
+	__u32 depth;		/* programs running on this CPU, one inside the other */
 };
 
 /* Value of `followed`: the conntrack entry whose tuples have been added already. */

@@ -20,6 +20,8 @@ struct layout {
 	enum filter_term term;
 	enum filter_constant alternatives;
 	enum bloom_constant bloom;
+	enum nesting_constant nesting;
+	struct view view;
 };
 KEEP_TYPE(struct layout);
 
@@ -153,24 +155,23 @@ SLOW int show(const struct view *v, void *skb, const struct place *at, struct cp
 /* Seen at a device, going in or out. */
 ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 {
+	const int translating = hook == HOOK_XMIT || hook == HOOK_QUEUE;
+	struct place at = { .hook = hook, .dev = dev };
 	struct cpu *cpu = this_cpu();
-	struct place at = {};
-	struct view v;
+	struct view *v = start(cpu);
 
-	if (!cpu)
+	if (!v)
 		return 0;
-	cpu->count.seen++;
 	if (opt_route && hook == HOOK_RECEIVE)
 		cpu->routed = 0;
-	if (identify(&v, skb, direct, hook == HOOK_RECEIVE, cpu) ||
-	    !taken(&v, skb, direct, hook == HOOK_XMIT || hook == HOOK_QUEUE, cpu))
-		return 0;
-	track(address_of(skb, cpu), v.signature, cpu);
-	if (opt_route)
-		cpu->routed = hook == HOOK_RECEIVE ? address_of(skb, cpu) : 0;
-	at.hook = hook;
-	at.dev = dev;
-	return show(&v, skb, &at, cpu);
+	if (!identify(v, skb, direct, hook == HOOK_RECEIVE, cpu) &&
+	    taken(v, skb, direct, translating, cpu)) {
+		track(address_of(skb, cpu), v->signature, cpu);
+		if (opt_route && hook == HOOK_RECEIVE)
+			cpu->routed = address_of(skb, cpu);
+		show(v, skb, &at, cpu);
+	}
+	return end(cpu);
 }
 
 /* The device that holds a buffer being freed, and the namespace of its socket where it has none. */
@@ -188,39 +189,50 @@ ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
 {
 	struct place at = { .hook = HOOK_KFREE, .location = location, .reason = reason };
 	struct cpu *cpu = this_cpu();
-	struct view v;
+	struct view *v = start(cpu);
 
-	if (!cpu)
+	if (!v)
 		return 0;
-	cpu->count.seen++;
-	if (identify(&v, skb, direct, 0, cpu) || !taken(&v, skb, direct, 1, cpu))
-		return 0;
-	forget(address_of(skb, cpu));
+	if (!identify(v, skb, direct, 0, cpu) && taken(v, skb, direct, 1, cpu)) {
+		forget(address_of(skb, cpu));
+		holder(&at, skb);
+		if (HAS_DROP_REASON)
+			at.flags = FLAG_REASON;
+		show(v, skb, &at, cpu);
+	}
+	return end(cpu);
+}
+
+SLOW int show_consumed(struct view *v, void *skb, struct cpu *cpu)
+{
+	struct place at = { .hook = HOOK_CONSUME };
+
+	cpu->count.matched++;
 	holder(&at, skb);
-	if (HAS_DROP_REASON)
-		at.flags = FLAG_REASON;
-	return show(&v, skb, &at, cpu);
+	return show(v, skb, &at, cpu);
 }
 
 /* Only buffers seen before: a clone that a sniffer frees has another address. */
 ALWAYS int at_consume(void *skb, const int direct)
 {
-	struct place at = { .hook = HOOK_CONSUME };
 	struct cpu *cpu = this_cpu();
-	struct view v;
+	__u64 address;
+	struct view *v;
 
 	if (!cpu)
 		return 0;
-	cpu->count.seen++;
-	if (!is_tracked_address(address_of(skb, cpu)))
+	address = address_of(skb, cpu);
+	if (!is_tracked_address(address)) {
+		cpu->count.seen++;
 		return 0;
-	if (!identify(&v, skb, direct, 0, cpu) && is_tracked(address_of(skb, cpu), v.signature)) {
-		cpu->count.matched++;
-		holder(&at, skb);
-		show(&v, skb, &at, cpu);
 	}
-	forget(address_of(skb, cpu));
-	return 0;
+	v = start(cpu);
+	if (!v)
+		return 0;
+	if (!identify(v, skb, direct, 0, cpu) && is_tracked(address, v->signature))
+		show_consumed(v, skb, cpu);
+	forget(address);
+	return end(cpu);
 }
 
 struct route {
@@ -230,23 +242,20 @@ struct route {
 	__s32 oif, iif, error;
 };
 
-/* A routing decision about the packet this CPU received last, if the addresses say that it is. */
-SLOW int show_route(__u64 address, const struct route *route)
+ALWAYS int is_about(const struct route *route, const struct flow_key *key)
 {
-	struct cpu *cpu = this_cpu();
-	void *skb = (void *)(unsigned long)address;
+	return key->src_hi == route->asked.src_hi && key->src_lo == route->asked.src_lo &&
+	       key->dst_hi == route->asked.dst_hi && key->dst_lo == route->asked.dst_lo;
+}
+
+SLOW int show_about(struct view *v, void *skb, const struct route *route, struct cpu *cpu)
+{
 	struct place at = { .hook = HOOK_ROUTE };
-	struct view v;
 	struct event *e;
 
-	if (!cpu || identify(&v, skb, 0, 0, cpu))
-		return 0;
-	if (v.key.src_hi != route->asked.src_hi || v.key.src_lo != route->asked.src_lo ||
-	    v.key.dst_hi != route->asked.dst_hi || v.key.dst_lo != route->asked.dst_lo)
-		return 0;
 	cpu->count.matched++;
 	LOAD(0, at.dev, skb, skb_dev);
-	e = begin(&v, skb, &at, cpu);
+	e = begin(v, skb, &at, cpu);
 	if (!e)
 		return 0;
 	e->aux = AUX_ROUTE;
@@ -258,6 +267,21 @@ SLOW int show_route(__u64 address, const struct route *route)
 	e->route_error = route->error;
 	finish(e, cpu);
 	return 0;
+}
+
+/* A routing decision about the packet this CPU received last, if the addresses say that it is. */
+SLOW int show_route(const struct route *route)
+{
+	struct cpu *cpu = this_cpu();
+	struct view *v = start(cpu);
+	void *skb;
+
+	if (!v)
+		return 0;
+	skb = (void *)(unsigned long)cpu->routed;
+	if (!locate(v, skb, 0, 0) && !read_l3(v) && is_about(route, &v->key))
+		show_about(v, skb, route, cpu);
+	return end(cpu);
 }
 
 SLOW int read_next_hop(struct route *route, void *nhc)
@@ -290,7 +314,7 @@ ALWAYS int at_route4(__u32 table, void *flow, void *nhc, int error)
 	route.table = table;
 	route.error = error;
 	read_next_hop(&route, nhc);
-	return show_route(cpu->routed, &route);
+	return show_route(&route);
 }
 
 ALWAYS int at_route6(void *result, void *table, void *flow)
@@ -311,7 +335,7 @@ ALWAYS int at_route6(void *result, void *table, void *flow)
 	LOAD(0, next_hop, result, fib6_nh);
 	if (next_hop)
 		read_next_hop(&route, next_hop); /* fib_nh_common is its first member */
-	return show_route(cpu->routed, &route);
+	return show_route(&route);
 }
 
 SLOW int show_translation(const struct view *v, void *skb, const struct place *at, __u32 source,
@@ -343,46 +367,53 @@ ALWAYS int same_key(const struct flow_key *a, const struct flow_key *b)
 	       a->dst_hi == b->dst_hi && a->sport == b->sport && a->dport == b->dport;
 }
 
-/* Just before NAT: keep what a followed packet is now. */
+/* Just before NAT: keep what the packet is now. */
 ALWAYS int before_nat(void *skb, const int direct)
 {
 	struct cpu *cpu = this_cpu();
-	struct view v;
+	struct view *v = start(cpu);
 
-	if (!cpu)
+	if (!v)
 		return 0;
-	cpu->count.seen++;
 	cpu->translated = 0;
-	if (locate(&v, skb, direct, 0) || read_l3(&v))
+	if (!locate(v, skb, direct, 0) && !read_l3(v)) {
+		cpu->before = v->key;
+		cpu->translated = address_of(skb, cpu);
+	}
+	return end(cpu);
+}
+
+/* Whether a packet that NAT has just rewritten is one of ours, before or after. */
+SLOW int translation_taken(struct view *v, __u64 ct, struct cpu *cpu)
+{
+	if (opt_match_all)
+		return 1;
+	if (!find_flow(&v->key) && !find_flow(&cpu->before) && !filter_matches(&v->key) &&
+	    !filter_matches(&cpu->before) && !(ct && filter_takes_translation(ct)))
 		return 0;
-	cpu->before = v.key;
-	cpu->translated = address_of(skb, cpu);
-	return 0;
+	add_both(&cpu->before);
+	remember(v, ct);
+	return 1;
 }
 
 /* Just after NAT: show it when it is another now. */
-ALWAYS int after_nat(void *skb, struct place *at, __u32 source, const int direct)
+ALWAYS int after_nat(void *skb, const struct place *at, __u32 source, const int direct)
 {
 	struct cpu *cpu = this_cpu();
-	struct view v;
+	struct view *v;
 
 	if (!cpu || cpu->translated != address_of(skb, cpu))
 		return 0;
-	cpu->count.seen++;
 	cpu->translated = 0;
-	if (locate(&v, skb, direct, 0) || read_l3(&v) || same_key(&v.key, &cpu->before))
+	v = start(cpu);
+	if (!v)
 		return 0;
-	if (!opt_match_all) {
-		__u64 ct = translated_entry(skb, direct);
-
-		if (!find_flow(&v.key) && !find_flow(&cpu->before) && !filter_matches(&v.key) &&
-		    !filter_matches(&cpu->before) && !(ct && filter_takes_translation(ct)))
-			return 0;
-		add_both(&cpu->before);
-		remember(&v, ct);
+	if (!locate(v, skb, direct, 0) && !read_l3(v) && !same_key(&v->key, &cpu->before) &&
+	    translation_taken(v, translated_entry(skb, direct), cpu)) {
+		track(address_of(skb, cpu), v->signature, cpu);
+		show_translation(v, skb, at, source, cpu);
 	}
-	track(address_of(skb, cpu), v.signature, cpu);
-	return show_translation(&v, skb, at, source, cpu);
+	return end(cpu);
 }
 
 #ifdef TRACER_BCC

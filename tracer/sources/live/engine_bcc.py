@@ -19,6 +19,8 @@ from tracer.sources.live.event_layout import (
     FILTER_DTYPE,
     FLOW_KEY_SIZE,
     FLOW_STATE_SIZE,
+    NESTING,
+    VIEW_SIZE,
     Hook,
 )
 from tracer.sources.live.filter import filter_record
@@ -100,6 +102,7 @@ def _create_maps(config: Config) -> dict[str, int]:
         "followed_bits": (_ARRAY, 4, (1 << BLOOM_BITS) // 8, 1, _MMAPABLE),
         "tracked": (_ARRAY, 4, 8, sizes["tracked"], 0),
         "per_cpu": (_PERCPU_ARRAY, 4, CPU_SIZE, 1, 0),
+        "views": (_PERCPU_ARRAY, 4, VIEW_SIZE, NESTING, 0),
     }
     return {name: syscalls.create_map(*shape, name) for name, shape in shapes.items()}
 

@@ -7,6 +7,7 @@ import numpy as np
 EVENT_VERSION = 1
 FILTER_ALTERNATIVES = 4
 BLOOM_BITS = 18
+NESTING = 4
 
 
 class Hook(IntEnum):
@@ -228,7 +229,7 @@ CPU_FIELDS: tuple[tuple[str, str, int], ...] = (
     ("before", "V40", 96),
     ("vlan_slot", "<u8", 136),
     ("nat_hook", "<u4", 144),
-    ("pad", "<u4", 148),
+    ("depth", "<u4", 148),
 )
 CPU_SIZE = 152
 CPU_DTYPE = _dtype(CPU_FIELDS, CPU_SIZE)
@@ -255,6 +256,33 @@ FLOW_STATE_FIELDS: tuple[tuple[str, str, int], ...] = (
 )
 FLOW_STATE_SIZE = 16
 FLOW_STATE_DTYPE = _dtype(FLOW_STATE_FIELDS, FLOW_STATE_SIZE)
+
+
+VIEW_FIELDS: tuple[tuple[str, str, int], ...] = (
+    ("key", "V40", 0),
+    ("head", "<u8", 40),
+    ("bytes", "(6,)<u8", 48),
+    ("l3", "<u4", 96),
+    ("l4", "<u4", 100),
+    ("tail", "<u4", 104),
+    ("signature", "<u4", 108),
+    ("ip_id", "<u4", 112),
+    ("frag", "<u4", 116),
+    ("outer_l3", "<u4", 120),
+    ("vni", "<u4", 124),
+    ("outer_port", "<u4", 128),
+    ("ethertype", "<u2", 132),
+    ("proto", "<u1", 134),
+    ("encap", "<u1", 135),
+    ("error", "<u1", 136),
+    ("later_fragment", "<u1", 137),
+    ("icmp_type", "<u1", 138),
+    ("has_key", "<u1", 139),
+    ("outer_version", "<u1", 140),
+    ("pad", "(3,)<u1", 141),
+)
+VIEW_SIZE = 144
+VIEW_DTYPE = _dtype(VIEW_FIELDS, VIEW_SIZE)
 
 
 FLOW_KEY_FIELDS: tuple[tuple[str, str, int], ...] = (
