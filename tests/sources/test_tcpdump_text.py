@@ -441,15 +441,15 @@ def test_damaged_text_never_fails_and_never_loses_a_stamped_line(data: st.DataOb
     assert len(batch) >= len([line for line in whole if line.count(":") >= 3])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.integers(0, 30), st.sampled_from(["A", "PA", "FA", "SA"])),
         min_size=1,
         max_size=12,
     ),
-    st.integers(0, 2**32 - 1),
-    st.integers(0, 2**32 - 1),
+    st.integers(2**24, 2**32 - 1),
+    st.integers(2**24, 2**32 - 1),
 )
 def test_relative_numbers_become_absolute(
     steps: list[tuple[bool, int, str]], isn_a: int, isn_b: int
@@ -464,10 +464,14 @@ def test_relative_numbers_become_absolute(
         batch, _ = read_text(printed("-nn", save(path, packets)).encode())
     finally:
         path.unlink()
+    # A first packet that does not print its number leaves its direction unknown.
+    is_known = steps[0][1] > 0 or steps[0][2] in ("FA", "SA")
     for row, packet in enumerate(packets):
-        assert batch.packets["tcp_ack"][row] == packet[TCP].ack
-        shown = int(batch.packets["tcp_seq"][row])
-        assert shown in (packet[TCP].seq, -1)
+        allowed = {packet[TCP].ack} if is_known else {packet[TCP].ack, -1}
+        assert int(batch.packets["tcp_ack"][row]) in allowed
+        is_printed = bool(len(packet[TCP].payload) or int(packet[TCP].flags) & 7)
+        allowed = {packet[TCP].seq if is_printed else -1} | (set() if is_known else {-1})
+        assert int(batch.packets["tcp_seq"][row]) in allowed
 
 
 def test_raw_and_fragment_layers_are_kept() -> None:

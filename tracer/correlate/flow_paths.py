@@ -5,7 +5,6 @@ between forms of a flow before and after NAT are inferred and say on what number
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,21 +35,27 @@ def needs_flow_paths(batch: ObservationBatch) -> bool:
     without a date prove no overlap), and no packet that survives forwarding and NAT alike in two.
     """
     packets = batch.packets
-    captures = np.unique(packets["capture"])
-    if len(captures) < 2 or len(np.unique(packets["point"])) < 2:
+    captures = _several(packets["capture"])
+    if captures < 2 or _several(packets["point"]) < 2:
         return False
-    known = packets["time_ns"] >= 0
-    is_dated = bool(np.any(packets["time_ns"][known] > UNDATED_NS))
-    return not (is_dated and _overlaps(packets[known])) and not _shares_packets(packets)
+    known = packets[["capture", "time_ns"]][packets["time_ns"] >= 0]
+    is_dated = bool(np.any(known["time_ns"] > UNDATED_NS))
+    return not (is_dated and _overlaps(known)) and not _shares_packets(packets)
+
+
+def _several(codes: Any) -> int:
+    return int(np.count_nonzero(np.bincount(codes + 1)[1:])) if len(codes) else 0
 
 
 def _overlaps(packets: Any) -> bool:
-    spans = []
-    for capture in np.unique(packets["capture"]):
-        times = packets["time_ns"][packets["capture"] == capture]
-        spans.append((int(times.min()), int(times.max())))
-    spans.sort()
-    return any(after[0] <= before[1] for before, after in pairwise(spans))
+    count = int(packets["capture"].max()) + 1
+    first = np.full(count, np.iinfo(np.int64).max)
+    last = np.full(count, -1, np.int64)
+    np.minimum.at(first, packets["capture"], packets["time_ns"])
+    np.maximum.at(last, packets["capture"], packets["time_ns"])
+    order = np.argsort(first[last >= 0])
+    first, last = first[last >= 0][order], last[last >= 0][order]
+    return bool(np.any(first[1:] <= np.maximum.accumulate(last)[:-1]))
 
 
 # Equal in all that forwarding and NAT leave alone, in two captures at two points.
@@ -58,16 +63,19 @@ def _shares_packets(packets: Any) -> bool:
     telling = (packets["ip_id"] > 0) | (packets["payload_digest"] != 0)
     telling |= (packets["icmp_seq"] >= 0) | (packets["tcp_seq"] >= 0)
     rows = np.flatnonzero(telling)
-    keys = np.rec.fromarrays([packets[name][rows] for name in _LASTING])
+    keys = np.zeros(len(rows), np.uint64)
+    for name in _LASTING:
+        keys = (keys ^ packets[name][rows].astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(29)
     order = np.argsort(keys, kind="stable")
-    same = keys[order][1:] == keys[order][:-1]
+    same = np.diff(keys[order]) == 0
     one, other = rows[order][:-1][same], rows[order][1:][same]
     elsewhere = packets["point"][one] != packets["point"][other]
-    # Without an IP id or payload, only what was seen at about the same time is the same packet.
+    # Without an IP id, only what was seen at about the same time is the same packet.
     apart = np.abs(packets["time_ns"][one] - packets["time_ns"][other])
-    strong = (packets["ip_id"][one] > 0) & (packets["payload_len"][one] >= 0)
-    shared = int(np.count_nonzero(elsewhere & (strong | (apart <= _SAME_MOMENT_NS))))
-    return shared > 0 and shared * 1000 >= len(packets)
+    is_strong = (packets["ip_id"][one] > 0) & (packets["payload_len"][one] >= 0)
+    shared = int(np.count_nonzero(elsewhere & (is_strong | (apart <= _SAME_MOMENT_NS))))
+    return shared * 1000 >= max(len(packets), 1)
 
 
 def flow_paths(

@@ -5,14 +5,15 @@ line before and after NAT, and an unrelated ping lies within TOLERANCE of it onl
 started within that part of a period of the same moment.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, product
 
 from tracer.core.address import encode_ip
 from tracer.core.conntrack import ConntrackEntry, Tuple
 from tracer.core.journeys import FlowPathJoin
 from tracer.correlate.periods import (
+    PERIOD_SLACK,
     Sample,
     continues,
     fit_line,
@@ -80,11 +81,12 @@ def join_forms(
     """
     proven = {(_key_of(e.original), _key_of(e.reply.reversed())) for e in conntrack}
     fits: dict[int, list[tuple[int, FlowPathJoin]]] = {}
-    for one, other in combinations(range(len(flows)), 2):
+    for one, other in _pairs(flows, proven):
         join = _fit(flows, one, other, ttls, offsets, proven)
         if join is not None:
             fits.setdefault(one, []).append((other, join))
             fits.setdefault(other, []).append((one, join))
+    _prefer_proof(fits)
     joined: list[JoinedForms] = []
     for index, flow in enumerate(flows):
         found = fits.get(index, [])
@@ -97,6 +99,35 @@ def join_forms(
         else:
             joined.append(replace(flow, ambiguities=()))
     return joined
+
+
+# What a translation leaves alone, the server or the client, two forms of a flow have in common.
+def _pairs(
+    flows: Sequence[JoinedForms], proven: set[tuple[FlowKey, FlowKey]]
+) -> list[tuple[int, int]]:
+    common: dict[Hashable, list[int]] = {}
+    by_key: dict[FlowKey, list[int]] = {}
+    for index, flow in enumerate(flows):
+        for key in (form.key for form in flow.forms):
+            by_key.setdefault(key, []).append(index)
+            if key.is_icmp:
+                common.setdefault((key.proto, key.server), []).append(index)
+                common.setdefault((key.proto, key.client, key.client_port), []).append(index)
+    pairs = {pair for group in common.values() for pair in combinations(sorted(set(group)), 2)}
+    for one, other in proven:
+        both = product(by_key.get(one, ()), by_key.get(other, ()))
+        pairs |= {(min(pair), max(pair)) for pair in both if pair[0] != pair[1]}
+    return sorted(pairs)
+
+
+# Where the kernel says which form it was, the others are no candidates.
+def _prefer_proof(fits: dict[int, list[tuple[int, FlowPathJoin]]]) -> None:
+    proofs = {
+        index: [fit for fit in found if fit[1].evidence == "conntrack"]
+        for index, found in fits.items()
+    }
+    for index, found in fits.items():
+        fits[index] = proofs[index] or [fit for fit in found if not proofs[fit[0]]]
 
 
 def _together(one: JoinedForms, other: JoinedForms, join: FlowPathJoin) -> JoinedForms:
@@ -199,17 +230,13 @@ def _same_id(
     period = rough_period([*before.sightings, *after.sightings])
     a, b, name = kind
     text = (
-        f"{a.name} → {b.name}: {name} inferred, same ICMP id, numbers and times of one run"
-        f"{_every(period)}; 1 of {candidates} candidates"
+        f"{a.name} → {b.name}: {name} inferred, same ICMP id, numbers and times of one run; "
+        f"1 of {candidates} candidates"
     )
     return FlowPathJoin(
         a.name, b.name, name, "same-id", candidates, text,
         period_ns=None if period is None else round(period),
     )  # fmt: skip
-
-
-def _every(period: float | None) -> str:
-    return "" if period is None else f" (about {period / 1e9:.3f} s a number)"
 
 
 def _same_line(
@@ -254,6 +281,9 @@ def _best_line(
     line = fit_line(known)
     union = fit_line(samples)
     if line is None or union is None:
+        return None
+    own_period = rough_period([sample.sighting for sample in tested])
+    if own_period is not None and abs(own_period / line.period_ns - 1) > PERIOD_SLACK:
         return None
     residuals = [line.residual(sample.seq, sample.time_ns) for sample in tested]
     spread = max(line.spread_ns(sample.seq) for sample in tested) / line.period_ns

@@ -76,7 +76,7 @@ def continues(one: Sighting, other: Sighting) -> bool:
     period = rough_period([one, other])
     if period is None or period <= 0:
         return True
-    (seq, time), (seq2, time2) = one.middle, other.middle
+    (seq, time), (seq2, time2) = one.sample, other.sample
     took = time2 - time
     steps = seq2 - seq
     steps += WRAP * round((took / period - steps) / WRAP)
@@ -88,10 +88,10 @@ def samples_of(sightings: Sequence[Sighting], offsets: dict[str, float]) -> list
     """Return one sample per capture in time order, offsets (ns) added, numbers unwrapped."""
     usable = [s for s in sightings if s.has_sequence]
     period = rough_period(usable)
-    usable.sort(key=lambda s: s.middle[1] + offsets.get(s.clock, 0.0))
+    usable.sort(key=lambda s: s.sample[1] + offsets.get(s.clock, 0.0))
     samples: list[Sample] = []
     for sighting in usable:
-        seq, time = sighting.middle
+        seq, time = sighting.sample
         time += offsets.get(sighting.clock, 0.0)
         if samples and period:
             last = samples[-1]

@@ -69,9 +69,12 @@ class Sighting:
     time_ns: Rows
 
     @cached_property
-    def middle(self) -> tuple[float, float]:
-        """Mean sequence number and mean time in ns: the capture as one sample of a line."""
-        return float(self.seq.mean()), float(self.time_ns.mean())
+    def sample(self) -> tuple[float, float]:
+        """Sequence number and time in ns of its first packet: the capture as a point of a line.
+
+        One packet, so that whoever doubts a fit can check it by hand.
+        """
+        return float(self.seq[0]), float(self.time_ns[0])
 
     @cached_property
     def gaps(self) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ _DROPPED = re.compile(r"(\d+) packets? dropped by (kernel|interface)")
 _HEADER_END = re.compile(r"length:? \d+(?:, options \(.*\))?(?:, bad cksum [^)]*\)!)?\)\s*$")
 MAX_LINES = 16  # headers, a tunnel's, a quoted packet's; what follows is printed payload
 _NOISE = re.compile(
-    r"^\s*(?:\^C|#.*|tcpdump:.*|Warning:.*|reading from file.*|.*listening on .*|Got \d+.*"
+    r"^\s*(?:\^C)?\s*(?:#.*|tcpdump:.*|Warning:.*|reading from file.*|.*listening on .*|Got \d+.*"
     r"|\d+ packets? (?:captured|received by filter|dropped by \w+).*|exit|logout)?\s*$"
 )
 
