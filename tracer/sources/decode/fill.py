@@ -64,7 +64,7 @@ def fill(
     `cursors` is shape (1,).
     """
     cursor = cursors[0]
-    base = np.int64(data.ctypes.data)
+    base: Any = np.int64(data.ctypes.data)
     last = len(frames) - 1
     for i in range(len(frames)):
         _ahead(base, frames[min(i + _AHEAD, last)].offset)
@@ -119,7 +119,7 @@ def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor
 
 
 @inner
-def _origin(origins: StructuredArray, used: NDArray[np.int64], interface: int, cursor: Any) -> int:
+def _origin(origins: StructuredArray, used: NDArray[np.int64], interface: int, cursor: Any) -> Any:
     # Captures have few origins, so a search from the first is short.
     count = used[ORIGINS]
     for k in range(count):

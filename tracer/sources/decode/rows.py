@@ -41,13 +41,13 @@ class DecodedFrames:
     def direction(self) -> NDArray[np.int8]:
         """`core.point.Direction` of each row, shape (n,)."""
         directions: NDArray[np.int8] = self.origins["direction"].astype(np.int8)
-        return directions[self.packets["point"]]
+        return np.take(directions, self.packets["point"])
 
     @property
     def interface(self) -> NDArray[np.int32]:
         """The interface of each row's frame, shape (n,)."""
         interfaces: NDArray[np.int32] = self.origins["interface"]
-        return interfaces[self.packets["point"]]
+        return np.take(interfaces, self.packets["point"])
 
 
 class Decoder:
