@@ -173,3 +173,4 @@ class JourneySet:
     reasons: tuple[str, ...] = ()
     warnings: tuple[InputWarning, ...] = ()
     lost: dict[str, int] = field(default_factory=dict)
+    first_journey: int = 1  # number shown for the first one; a stream goes on counting

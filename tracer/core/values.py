@@ -142,7 +142,7 @@ def _hop(record: Any, observation: Observation, changes: tuple[Change, ...]) -> 
 
 def _journey(journey_set: JourneySet, index: int, record: Any, hops: list[Hop]) -> Journey:
     return Journey(
-        journey=index + 1,
+        journey=index + journey_set.first_journey,
         flow=_number(record["flow"]),
         proto=protocol_name(int(record["proto"])),
         kind=Kind(record["kind"]).label,
@@ -151,15 +151,15 @@ def _journey(journey_set: JourneySet, index: int, record: Any, hops: list[Hop]) 
         outcome=Outcome(record["outcome"]).label,
         outcome_point=_entry(journey_set.observations.points, int(record["outcome_point"]), None),
         reason=_entry(journey_set.reasons, int(record["reason"]), None),
-        reply=_number(record["reply"]),
-        request=_number(record["request"]),
-        retransmission_of=_number(record["retransmission_of"]),
-        quotes=_number(record["quotes"]),
+        reply=_number(record["reply"], journey_set.first_journey),
+        request=_number(record["request"], journey_set.first_journey),
+        retransmission_of=_number(record["retransmission_of"], journey_set.first_journey),
+        quotes=_number(record["quotes"], journey_set.first_journey),
         ambiguous=bool(record["ambiguous"]),
         duplicates=int(record["duplicates"]),
         hops=tuple(hops),
     )
 
 
-def _number(index: int) -> int | None:
-    return int(index) + 1 if index >= 0 else None
+def _number(index: int, first: int = 1) -> int | None:
+    return int(index) + first if index >= 0 else None

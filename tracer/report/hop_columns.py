@@ -26,13 +26,15 @@ STEP_COLUMNS = (
 
 
 def journey_columns(journey_set: JourneySet, numbers: Rows) -> dict[str, pa.Array]:
-    """Return `JOURNEY_COLUMNS` of the journeys at the given indices; numbers shown start at 1."""
+    """Return `JOURNEY_COLUMNS` of the journeys at the given indices, by the numbers shown."""
     records = journey_set.journeys[numbers]
-    references = ("flow", "reply", "request", "retransmission_of", "quotes")
-    columns = {name: integers(records[name], -1, add=1) for name in references}
+    references = ("reply", "request", "retransmission_of", "quotes")
+    first = journey_set.first_journey
+    columns = {name: integers(records[name], -1, add=first) for name in references}
     points = journey_set.observations.points
     return columns | {
-        "journey": integers(numbers, add=1),
+        "journey": integers(numbers, add=first),
+        "flow": integers(records["flow"], -1, add=1),
         "proto": _protocols(records["proto"]),
         "kind": labels(Kind, records["kind"]),
         "first_ns": integers(records["first_ns"]),
