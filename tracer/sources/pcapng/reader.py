@@ -40,7 +40,8 @@ class PcapngReader:
     """The packets of one pcapng file; raises InputError when its first section is damaged.
 
     `interfaces` grows while windows are read, over all sections; `dropped` is what packet blocks
-    and statistics say was lost, None when they say nothing.
+    and statistics say was lost, None when they say nothing. Frames are numbered as tcpdump counts
+    them; Wireshark from 4.0 on counts custom blocks too.
     """
 
     kind = "pcapng"
@@ -54,6 +55,7 @@ class PcapngReader:
         self._linktypes = np.empty(0, np.int32)
         self._block_drops = 0
         self._damage: str | None = None
+        self._check_first_section()
 
     @property
     def dropped(self) -> int | None:
@@ -63,7 +65,6 @@ class PcapngReader:
 
     def windows(self) -> Iterator[Window]:
         """Yield windows of packets in file order, at most 65536 each, until the end or damage."""
-        self._open_first_section()
         frames = np.empty(FRAMES_PER_WINDOW, FRAME_DTYPE)
         first, need, status = 1, b.MIN_BLOCK, b.MORE
         while self._damage is None and (status == b.FULL or self._buffer.fill(need)):
@@ -96,13 +97,12 @@ class PcapngReader:
             self._findings.add(kind, message, offset, int(counts[0, index]))
         return filled, need, status
 
-    def _open_first_section(self) -> None:
-        (total,) = struct.unpack_from(self._peek_order() + "I", self._buffer.head(b.MIN_BLOCK), 4)
-        if not 28 <= total <= b.MAX_BLOCK or total % 4 or not self._buffer.fill(total):
+    def _check_first_section(self) -> None:
+        head = self._buffer.head(b.MIN_BLOCK)
+        total = struct.unpack_from((byte_order(head) or "<") + "I", head.ljust(8, b"\0"), 4)[0]
+        sound = byte_order(head) is not None and 28 <= total <= b.MAX_BLOCK and total % 4 == 0
+        if not sound or not self._buffer.fill(total):
             raise InputError("the pcapng section header is cut short or damaged.")
-
-    def _peek_order(self) -> str:
-        return byte_order(self._buffer.head(b.MIN_BLOCK)) or "<"
 
     def _describe(self, total: int) -> None:
         # Takes one block that holds no packet; it is in the buffer, and its lengths agree.

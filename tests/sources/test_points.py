@@ -1,0 +1,166 @@
+"""points.toml with its mistakes, and points from interface names and file names."""
+
+from pathlib import Path
+
+import pytest
+
+from tracer.core.address import encode_mac
+from tracer.core.errors import InputError
+from tracer.core.point import Direction, Point
+from tracer.sources.points import (
+    PointEntry,
+    PointNaming,
+    entry_of_option,
+    point_in_name,
+    read_points,
+    stem_of,
+)
+
+GOOD = """\
+# by hand
+[[point]]
+file = "qr.pcap"
+host = "compute03"
+netns = "qrouter-b6a8"
+device = "qr-1f6b0aa3-3d"
+clock = "vm"
+mac = "fa:16:3e:ff:d5:8b"
+direction = "egress"
+
+[[point]]
+file = "all.pcapng"
+interface = 2
+
+[[conntrack]]
+file = "conntrack.txt"
+"""
+
+
+def entries(tmp_path: Path, text: str) -> list[PointEntry]:
+    path = tmp_path / "points.toml"
+    path.write_text(text)
+    return read_points(path)
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    mac = encode_mac("fa:16:3e:ff:d5:8b")
+    assert entries(tmp_path, GOOD) == [
+        PointEntry(
+            "qr.pcap", "compute03", "qrouter-b6a8", "qr-1f6b0aa3-3d", "vm", mac, Direction.EGRESS
+        ),
+        PointEntry("all.pcapng", interface=2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[point]]\nfile = "a"\nhots = "b"\n', "line 3, key `hots`: there is no such key"),
+        ('[[point]]\nfile = "a"\n[[point]]\nfile = 3\n', "line 4, key `file`: it must be a text"),
+        ('\n[[point]]\nhost = "a"\n', "line 2, key `file`: it is missing"),
+        ('[[point]]\nfile="a"\ninterface = "0"\n', "line 3, key `interface`: it must be a number"),
+        ('[[point]]\nfile="a"\ninterface = -1\n', "line 3, key `interface`: it must be a number"),
+        ('[[point]]\nfile="a"\nmac = "x"\n', "line 3, key `mac`: it must be a MAC"),
+        ('[[point]]\nfile="a"\ndirection = "in"\n', "line 3, key `direction`: it must be ingress"),
+        ('[[point]]\nfile="a"\nhost = ""\n', "line 3, key `host`: it must be a text"),
+        ('x = 1\n[[point]]\nfile="a"\n', "line 1, key `x`: only"),
+        ('[point]\nfile = "a"\n', "line 1, key `point`: only"),
+        ("[[point]]\nfile = a\n", r"is not TOML: .*line 2"),
+    ],
+)
+def test_mistakes_are_told_with_file_line_and_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        entries(tmp_path, text)
+    assert str(tmp_path / "points.toml") in caught.value.message
+
+
+def test_a_points_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "points.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="is not TOML"):
+        read_points(tmp_path / "points.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        ("compute03-qr-1f6b0aa3-3d.pcap", Point("compute03", device="qr-1f6b0aa3-3d")),
+        ("a/b/tap2d90b7c4-8e.pcap.gz", Point(device="tap2d90b7c4-8e")),
+        ("compute03_rfp-b6a86b9f-6.pcapng", Point("compute03", device="rfp-b6a86b9f-6")),
+        ("out06-compute03-enp175s0f1.txt", Point("compute03", device="enp175s0f1")),
+        ("out01-ens3.pcap", Point(device="ens3")),
+        ("07-eth0.100.pcap", Point(device="eth0.100")),
+        ("capture-fg-2417e6fb-ee.pcap", Point(device="fg-2417e6fb-ee")),
+        (
+            "net1-qrouter-b6a86b9f-6cf4-4ec3-a57a-00ce3e49142d-qr-1f6b0aa3-3d.pcap",
+            Point("net1", "qrouter-b6a86b9f-6cf4-4ec3-a57a-00ce3e49142d", "qr-1f6b0aa3-3d"),
+        ),
+        ("incident.pcap", Point()),
+        ("seth01.pcap", Point()),
+    ],
+)
+def test_file_names_tell_the_device_and_the_host(name: str, point: Point) -> None:
+    assert point_in_name(name) == point
+
+
+def test_stems_lose_capture_and_compression_suffixes_alone() -> None:
+    names = ["a/x.pcap.gz", "x.pcapng", "enp4s0.1299.pcap", "x", ".pcap"]
+    assert [stem_of(name) for name in names] == ["x", "x", "enp4s0.1299", "x", ".pcap"]
+
+
+def test_an_interface_name_beats_the_file_name_and_an_entry_beats_both() -> None:
+    name = "compute03-eth0.pcapng"
+    assert PointNaming(name, "x").point(0, "ens3") == Point("compute03", device="ens3")
+    assert PointNaming(name, "x").point(0, r"\Device\NPF_{7F1A8B6C}").device == "eth0"
+    entry = PointEntry(name, "net1", "ns", "eth9", "vm", 5, Direction.EGRESS)
+    assert PointNaming(name, "x", (entry,)).point(0, "ens3") == Point(
+        "net1", "ns", "eth9", Direction.EGRESS, clock="vm", mac=5
+    )
+
+
+def test_entries_for_one_interface_leave_the_others_alone() -> None:
+    naming = PointNaming(
+        "f", "f", (PointEntry("f", "h"), PointEntry("f", "h2", interface=1, device="d"))
+    )
+    assert naming.point(0, "eth0", is_only=False) == Point("h", device="eth0")
+    assert naming.point(1, "eth1", is_only=False) == Point("h2", device="d")
+
+
+def test_an_entry_for_the_file_does_not_make_its_interfaces_one() -> None:
+    naming = PointNaming("f", "f", (PointEntry("f", "h", device="eth9"),))
+    points = {naming.point(n, f"eth{n}", is_only=False).device for n in range(2)}
+    assert points == {"eth0", "eth1"}
+
+
+def test_unnamed_points_are_called_after_the_file() -> None:
+    naming = PointNaming("x.pcapng", "x")
+    assert naming.point().name == "x"
+    assert naming.point(1, is_only=False).name == "x#1"
+    assert naming.point().device is None
+
+
+def test_devices_of_a_capture_on_any_are_told_apart() -> None:
+    naming = PointNaming("any.pcap", "any", (PointEntry("any.pcap", "h", ifindex=4, device="qr"),))
+    assert naming.point(ifindex=3).device == "if3"
+    assert naming.point(ifindex=4, direction=Direction.EGRESS) == Point(
+        "h", device="qr", direction=Direction.EGRESS
+    )
+    everything = PointNaming("any.pcap", "any", (PointEntry("any.pcap", device="any"),))
+    assert everything.point(ifindex=3).device == "if3"
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("eth0", PointEntry("f", device="eth0")),
+        ("h/eth0", PointEntry("f", "h", None, "eth0")),
+        ("h/ns/eth0", PointEntry("f", "h", "ns", "eth0")),
+    ],
+)
+def test_point_options_name_device_host_and_namespace(name: str, entry: PointEntry) -> None:
+    assert entry_of_option(name, "f") == entry
+
+
+@pytest.mark.parametrize("name", ["", "a//b", "a/b/c/d"])
+def test_a_bad_point_option_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="DEVICE, HOST/DEVICE"):
+        entry_of_option(name, "f")
