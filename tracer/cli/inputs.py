@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.cli.compiled import ready
 from tracer.cli.options import Option
 from tracer.cli.progress import Progress
 from tracer.core.conntrack import ConntrackEntry
@@ -49,7 +48,6 @@ def read_captures(captures: Sequence[str], points: Mapping[str, str]) -> "ReadRe
     """Return what the captures hold; raises a usage error when none is named."""
     if not captures and not points:
         raise click.UsageError("Name a capture file or a folder of captures.")
-    ready("decode")
     from tracer.sources.read import read
 
     with Progress() as progress:

@@ -3,6 +3,7 @@
 import click
 
 from tracer.cli import inputs
+from tracer.cli.compiled import ready
 from tracer.cli.options import Command, chosen_format, output_options
 from tracer.cli.output import destination, write_lines, write_summary, write_table
 
@@ -31,6 +32,7 @@ def command(
       tracer observations incident/ -o packets.parquet
       ssh compute03 tcpdump -i qr-1f6b0aa3-3d -w - | tracer observations - -o packets.csv
     """
+    ready("decode")
     read = inputs.read_captures(captures, points)
     format_ = chosen_format(format_, output, FORMATS)
     with destination(output) as file:

@@ -80,12 +80,16 @@ def joined(
     captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str]
 ) -> JourneySet:
     """Return the journeys of everything the captures hold."""
+    ready("decode", "correlate")
     read = inputs.read_captures(captures, points)
     entries, damage = inputs.read_dumps(captures, conntrack)
-    ready("correlate")
+    from tracer.correlate.flow_paths import flow_paths, needs_flow_paths
     from tracer.correlate.join import join
 
     journey_set = join(read.batch, entries)
+    if needs_flow_paths(read.batch):
+        paths, clocks = flow_paths(read.batch, entries)
+        journey_set.flow_paths, journey_set.clocks = tuple(paths), tuple(clocks)
     journey_set.warnings = (*journey_set.warnings, *read.warnings, *damage)
     journey_set.lost = {**journey_set.lost, **losses(read)}
     return journey_set
@@ -117,9 +121,9 @@ def write(
     """Write the chosen journeys in a format to a file or standard output."""
     with destination(output) as file:
         if format_ == "text":
-            from tracer.report.text import journey_text
+            from tracer.report.text import text_of
 
-            lines = journey_text(journey_set, terminal_width(output), chosen)
+            lines = text_of(journey_set, terminal_width(output), chosen)
             write_text(lines, file, coloured=is_coloured(output))
         elif format_ == "jsonl":
             from tracer.report.jsonl import journey_lines

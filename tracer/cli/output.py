@@ -70,7 +70,7 @@ def encoded(text: str, encoding: str) -> bytes:
     try:
         return text.encode(encoding)
     except UnicodeEncodeError:
-        for sign, letters in (("→", "->"), ("µ", "u"), ("±", "+-"), ("…", "...")):
+        for sign, letters in (("→", "->"), ("⇒", "=>"), ("µ", "u"), ("±", "+-"), ("…", "...")):
             text = text.replace(sign, letters)
         return text.encode(encoding, "replace")
 

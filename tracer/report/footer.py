@@ -39,7 +39,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _clocks(clocks: Sequence[dict[str, Any]]) -> Iterator[str]:
-    moved = [clock for clock in clocks if clock["offset_ns"] or clock["uncertainty_ns"] is not None]
+    moved = [clock for clock in clocks if clock["offset_ns"] or clock["uncertainty_ns"]]
     kept = [clock["host"] for clock in clocks if clock not in moved]
     if kept and len(clocks) > 1:
         yield f"clocks taken as they are: {', '.join(kept)}"
@@ -49,13 +49,19 @@ def _clocks(clocks: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def _clock(clock: dict[str, Any]) -> str:
     uncertainty = clock["uncertainty_ns"]
-    bound = "unknown uncertainty" if uncertainty is None else f"± {uncertainty / 1000:.1f} µs"
+    bound = "unknown uncertainty" if uncertainty is None else f"± {_duration(uncertainty)}"
     drift = f", drift {clock['drift_ppm']:+.2f} ppm" if clock["drift_ppm"] else ""
-    samples = f" from {_number(clock['samples'], 'packet')}" if clock["samples"] else ""
+    samples = f"; {_number(clock['samples'], 'sample')}" if clock["samples"] else ""
     return (
         f"clock of {clock['host']}: {clock['offset_ns'] / 1e9:+.6f} s, {bound}{drift} "
         f"({clock['evidence']}{samples})"
     )
+
+
+def _duration(nanoseconds: int) -> str:
+    if nanoseconds >= 1_000_000:
+        return f"{nanoseconds / 1e6:.1f} ms"
+    return f"{nanoseconds / 1000:.1f} µs"
 
 
 def _warnings(warnings: Sequence[dict[str, Any]]) -> Iterator[str]:

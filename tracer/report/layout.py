@@ -44,6 +44,12 @@ class Layout:
         """Column where the place begins, under which narrow lines go on."""
         return 4 + TIME_WIDTH + 2
 
+    def start(self, n: int, time: str, point: Point, direction: str | None) -> Text:
+        """Return the start of a hop's line: its number, its time or delta, and its place."""
+        line = Text(f"{n:>3} ", "dim")
+        line.append(f"{time:>{TIME_WIDTH}}  ")
+        return line.append_text(self.place(point, direction))
+
     def place(self, point: Point, direction: str | None) -> Text:
         """Return host, netns, role and device, an arrow on the side the packet is on."""
         text = Text()

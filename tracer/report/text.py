@@ -10,11 +10,12 @@ from rich.text import Text
 from tracer.core.exchanges import exchange_order
 from tracer.core.hop import Hop
 from tracer.core.journey import Journey
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import FlowPath, JourneySet
 from tracer.core.point import Point
-from tracer.core.values import journeys_of
+from tracer.core.values import hop_indices, journeys_of
+from tracer.report.flow_text import flow_path_text, path_rows
 from tracer.report.hop_text import hop_tokens
-from tracer.report.layout import TIME_WIDTH, Layout, lines_of
+from tracer.report.layout import Layout, lines_of
 from tracer.report.words import (
     clock_time,
     date,
@@ -28,10 +29,33 @@ _OUTCOME_STYLE = {"delivered": "green", "dropped": "bold red", "vanished": "bold
 _AT_ONCE = 256  # exchanges whose values are made together
 
 
+Chosen = NDArray[np.integer[Any]]
+
+
+def text_of(journey_set: JourneySet, width: int, chosen: Chosen | None = None) -> Iterator[Text]:
+    """Yield the lines of the chosen journeys (all by default), flow paths first where there are.
+
+    A flow path is shown when it holds a packet of a chosen journey, and its packets only there.
+    """
+    numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
+    if journey_set.flow_paths:
+        rows = journey_set.hops["row"][hop_indices(journey_set.journeys[numbers])]
+        paths = [path for path in journey_set.flow_paths if np.isin(path_rows(path), rows).any()]
+        yield from flow_path_text(paths, journey_set.observations.points, width)
+        numbers = _without(journey_set, numbers, paths)
+    yield from journey_text(journey_set, width, numbers)
+
+
+def _without(journey_set: JourneySet, numbers: Chosen, paths: Sequence[FlowPath]) -> Chosen:
+    first_rows = journey_set.hops["row"][journey_set.journeys["first_hop"][numbers]]
+    covered = np.concatenate([np.zeros(0, np.int64), *(path_rows(path) for path in paths)])
+    single = journey_set.journeys["n_hops"][numbers] == 1
+    rest: Chosen = numbers[~(single & np.isin(first_rows, covered))]
+    return rest
+
+
 def journey_text(
-    journey_set: JourneySet,
-    width: int,
-    chosen: NDArray[np.integer[Any]] | None = None,
+    journey_set: JourneySet, width: int, chosen: Chosen | None = None
 ) -> Iterator[Text]:
     """Yield the lines of the chosen journeys (all by default), exchange by exchange in time order.
 
@@ -66,15 +90,17 @@ def hop_lines(hop: Hop, layout: Layout) -> list[Text]:
     """Return a hop's line, and those it goes on with: number, time, place, TTL, what changed."""
     seen = hop.observation
     point = Point(seen.host, seen.netns, seen.device, hook=seen.hook, capture=seen.capture)
-    line = Text(f"{hop.n:>3} ", "dim")
-    if hop.delta_ns is not None:
-        line.append(
-            f"{'+' if hop.delta_ns >= 0 else ''}{microseconds(hop.delta_ns)}".rjust(TIME_WIDTH)
-        )
-    else:
-        line.append((clock_time(hop.time_ns) if hop.parent == 0 else "?").rjust(TIME_WIDTH))
-    line.append("  ").append_text(layout.place(point, hop.direction or seen.direction))
+    direction = hop.direction or seen.direction
+    line = layout.start(hop.n, _time(hop), point, direction)
     return lines_of(line, hop_tokens(hop), layout.width, layout.place_start + 2)
+
+
+def _time(hop: Hop) -> str:
+    if hop.parent == 0:
+        return clock_time(hop.time_ns)
+    if hop.delta_ns is None:
+        return "?"
+    return f"{'+' if hop.delta_ns >= 0 else ''}{microseconds(hop.delta_ns)}"
 
 
 def _title(journey: Journey, layout: Layout, *, is_first: bool) -> list[Text]:
