@@ -14,6 +14,8 @@ from tracer.correlate.identity import ETHERTYPE_ARP, mixed
 ERRORS_V4 = (3, 4, 5, 11, 12)
 ERRORS_V6 = (1, 2, 3, 4)
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+LOOK_BACK = 256
+ABOUT_NS = 100_000
 ANSWERABLE = (int(Kind.ECHO_REQUEST), int(Kind.TCP_SYN), int(Kind.ARP_REQUEST))
 
 
@@ -43,40 +45,49 @@ def kinds(batch: ObservationBatch, rows: Codes) -> NDArray[np.int8]:
 
 
 @jit
-def _match(order: Codes, key: Any, asks: Any, answers: Any, once: Any, request: Codes) -> None:
-    # Journeys by (key, time): an answer belongs to the latest question before it; where questions
-    # are all alike (`once`), to the earliest that has no answer yet.
+def _match(order: Codes, key: Any, asks: Any, answers: Any, in_turn: Any, ends: Any) -> Codes:
+    # Journeys by (key, time): an answer belongs to the latest open question before it. Questions
+    # nothing tells apart are answered in turn: to the earliest of those about as long ago.
+    first_ns, last_ns, first_place, last_place = ends
+    reply = np.full(len(key), -1, np.int64)
     for i in range(len(order)):
-        if not answers[order[i]]:
+        answer = order[i]
+        if not answers[answer]:
             continue
-        j = i - 1
-        best = -1
-        while j >= 0 and key[order[j]] == key[order[i]] and i - j <= 256:
+        best, nearest, meets = -1, np.int64(0), False
+        for j in range(i - 1, max(-1, i - LOOK_BACK), -1):
             other = order[j]
-            if asks[other] and request[other] < 0:
+            if key[other] != key[answer]:
+                break
+            if not asks[other] or reply[other] >= 0:
+                continue
+            there = last_place[other] == first_place[answer]
+            ago = abs(first_ns[answer] - last_ns[other])
+            if best < 0 or (there and not meets):
+                best, nearest, meets = other, ago, there
+            elif in_turn[answer] and there == meets and ago <= 4 * nearest + ABOUT_NS:
                 best = other
-                if not once[order[i]]:
-                    break
-            j -= 1
+            if not in_turn[answer] and meets:
+                break
         if best >= 0:
-            request[best] = order[i]
+            reply[best] = answer
+    return reply
 
 
 def replies(
     packets: Any, kind: NDArray[np.int8], rows: Codes, flow: Codes, forward: NDArray[np.bool_],
-    first_ns: Codes,
+    ends: tuple[Codes, Codes, Codes, Codes],
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return (reply, request) of each journey, -1 for none.
 
-    Journeys are given by first row, flow, direction and time. Echo pairs by sequence number, a SYN
-    with what acknowledges it, ARP by addresses, UDP by order inside its flow.
+    Journeys are given by first row, flow, direction and `ends`: first and last time, first and last
+    place. Echo pairs by sequence number, a SYN with what acknowledges it, ARP by addresses, UDP by
+    order inside its flow.
     """
     key, asks, answers = _keys(packets, kind, rows, flow, forward)
-    once = kind == Kind.UDP
     chosen = np.flatnonzero(asks | answers)
-    order = chosen[np.lexsort((answers[chosen], first_ns[chosen], key[chosen]))]
-    reply = np.full(len(rows), -1, np.int64)
-    _match(order, key, asks, answers, once, reply)
+    order = chosen[np.lexsort((answers[chosen], ends[0][chosen], key[chosen]))]
+    reply = _match(order, key, asks, answers, kind == Kind.UDP, ends)
     request = np.full(len(rows), -1, np.int64)
     answered = np.flatnonzero(reply >= 0)
     request[reply[answered]] = answered

@@ -5,23 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
-from tracer.core.enums import Evidence
-from tracer.core.journeys import HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, JourneySet
-from tracer.core.schema import StructuredArray
-from tracer.correlate import exchange, flows, groups, nat, order, outcome
+from tracer.core.journeys import JourneySet
+from tracer.correlate import groups, nat, order
 from tracer.correlate.assembly import Assembly, assemble
-from tracer.correlate.branches import parents
-from tracer.correlate.changes import causes
-from tracer.correlate.clocks import Clocks, align
+from tracer.correlate.clocks import align
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
-from tracer.correlate.identity import ETHERTYPE_ARP, Identity, identify
+from tracer.correlate.identity import Identity, identify
+from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
-from tracer.correlate.streams import Groups, Streams, classify, in_doubt, is_proven, streams_of
+from tracer.correlate.streams import Groups, classify, in_doubt, streams_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ def join(
     found = assemble(packets, by_ttl, streams, copy_of, time, links, limits)
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     layout = _in_order(packets, identity, found, links, time, falling)
-    return _journey_set(batch, identity, streams, found, layout, scales)
+    return journey_set(batch, identity, streams, found, layout, scales, links)
 
 
 def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Groups:
@@ -88,108 +84,3 @@ def _in_order(
         packets, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes
     )
     return rows, first_hop
-
-
-def _journey_set(
-    batch: ObservationBatch,
-    identity: Identity,
-    streams: Streams,
-    found: Assembly,
-    layout: tuple[Codes, Codes],
-    scales: Clocks,
-) -> JourneySet:
-    rows, first_hop = layout
-    time = scales.time_ns
-    hops = _hops(batch, identity, streams, found, layout, time)
-    journeys = np.zeros(found.journeys, JOURNEY_DTYPE)
-    first, last = rows[first_hop[:-1]], rows[first_hop[1:] - 1]
-    of = flows.flows_of(batch, identity, streams, first, last)
-    before = np.where(hops["parent"] > 0, _parent_rows(hops, first_hop), -1)
-    hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
-    _fill(batch, identity, streams, found, layout, journeys, of, time)
-    return JourneySet(batch, hops, journeys, of.table, scales.estimates)
-
-
-def _hops(
-    batch: ObservationBatch,
-    identity: Identity,
-    streams: Streams,
-    found: Assembly,
-    layout: tuple[Codes, Codes],
-    time: Codes,
-) -> StructuredArray:
-    rows, first_hop = layout
-    hops = np.zeros(len(rows), HOP_DTYPE)
-    counts = np.diff(first_hop)
-    n = np.arange(len(rows)) - np.repeat(first_hop[:-1], counts) + 1
-    later = n > 1
-    hops["journey"], hops["n"], hops["row"] = found.journey[rows], n, rows
-    hops["time_ns"] = time[rows]
-    hops["parent"] = parents(
-        batch.packets, rows, first_hop, identity.place, identity.host, found.copy_of
-    )
-    before = _parent_rows(hops, first_hop)
-    delta = time[rows] - time[before]
-    hops["delta_ns"] = np.where(later & (delta >= 0), delta, NO_TIME)
-    hops["candidates"] = np.where(later, found.candidates[rows], -1)
-    hops["confidence"] = np.where(later, np.where(found.ambiguous[rows], 0.5, 0.999), np.nan)
-    hops["direction"] = _directions(batch)[batch.packets["point"][rows]]
-    a, b = identity.flow[rows], identity.flow[before]
-    proven = later & (a != b) & is_proven(a, b, streams.proven)
-    hops["evidence"] = np.where(
-        later,
-        np.where(
-            proven,
-            Evidence.CONNTRACK,
-            np.where(found.repeated[rows], Evidence.SEQUENCE, Evidence.FINGERPRINT),
-        ),
-        Evidence.NONE,
-    )
-    return hops
-
-
-def _parent_rows(hops: StructuredArray, first_hop: Codes) -> Codes:
-    # A first hop gives itself.
-    at = first_hop[hops["journey"]] + np.maximum(hops["parent"], 1) - 1
-    rows: Codes = hops["row"][at]
-    return rows
-
-
-def _directions(batch: ObservationBatch) -> NDArray[np.int8]:
-    return np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
-
-
-def _fill(
-    batch: ObservationBatch,
-    identity: Identity,
-    streams: Streams,
-    found: Assembly,
-    layout: tuple[Codes, Codes],
-    journeys: StructuredArray,
-    of: flows.Flows,
-    time: Codes,
-) -> None:
-    rows, first_hop = layout
-    packets = batch.packets
-    first, last = rows[first_hop[:-1]], rows[first_hop[1:] - 1]
-    journeys["flow"] = of.flow
-    journeys["first_hop"], journeys["n_hops"] = first_hop[:-1], np.diff(first_hop)
-    journeys["kind"] = exchange.kinds(batch, first)
-    journeys["proto"] = np.where(
-        packets["ethertype"][first] == ETHERTYPE_ARP, flows.ARP, packets["proto"][first]
-    )
-    journeys["first_ns"], journeys["last_ns"] = time[first], time[last]
-    for name in ("outcome_point", "reason", "retransmission_of", "quotes"):
-        journeys[name] = -1
-    journeys["reply"], journeys["request"] = exchange.replies(
-        packets, journeys["kind"], first, of.flow, of.forward, time[first]
-    )
-    journeys["outcome_point"] = packets["point"][last]
-    for row_flag, name in ((found.ambiguous, "ambiguous"), (found.copy_of >= 0, "duplicates")):
-        total = np.bincount(found.journey[rows], weights=row_flag[rows], minlength=found.journeys)
-        journeys[name] = total > 0 if name == "ambiguous" else total
-    paths = outcome.Paths(
-        first, last, np.diff(first_hop), journeys["kind"], journeys["reply"], time[last]
-    )
-    end_ns = int(time.max(initial=0))
-    journeys["outcome"] = outcome.outcomes(packets, identity, streams.stream, rows, paths, end_ns)

@@ -48,7 +48,11 @@ def unordered(a: Keys, b: Keys) -> Keys:
 
 
 @jit
-def _hashes(values: Any, ports: Any) -> Keys:
+def hashes_of(values: Any, ports: Any) -> Keys:
+    """Return tuple hashes from uint64 (n, 4) src and dst halves and int64 (n, 4) numbers.
+
+    The numbers are protocol, source port, destination port and echo id, -1 where absent.
+    """
     out = np.empty(len(values), np.uint64)
     for i in range(len(values)):
         v, n = values[i], ports[i]
@@ -62,7 +66,7 @@ def _of_tuples(tuples: Sequence[Tuple]) -> Keys:
     values = [encode_ip(t.src) + encode_ip(t.dst) for t in tuples]
     numbers = [(t.proto, t.sport, t.dport, t.icmp_id) for t in tuples]
     ports = [[-1 if number is None else number for number in row] for row in numbers]
-    hashes: Keys = _hashes(np.array(values, np.uint64), np.array(ports, np.int64))
+    hashes: Keys = hashes_of(np.array(values, np.uint64), np.array(ports, np.int64))
     return hashes
 
 
@@ -110,7 +114,7 @@ def _kernel_hashes(kernel: Any, proto: Codes, name: str, ends: tuple[str, str]) 
     echo = (proto == ICMP) | (proto == ICMP6)
     ident = np.where(echo, port["src" if name == "original" else "dst"], -1)
     ports = [np.where(echo, -1, port[end]) for end in ends]
-    hashes: Keys = _hashes(
+    hashes: Keys = hashes_of(
         np.column_stack(halves), np.column_stack([proto, *ports, ident]).astype(np.int64)
     )
     return hashes

@@ -1,4 +1,4 @@
-"""How a journey ended: delivered, vanished, or cut by the edge of what was captured."""
+"""How a journey ended: delivered, dropped, vanished, or cut by the edge of what was captured."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,37 +8,48 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Outcome
 from tracer.correlate.exchange import ANSWERABLE
-from tracer.correlate.hashing import Codes, Keys, factorise
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity, mixed
 
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
-EDGE_NS = 50_000_000
+QUIET_NS = 10_000_000  # a capture that shows nothing for less was not interrupted
+QUIET_TIMES = 30
 
 
 @dataclass(slots=True)
 class Paths:
-    """Journeys as their `first` and `last` rows, `n_hops`, `kind`, `reply` and last time."""
+    """Journeys: `hops` (rows) and where each journey `starts` in them; `kind`, `reply`, `quoted`.
 
-    first: Codes
-    last: Codes
-    n_hops: Codes
+    `quoted`: whether an ICMP error quotes the packet.
+    """
+
+    hops: Codes
+    starts: Codes
     kind: NDArray[np.int8]
     reply: Codes
-    last_ns: Codes
+    quoted: NDArray[np.bool_]
+
+    @property
+    def first(self) -> Codes:
+        """First row of each journey."""
+        return self.hops[self.starts[:-1]]
+
+    @property
+    def last(self) -> Codes:
+        """Last row of each journey."""
+        return self.hops[self.starts[1:] - 1]
 
 
 def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
     return mixed(mixed(hashes, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
 
 
-def _is_end(packets: Any, identity: Identity, paths: Paths) -> NDArray[np.bool_]:
-    """Whether the last hop is where packets from this destination begin their way."""
-    none = np.full(len(paths.first), 3, np.uint64)
-    first_at = mixed(none, identity.place[paths.first])
-    last_at = mixed(none, identity.place[paths.last])
-    source = _address_at(none, packets, paths.first, "src")
-    begins = _address_at(first_at, packets, paths.first, "src")
-    ends = _address_at(last_at, packets, paths.last, "dst")
+def _is_end(packets: Any, identity: Identity, first: Codes, last: Codes) -> NDArray[np.bool_]:
+    # Whether the last hop is where packets from this destination begin their way.
+    none = np.full(len(first), 3, np.uint64)
+    source = _address_at(none, packets, first, "src")
+    begins = _address_at(mixed(none, identity.place[first]), packets, first, "src")
+    ends = _address_at(mixed(none, identity.place[last]), packets, last, "dst")
     codes, where = factorise(begins)
     sources, _ = factorise(source)
     share = np.bincount(codes) / np.bincount(sources)[sources[where]]
@@ -46,29 +57,74 @@ def _is_end(packets: Any, identity: Identity, paths: Paths) -> NDArray[np.bool_]
     return np.isin(ends, known)
 
 
-def _goes_on(stream: Codes, hops: Codes, last: Codes) -> NDArray[np.bool_]:
-    """Whether other packets of the last hop's stream were seen further on."""
-    total = np.bincount(stream[hops])
-    ending = np.bincount(stream[last], minlength=len(total))
-    return (total > ending)[stream[last]]
+def _next_places(identity: Identity, link: Codes, paths: Paths) -> Codes:
+    # Where packets that go on from each link are mostly seen next, -1 where none goes on.
+    inner = np.ones(len(paths.hops), np.bool_)
+    inner[paths.starts[1:] - 1] = False
+    at = np.flatnonzero(inner)
+    here, there = link[paths.hops[at]], identity.place[paths.hops[at + 1]]
+    moved = identity.place[paths.hops[at]] != there
+    codes, where = factorise(pair_keys(here[moved], there[moved]))
+    votes = np.bincount(codes, minlength=len(where))
+    following = np.full(int(link.max(initial=-1)) + 1, -1, np.int64)
+    rare_first = np.argsort(votes, kind="stable")
+    following[here[moved][where][rare_first]] = there[moved][where][rare_first]
+    return following
+
+
+def _was_captured(identity: Identity, time: Codes, places: Codes, at_ns: Codes) -> Any:
+    # 0: the place's capture had not begun or was over; 1: it was interrupted; 2: it was running.
+    state = np.full(len(places), 2, np.int8)
+    for place in np.unique(places[places >= 0]):
+        mine = np.flatnonzero(places == place)
+        seen = np.sort(time[identity.place == place])
+        after = np.searchsorted(seen, at_ns[mine])
+        state[mine[(after == 0) | (after == len(seen))]] = 0
+        inside = mine[(after > 0) & (after < len(seen))]
+        after = np.searchsorted(seen, at_ns[inside])
+        silence = seen[after] - seen[after - 1]
+        usual = float(np.median(np.diff(seen))) if len(seen) > 1 else 0.0
+        state[inside[silence > max(QUIET_NS, QUIET_TIMES * usual)]] = 1
+    return state
 
 
 def outcomes(
-    packets: Any, identity: Identity, stream: Codes, hops: Codes, paths: Paths, end_ns: int
+    packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, places: int
 ) -> NDArray[np.int8]:
-    """Return `core.enums.Outcome` of each journey; `hops`: all hop rows; `end_ns`: last stamp.
+    """Return `core.enums.Outcome` of each journey; `link` and `time` by row, `places` in all.
 
-    The kernel's own word (dropped) is added by `kernel_drops`.
+    Delivered: answered, or last seen where its destination's packets begin, or where no packet was
+    ever seen to go on. Vanished: others went on from there, and the next place was being captured.
     """
-    outcome = np.full(len(paths.first), Outcome.UNFINISHED, np.int8)
+    first, last = paths.first, paths.last
+    several = np.diff(paths.starts) > 1
     answered = paths.reply >= 0
-    end = _is_end(packets, identity, paths)
-    further = _goes_on(stream, hops, paths.last)
-    unanswered = np.isin(paths.kind, ANSWERABLE) & ~answered
-    several = paths.n_hops > 1
-    outcome[several & ~further & ~unanswered] = Outcome.DELIVERED
-    outcome[further | (several & unanswered)] = Outcome.VANISHED
-    at_edge = (outcome == Outcome.VANISHED) & (paths.last_ns > end_ns - EDGE_NS)
-    outcome[at_edge] = Outcome.UNFINISHED
-    outcome[(several | answered) & (end | answered)] = Outcome.DELIVERED
+    following = _next_places(identity, link, paths)[link[last]]
+    silent = np.isin(paths.kind, ANSWERABLE) & ~answered
+    outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
+    outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
+    elsewhere = np.diff(paths.starts) < places
+    outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
+    ending = _is_end(packets, identity, first, last)
+    missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
+    outcome[missing] = Outcome.VANISHED
+    state = _was_captured(identity, time, following[missing], time[last[missing]])
+    outcome[missing[state == 0]] = Outcome.UNFINISHED
+    outcome[missing[state == 1]] = Outcome.LOST_BY_TRACER
+    outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED
+    outcome[paths.quoted & ~answered] = Outcome.ANSWERED_ELSEWHERE
+    outcome[paths.quoted & ending] = Outcome.DELIVERED
     return outcome
+
+
+def kernel_drops(batch: Any, journey: Codes, outcome: NDArray[np.int8]) -> tuple[Codes, Codes]:
+    """Set DROPPED where the kernel freed the packet with a reason.
+
+    Returns (journeys, rows): where each was dropped.
+    """
+    kernel = batch.sections["kernel"]
+    rows = kernel["row"][kernel["drop_reason"] > 0]
+    rows = rows[journey[rows] >= 0]
+    dropped = journey[rows]
+    outcome[dropped] = Outcome.DROPPED
+    return dropped, rows

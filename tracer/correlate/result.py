@@ -1,0 +1,136 @@
+"""The result of correlation put together: hops, journeys, flows."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.journeys import HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, JourneySet
+from tracer.core.schema import StructuredArray
+from tracer.correlate import exchange, outcome
+from tracer.correlate.assembly import Assembly
+from tracer.correlate.branches import parents
+from tracer.correlate.changes import causes
+from tracer.correlate.clocks import Clocks
+from tracer.correlate.directions import directions
+from tracer.correlate.errors_quoted import quotes
+from tracer.correlate.evidence import joins
+from tracer.correlate.flows import ARP, Flows, flows_of
+from tracer.correlate.hashing import Codes
+from tracer.correlate.identity import ETHERTYPE_ARP, Identity
+from tracer.correlate.order import LinkOrder
+from tracer.correlate.reasons import give_reasons
+from tracer.correlate.retransmissions import retransmissions
+from tracer.correlate.streams import Streams
+
+NONE = -1
+
+
+def journey_set(
+    batch: ObservationBatch,
+    identity: Identity,
+    streams: Streams,
+    found: Assembly,
+    layout: tuple[Codes, Codes],
+    clocks: Clocks,
+    links: LinkOrder,
+) -> JourneySet:
+    """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey."""
+    rows, starts = layout
+    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
+    of = flows_of(batch, identity, streams, first, last)
+    hops = _hops(batch, identity, streams, found, layout, clocks.time_ns, of)
+    journeys = _journeys(batch, found, layout, clocks.time_ns, of)
+    _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
+    paths = outcome.Paths(rows, starts, journeys["kind"], journeys["reply"], _is_quoted(journeys))
+    journeys["outcome"] = outcome.outcomes(
+        batch.packets, identity, links.link, paths, clocks.time_ns, int(identity.place.max()) + 1
+    )
+    dropped = outcome.kernel_drops(batch, found.journey, journeys["outcome"])
+    journeys["outcome_point"][dropped[0]] = batch.packets["point"][dropped[1]]
+    reasons = give_reasons(batch, journeys, first, dropped)
+    return JourneySet(batch, hops, journeys, of.table, clocks.estimates, reasons=reasons)
+
+
+def _hops(
+    batch: ObservationBatch,
+    identity: Identity,
+    streams: Streams,
+    found: Assembly,
+    layout: tuple[Codes, Codes],
+    time: Codes,
+    of: Flows,
+) -> StructuredArray:
+    rows, starts = layout
+    hops = np.zeros(len(rows), HOP_DTYPE)
+    journey = found.journey[rows]
+    hops["journey"], hops["row"], hops["time_ns"] = journey, rows, time[rows]
+    hops["n"] = np.arange(len(rows)) - starts[journey] + 1
+    hops["parent"] = parents(
+        batch.packets, rows, starts, identity.place, identity.host, found.copy_of
+    )
+    before = np.where(hops["parent"] > 0, rows[starts[journey] + hops["parent"] - 1], NONE)
+    delta = time[rows] - time[before]
+    hops["delta_ns"] = np.where((before >= 0) & (delta >= 0), delta, NO_TIME)
+    found_joins = joins(batch, identity, streams, found, rows, before)
+    hops["evidence"], hops["candidates"] = found_joins.evidence, found_joins.candidates
+    hops["confidence"] = found_joins.confidence
+    hops["direction"] = directions(batch, identity, rows, before)
+    hops["cause"] = causes(batch, rows, before, of.forward[journey])
+    return hops
+
+
+def _journeys(
+    batch: ObservationBatch,
+    found: Assembly,
+    layout: tuple[Codes, Codes],
+    time: Codes,
+    of: Flows,
+) -> StructuredArray:
+    rows, starts = layout
+    packets = batch.packets
+    journeys = np.zeros(found.journeys, JOURNEY_DTYPE)
+    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
+    journeys["flow"] = of.flow
+    journeys["first_hop"], journeys["n_hops"] = starts[:-1], np.diff(starts)
+    journeys["kind"] = exchange.kinds(batch, first)
+    journeys["proto"] = np.where(
+        packets["ethertype"][first] == ETHERTYPE_ARP, ARP, packets["proto"][first]
+    )
+    journeys["first_ns"], journeys["last_ns"] = time[first], time[last]
+    journeys["outcome_point"], journeys["reason"] = packets["point"][last], NONE
+    journeys["ambiguous"] = _count(found.ambiguous, rows, found) > 0
+    journeys["duplicates"] = _count(found.copy_of >= 0, rows, found)
+    return journeys
+
+
+def _count(which: NDArray[np.bool_], rows: Codes, found: Assembly) -> Codes:
+    marked = rows[which[rows]]
+    return np.bincount(found.journey[marked], minlength=found.journeys)
+
+
+def _relate(
+    batch: ObservationBatch,
+    identity: Identity,
+    streams: Streams,
+    journeys: StructuredArray,
+    found: Assembly,
+    ends: tuple[Codes, Codes],
+    time: Codes,
+    of: Flows,
+) -> None:
+    first, last = ends
+    places = identity.place[first], identity.place[last]
+    journeys["reply"], journeys["request"] = exchange.replies(
+        batch.packets, journeys["kind"], first, of.flow, of.forward,
+        (time[first], time[last], *places),
+    )  # fmt: skip
+    journeys["retransmission_of"] = retransmissions(
+        batch.packets, first, streams.flow_class[first], time[first]
+    )
+    journeys["quotes"] = quotes(batch, identity, found.journey, time, found.journeys)
+
+
+def _is_quoted(journeys: StructuredArray) -> NDArray[np.bool_]:
+    quoted = np.zeros(len(journeys), np.bool_)
+    quoted[journeys["quotes"][journeys["quotes"] >= 0]] = True
+    return quoted
