@@ -12,6 +12,7 @@ from tracer.core.conntrack import ConntrackEntry
 from tracer.core.schema import StructuredArray
 
 OVERLAP_NS = 100_000  # identical packets closer than this to each other's stay cannot be told apart
+ENOUGH = 3  # packets of a flow that time alone must single out before the flow counts as known
 _FIXED = ("ip_id", "proto", "payload_len", "tcp_seq", "tcp_ack", "tcp_flags", "tcp_tsval",
           "tcp_tsecr", "tcp_window", "icmp_type", "icmp_code", "icmp_seq", "frag_offset",
           "more_fragments", "tos", "flow_label", "df")  # fmt: skip
@@ -55,7 +56,7 @@ def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_
     """Return per row whether anything in the captures tells its packet from all others.
 
     A packet is told apart by what nothing on the way rewrites, unless an equal packet was on its
-    way at the same time. A flow with one such packet is known on both sides of the NAT, so its
+    way at the same time. A flow with ENOUGH such packets is known on both sides of the NAT, so its
     other packets are told apart by their tuple as well. `told`: flows a conntrack dump shows.
     """
     if len(frames) == 0:
@@ -72,7 +73,7 @@ def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_
     flow = frames.meta["flow"][first]
     known = np.zeros(int(flow.max()) + 1, bool)
     known[: len(told)] |= told[: len(known)]
-    known[flow[unique]] = True
+    known |= np.bincount(flow[unique], minlength=len(known)) >= ENOUGH
     in_flow = np.column_stack([identity[:, None], flow[:, None]])
     alone = ~_overlapping(_codes(in_flow), start, stop)
     return (unique | (known[flow] & alone))[row_of]
