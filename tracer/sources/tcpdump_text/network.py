@@ -37,8 +37,8 @@ _GRE_PROTO = re.compile(r"proto [^(]*\((0x[0-9a-f]{4})\)")
 _ETHERNET = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2} ")
 _INNER = re.compile(r"\s*(IP6?) ")
 _QUOTED = re.compile(r"\n\s*(?:IP6? ?)?(?=\()")
-QUOTED = ("src_hi", "src_lo", "dst_hi", "dst_lo", "ip_id", "sport", "dport", "icmp_id", "icmp_seq",
-          "proto", "ttl")  # fmt: skip
+QUOTED = ("src_hi", "src_lo", "dst_hi", "dst_lo", "ip_id", "tcp_seq", "sport", "dport",
+          "icmp_id", "icmp_seq", "proto", "ttl")  # fmt: skip
 
 
 def parse_ip(text: str, version: int, parsed: Parsed, parse_frame: ParseFrame) -> None:

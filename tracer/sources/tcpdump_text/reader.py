@@ -4,8 +4,8 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,13 +14,14 @@ from tracer.core.enums import Decode
 from tracer.core.errors import InputError
 from tracer.core.point import Direction, Point
 from tracer.core.warnings import InputWarning
-from tracer.sources.tcpdump_text.columns import to_batch
+from tracer.sources.tcpdump_text.columns import BatchBuilder
 from tracer.sources.tcpdump_text.frames import parse_frame
 from tracer.sources.tcpdump_text.parsed import DAMAGE, Parsed
 from tracer.sources.tcpdump_text.records import Record, Transcript, records
-from tracer.sources.tcpdump_text.sequence import resolve_sequences
+from tracer.sources.tcpdump_text.sequence import Segment, resolve_sequences
 from tracer.sources.tcpdump_text.stamps import WARNINGS, decode_stamps
 
+CHUNK = 1 << 14  # packets that are objects at a time
 LINE_LIMIT = 1 << 16  # longer lines are split: memory stays bounded on a file without newlines
 _ABSOLUTE = re.compile(r"(?:^|\s)-[a-zA-Z#]*S|absolute-tcp-sequence")
 
@@ -43,14 +44,82 @@ def read_text(
     """
     name = capture or (str(source) if isinstance(source, (str, Path)) else "-")
     transcript = Transcript()
-    found = list(records(_lines(source), transcript))
-    packets = [_parse(record) for record in found]
-    damage = [damage for parsed in packets for damage in parsed.damage]
-    times, kinds = _times(found)
-    damage += ["relative-sequence"] * _sequences(found, packets)
-    points = [_point(r, p, point, device_hint) for r, p in zip(found, packets, strict=True)]
-    warnings = _warnings(name, found, packets, Counter(damage), kinds)
-    return to_batch(packets, times, points, name), warnings + _around(name, transcript)
+    reading = _Reading(point, device_hint)
+    found = records(_lines(source), transcript)
+    while chunk := list(islice(found, CHUNK)):
+        reading.add(chunk)
+    times, about_times = reading.times(name)
+    batch = reading.builder.finish(times, reading.segments_absolute(), name)
+    return batch, [*about_times, *reading.damage_warnings(name), *_around(name, transcript)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is kept of one tcpdump run in the text."""
+
+    options: str
+    from_start: bool
+    offset: int
+    stamps: list[str | None] = field(default_factory=list)
+    gaps: list[bool] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+
+
+class _Reading:
+    """One text being read, a chunk of records at a time."""
+
+    def __init__(self, point: Point | None, hint: str | None) -> None:
+        self.builder = BatchBuilder()
+        self._point, self._hint = point or Point(), hint
+        self._runs: dict[int, _Run] = {}
+        self._damage: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
+
+    def add(self, chunk: Sequence[Record]) -> None:
+        packets = [_parse(record) for record in chunk]
+        for row, (record, parsed) in enumerate(zip(chunk, packets, strict=True)):
+            self._note(self.builder.rows + row, record, parsed)
+        pairs = zip(chunk, packets, strict=True)
+        self.builder.add(packets, [_place(r, p, self._point, self._hint) for r, p in pairs])
+
+    def _note(self, row: int, record: Record, parsed: Parsed) -> None:
+        run = self._runs.get(record.section)
+        if run is None:
+            run = _Run(record.options, record.from_start, record.offset)
+            self._runs[record.section] = run
+        run.stamps.append(record.stamp)
+        run.gaps.append(record.gap)
+        segment = Segment.of(row, parsed)
+        if segment is not None:
+            run.segments.append(segment)
+        for kind in parsed.damage:
+            self._damage[kind] += 1
+            self._first.setdefault(kind, record.offset)
+
+    def times(self, name: str) -> tuple[list[int], list[InputWarning]]:
+        values: list[int] = []
+        kinds: Counter[str] = Counter()
+        first: dict[str, int] = {}
+        for run in self._runs.values():
+            times, counts = decode_stamps(run.stamps, run.gaps, run.options)
+            values += times
+            kinds.update(counts)
+            first |= {kind: run.offset for kind in counts if kind not in first}
+        return values, [InputWarning(k, WARNINGS[k], name, first[k], n) for k, n in kinds.items()]
+
+    def segments_absolute(self) -> list[Segment]:
+        # tcpdump's table of conversations is one a run, and so is -S.
+        for run in self._runs.values():
+            absolute = True if _ABSOLUTE.search(run.options) else None
+            unknown = resolve_sequences(run.segments, absolute, run.from_start)
+            if unknown:
+                self._damage["relative-sequence"] += unknown
+                self._first.setdefault("relative-sequence", run.offset)
+        return [segment for run in self._runs.values() for segment in run.segments]
+
+    def damage_warnings(self, name: str) -> list[InputWarning]:
+        found = self._damage.items()
+        return [InputWarning(k, DAMAGE[k], name, self._first[k], n) for k, n in found]
 
 
 def _lines(source: Source) -> Iterator[str]:
@@ -83,36 +152,7 @@ def _parse(record: Record) -> Parsed:
     return parsed
 
 
-def _times(found: Sequence[Record]) -> tuple[list[int], dict[str, int]]:
-    times: list[int] = []
-    kinds: Counter[str] = Counter()
-    for _, group in groupby(found, key=lambda record: record.section):
-        part = list(group)
-        stamps = [record.stamp for record in part]
-        values, counts = decode_stamps(stamps, [r.gap for r in part], part[0].options)
-        times += values
-        kinds.update(counts)
-    return times, dict(kinds)
-
-
-# tcpdump's table of conversations is one a run, and so is -S.
-def _sequences(found: Sequence[Record], packets: Sequence[Parsed]) -> int:
-    unknown = 0
-    both = zip(found, packets, strict=True)
-    for _, group in groupby(both, key=lambda pair: pair[0].section):
-        part = list(group)
-        absolute = True if _ABSOLUTE.search(part[0][0].options) else None
-        unknown += len(
-            resolve_sequences([p.inner or p for _, p in part], absolute, part[0][0].from_start)
-        )
-    for parsed in packets:
-        if parsed.inner and "tcp_seq" in parsed.inner.packet:
-            parsed.quoted["inner_tcp_seq"] = parsed.inner.packet["tcp_seq"]
-    return unknown
-
-
-def _point(record: Record, parsed: Parsed, given: Point | None, hint: str | None) -> Point:
-    base = given or Point()
+def _place(record: Record, parsed: Parsed, base: Point, hint: str | None) -> Point:
     said = None if record.device == "any" else record.device
     direction = base.direction if parsed.direction is Direction.UNKNOWN else parsed.direction
     return replace(
@@ -122,23 +162,6 @@ def _point(record: Record, parsed: Parsed, given: Point | None, hint: str | None
         device=parsed.device or base.device or said or hint or record.device,
         direction=direction,
     )
-
-
-def _warnings(
-    name: str,
-    found: Sequence[Record],
-    packets: Sequence[Parsed],
-    damage: Counter[str],
-    kinds: dict[str, int],
-) -> list[InputWarning]:
-    first: dict[str, int] = {}
-    for record, parsed in zip(found, packets, strict=True):
-        for kind in parsed.damage:
-            first.setdefault(kind, record.offset)
-    start = found[0].offset if found else None
-    warnings = [InputWarning(k, WARNINGS[k], name, start, n) for k, n in kinds.items()]
-    warnings += [InputWarning(k, DAMAGE[k], name, first.get(k), n) for k, n in damage.items()]
-    return warnings
 
 
 def _around(name: str, transcript: Transcript) -> list[InputWarning]:
