@@ -97,6 +97,6 @@ class Assembler:
         name = span.interfaces[index].name if index >= 0 else None
         point = span.naming.point(
             index, name, int(origin["ifindex"]), Direction(int(origin["direction"])),
-            is_only=len(span.interfaces) == 1,
+            is_only=len(span.interfaces) == 1 and index == 0,
         )  # fmt: skip
         return self._points.setdefault(point, len(self._points))

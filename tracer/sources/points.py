@@ -205,7 +205,8 @@ class PointNaming:
             point = _override(point, entry, ifindex, device if not is_only else None)
             direction = entry.direction if direction is Direction.UNKNOWN else direction
         if point.device is None:
-            fallback = self.fallback if is_only else f"{self.fallback}#{interface}"
+            number = "?" if interface < 0 else interface  # one the file does not describe
+            fallback = self.fallback if is_only else f"{self.fallback}#{number}"
             point = replace(point, capture=fallback)
         return point.towards(direction)
 

@@ -1,0 +1,99 @@
+"""What paths and --point options mean."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sources.files import pcap, some
+from tracer.core.errors import InputError
+from tracer.sources.inputs import Input, find_inputs
+
+CAPTURE = pcap(some(2))
+TEXT = "10:00:00.000001 IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64\n"
+
+
+def names(*given: Path, **points: str) -> list[str]:
+    return [i.name for i in find_inputs(list(given), points)[0]]
+
+
+def device(found: Input) -> str | None:
+    return found.naming.point().device
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "b-eth0.pcap").write_bytes(CAPTURE)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.bin").write_bytes(CAPTURE)
+    (tmp_path / "notes.txt").write_text("nothing to see\n")
+    (tmp_path / "README.md").write_text(TEXT)
+    (tmp_path / "text.log").write_text(TEXT)
+    (tmp_path / ".hidden.pcap").write_bytes(CAPTURE)
+    os.mkfifo(tmp_path / "fifo.pcap")
+    return tmp_path
+
+
+def test_a_folder_gives_its_captures_by_content_and_by_suffix(folder: Path) -> None:
+    (folder / "damaged.pcap.gz").write_bytes(b"x")
+    assert names(folder) == ["b-eth0.pcap", "damaged.pcap.gz", "text.log", "sub/a.bin"]
+
+
+def test_names_are_as_given_for_files_and_with_the_folder_for_several(folder: Path) -> None:
+    file = folder / "b-eth0.pcap"
+    assert names(file) == [str(file)]
+    assert names(folder / "sub", file) == [str(folder / "sub/a.bin"), str(file)]
+
+
+def test_a_folder_without_captures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing to see\n")
+    with pytest.raises(InputError, match=f"{tmp_path} holds no captures"):
+        find_inputs([tmp_path], {})
+
+
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        find_inputs([tmp_path / "none"], {})
+
+
+def test_points_toml_speaks_for_files_beside_and_below_it(folder: Path) -> None:
+    (folder / "points.toml").write_text(
+        '[[point]]\nfile = "b-eth0.pcap"\ndevice = "one"\n'
+        '[[point]]\nfile = "sub/a.bin"\ndevice = "two"\n'
+        '[[point]]\nfile = "notes.txt"\ndevice = "three"\n'
+    )
+    found, warnings = find_inputs([folder], {})
+    assert {i.name: device(i) for i in found} == {
+        "b-eth0.pcap": "one", "notes.txt": "three", "sub/a.bin": "two", "text.log": None,
+    }  # fmt: skip
+    assert warnings == []
+    assert device(find_inputs([folder / "b-eth0.pcap"], {})[0][0]) == "one"
+
+
+def test_a_file_that_points_toml_names_in_vain_is_told(folder: Path) -> None:
+    (folder / "points.toml").write_text('[[point]]\nfile = "gone.pcap"\n')
+    (warning,) = find_inputs([folder], {})[1]
+    assert (warning.kind, warning.capture) == ("missing-capture", "gone.pcap")
+
+
+def test_point_options_override_and_add_their_file(folder: Path) -> None:
+    (folder / "points.toml").write_text('[[point]]\nfile = "b-eth0.pcap"\ndevice = "one"\n')
+    file = str(folder / "b-eth0.pcap")
+    (found,) = find_inputs([], {"compute03/qr": file})[0]
+    assert found.naming.point().host == "compute03"
+    inside, _ = find_inputs([folder], {"qr": file})
+    assert [device(i) for i in inside if i.path == file] == ["qr"]
+    assert len(inside) == 3
+
+
+def test_equal_stems_stay_two_points(tmp_path: Path) -> None:
+    for host in ("one", "two"):
+        (tmp_path / host).mkdir()
+        (tmp_path / host / "x.pcap").write_bytes(CAPTURE)
+    found, _ = find_inputs([tmp_path], {})
+    assert len({i.naming.point() for i in found}) == 2
+
+
+def test_standard_input_is_named_by_a_dash() -> None:
+    (found,) = find_inputs(["-"], {})[0]
+    assert (found.name, found.size) == ("-", None)
