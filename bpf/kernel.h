@@ -58,7 +58,6 @@ struct wire_tuple {
 	__be16 dst_port;	/* ICMP: type and code */
 	__u8 proto;
 	__u8 direction;
-	__u32 hole;
 };
 
 #define IPS_NAT_MASK 0x30	/* IPS_SRC_NAT | IPS_DST_NAT */

@@ -379,7 +379,8 @@ ALWAYS void fill_lengths(struct event *e, const struct view *v, void *skb)
 
 ALWAYS void fill_snap(struct event *e, const struct view *v, void *skb)
 {
-	__u32 from = v->outer_l3 ? v->outer_l3 : v->l3, size;
+	__u32 from = v->outer_l3 ? v->outer_l3 : v->l3;
+	__u64 size;
 	__u16 mac;
 
 	LOAD(0, mac, skb, skb_mac_header);
@@ -387,7 +388,8 @@ ALWAYS void fill_snap(struct event *e, const struct view *v, void *skb)
 		from = mac;
 	if (from >= v->tail)
 		return;
-	size = v->tail - from;
+	size = (v->tail - from) & 0xffff;
+	asm volatile("" : "+r"(size)); /* keeps the bound, which the verifier wants to see */
 	if (size > opt_snap)
 		size = opt_snap;
 	if (!bpf_probe_read_kernel(e + 1, size, (void *)(unsigned long)(v->head + from)))

@@ -1,7 +1,7 @@
 """A small NAT topology for the engine's tests, made of nothing but ip and iptables.
 
-    client 10.7.1.2 ─c0────r0─ 10.7.1.1 router 10.7.2.1 ─r1────s0─ 10.7.2.2 server
-                                  SNAT to 10.7.2.1 --random-fully
+client 10.7.1.2 ─c0────r0─ 10.7.1.1 router 10.7.2.1 ─r1────s0─ 10.7.2.2 server
+                              SNAT to 10.7.2.1 --random-fully
 """
 
 import os

@@ -88,6 +88,10 @@ class Engine(Protocol):
     name: str
     dtype: np.dtype[Any]
 
+    @property
+    def joined(self) -> frozenset[int]:
+        """Inode numbers of the namespaces with NAT hooks; empty when NAT is seen otherwise."""
+
     def load(self, config: Config) -> None:
         """Load programs and maps; raises HostError with the cause and the next command."""
 

@@ -169,6 +169,11 @@ class LoadedEngine(ABC):
             self._looked = now
             self._nat.join_all()
 
+    @property
+    def joined(self) -> frozenset[int]:
+        """Inode numbers of the namespaces with NAT hooks; empty when NAT is seen otherwise."""
+        return self._nat.joined if self._nat is not None else frozenset()
+
     def follow(self, keys: NDArray[Any]) -> None:
         """Add flow keys (FLOW_KEY_DTYPE) to `followed`, such as those of known conntrack entries."""
         loaded = self._need()

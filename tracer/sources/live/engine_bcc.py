@@ -135,7 +135,7 @@ def _compile(config: Config, maps: dict[str, int]) -> dict[str, bytes]:
         *(f"-DFD_{name}={descriptor}" for name, descriptor in maps.items()),
     ]
     try:
-        compiled = bcc.BPF(text=(folder / "journey.bpf.c").read_text(), cflags=flags)
+        compiled = bcc.BPF(text=(folder / "journey.bpf.c").read_bytes(), cflags=flags)
     except Exception as error:
         raise HostError(
             f"bcc cannot compile the programs: {error}.", "Run `tracer doctor`."
@@ -143,7 +143,7 @@ def _compile(config: Config, maps: dict[str, int]) -> dict[str, bytes]:
     start = ctypes.cast(bcc.lib.bpf_function_start(compiled.module, b"slow"), ctypes.c_void_p).value
     # dump_func would print and raise for what was not compiled for this kernel.
     found = {
-        name: bytes(compiled.dump_func(name))
+        name: bytes(compiled.dump_func(name.encode()))
         for name in _wanted(config)
         if bcc.lib.bpf_function_start(compiled.module, name.encode())
     }

@@ -5,6 +5,7 @@ INPUT; enum nf_ip_hook_priorities). A link holds its namespace, so the links of 
 last name and process are gone are closed: it can then really go.
 """
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from tracer.sources.live.namespaces import (
     named_namespaces,
 )
 
+_NEIGHBOURS = 16
 _FAMILIES = (2, 10)  # NFPROTO_IPV4, NFPROTO_IPV6
 _PREROUTING, _INPUT, _OUTPUT, _POSTROUTING = 0, 1, 3, 4
 # (hook, priority just before NAT, priority just after)
@@ -69,12 +71,8 @@ class NatLinks:
             with syscalls.network_namespace(namespace.path):
                 for family in _FAMILIES:
                     for hook, before, after in _PLACES:
-                        links.append(
-                            syscalls.link_netfilter(self._after, family, hook, after)
-                        )
-                        links.append(
-                            syscalls.link_netfilter(self._before, family, hook, before)
-                        )
+                        links.append(_link(self._after, family, hook, after, 1))
+                        links.append(_link(self._before, family, hook, before, -1))
         except FileNotFoundError:  # gone meanwhile
             _close(links)
         except OSError as error:
@@ -88,6 +86,17 @@ class NatLinks:
         for links in self._links.values():
             _close(links)
         self._links.clear()
+
+
+def _link(program: int, family: int, hook: int, priority: int, step: int) -> int:
+    # Two BPF programs cannot have one priority: a second tracer stands next to the first.
+    for place in range(_NEIGHBOURS):
+        try:
+            return syscalls.link_netfilter(program, family, hook, priority + step * place)
+        except OSError as error:
+            if error.errno != errno.EBUSY or place == _NEIGHBOURS - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _close(links: list[int]) -> None:

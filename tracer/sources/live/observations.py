@@ -5,7 +5,7 @@ datapath, and where the kernel dropped it. A routing decision is no place: it is
 observation it was made for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Decode
 from tracer.core.point import Direction, Point
 from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, StructuredArray, null_record
+from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.event_layout import Aux, Flag, Hook, NatHook
 
 EventArray = NDArray[Any]
@@ -33,11 +34,11 @@ HOOK_NAMES = {
 ROUTE_WINDOW_NS = 1_000_000
 
 
-class Names(Protocol):
-    """Names of namespaces and devices on this host."""
+class Namer(Protocol):
+    """Names of namespaces and devices on this host (`namespaces.Names`)."""
 
     def netns(self, inum: int) -> str | None:
-        """Return the name of a namespace by its inode number, None when it has none."""
+        """Return how a namespace is called, None for the host's own."""
 
     def device(self, inum: int, ifindex: int) -> str | None:
         """Return the name of a device in a namespace, None when it is not known."""
@@ -87,21 +88,21 @@ _ICMP = (1, 58)
 def to_batch(
     events: EventArray,
     epoch_ns: NDArray[np.int64],
-    names: Names,
+    names: Namer,
     *,
     host: str | None = None,
     engine: str = "live",
     first_frame: int = 1,
-    drop_reasons: Mapping[int, str] | None = None,
+    reason_name: Callable[[int], str] = drop_reason_name,
 ) -> ObservationBatch:
     """Return the observations among `events`, in order of time.
 
-    `epoch_ns` has shape (events,): the same instants as `events["time_ns"]`, UTC. `drop_reasons`
-    names the running kernel's reasons (without prefix); not every reason means a drop.
+    `epoch_ns` has shape (events,): the same instants as `events["time_ns"]`, UTC. `reason_name`
+    names the kernel's reasons (without prefix) for freeing a packet; not each one means a drop.
     """
     order = np.argsort(epoch_ns, kind="stable")
     events, epoch_ns = events[order], epoch_ns[order]
-    kept = _is_observation(events, drop_reasons or {})
+    kept = _is_observation(events, reason_name)
     seen = events[kept]
     packets = np.repeat(null_record(PACKET_DTYPE), len(seen))
     packets["time_ns"] = epoch_ns[kept]
@@ -116,27 +117,30 @@ def to_batch(
     sections["tunnel"] = _tunnel(seen)
     sections["arp"] = _arp(seen)
     sections["quoted"] = _quoted(seen)
-    labels = {"drop_reason": dict(drop_reasons)} if drop_reasons else {}
+    reasons = np.unique(sections["kernel"]["drop_reason"]).tolist()
+    labels = {"drop_reason": {number: reason_name(number) for number in reasons if number >= 0}}
     return ObservationBatch(packets, sections, points, (f"live:{engine}",), labels)
 
 
-def _is_observation(events: EventArray, reasons: Mapping[int, str]) -> NDArray[np.bool_]:
+def _is_observation(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_]:
     hook = events["hook"]
     kept = ~np.isin(hook, (Hook.CONSUME, Hook.ROUTE, Hook.OVS_PROCESS))
-    observed: NDArray[np.bool_] = kept & ~((hook == Hook.KFREE) & ~_is_drop(events, reasons))
+    freed = hook == Hook.KFREE
+    kept[freed] = _is_drop(events[freed], name)
+    observed: NDArray[np.bool_] = kept
     return observed
 
 
-def _is_drop(events: EventArray, reasons: Mapping[int, str]) -> NDArray[np.bool_]:
-    number = {word: value for value, word in reasons.items()}
-    reason, cloned = events["drop_reason"], _has(events, Flag.CLONED)
-    used = (reason == 0) | (reason == number.get("CONSUMED", 1))
+def _is_drop(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_]:
+    numbers, codes = np.unique(events["drop_reason"], return_inverse=True)
+    words = np.array([name(number) for number in numbers.tolist()] or [""])[codes]
+    cloned = _has(events, Flag.CLONED)
+    used = np.isin(words, ("SKB_NOT_DROPPED_YET", "SKB_CONSUMED"))
     # icmp_rcv() frees what raw sockets have had a clone of as NO_SOCKET, when no ping socket
     # wanted it: an echo reply that `ping` received ends this way.
-    answered = np.isin(events["proto"], _ICMP) & cloned
-    used |= answered & (reason == number.get("NO_SOCKET", 3))
+    used |= (words == "NO_SOCKET") & np.isin(events["proto"], _ICMP) & cloned
     # Without a reason, a shared buffer's end says nothing: some other holder may go on.
-    used |= cloned & (reason == number.get("NOT_SPECIFIED", 2))
+    used |= (words == "NOT_SPECIFIED") & cloned
     dropped: NDArray[np.bool_] = _has(events, Flag.REASON) & ~used
     return dropped
 
@@ -184,7 +188,7 @@ def _fill_fragments(packets: StructuredArray, events: EventArray, is_ip: NDArray
 
 
 def _points(
-    events: EventArray, names: Names, host: str | None
+    events: EventArray, names: Namer, host: str | None
 ) -> tuple[NDArray[np.int32], tuple[Point, ...]]:
     is_nat = events["hook"] == Hook.NAT
     nat_hook = np.where(is_nat & (events["aux"] == Aux.NAT), events["nat_hook"], 0)
@@ -195,7 +199,7 @@ def _points(
     return codes.reshape(-1).astype(np.int32), points
 
 
-def _point(key: list[int], names: Names, host: str | None) -> Point:
+def _point(key: list[int], names: Namer, host: str | None) -> Point:
     netns, ifindex, hook, nat_hook = key
     direction = Direction.UNKNOWN
     if hook in INGRESS:
