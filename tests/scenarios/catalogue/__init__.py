@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from scenarios.catalogue import clock, mess, nat, paths, protocols, tcp
+from scenarios.catalogue import chance, clock, mess, nat, paths, protocols, tcp
 from scenarios.scenario import Scenario
 
 Maker = Callable[[int, float], Scenario]
@@ -14,6 +14,7 @@ SCENARIOS: dict[str, Maker] = {
     **paths.SCENARIOS,
     **mess.SCENARIOS,
     **clock.SCENARIOS,
+    **chance.SCENARIOS,
 }
 
 
