@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import jit
+from tracer.correlate.groups import chosen
 from tracer.correlate.hashing import Codes, factorise, pair_keys
 from tracer.correlate.identity import Identity
+from tracer.correlate.nat import related_parts
 
 Times = NDArray[np.int64]
 MOST_ROWS = 12  # of one packet; more points than this add nothing to the samples
@@ -33,12 +35,12 @@ def _pairs(order: Codes, starts: Codes, ttl: Any, place: Codes, scale: Codes, mo
     left = np.empty(most, np.int64)
     right = np.empty(most, np.int64)
     sign = np.empty(most, np.int8)
+    whole = np.zeros(len(starts) - 1, np.bool_)
     count = 0
     for group in range(len(starts) - 1):
         start, stop = starts[group], starts[group + 1]
-        if stop - start < 2 or stop - start > MOST_ROWS or not _is_single(
-            order, start, stop, ttl, place
-        ):  # fmt: skip
+        whole[group] = _is_single(order, start, stop, ttl, place)
+        if not whole[group] or stop - start > MOST_ROWS:
             continue
         for i in range(start, stop):
             for j in range(i + 1, stop):
@@ -50,11 +52,13 @@ def _pairs(order: Codes, starts: Codes, ttl: Any, place: Codes, scale: Codes, mo
                 left[count], right[count] = a, b
                 sign[count] = np.sign(ttl[a] - ttl[b])
                 count += 1
-    return left[:count].copy(), right[:count].copy(), sign[:count].copy()
+    return left[:count].copy(), right[:count].copy(), sign[:count].copy(), whole
 
 
 @jit
 def _is_single(order: Codes, start: int, stop: int, ttl: Any, place: Codes) -> bool:
+    if stop - start > 2 * MOST_ROWS:
+        return False
     for i in range(start, stop):
         for j in range(i + 1, stop):
             if place[order[i]] == place[order[j]] and ttl[order[i]] == ttl[order[j]]:
@@ -96,11 +100,12 @@ def samples_of(
     packets: Any, identity: Identity, groups: tuple[Codes, Codes], scale: Codes, time: Times
 ) -> Samples:
     """Return the pairs of stamps that packets beyond doubt give for two scales."""
-    order, starts = groups
-    most = min(MOST_SAMPLES, len(order) * MOST_ROWS)
-    found = Samples(
-        *_pairs(order, starts, packets["ttl"].astype(np.int64), identity.place, scale, most)
-    )
+    ttl = packets["ttl"].astype(np.int64)
+    most = min(MOST_SAMPLES, len(groups[0]) * MOST_ROWS)
+    *pairs, whole = _pairs(*groups, ttl, identity.place, scale, most)
+    parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole))
+    *more, _ = _pairs(*parts, ttl, identity.place, scale, most)
+    found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
     _signed_by_way(found, packets, time)
     return found
 

@@ -22,9 +22,13 @@ from tracer.correlate.streams import Groups, classify, in_doubt, streams_of
 
 @dataclass(frozen=True, slots=True)
 class JoinOptions:
-    """`gap_ns`: a packet is not silent for longer between two hops (nanoseconds)."""
+    """`gap_ns`: a packet is not silent for longer between two hops (nanoseconds).
+
+    `end_ns`: until when was watched (UTC), where that is later than the last packet.
+    """
 
     gap_ns: int = 500_000_000
+    end_ns: int | None = None
 
 
 def join(
@@ -52,7 +56,8 @@ def join(
     pieces = groups.bursts(
         *groups.chosen(*by_time, doubt), time, identity.point, order.usual_gap(links)
     )
-    voting = (by_ttl, _sorted(pieces, falling, time, identity))
+    pieces = _sorted(pieces, falling, time, identity)
+    voting = (by_ttl, nat.related_parts(packets, identity.flow, *pieces))
     proven = nat.translations(conntrack, batch)
     classify(packets, identity, streams, voting, by_time, proven, time, slack_ns)
     groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)

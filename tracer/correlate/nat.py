@@ -14,6 +14,7 @@ from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.identity import tuple_hash
 
 ICMP, ICMP6 = 1, 58
+MOST_RELATED = 64
 
 
 @jit
@@ -37,6 +38,54 @@ def are_translations(p: Any, left: Codes, right: Codes) -> NDArray[np.bool_]:
     for i in range(len(left)):
         out[i] = is_translation(p, left[i], right[i])
     return out
+
+
+@jit
+def related_parts(p: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Codes, Codes]:
+    """Return (order, starts) of groups split where no translation leads from row to row.
+
+    Rows of one part have one tuple, or tuples that NAT can turn into each other in steps; the order
+    inside a part is kept. Groups of more than MOST_RELATED rows stay whole.
+    """
+    rows = np.empty(len(order), np.int64)
+    begins = np.empty(len(order) + 1, np.int64)
+    parts = count = 0
+    for group in range(len(starts) - 1):
+        start, stop = starts[group], starts[group + 1]
+        part = np.full(stop - start, -1, np.int64)
+        for i in range(stop - start):
+            if part[i] >= 0:
+                continue
+            begins[parts] = count
+            parts += 1
+            part[i] = i
+            if stop - start <= MOST_RELATED:
+                _spread(p, flow, order[start:stop], part, i)
+            else:
+                part[:] = i
+            for j in range(stop - start):
+                if part[j] == i:
+                    rows[count] = order[start + j]
+                    count += 1
+    begins[parts] = count
+    return rows[:count].copy(), begins[: parts + 1].copy()
+
+
+@jit
+def _spread(p: Any, flow: Keys, rows: Codes, part: Codes, seed: int) -> None:
+    # All rows that can be reached from one, breadth first.
+    queue = np.empty(len(rows), np.int64)
+    queue[0], head, tail = seed, 0, 1
+    while head < tail:
+        i = queue[head]
+        head += 1
+        for j in range(len(rows)):
+            if part[j] >= 0:
+                continue
+            if flow[rows[i]] == flow[rows[j]] or is_translation(p, rows[i], rows[j]):
+                part[j] = seed
+                queue[tail] = j
+                tail += 1
 
 
 def unordered(a: Keys, b: Keys) -> Keys:
