@@ -12,8 +12,6 @@ from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity, mixed
 
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
-QUIET_NS = 10_000_000  # a capture that shows nothing for less was not interrupted
-QUIET_TIMES = 30
 
 
 @dataclass(slots=True)
@@ -57,34 +55,51 @@ def _is_end(packets: Any, identity: Identity, first: Codes, last: Codes) -> NDAr
     return np.isin(ends, known)
 
 
-def _next_places(identity: Identity, link: Codes, paths: Paths) -> Codes:
-    # Where packets that go on from each link are mostly seen next, -1 where none goes on.
+@dataclass(slots=True)
+class _Onward:
+    # Where packets that go on from each link are mostly seen next (-1: none goes on), and the
+    # packets that went on without being seen there.
+    following: Codes
+    skipped_link: Codes
+    skipped_ns: Codes
+
+
+def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> _Onward:
     inner = np.ones(len(paths.hops), np.bool_)
     inner[paths.starts[1:] - 1] = False
     at = np.flatnonzero(inner)
     here, there = link[paths.hops[at]], identity.place[paths.hops[at + 1]]
     moved = identity.place[paths.hops[at]] != there
-    codes, where = factorise(pair_keys(here[moved], there[moved]))
+    at, here, there = at[moved], here[moved], there[moved]
+    codes, where = factorise(pair_keys(here, there))
     votes = np.bincount(codes, minlength=len(where))
     following = np.full(int(link.max(initial=-1)) + 1, -1, np.int64)
-    rare_first = np.argsort(votes, kind="stable")
-    following[here[moved][where][rare_first]] = there[moved][where][rare_first]
-    return following
+    rare_first = where[np.argsort(votes, kind="stable")]
+    following[here[rare_first]] = there[rare_first]
+    skipped = following[here] != there
+    return _Onward(following, here[skipped], time[paths.hops[at[skipped]]])
 
 
-def _was_captured(identity: Identity, time: Codes, places: Codes, at_ns: Codes) -> Any:
-    # 0: the place's capture had not begun or was over; 1: it was interrupted; 2: it was running.
-    state = np.full(len(places), 2, np.int8)
-    for place in np.unique(places[places >= 0]):
+def _capture_state(
+    identity: Identity, onward: _Onward, links: Codes, time: Codes, at_ns: Codes
+) -> NDArray[np.int8]:
+    """Whether the place after each link was captured at a time.
+
+    0: its capture had not begun or was over; 1: it was interrupted, for it showed nothing while
+    packets went on past it; 2: it was running.
+    """
+    state = np.full(len(links), 2, np.int8)
+    places = onward.following[links]
+    for place in np.unique(places):
         mine = np.flatnonzero(places == place)
         seen = np.sort(time[identity.place == place])
         after = np.searchsorted(seen, at_ns[mine])
         state[mine[(after == 0) | (after == len(seen))]] = 0
-        inside = mine[(after > 0) & (after < len(seen))]
-        after = np.searchsorted(seen, at_ns[inside])
-        silence = seen[after] - seen[after - 1]
-        usual = float(np.median(np.diff(seen))) if len(seen) > 1 else 0.0
-        state[inside[silence > max(QUIET_NS, QUIET_TIMES * usual)]] = 1
+        for i in mine[(after > 0) & (after < len(seen))]:
+            k = np.searchsorted(seen, at_ns[i])
+            past = onward.skipped_ns[onward.skipped_link == links[i]]
+            if ((past > seen[k - 1]) & (past < seen[k])).any():
+                state[i] = 1
     return state
 
 
@@ -99,7 +114,8 @@ def outcomes(
     first, last = paths.first, paths.last
     several = np.diff(paths.starts) > 1
     answered = paths.reply >= 0
-    following = _next_places(identity, link, paths)[link[last]]
+    onward = _onward(identity, link, paths, time)
+    following = onward.following[link[last]]
     silent = np.isin(paths.kind, ANSWERABLE) & ~answered
     outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
     outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
@@ -108,7 +124,7 @@ def outcomes(
     ending = _is_end(packets, identity, first, last)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED
-    state = _was_captured(identity, time, following[missing], time[last[missing]])
+    state = _capture_state(identity, onward, link[last[missing]], time, time[last[missing]])
     outcome[missing[state == 0]] = Outcome.UNFINISHED
     outcome[missing[state == 1]] = Outcome.LOST_BY_TRACER
     outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED
