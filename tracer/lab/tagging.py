@@ -3,7 +3,8 @@
 Three ways, the first that the kernel offers: an 8021q sub-interface, the tc action `vlan`, a tc
 eBPF program. Bridge VLAN filtering is none of them: a kernel without 8021q has no filtering either
 (CONFIG_BRIDGE_VLAN_FILTERING depends on it). With tc, tcpdump shows the tag at the NIC in both
-directions: it sees frames after tc egress has pushed it and before tc ingress pops it.
+directions: it sees frames after tc egress has pushed it and before tc ingress pops it. With a
+sub-interface (tried on Linux 6.1) the filter `icmp` matches nothing there: capture without one.
 """
 
 import contextlib
