@@ -1,6 +1,7 @@
 """Shared fixtures: what a kernel test may ask for, and where the captures are."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,33 @@ from tracer import jit_cache
 
 jit_cache.prepare()  # numba's own cache misses changes in functions of other files
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
+GOLDEN = Path(__file__).resolve().parent / "golden"
 
 
 @pytest.fixture(scope="session")
 def captures() -> Path:
     """The folder of recorded captures that comes with the project."""
     return CAPTURES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite expected outputs; review the diff"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with a file in tests/golden, or rewrite it with --update-golden."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.write_text(text)
+        assert path.exists(), f"{path} is missing; write it with pytest --update-golden"
+        assert text == path.read_text()
+
+    return check
 
 
 def unavailable(reason: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tracer.core.address import encode_ip, encode_mac
 from tracer.core.batch import ObservationBatch
-from tracer.core.enums import Cause, Evidence, Kind, Outcome
+from tracer.core.enums import Cause, Encap, Evidence, Kind, Outcome
 from tracer.core.journeys import FLOW_DTYPE, HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, JourneySet
 from tracer.core.point import Direction, Point
 from tracer.core.schema import BY_NAME, PACKET_DTYPE, SECTION_DTYPES, SECTIONS, null_record
@@ -146,3 +146,47 @@ def floating_ip() -> JourneySet:
         "evidence": [0, *[Evidence.FINGERPRINT] * 3, Evidence.CONNTRACK, Evidence.FINGERPRINT],
     }  # fmt: skip
     return journey_set_of(batch_of(floating_ip_rows()), [request, reply])
+
+
+def web() -> JourneySet:
+    """Return what goes wrong around one connection: a SYN that vanishes and is sent again, a drop
+    with the error it causes, a tunnel, an ARP exchange, and doubt about a hop.
+    """  # fmt: skip
+    tcp = {"proto": 6, "ip_version": 4, "src": "10.0.0.1", "dst": "10.0.9.9", "sport": 40000,
+           "dport": 80, "tcp_seq": 1000, "tcp_ack": 0, "tcp_flags": 2, "payload_len": 0,
+           "src_mac": VM_MAC, "dst_mac": QR_MAC}  # fmt: skip
+    outer = {"encap": Encap.VXLAN, "vni": 77, "outer_src": "172.16.0.1", "outer_dst": "172.16.0.2"}
+    error = {"proto": 1, "ip_version": 4, "icmp_type": 3, "icmp_code": 13, "src": "10.0.0.254",
+             "dst": "10.0.0.1", "inner_src": "10.0.0.1", "inner_dst": "10.0.9.9",
+             "inner_sport": 40000, "inner_dport": 80}  # fmt: skip
+    arp = {"arp_sender_ip": "10.0.0.1", "arp_sender_mac": VM_MAC, "arp_target_ip": "10.0.0.254",
+           "proto": -2, "src_mac": VM_MAC, "dst_mac": "ff:ff:ff:ff:ff:ff"}  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        arp | {"point": 0, "arp_op": 1},
+        arp | {"point": 1, "arp_op": 1},
+        {"point": 1, "arp_op": 2, "arp_sender_ip": "10.0.0.254", "arp_sender_mac": QR_MAC,
+         "arp_target_ip": "10.0.0.1", "proto": -2, "src_mac": QR_MAC, "dst_mac": VM_MAC},
+        tcp | {"point": 0, "ttl": 64},
+        tcp | {"point": 1, "ttl": 64},
+        tcp | {"point": 0, "ttl": 64},
+        tcp | {"point": 1, "ttl": 64},
+        tcp | {"point": 2, "ttl": 63},
+        tcp | outer | {"point": 5, "ttl": 63},
+        error | {"point": 1, "ttl": 64},
+        error | {"point": 0, "ttl": 64},
+    ]  # fmt: skip
+    for place, row in enumerate(rows):
+        row["time_ns"] = START_NS + place * 1_000_500
+    journeys = [
+        {"rows": [0, 1], "kind": Kind.ARP_REQUEST, "proto": -2, "reply": 1, "outcome_point": 1},
+        {"rows": [2], "kind": Kind.ARP_REPLY, "proto": -2, "request": 0,
+         "outcome": Outcome.UNFINISHED, "outcome_point": 1},
+        {"rows": [3, 4], "kind": Kind.TCP_SYN, "outcome": Outcome.VANISHED, "outcome_point": 1},
+        {"rows": [5, 6, 7, 8], "kind": Kind.TCP_SYN, "outcome": Outcome.DROPPED, "reason": 0,
+         "outcome_point": 5, "retransmission_of": 2, "ambiguous": 1, "duplicates": 2,
+         "candidates": [-1, 1, 3, 1], "confidence": [np.nan, 1, 0.51, 1],
+         "evidence": [0, Evidence.SKB, Evidence.SEQUENCE, Evidence.FINGERPRINT],
+         "cause": [0, Cause.BRIDGED, Cause.FORWARDED, Cause.ENCAPSULATED]},
+        {"rows": [9, 10], "kind": Kind.ICMP_ERROR, "quotes": 3, "outcome_point": 0},
+    ]  # fmt: skip
+    return journey_set_of(batch_of(rows), journeys, reasons=("NETFILTER_DROP",))

@@ -70,8 +70,7 @@ def test_footer_gives_clocks_with_uncertainty() -> None:
     lines = list(footer_lines(summary_of(journey_set)))
     assert "clocks taken as they are: compute03" in lines
     assert (
-        "clock of vm: +3.370000 s, ± 12.5 µs, drift +0.50 ppm (minimum-delay; 20 samples)"
-        in lines
+        "clock of vm: +3.370000 s, ± 12.5 µs, drift +0.50 ppm (minimum-delay; 20 samples)" in lines
     )
 
 
