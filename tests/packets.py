@@ -22,10 +22,11 @@ ETHERNET, RAW, SLL, SLL2, NULL = 1, 101, 113, 276, 0
 
 
 class PacketMaker:
-    """Makes packets from a seed: equal seeds give equal packets."""
+    """Makes packets from a seed: equal seeds give equal packets, with `tunnels` at most nested."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, tunnels: int = 3) -> None:
         self.random = random.Random(seed)
+        self.tunnels = tunnels
 
     def frame(self, linktype: int) -> bytes:
         """Return a packet as captured on a link of the given type."""
@@ -62,13 +63,13 @@ class PacketMaker:
             return Dot3(src=self.mac(), dst=self.mac()) / LLC() / STP()
         elif kind == 2:
             snap = LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(OUI=0, code=0x0800)
-            return Dot3(src=self.mac(), dst=self.mac()) / snap / self.ipv4(depth + 1)
+            return Dot3(src=self.mac(), dst=self.mac()) / snap / self.ipv4(depth)
         elif kind == 3:
             tagged = frame
-            inner = PPPoE(sessionid=7) / PPP() / self.ipv4(depth + 1)
+            inner = PPPoE(sessionid=7) / PPP() / self.ipv4(depth)
             frame.type = 0x8864
         elif kind in (4, 5):
-            inner = self.mpls(depth + 1)
+            inner = self.mpls(depth)
         elif kind == 6:
             tagged.lastlayer().type = 0x88CC
             inner = Raw(pick.randbytes(40))
@@ -166,7 +167,7 @@ class PacketMaker:
             return self.icmp()
         if kind == 11:
             return SCTP(sport=self.port(), dport=self.port()) / Raw(b"")
-        return self.tunnel(depth) if depth < 3 else self.tcp()
+        return self.tunnel(depth) if depth < self.tunnels else self.tcp()
 
     def transport6(self, depth: int) -> Packet:
         """Return what IPv6 carries."""
@@ -178,7 +179,7 @@ class PacketMaker:
             return self.udp(depth)
         if kind < 9:
             return self.icmp6()
-        return self.tunnel(depth) if depth < 3 else self.udp(depth)
+        return self.tunnel(depth) if depth < self.tunnels else self.udp(depth)
 
     def tcp(self) -> Packet:
         """Return a TCP segment."""

@@ -153,6 +153,8 @@ class Dissection:
             proto = self._number(_EXTENSIONS[names[k]], names[:k].count(names[k]))
             if names[k] == "ipv6.fraghdr":
                 ident = self._number("ipv6.fraghdr.ident", names[:k].count("ipv6.fraghdr"))
+        if proto in (0, 43, 44, 51, 60):
+            proto = None  # an extension header that the capture cuts: what follows is not known
         return {
             "src": self._at("ipv6.src", n),
             "dst": self._at("ipv6.dst", n),

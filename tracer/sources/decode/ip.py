@@ -134,6 +134,8 @@ def _ipv6_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
         row.flow_label = word & 0xFFFFF
     if captured >= 6:
         row.ip_len = be16(data, start + 4) + 40
+    if captured >= 7 and not _EXTENSION[u8(data, start + 6)]:
+        row.proto = u8(data, start + 6)
     if captured >= 8:
         row.ttl = u8(data, start + 7)
     if captured >= 24:
@@ -149,6 +151,8 @@ def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     # RFC 8200, section 4; the protocol is known only where the chain ends.
     while _EXTENSION[proto]:
         start = cursor.position
+        if start < cursor.captured_end and not _EXTENSION[u8(data, start)]:
+            row.proto = u8(data, start)
         if not at.has(row, cursor, 8):
             return
         length = 8
