@@ -1,5 +1,6 @@
 """tcpdump text: what real tcpdump prints of crafted packets, against the packets themselves."""
 
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,13 @@ from scapy.all import (
     ICMPv6ND_NS,
     ICMPv6TimeExceeded,
     IPv6,
+    IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
     Packet,
+    PadN,
     Raw,
+    RouterAlert,
     wrpcap,
 )
 
@@ -35,6 +40,8 @@ from tracer.core.address import NULL_U64, decode_ip, decode_mac, encode_ip
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Decode, Encap
 from tracer.core.point import Direction, Point
+from tracer.core.schema import PACKET_COLUMNS, null_of
+from tracer.sources.read import read
 from tracer.sources.tcpdump_text import read_text, sniff
 
 A, B = "192.168.3.69", "100.121.0.75"
@@ -103,9 +110,6 @@ def printed(options: str, pcap: Path) -> str:
 
 
 def save(path: Path, packets: list[Packet]) -> Path:
-    for number, packet in enumerate(packets):
-        packet.time = (START + number * STEP) / 1e9
-    wrpcap(str(path), [Ether(bytes(packet)) for packet in packets])
     for number, packet in enumerate(packets):
         packet.time = (START + number * STEP) / 1e9
     wrpcap(str(path), packets)
@@ -474,15 +478,61 @@ def test_relative_numbers_become_absolute(
         assert int(batch.packets["tcp_seq"][row]) in allowed
 
 
-def test_raw_and_fragment_layers_are_kept() -> None:
-    # Extension headers of IPv6 hide the protocol's number from the header's text.
-    packet = ether() / IPv6(src=A6, dst=B6) / IPv6ExtHdrFragment(id=9, m=1)
-    path = save(
-        Path("/dev/shm/tracer-test-fragment.pcap"), [packet / UDP(sport=1, dport=2) / Raw("aa")]
-    )
-    try:
-        batch, _ = read_text(printed("-nnv", path).encode())
-    finally:
-        path.unlink()
-    assert (batch.packets["ip_id"][0], batch.packets["proto"][0]) == (9, 17)
-    assert encode_ip("2001:db8::1") == (batch.packets["src_hi"][0], batch.packets["src_lo"][0])
+def test_ipv6_extension_headers_are_passed(tmp_path: Path) -> None:
+    six = ether() / IPv6(src=A6, dst=B6)
+    datagram = UDP(sport=1, dport=2) / "aa"
+    packets = [
+        six / IPv6ExtHdrFragment(id=9, m=1) / datagram,
+        six / IPv6ExtHdrFragment(id=9, offset=100, nh=17) / Raw("x" * 40),
+        six / IPv6ExtHdrDestOpt(options=PadN(optdata="aa")) / datagram,
+        six / IPv6ExtHdrHopByHop(options=RouterAlert()) / ICMPv6EchoRequest(id=7, seq=3),
+    ]
+    path = save(tmp_path / "six.pcap", packets)
+    for options in ("-nn", "-nnv"):
+        batch, warnings = read_text(printed(options, path).encode())
+        assert [warning.kind for warning in warnings] == ["date-unknown"]
+        assert batch.packets["proto"].tolist() == [17, -1, 17, 58]
+        assert batch.packets["sport"].tolist() == [1, -1, 1, -1]
+        assert batch.packets["payload_len"].tolist()[0:3:2] == [2, 2]
+        assert batch.packets["frag_offset"].tolist() == [0, 800, -1, -1]
+    assert batch.packets["ip_id"].tolist() == [9, 9, -1, -1]
+    assert encode_ip(A6) == (batch.packets["src_hi"][0], batch.packets["src_lo"][0])
+
+
+@pytest.mark.parametrize("length", [14, 18, 24, 34, 38, 42, 50])
+def test_packets_cut_by_the_snaplen_are_kept_as_such(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "cut.pcap"
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, length, 1)
+    for packet in PACKETS:
+        cut = bytes(packet)[:length]
+        data += struct.pack("<IIII", 1, 2, len(cut), len(packet)) + cut
+    path.write_bytes(data)
+    for options in ("-nn", "-nnev"):
+        batch, warnings = read_text(printed(options, path).encode())
+        assert len(batch) == len(PACKETS)
+        assert {warning.kind for warning in warnings} == {"date-unknown"}
+        if length < 34:
+            assert set(batch.packets["decode"].tolist()) <= {Decode.TRUNCATED, Decode.NOT_IP}
+
+
+def test_text_says_what_the_bytes_say(captures: Path) -> None:
+    """The same recorded packets, decoded from their bytes and from what tcpdump prints of them."""
+    for pcap in sorted((captures / "fip-outbound").glob("*.pcap")):
+        batch = read([pcap]).batch
+        text, _ = read_text(printed("-nnevv -tt", pcap).encode())
+        assert len(text) == len(batch) > 0
+        for column in PACKET_COLUMNS:
+            if column.name in ("point", "capture", "cap_len", "payload_digest", "decode"):
+                continue
+            for name in (
+                (f"{column.name}_hi", f"{column.name}_lo")
+                if column.kind == "ip"
+                else (column.name,)
+            ):
+                known = text.packets[name] != np.array(null_of(column)).astype(
+                    text.packets[name].dtype
+                )
+                assert (text.packets[name][known] == batch.packets[name][known]).all(), name
+        spoken = ("src_lo", "dst_lo", "ttl", "ip_id", "src_mac", "tcp_flags", "icmp_seq", "tcp_seq")
+        for name in spoken:
+            assert (text.packets[name] == batch.packets[name]).all(), name

@@ -108,5 +108,9 @@ def _network(text: str, kind: int | None, parsed: Parsed) -> None:
         parse_arp(text, parsed)
     elif kind in (0x0800, 0x86DD, 0x8847):
         parse_ip(text, 6 if kind == 0x86DD else 4, parsed, parse_frame)
+        if kind == 0x8847 and not parsed.tunnel:
+            parsed.packet["ethertype"] = 0x86DD if parsed.packet["ip_version"] == 6 else 0x0800
+    elif text.lstrip().startswith("[|"):
+        parsed.set_decode(Decode.TRUNCATED)
     else:
         parsed.set_decode(Decode.NOT_IP)

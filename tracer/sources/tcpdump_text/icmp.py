@@ -135,7 +135,7 @@ def _length(line: str, parsed: Parsed) -> None:
     printed = _LENGTH.search(line)
     if printed:
         packet["payload_len"] = max(int(printed[1]) - 8, 0)
-    elif packet.get("ip_len", -1) >= header + 8 and "frag_offset" not in packet:
+    elif packet.get("ip_len", -1) >= header + 8 and not parsed.has_options:
         packet["payload_len"] = packet["ip_len"] - header - 8
 
 

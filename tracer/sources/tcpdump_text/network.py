@@ -6,7 +6,7 @@ from socket import getservbyname
 
 from tracer.core.enums import Decode, Encap
 from tracer.sources.tcpdump_text.parsed import Parsed, address
-from tracer.sources.tcpdump_text.transport import CHECKSUM, guess_proto, parse_transport
+from tracer.sources.tcpdump_text.transport import CHECKSUM, EXTENSIONS, guess_proto, parse_transport
 
 ParseFrame = Callable[[str, Parsed], None]
 
@@ -20,7 +20,7 @@ _V6 = re.compile(
 )
 _CUT = re.compile(r"\s*truncated-ip6?(?: - \d+ bytes missing!?)?!?\s*")
 _PAIR = re.compile(r"\s*(\S+) > (\S+?)(?::(?= |$)|\s*$)\s*", re.MULTILINE)
-_LOST = re.compile(r"\s*(?:\S*:)?\s*(?=ICMP6?[ ,]|Flags \[|UDP[, ]|\[|tcp \d)")
+_LOST = re.compile(r"\s*(?:\S*:)?\s*(?=ICMP6?[ ,]|Flags \[|UDP[, ]|tcp \d)")
 _OUTER = {"src_hi": "outer_src_hi", "src_lo": "outer_src_lo", "dst_hi": "outer_dst_hi",
           "dst_lo": "outer_dst_lo", "src_mac": "outer_src_mac", "dst_mac": "outer_dst_mac",
           "ip_id": "outer_ip_id", "sport": "outer_sport", "dport": "outer_dport",
@@ -57,7 +57,7 @@ def parse_ip(text: str, version: int, parsed: Parsed, parse_frame: ParseFrame) -
         return
     rest = text[pair.end() :]
     proto = parsed.packet.get("proto", -1)
-    if proto < 0 or proto == 44:
+    if proto < 0 or (version == 6 and proto in EXTENSIONS):
         proto = guess_proto(rest, pair[1], proto)
     parsed.ends = (pair[1], pair[2])
     _addresses(pair[1], pair[2], proto, parsed)
@@ -96,6 +96,7 @@ def _header4(text: str, parsed: Parsed) -> str:
     packet["more_fragments"] = int("+" in match[5])
     packet["proto"] = int(match[7])
     packet["ip_len"] = int(match[8])
+    parsed.has_options = "options (" in match[9]
     return text[match.end() :]
 
 
@@ -114,6 +115,9 @@ def _header6(text: str, parsed: Parsed) -> str:
 
 
 def _without_addresses(text: str, parsed: Parsed) -> None:
+    if text.lstrip().startswith("[|"):
+        parsed.set_decode(Decode.TRUNCATED)
+        return
     lost = _LOST.match(text)
     if lost is None:
         parsed.damage.add("unparsed-line")

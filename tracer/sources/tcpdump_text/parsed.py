@@ -21,6 +21,7 @@ _NUMERIC = re.compile(r"[0-9a-fA-F:.]+(?:%\S+)?$")
 class Parsed:
     """Columns of one packet by name, per section, and what was wrong with its text.
 
+    `has_options` says that headers of unprinted length lie between the IP header and the next.
     `ends` are source and target as printed, port included; `inner` is the packet an ICMP error
     quotes.
     """
@@ -30,6 +31,7 @@ class Parsed:
     arp: dict[str, int] = field(default_factory=dict)
     quoted: dict[str, int] = field(default_factory=dict)
     inner: "Parsed | None" = None
+    has_options: bool = False
     ends: tuple[str, str] = ("", "")
     damage: set[str] = field(default_factory=set)
     device: str | None = None

@@ -7,7 +7,11 @@ from tracer.sources.tcpdump_text.icmp import parse_icmp, parse_icmp6
 from tracer.sources.tcpdump_text.parsed import Parsed
 
 CHECKSUM = re.compile(r"(?:\[(?:bad )?(?:udp|icmp6|tcp) (?:sum|cksum)[^\]]*\]|\[no cksum\])\s*")
-_FRAGMENT6 = re.compile(r"frag \((?:0x([0-9a-f]+):)?(\d+)\|(\d+)\)\s*(?:(\S+) > (\S+?):\s*)?")
+_FRAGMENT6 = re.compile(r"frag \((?:0x([0-9a-f]+):)?(\d+)\|(\d+)\)\s*")
+_EXTENSION = re.compile(r"(?:HBH|DSTOPT|RT6|srcrt|mobility)(?: ?\([^()]*\))*\s*")
+_PORTS6 = re.compile(r"(\S+) > (\S+?):\s*")
+_CUT = re.compile(r"\[\|(?:ip6?|tcp|udp|icmp6?|gre|vxlan|geneve|hbhopt|frag|sctp)\]")
+EXTENSIONS = (0, 43, 44, 60)  # IPv6 headers between the fixed one and the protocol's (RFC 8200)
 _FLAGS = re.compile(r"Flags \[([^\]]*)\]")
 _SEQ = re.compile(r", seq (\d+)(?::(\d+))?")
 _ACK = re.compile(r", ack (\d+)")
@@ -28,10 +32,7 @@ UNDECODED = -1
 
 def guess_proto(rest: str, source: str, proto: int) -> int:
     """Return the IP protocol a packet's text shows without `-v`, -1 when it does not."""
-    text = CHECKSUM.sub("", rest, count=1)
-    if proto == 44 or text.startswith("frag ("):
-        fragment = _FRAGMENT6.match(text)
-        text = text[fragment.end() :] if fragment else text
+    text = _extensions(rest, None)
     if text.startswith("ICMP6"):
         return 58
     if text.startswith("ICMP "):
@@ -61,14 +62,13 @@ def _has_port(source: str) -> bool:
 def parse_transport(rest: str, proto: int, parsed: Parsed) -> None:
     """Fill the transport columns from the text after `SRC > DST:`."""
     packet = parsed.packet
-    text = CHECKSUM.sub("", rest, count=1)
-    if match := _FRAGMENT6.match(text):
-        _fragment6(match, parsed)
-        text = text[match.end() :]
-    if "[|" in text.partition("\n")[0]:
+    text = _extensions(rest, parsed)
+    if _CUT.search(text.partition("\n")[0]):
         parsed.set_decode(Decode.TRUNCATED)
     if proto >= 0:
         packet["proto"] = proto
+    elif packet.get("proto") in EXTENSIONS:
+        packet.pop("proto")
     if packet.get("frag_offset", 0) > 0 or text.startswith("ip-proto-"):
         _later_fragment(parsed)
     elif proto in _PARSERS:
@@ -78,14 +78,25 @@ def parse_transport(rest: str, proto: int, parsed: Parsed) -> None:
         parsed.set_decode(Decode.UNKNOWN_PROTOCOL)
 
 
-def _fragment6(match: re.Match[str], parsed: Parsed) -> None:
-    packet = parsed.packet
-    packet["frag_offset"] = int(match[2])
-    if match[1]:
-        packet["ip_id"] = int(match[1], 16)
-    for name, port in (("sport", match[4]), ("dport", match[5])):
-        if port and port.isdigit():
-            packet[name] = int(port)
+# IPv6 extension headers precede the protocol, and the ports follow them.
+def _extensions(rest: str, parsed: Parsed | None) -> str:
+    text = rest
+    has_any = False
+    while match := _EXTENSION.match(text) or _FRAGMENT6.match(text):
+        if match.re is _FRAGMENT6 and parsed is not None:
+            parsed.packet["frag_offset"] = int(match[2])
+            if match[1]:
+                parsed.packet["ip_id"] = int(match[1], 16)
+        text, has_any = text[match.end() :], True
+        if parsed is not None:
+            parsed.has_options = True
+    ports = _PORTS6.match(text) if has_any else None
+    if ports is not None:
+        text = text[ports.end() :]
+        for name, port in (("sport", ports[1]), ("dport", ports[2])):
+            if port.isdigit() and parsed is not None:
+                parsed.packet[name] = int(port)
+    return CHECKSUM.sub("", text, count=1)
 
 
 def _later_fragment(parsed: Parsed) -> None:
@@ -119,17 +130,13 @@ def _bit(letter: str) -> int:
 def _udp(text: str, parsed: Parsed) -> None:
     packet = parsed.packet
     header = 40 if packet.get("ip_version") == 6 else 20
-    if packet.get("ip_len", -1) >= header + 8 and not _has_options(packet):
+    if packet.get("ip_len", -1) >= header + 8 and not parsed.has_options:
         packet["payload_len"] = packet["ip_len"] - header - 8
         return
     line = text.partition("\n")[0]
     found = _COUNT.search(line) or _LENGTH.search(line)
     if found:
         packet["payload_len"] = int(found[1])
-
-
-def _has_options(packet: dict[str, int]) -> bool:
-    return packet.get("ip_version") == 6 and packet.get("frag_offset") is not None
 
 
 _PARSERS = {1: parse_icmp, 6: _tcp, 17: _udp, 58: parse_icmp6}
