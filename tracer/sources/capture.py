@@ -11,7 +11,7 @@ from tracer.sources.frames import Interface, Window
 from tracer.sources.pcap import PcapReader, is_pcap
 from tracer.sources.pcapng.options import is_pcapng
 from tracer.sources.pcapng.reader import PcapngReader
-from tracer.sources.stream import Buffer, FileStream, open_buffer, open_input
+from tracer.sources.stream import WINDOW, Buffer, FileStream, open_buffer, open_input
 from tracer.sources.tcpdump_text import sniff
 
 _HEAD = 4096
@@ -54,14 +54,14 @@ class Capture:
         self.buffer.close()
 
 
-def open_capture(path: str, findings: Findings) -> Capture:
-    """Return the capture behind a path or `-`.
+def open_capture(path: str, findings: Findings, window: int = WINDOW) -> Capture:
+    """Return the capture behind a path or `-`, to be read in windows of so many bytes.
 
     Raises InputError when it cannot be opened, is empty, or is nothing that can be read.
     """
     file = open_input(path)
     try:
-        buffer, compression = open_buffer(file, findings)
+        buffer, compression = open_buffer(file, findings, window)
         capture = Capture("", compression, buffer, file)
         _recognise(path, capture, findings)
     except BaseException:
@@ -73,7 +73,7 @@ def open_capture(path: str, findings: Findings) -> Capture:
 def is_capture(path: str) -> bool:
     """Return whether a file's content is a capture of any kind; False when it cannot be read."""
     try:
-        open_capture(path, Findings(path)).close()
+        open_capture(path, Findings(path), _HEAD).close()
     except InputError:
         return False
     return True

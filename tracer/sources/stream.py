@@ -14,7 +14,7 @@ from tracer.sources.compression import ByteStream, DecompressedStream, compressi
 from tracer.sources.findings import Findings
 
 STDIN = "-"
-_WINDOW = 1 << 22  # bytes: what was read is still in the CPU's cache when it is decoded
+WINDOW = 1 << 24  # bytes: enough packets to keep several processors decoding
 _HEAD = 512
 
 
@@ -46,7 +46,7 @@ class Buffer:
     is the place of `data[0]` in the (decompressed) stream.
     """
 
-    def __init__(self, stream: ByteStream, size: int = _WINDOW) -> None:
+    def __init__(self, stream: ByteStream, size: int = WINDOW) -> None:
         self._stream = stream
         self.data: NDArray[np.uint8] = np.empty(size, np.uint8)
         self.start = 0
@@ -78,7 +78,7 @@ class Buffer:
             self.end += count
         return len(self) >= need
 
-    def widen(self, size: int = _WINDOW) -> None:
+    def widen(self, size: int = WINDOW) -> None:
         """Make the window at least `size` bytes from now on, and fill it."""
         self.fill(size)
 
@@ -154,15 +154,17 @@ def kind_of(path: str | Path) -> str:
     return "socket" if stat.S_ISSOCK(mode) else "device"
 
 
-def open_buffer(stream: FileStream, findings: Findings) -> tuple[Buffer, str | None]:
+def open_buffer(
+    stream: FileStream, findings: Findings, window: int = WINDOW
+) -> tuple[Buffer, str | None]:
     """Return the input's bytes, decompressed, and the compression found (None for none)."""
     buffer = Buffer(stream, _HEAD)
     head = buffer.head(_HEAD)
     compression = compression_of(head)
     if compression is None:
-        buffer.widen()
+        buffer.widen(window)
         return buffer, None
-    return Buffer(DecompressedStream(stream, head, findings)), compression
+    return Buffer(DecompressedStream(stream, head, findings), window), compression
 
 
 def _unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
