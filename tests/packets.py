@@ -124,7 +124,11 @@ class PacketMaker:
                 header.proto = pick.choice((1, 6, 17))
                 return header / Raw(pick.randbytes(pick.randrange(8, 400)))
         if pick.random() < 0.03:
-            return header / AH(nh=17, spi=5, seq=1, icv=b"x" * 12) / Raw(bytes(self.udp(depth)))
+            return (
+                header
+                / AH(nh=17, payloadlen=4, spi=5, seq=1, icv=b"x" * 12)
+                / Raw(bytes(self.udp(depth)))
+            )
         if pick.random() < 0.06:
             header.proto = 253  # experiments (RFC 3692)
             return header / Raw(pick.randbytes(pick.randrange(0, 60)))
