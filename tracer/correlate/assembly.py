@@ -82,7 +82,7 @@ def _best(
     p: Any, row: int, slot: int, opened: int, state: Any, time: Times, links: Any, limits: Any
 ) -> tuple[int, int]:
     # The open chain that fits best, and how many fit about as well.
-    last, seen = state
+    last, seen, length = state
     link, keys, votes, delays = links
     gap_ns = limits[0]
     costs = np.empty(MOST_OPEN, np.int64)
@@ -96,21 +96,27 @@ def _best(
             continue
         if is_before(keys, votes, link[row], link[previous]):
             continue
-        costs[fitting] = _cost(row, previous, time, link, keys, delays)
-        if best < 0 or costs[fitting] < best_cost:
-            best, best_cost = chain, costs[fitting]
+        cost = _cost(row, previous, time, link, keys, delays)
+        # Of two about equal, the longer one: a copy at the former point begins a chain of its own.
+        gain = length[k] - (length[best % MOST_OPEN] if best >= 0 else 0)
+        close = best >= 0 and abs(cost - best_cost) <= UNSURE_NS and gain != 0
+        if best < 0 or (gain > 0 if close else cost < best_cost):
+            best, best_cost = chain, cost
+        costs[fitting] = cost
         fitting += 1
     return best, int(np.sum(costs[:fitting] <= 4 * best_cost + UNSURE_NS))
 
 
 @jit
 def _mark_overlaps(
-    rows: Codes, time: Times, base: int, opened: int, journey: Codes, ambiguous: Any
+    rows: Codes, time: Times, base: int, opened: int, journey: Codes, copy_of: Codes, ambiguous: Any
 ) -> None:
     # Equal packets whose stays overlap: the rows of one may be the other's.
     first = np.full(opened, np.iinfo(np.int64).max)
     last = np.full(opened, np.iinfo(np.int64).min)
     for row in rows:
+        if copy_of[row] >= 0:
+            continue
         chain = journey[row] - base
         first[chain] = min(first[chain], time[row])
         last[chain] = max(last[chain], time[row])
@@ -123,7 +129,8 @@ def _mark_overlaps(
         if last[chain] > open_until:
             open_until, latest = last[chain], chain
     for row in rows:
-        ambiguous[row] = unsure[journey[row] - base]
+        if copy_of[row] < 0:
+            ambiguous[row] = unsure[journey[row] - base]
 
 
 @jit
@@ -131,21 +138,23 @@ def _chain(
     p: Any, rows: Codes, slots: Codes, time: Times, links: Any, limits: Any, out: Any
 ) -> int:
     # Rows in time order are added to the chain they fit best, or begin a new one.
-    journey, candidates, ambiguous, base = out
+    journey, candidates, base = out
     last = np.empty(MOST_OPEN, np.int64)
     seen = np.full((MOST_OPEN, slots.max() + 1), -1, np.int64)
+    length = np.zeros(MOST_OPEN, np.int64)
     opened = 0
     for i in range(len(rows)):
         row = rows[i]
-        best, fitting = _best(p, row, slots[i], opened, (last, seen), time, links, limits)
+        best, fitting = _best(p, row, slots[i], opened, (last, seen, length), time, links, limits)
         if best < 0:
             best = opened
+            length[best % MOST_OPEN] = 0
             opened += 1
+        length[best % MOST_OPEN] += 1
         last[best % MOST_OPEN] = row
         seen[best % MOST_OPEN, slots[i]] = best
         journey[row] = base + best
         candidates[row] = max(fitting, 1)
-    _mark_overlaps(rows, time, base, opened, journey, ambiguous)
     return opened
 
 
@@ -207,10 +216,10 @@ def _assemble(
             part = part[np.argsort(time[part], kind="mergesort")]
             slots = _slots(p, part, stream)
             repeated[part] = True
-            opened = _chain(
-                p, part, slots, time, links, limits, (journey, candidates, ambiguous, count)
-            )
-            count += _drop_single_copies(part, slots, time, count, opened, journey, copy_of)
+            opened = _chain(p, part, slots, time, links, limits, (journey, candidates, count))
+            opened = _drop_single_copies(part, slots, time, count, opened, journey, copy_of)
+            _mark_overlaps(part, time, count, opened, journey, copy_of, ambiguous)
+            count += opened
     return count
 
 
