@@ -159,6 +159,22 @@ def test_order_comes_from_ttl_and_macs_when_namespaces_are_not_given(captures: P
     assert requests == ["ens3", "qr", "fpr", "enp175s0f1"]
 
 
+def test_one_transcript_of_many_captures_says_the_same(captures: Path, tmp_path: Path) -> None:
+    files = sorted((captures / "walkthrough").glob("*.txt"))
+    (tmp_path / "ticket.txt").write_bytes(b"\n".join(path.read_bytes() for path in files))
+    batch = read([tmp_path]).batch
+    assert len(batch.captures) == 1
+    assert needs_flow_paths(batch)
+    paths, clocks = flow_paths(batch)
+    joined = {frozenset(hop.icmp_id for hop in path.hops): len(path.joins) for path in paths}
+    assert joined == {
+        frozenset({22344, 36215}): 1, frozenset({62038}): 1, frozenset({62761}): 0,
+        frozenset({35921}): 1, frozenset({59373}): 0,
+    }  # fmt: skip
+    (guest,) = [clock for clock in clocks if clock.offset_ns]
+    assert guest.offset_ns == pytest.approx(3_370_000_000, abs=20_000_000)
+
+
 SECOND = 1_000_000_000
 
 

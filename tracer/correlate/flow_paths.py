@@ -31,28 +31,27 @@ _LASTING = ("proto", "icmp_type", "ip_id", "icmp_seq", "tcp_seq", "tcp_ack", "pa
 def needs_flow_paths(batch: ObservationBatch) -> bool:
     """Return whether journeys cannot be made because no two captures share a packet.
 
-    That is: two or more captures, at more than one point, none of which overlap in time (stamps
-    without a date prove no overlap), and no packet that survives forwarding and NAT alike in two.
+    That is: captures at two or more points, none of which overlap in time (stamps without a date
+    prove no overlap), and no packet that survives forwarding and NAT alike in two.
     """
     packets = batch.packets
-    captures = _several(packets["capture"])
-    if captures < 2 or _several(packets["point"]) < 2:
+    if len(packets) == 0 or np.all(packets["point"] == packets["point"][0]):
         return False
-    known = packets[["capture", "time_ns"]][packets["time_ns"] >= 0]
-    is_dated = bool(np.any(known["time_ns"] > UNDATED_NS))
-    return not (is_dated and _overlaps(known)) and not _shares_packets(packets)
+    known = packets["time_ns"] >= 0
+    is_dated = bool(np.any(packets["time_ns"] > UNDATED_NS))
+    # One transcript may hold several captures, one a point.
+    place = packets["capture"].astype(np.int64) * (len(batch.points) + 1) + packets["point"] + 1
+    if is_dated and _overlaps(place[known], packets["time_ns"][known]):
+        return False
+    return not _shares_packets(packets)
 
 
-def _several(codes: Any) -> int:
-    return int(np.count_nonzero(np.bincount(codes + 1)[1:])) if len(codes) else 0
-
-
-def _overlaps(packets: Any) -> bool:
-    count = int(packets["capture"].max()) + 1
+def _overlaps(place: Any, times: Any) -> bool:
+    count = int(place.max()) + 1
     first = np.full(count, np.iinfo(np.int64).max)
     last = np.full(count, -1, np.int64)
-    np.minimum.at(first, packets["capture"], packets["time_ns"])
-    np.maximum.at(last, packets["capture"], packets["time_ns"])
+    np.minimum.at(first, place, times)
+    np.maximum.at(last, place, times)
     order = np.argsort(first[last >= 0])
     first, last = first[last >= 0][order], last[last >= 0][order]
     return bool(np.any(first[1:] <= np.maximum.accumulate(last)[:-1]))
@@ -129,18 +128,16 @@ def _path(
             name = batch.captures[sighting.capture]
             inferences.append(f"frame {frames} of {name} has no addresses: placed by ICMP id alone")
     line = fit_line(samples_of([s for s in flow.sightings if s.clock in offsets], offsets))
-    names = list(dict.fromkeys(form.key.name for form in _in_hop_order(flow, hops, batch)))
+    names = list(dict.fromkeys(form.key.name for form in _in_hop_order(flow, hops)))
     return FlowPath(
         " → ".join(names), flow.forms[0].key.proto, tuple(hops), tuple(inferences),
         None if line is None else round(line.period_ns), flow.joins, flow.ambiguities,
     )  # fmt: skip
 
 
-def _in_hop_order(
-    flow: JoinedForms, hops: Sequence[FlowPathHop], batch: ObservationBatch
-) -> list[Any]:
-    place = {hop.capture: number for number, hop in reversed(list(enumerate(hops)))}
-    return sorted(flow.forms, key=lambda form: min(place[c] for c in form.captures))
+def _in_hop_order(flow: JoinedForms, hops: Sequence[FlowPathHop]) -> list[Any]:
+    number = {(hop.capture, hop.point): n for n, hop in reversed(list(enumerate(hops)))}
+    return sorted(flow.forms, key=lambda form: min(number[place] for place in form.places))
 
 
 def _hops(

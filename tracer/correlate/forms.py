@@ -37,9 +37,9 @@ class Form:
     sightings: tuple[Sighting, ...]
 
     @property
-    def captures(self) -> set[int]:
-        """The captures it is in."""
-        return {sighting.capture for sighting in self.sightings}
+    def places(self) -> set[tuple[int, int]]:
+        """The captures and points it was seen in."""
+        return {(sighting.capture, sighting.point) for sighting in self.sightings}
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ def _fit(
         return None
     before, after = pair
     # NAT seen twice in one capture would be a loop; two flows there are two flows.
-    if any(a.captures & b.captures for a in before.forms for b in after.forms):
+    if any(a.places & b.places for a in before.forms for b in after.forms):
         return None
     kinds = [
         (a.key, b.key, kind)

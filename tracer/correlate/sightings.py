@@ -150,22 +150,25 @@ def _flow_key(key: Any) -> tuple[Place, FlowKey]:
 
 # Packets without addresses go to the one flow of their capture with the same id or ports.
 def _place(groups: dict[tuple[Place, FlowKey], Rows]) -> dict[tuple[Place, FlowKey], Rows]:
+    whole: dict[tuple[Place, int, int, int], list[tuple[Place, FlowKey]]] = {}
+    lost: list[tuple[Place, FlowKey]] = []
+    for spot in groups:
+        if NULL_ADDRESS in (spot[1].client, spot[1].server):
+            lost.append(spot)
+        else:
+            whole.setdefault(_nameless(spot), []).append(spot)
     placed: dict[tuple[Place, FlowKey], Rows] = {}
-    lost = [spot for spot in groups if NULL_ADDRESS in (spot[1].client, spot[1].server)]
     for spot in lost:
-        place, key = spot
-        names = (key.proto, key.client_port, key.server_port)
-        whole = [
-            (there, other)
-            for there, other in groups
-            if there == place and (there, other) not in lost
-            and (other.proto, other.client_port, other.server_port) == names
-        ]  # fmt: skip
-        if len(whole) == 1:
+        found = whole.get(_nameless(spot), [])
+        if len(found) == 1:
             rows = groups.pop(spot)
-            placed[whole[0]] = np.concatenate([placed.get(whole[0], rows[:0]), rows])
-            groups[whole[0]] = np.sort(np.concatenate([groups[whole[0]], rows]))
+            placed[found[0]] = np.concatenate([placed.get(found[0], rows[:0]), rows])
+            groups[found[0]] = np.sort(np.concatenate([groups[found[0]], rows]))
     return placed
+
+
+def _nameless(spot: tuple[Place, FlowKey]) -> tuple[Place, int, int, int]:
+    return spot[0], spot[1].proto, spot[1].client_port, spot[1].server_port
 
 
 def _sighting(

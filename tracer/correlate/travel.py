@@ -68,10 +68,11 @@ def own_macs(batch: ObservationBatch) -> dict[int, int]:
         if point.mac is not None:
             macs[code] = point.mac
             continue
-        packets = batch.packets[batch.packets["point"] == code]
+        here = batch.packets["point"] == code
+        ends = np.stack([batch.packets["src_mac"][here], batch.packets["dst_mac"][here]], axis=1)
         pairs = {
             frozenset((int(a), int(b)))
-            for a, b in zip(packets["src_mac"], packets["dst_mac"], strict=True)
+            for a, b in np.unique(ends, axis=0)
             if a != NULL_U64 and not int(b) >> 40 & 1
         }
         common = reduce(frozenset.intersection, pairs) if len(pairs) > 1 else frozenset()

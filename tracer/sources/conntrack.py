@@ -29,8 +29,10 @@ _NOISE = re.compile(
 )
 _ENTRY = re.compile(rb"(?m)^.*\bsrc=\S+ dst=\S+ .*\bsrc=\S+ dst=\S+|<flow\b|^<conntrack>")
 _NEUTRON = re.compile(r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}[0-9a-f-]*")
-_NAMED = re.compile(r"^(?:(?P<host>(?!nf_conntrack).+?)[-_.])?(?:nf_)?conntrack(?:[-_.](?:events?|log))?"
-                    r"(?:[-_.](?P<netns>.+))?$")  # fmt: skip
+_NAMED = re.compile(
+    r"^(?:(?P<host>(?!nf_conntrack).+?)[-_.])?(?:nf_)?conntrack"
+    r"(?:[-_.](?:events?|log))?(?:[-_.](?P<netns>.+))?$"
+)
 _SUFFIX = re.compile(r"(?:\.(?:txt|log|xml|out|dump|gz|xz|zst))+$")
 _TUPLE_KEYS = {"src", "dst", "sport", "dport", "type", "code"}
 _SKIPPED_FLAGS = {"USERSPACE"}
