@@ -1,5 +1,6 @@
 """What paths and --point options mean."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_gives_its_captures_by_content_and_by_suffix(folder: Path) -> None:
     (folder / "damaged.pcap.gz").write_bytes(b"x")
     assert names(folder) == ["b-eth0.pcap", "damaged.pcap.gz", "text.log", "sub/a.bin"]
+
+
+def test_what_is_damaged_or_closed_in_a_folder_is_not_passed_over(folder: Path) -> None:
+    cut = gzip.compress(CAPTURE)[:15]
+    (folder / "cut.bin").write_bytes(cut)
+    (folder / "plain.bin").write_bytes(b"nothing to see\n")
+    assert "cut.bin" in names(folder)
+    assert "plain.bin" not in names(folder)
 
 
 def test_names_are_as_given_for_files_and_with_the_folder_for_several(folder: Path) -> None:

@@ -138,6 +138,14 @@ def test_unnamed_points_are_called_after_the_file() -> None:
     assert naming.point().device is None
 
 
+def test_a_text_may_name_its_device_itself() -> None:
+    naming = PointNaming("compute03-eth0.txt", "x")
+    assert naming.text_point() == (Point("compute03"), "eth0")
+    entry = PointEntry("compute03-eth0.txt", device="eth1", direction=Direction.INGRESS)
+    point = Point("compute03", device="eth1", direction=Direction.INGRESS)
+    assert PointNaming("compute03-eth0.txt", "x", (entry,)).text_point() == (point, "eth0")
+
+
 def test_devices_of_a_capture_on_any_are_told_apart() -> None:
     naming = PointNaming("any.pcap", "any", (PointEntry("any.pcap", "h", ifindex=4, device="qr"),))
     assert naming.point(ifindex=3).device == "if3"

@@ -26,6 +26,7 @@ from sources.files import (
 from tracer.core.errors import InputError
 from tracer.core.point import Direction
 from tracer.sources.read import Reading, ReadResult, iter_batches, read
+from tracer.sources.recording import RecordingWriter
 
 TEXT = (
     "10:00:00.000001 IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 7, seq 1, length 64\n"
@@ -104,6 +105,23 @@ def test_text_and_packets_come_in_the_order_given(tmp_path: Path) -> None:
     assert devices == ["eth1"] * 3 + ["eth0"] * 2 + ["eth2"] * 2
     assert packets["icmp_id"].tolist() == [-1] * 3 + [7] * 2 + [-1] * 2
     assert [c.kind for c in result.captures] == ["pcap", "tcpdump-text", "pcap"]
+
+
+def test_a_text_without_a_device_is_called_after_its_file(tmp_path: Path) -> None:
+    (tmp_path / "pasted.txt").write_text(TEXT)
+    (point,) = read([tmp_path]).batch.points
+    assert (point.device, point.name) == (None, "pasted")
+
+
+def test_a_recording_is_read_back(tmp_path: Path) -> None:
+    whole = read([write(tmp_path / "a-eth0.pcap", pcap(some(5)))]).batch
+    with RecordingWriter(tmp_path / "r.parquet") as writer:
+        writer.write(whole)
+        writer.lost = {"ring_full": 3}
+    result = read([tmp_path / "r.parquet"])
+    assert (result.batch.packets == whole.packets).all()
+    assert result.batch.points == whole.points
+    assert (result.lost, result.captures[0].kind) == ({"ring_full": 3}, "recording")
 
 
 def test_standard_input_is_read(tmp_path: Path) -> None:

@@ -71,11 +71,12 @@ def open_capture(path: str, findings: Findings, window: int = WINDOW) -> Capture
 
 
 def is_capture(path: str) -> bool:
-    """Return whether a file's content is a capture of any kind; False when it cannot be read."""
+    """Return whether a file's content is, or was before it was damaged, a capture of any kind."""
+    findings = Findings(path)
     try:
-        open_capture(path, Findings(path), _HEAD).close()
+        open_capture(path, findings, _HEAD).close()
     except InputError:
-        return False
+        return bool(findings.warnings())
     return True
 
 

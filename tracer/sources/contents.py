@@ -1,6 +1,7 @@
 """What is inside an opened capture: windows of packets, or a whole batch from another reader."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,11 @@ def read_whole(
         recording = read_recording(Path(given.path))
         findings.extend(recording.warnings)
         return recording.batch, recording.lost
-    point = given.naming.text_point()
-    hint = given.naming.point().device or given.naming.fallback
+    point, hint = given.naming.text_point()
     batch, warnings = read_text(capture.text(), point=point, capture=given.name, device_hint=hint)
+    batch.points = tuple(
+        replace(p, capture=given.naming.fallback) if p.device is None else p for p in batch.points
+    )
     findings.extend(warnings)
     return batch, {}
 

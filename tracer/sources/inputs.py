@@ -1,12 +1,15 @@
 """What the arguments of a command mean: which captures, under which names, in which order."""
 
 import os
+import stat
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tracer.core.errors import InputError
 from tracer.core.warnings import InputWarning
+from tracer.sources.capture import is_capture
 from tracer.sources.points import (
     POINTS_FILE,
     PointEntry,
@@ -29,7 +32,6 @@ class Input:
     path: str
     name: str  # as shown: relative to the folder that was given, else as given
     naming: PointNaming
-    is_named: bool = True  # named by the user or a points.toml, not just found in a folder
 
     @property
     def size(self) -> int | None:
@@ -38,12 +40,7 @@ class Input:
             found = os.stat(self.path)
         except (OSError, ValueError):
             return None
-        return found.st_size if kind_of(self.path) == "file" and found.st_size else None
-
-    @property
-    def looks_like_capture(self) -> bool:
-        """Whether the suffix claims that it is one."""
-        return bool(_CAPTURES & set(Path(self.path).suffixes))
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def find_inputs(
@@ -58,7 +55,8 @@ def find_inputs(
     paths = [str(path) for path in given]
     known = {os.path.realpath(path) for path in paths}
     paths += [o.file for o in options if not _is_covered(o.file, known)]
-    finder = _Finder({os.path.realpath(o.file): o for o in options}, _is_ambiguous(paths))
+    overrides = {os.path.realpath(option.file): option for option in options}
+    finder = _Finder(overrides, keep_folder=len(paths) > 1)
     for path in dict.fromkeys(paths):
         finder.add(path)
     return _distinct_stems(finder.found), finder.warnings
@@ -69,12 +67,8 @@ def _is_covered(file: str, known: set[str]) -> bool:
     return any(str(place) in known for place in (real, *real.parents))
 
 
-def _is_ambiguous(paths: Sequence[str]) -> bool:
-    return len(paths) > 1
-
-
 class _Finder:
-    def __init__(self, options: Mapping[str, PointEntry], keep_folder: bool) -> None:
+    def __init__(self, options: Mapping[str, PointEntry], *, keep_folder: bool) -> None:
         self._options = options
         self._keep_folder = keep_folder
         self._tables: dict[str, list[PointEntry]] = {}
@@ -91,7 +85,7 @@ class _Finder:
             if len(self.found) == before:
                 raise InputError(f"{path} holds no captures.", "Name a folder with captures.")
         else:
-            self._add_file(path, path, is_named=True)
+            self._add_file(path, path)
 
     def _add_folder(self, given: str, folder: str, names: Sequence[str]) -> None:
         listed = {entry.file for entry in self._table(folder)}
@@ -103,16 +97,15 @@ class _Finder:
         for name in names:
             path = os.path.join(folder, name)
             shown = path if self._keep_folder else os.path.relpath(path, given)
-            if name in listed:
-                self._add_file(path, shown, is_named=True)
-            elif Path(name).suffix not in _DOCUMENTS and _may_be_capture(path):
-                self._add_file(path, shown, is_named=False)
+            is_candidate = Path(name).suffix not in _DOCUMENTS and _may_be_capture(path)
+            if name in listed or is_candidate:
+                self._add_file(path, shown)
 
-    def _add_file(self, path: str, shown: str, *, is_named: bool) -> None:
+    def _add_file(self, path: str, shown: str) -> None:
         option = self._options.get(os.path.realpath(path))
         entries = (option,) if option else self._entries(path)
         naming = PointNaming(shown, stem_of(shown), tuple(entries))
-        self.found.append(Input(path, shown, naming, is_named))
+        self.found.append(Input(path, shown, naming))
 
     def _entries(self, path: str) -> list[PointEntry]:
         place = Path(os.path.abspath(path))
@@ -145,19 +138,17 @@ def _may_be_capture(path: str) -> bool:
     # Only what lies in a folder is looked at: a FIFO there might never be written to.
     if not os.path.isfile(path):
         return False
-    if _CAPTURES & set(Path(path).suffixes):
-        return True
-    from tracer.sources.capture import is_capture
-
+    if _CAPTURES & set(Path(path).suffixes) or not os.access(path, os.R_OK):
+        return True  # if it is none, or cannot be read, that has to be said
     return is_capture(path)
 
 
 def _distinct_stems(found: list[Input]) -> list[Input]:
     # Two files with one stem are two points, named with their folders.
-    stems = [i.naming.fallback for i in found]
+    stems = Counter(i.naming.fallback for i in found)
     return [
         i
-        if stems.count(i.naming.fallback) == 1
-        else Input(i.path, i.name, PointNaming(i.naming.name, i.name, i.naming.entries), i.is_named)
+        if stems[i.naming.fallback] == 1
+        else replace(i, naming=replace(i.naming, fallback=i.name))
         for i in found
     ]

@@ -210,12 +210,17 @@ class PointNaming:
             point = replace(point, capture=fallback)
         return point.towards(direction)
 
-    def text_point(self) -> Point | None:
-        """Return what points.toml says of a tcpdump text, None when it says nothing."""
+    def text_point(self) -> tuple[Point, str | None]:
+        """Return what is known of a tcpdump text's point, and the device its name may mean.
+
+        The text itself may name the device, and knows better than the name of its file.
+        """
+        named = point_in_name(self.name)
         entry = self._entry(0, -1)
         if entry is None:
-            return None
-        return _override(Point(), entry, -1, None).towards(entry.direction)
+            return replace(named, device=None), named.device
+        point = _override(replace(named, device=None), entry, -1, None)
+        return point.towards(entry.direction), named.device
 
     def _entry(self, interface: int, ifindex: int) -> PointEntry | None:
         for entry in self.entries:
