@@ -1,13 +1,16 @@
 """The commands and where each one lives; a command's module is imported when it is used."""
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from tracer import __version__
+from tracer.cli.failure import ReaderGone
 
 # Command: the one-line help of its module, kept here so that `tracer --help` imports no command.
 COMMANDS = {
+    "follow": "Show the journeys of packets while they travel, through NAT and back.",
     "offline": "Show the journeys of the packets in captures.",
     "observations": "Write every packet of captures, decoded, a row each.",
     "schema": "Print the JSON Schema of what the commands write.",
@@ -33,6 +36,13 @@ class LazyGroup(click.Group):
         command.name = cmd_name
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Return what the command returns; click would make failure of a reader that went away."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands with their one-line help, without importing them."""
         with formatter.section("Commands"):
@@ -46,6 +56,7 @@ def group() -> None:
 
     \b
     Examples:
+      sudo tracer follow --icmp-id 22344
       tracer offline incident/ --icmp-id 22344
       tracer offline qr-1f6b0aa3-3d.pcap --point eth0=nic.pcap.gz
       tracer observations incident/ -o packets.parquet

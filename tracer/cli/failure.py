@@ -10,6 +10,10 @@ from tracer.core.errors import TracerError
 CANNOT, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as a shell reports signals
 
 
+class ReaderGone(Exception):  # noqa: N818 -- not an error
+    """Whoever read standard output has seen enough (`| head`)."""
+
+
 def exit_status(error: BaseException) -> int:
     """Return the exit status an error asks for, after saying on stderr what there is to say.
 
@@ -26,7 +30,7 @@ def exit_status(error: BaseException) -> int:
         case TracerError():
             _say(error.message, error.hint)
             return CANNOT
-        case BrokenPipeError():
+        case ReaderGone() | BrokenPipeError():
             _silence_stdout()
             return BROKEN_PIPE
         case OSError():

@@ -48,5 +48,5 @@ class Progress:
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("reading")
+        self._task = self._bar.add_task("reading", total=None)
         self._bar.start()

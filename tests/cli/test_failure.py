@@ -1,0 +1,84 @@
+"""How commands end when something is wrong: one sentence, a next step, the right status."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.conftest import Spawn
+from tracer.cli.failure import exit_status
+from tracer.core.errors import InputError
+
+
+def test_an_error_is_a_sentence_and_a_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(InputError("a.pcap is empty.", "Capture again.")) == 1
+    assert capsys.readouterr().err == "tracer: a.pcap is empty.\n        Capture again.\n"
+
+
+def test_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(click.UsageError("no such option")) == 2
+    assert "no such option" in capsys.readouterr().err
+
+
+def test_an_error_of_the_system_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.csv")
+    assert exit_status(error) == 1
+    assert capsys.readouterr().err == "tracer: out.csv: No space left on device.\n"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
+def test_an_interrupt_is_quiet(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(error) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_nobody_foresaw_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        exit_status(ZeroDivisionError())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("schema",), 0),
+        (("schema", "colour"), 2),
+        (("offline",), 2),
+        (("offline", "x.pcap", "--host", "not-an-address"), 2),
+        (("offline", "no-such-file.pcap"), 1),
+        (("observations", "no-such-folder/"), 1),
+    ],
+)
+def test_exit_status(arguments: tuple[str, ...], status: int, spawn: Spawn) -> None:
+    done = spawn(*arguments)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert bool(done.stderr) == (status != 0)
+
+
+def test_output_that_nobody_reads_ends_quietly(captures: Path) -> None:
+    words = [sys.executable, "-m", "tracer.cli", "observations", str(captures / "fip-outbound")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        stderr = process.stderr.read().decode() if process.stderr else ""
+    assert process.returncode == 141
+    assert "Traceback" not in stderr
+    assert "Broken" not in stderr
+
+
+def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo.pcap"
+    os.mkfifo(fifo)
+    words = [sys.executable, "-m", "tracer.cli", "offline", str(fifo)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process, fifo.open("wb"):  # opens once the command has opened it to read
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == b""
+    assert b"Traceback" not in stderr

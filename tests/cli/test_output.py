@@ -1,0 +1,108 @@
+"""Where output goes, and that it is whole or not there."""
+
+import os
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from tracer.cli.output import (
+    destination,
+    encoded,
+    is_coloured,
+    terminal_width,
+    write_summary,
+    write_text,
+)
+from tracer.core.errors import InputError
+
+SUMMARY = {"schema": 1, "observations": 3, "undecoded": 0, "undecoded_by": {}, "warnings": []}
+
+
+def test_a_file_is_written(tmp_path: Path) -> None:
+    with destination(str(tmp_path / "out")) as file:
+        file.write(b"all")
+    assert (tmp_path / "out").read_bytes() == b"all"
+
+
+def test_an_unfinished_file_is_removed(tmp_path: Path) -> None:
+    def write() -> None:
+        with destination(str(tmp_path / "out")) as file:
+            file.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_is_not_removed() -> None:
+    with pytest.raises(RuntimeError), destination(os.devnull):
+        raise RuntimeError
+    assert Path(os.devnull).exists()
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="cannot be written"),
+        destination(str(tmp_path / "no" / "out")),
+    ):
+        raise AssertionError("there is nothing to write to")
+
+
+def test_letters_where_signs_cannot_be_shown() -> None:
+    assert encoded("→ 5 µs ± 1 …", "ascii") == b"-> 5 us +- 1 ..."
+    assert encoded("näh", "ascii") == b"n?h"
+    assert encoded("→", "utf-8") == "→".encode()
+
+
+def test_text_has_colours_when_asked_for(tmp_path: Path) -> None:
+    line = Text("up ").append("down", "bold red")
+    for coloured in (False, True):
+        with (tmp_path / "out").open("wb") as file:
+            write_text([line], file, coloured=coloured)
+        written = (tmp_path / "out").read_text()
+        assert ("\x1b[" in written) is coloured
+        assert written.endswith("\n")
+        assert "up " in written
+
+
+def test_no_colours_away_from_a_terminal() -> None:
+    assert not is_coloured(None)
+    assert not is_coloured("file")
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_on_a_terminal_unless_refused(
+    variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, other = os.openpty()
+    with os.fdopen(other, "w") as stdout, os.fdopen(terminal):
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        monkeypatch.setenv("TERM", "xterm")
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert is_coloured(None) is coloured
+        assert not is_coloured("file")
+
+
+def test_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal_width(None) == 120
+    monkeypatch.setenv("COLUMNS", "90")
+    assert terminal_width("file") == 90
+    monkeypatch.setenv("COLUMNS", "3")
+    assert terminal_width("file") == 40
+
+
+def test_the_summary_goes_to_stderr_and_to_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_summary(SUMMARY, str(tmp_path / "s.json"))
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "3 observations, 0 undecoded\n")
+    assert '"observations": 3' in (tmp_path / "s.json").read_text()
