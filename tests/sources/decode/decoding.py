@@ -1,4 +1,4 @@
-"""Runs the decoder over packets or a simple pcap, and reads rows back as a person would write them."""
+"""Runs the decoder over packets or a simple pcap, and reads rows back as one would write them."""
 
 import struct
 from collections.abc import Sequence

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 from decoding import decoded, value
 from scapy.all import (
-    ARP, GRE, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether, IPv6, IPv6ExtHdrFragment,
-    IPv6ExtHdrHopByHop, Packet, Raw,
+    ARP,
+    GRE,
+    ICMP,
+    IP,
+    TCP,
+    UDP,
+    Dot1AD,
+    Dot1Q,
+    Ether,
+    IPv6,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    Packet,
+    Raw,
 )  # fmt: skip
 from scapy.contrib.mpls import MPLS
 from scapy.layers.ipsec import AH

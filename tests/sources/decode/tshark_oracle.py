@@ -11,7 +11,7 @@ from pathlib import Path
 
 FIELDS = (
     *("frame.number", "frame.time_epoch", "frame.protocols", "eth.src", "eth.dst", "sll.src.eth"),
-    *("vlan.id", "ieee8021ad.id", "ip.src", "ip.dst", "ip.ttl", "ip.id", "ip.proto", "ip.frag_offset"),
+    *("vlan.id", "ieee8021ad.id", "ip.src", "ip.dst", "ip.ttl", "ip.id", "ip.proto"),
     *("ipv6.src", "ipv6.dst", "ipv6.hlim", "ipv6.nxt", "ipv6.hopopts.nxt", "ipv6.routing.nxt"),
     *("ipv6.fraghdr.nxt", "ipv6.dstopts.nxt", "ipv6.fraghdr.ident", "ah.next_header"),
     *("tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport"),
