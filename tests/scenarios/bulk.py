@@ -193,14 +193,14 @@ def write_bulk_pcaps(folder: Path, observations: int, seed: int = 1) -> list[Pat
 
 
 # Records of one file: each kind has one size, so it is a matrix that is scattered into place.
-def _records(p: StructuredArray, number: NDArray[np.int64]) -> memoryview:
+def _records(p: StructuredArray, number: NDArray[np.int64]) -> bytes:
     offsets = np.concatenate([[0], np.cumsum(16 + p["cap_len"].astype(np.int64))])
     out = np.empty(offsets[-1], np.uint8)
     for size in np.unique(p["wire_len"]):
         rows = np.flatnonzero(p["wire_len"] == size)
         block = _block(p[rows], number[rows])
         _scatter(out, offsets[rows], block)
-    return memoryview(out)
+    return out.tobytes()
 
 
 @njit(cache=False)

@@ -76,7 +76,8 @@ def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_
     known |= np.bincount(flow[unique], minlength=len(known)) >= ENOUGH
     in_flow = np.column_stack([identity[:, None], flow[:, None]])
     alone = ~_overlapping(_codes(in_flow), start, stop)
-    return (unique | (known[flow] & alone))[row_of]
+    found: NDArray[np.bool_] = (unique | (known[flow] & alone))[row_of]
+    return found
 
 
 def _codes(columns: NDArray[np.int64]) -> NDArray[np.int64]:

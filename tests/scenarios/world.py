@@ -43,8 +43,8 @@ class World:
         """Return a new device to put into a chain."""
         number = len(self.points)
         mac = mac_of(number + 1) if mac is None else mac
-        told = (host, netns) if self.told else (None, None)
-        self.points.append(Point(*told, name, capture=f"{host}-{name}.pcap"))
+        where = Point(host, netns, name) if self.told else Point(None, None, name)
+        self.points.append(replace(where, capture=f"{host}-{name}.pcap"))
         self.clock_of.append(host)
         self.clocks.setdefault(host, Clock())
         self.captures[number] = Capture()

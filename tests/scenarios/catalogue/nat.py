@@ -156,16 +156,31 @@ def icmp_equal(seed: int, scale: float) -> Scenario:
 
 
 def icmp_equal_id0(seed: int, scale: float) -> Scenario:
-    """The same with IP id 0 and the hosts in step: only chance timing tells some apart."""
+    """The same with IP id 0 and the hosts in step: nothing tells them apart."""
     return _equal_pings(seed, scale, "zero")
 
 
-def _equal_pings(seed: int, scale: float, ids: str) -> Scenario:
+def icmp_equal_spaced(seed: int, scale: float) -> Scenario:
+    """The same with IP id 0 and the hosts a millisecond out of step: time tells them apart."""
+    return _equal_pings(seed, scale, "zero", apart_ns=MILLI)
+
+
+def _equal_pings(seed: int, scale: float, ids: str, apart_ns: int = 0) -> Scenario:
     world = World(seed)
     chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")})
     n = max(int(40 * scale), 5)
     parts = [
-        pings(world, f"10.1.1.{host}", EXTERNAL, n, icmp_id=7, constant=True, ids=ids, spread=0.002)
+        pings(
+            world,
+            f"10.1.1.{host}",
+            EXTERNAL,
+            n,
+            icmp_id=7,
+            constant=True,
+            ids=ids,
+            start_ns=host * apart_ns,
+            spread=0.0005,
+        )
         for host in range(1, 7)
     ]
     arrived = once(world.run(chain, join(parts)))
@@ -235,5 +250,6 @@ SCENARIOS = {
     "laptops_busy": laptops_busy,
     "icmp_equal": icmp_equal,
     "icmp_equal_id0": icmp_equal_id0,
+    "icmp_equal_spaced": icmp_equal_spaced,
     "icmp_equal_conntrack": icmp_equal_conntrack,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from scenarios.elements import Chain, Element, Flood, Link, OuterRouter, Router, Tunnel
-from scenarios.frames import join
+from scenarios.frames import Frames, join
 from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, line, snat
 from scenarios.scenario import Scenario
 from scenarios.special import arp_replies, arp_requests, errors, fragments
@@ -131,7 +131,7 @@ def arp(seed: int, scale: float) -> Scenario:
 
 
 # As run, but ARP frames carry their own MACs.
-def _send(world, chain, frames):  # type: ignore[no-untyped-def]
+def _send(world: World, chain: Chain, frames: Frames) -> Frames:
     return chain.cross(world, frames.copy(), 0)
 
 
@@ -173,7 +173,7 @@ def _tunnelled(kind: Encap) -> Callable[[int, float], Scenario]:
 def tenants(seed: int, scale: float) -> Scenario:
     """Two tenants use the same addresses, ports, ping ids and sequence numbers on one host."""
     world = World(seed)
-    shared = [
+    shared: list[Element] = [
         world.point("fg", "compute03", "fip"), Link(), world.point("nic", "compute03"),
         Link(WIRE_NS, 10_000), Router(), world.point("eth0", "server"),
     ]  # fmt: skip

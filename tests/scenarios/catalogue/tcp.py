@@ -1,5 +1,7 @@
 """What TCP does."""
 
+from typing import Any
+
 import numpy as np
 
 from scenarios.clocks import SECOND
@@ -11,7 +13,7 @@ from scenarios.traffic import ACK, PSH, RST, SYN, Tcp
 from scenarios.world import World
 
 
-def _lossy(name: str, seed: int, scale: float, **options: object) -> Scenario:
+def _lossy(name: str, seed: int, scale: float, **options: Any) -> Scenario:
     world = World(seed)
     chain = dvr(world, snat(world), Link(WIRE_NS, 20_000, loss=0.08))
     flows = max(int(40 * scale), 4)
