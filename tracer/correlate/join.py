@@ -11,6 +11,7 @@ from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
 from tracer.correlate import groups, nat, order
 from tracer.correlate.assembly import Assembly, assemble
+from tracer.correlate.buffers import lifetimes, united
 from tracer.correlate.clocks import align
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
@@ -64,6 +65,7 @@ def join(
     limits = (options.gap_ns, slack_ns)
     found = assemble(packets, by_ttl, streams, copy_of, time, links, limits)
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
+    found.journey, found.journeys = united(found.journey, lifetimes(batch))
     layout = _in_order(packets, identity, found, links, time, falling)
     return journey_set(batch, identity, streams, found, layout, scales, links)
 

@@ -55,6 +55,11 @@ class Settling:
         """Whether something was pushed since the last `take`."""
         return bool(self._arrived)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that `take` has seen was given out."""
+        return bool(self._given.all())
+
     def take(self, now_ns: int) -> JourneySet | None:
         """Return the exchanges that are over at `now_ns` (UTC ns), None when there are none.
 

@@ -1,0 +1,56 @@
+"""Kernel buffers: one address within one lifetime is one packet, and joins across NAT."""
+
+import numpy as np
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.point import Point
+from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, null_record
+from tracer.correlate.buffers import SILENCE_NS, lifetimes, united
+
+
+def batch(rows: list[tuple[int, int, int, str]]) -> ObservationBatch:
+    """Rows of (time, skb, IP id, host)."""
+    packets = np.repeat(null_record(PACKET_DTYPE), len(rows))
+    packets["time_ns"], packets["ip_id"] = [r[0] for r in rows], [r[2] for r in rows]
+    hosts = sorted({row[3] for row in rows})
+    packets["point"] = [hosts.index(row[3]) for row in rows]
+    kernel = np.repeat(null_record(SECTION_DTYPES["kernel"]), len(rows))
+    kernel["row"], kernel["skb"] = np.arange(len(rows)), [row[1] for row in rows]
+    made = ObservationBatch(packets, points=tuple(Point(host) for host in hosts))
+    made.sections["kernel"] = kernel
+    return made
+
+
+def test_an_address_used_again_for_another_packet_is_another_lifetime() -> None:
+    found = lifetimes(batch([(1, 0xA, 7, "h"), (2, 0xA, 7, "h"), (3, 0xA, 8, "h")]))
+    assert found[0] == found[1] != found[2]
+
+
+def test_silence_ends_a_lifetime() -> None:
+    found = lifetimes(batch([(1, 0xA, 7, "h"), (2 + SILENCE_NS, 0xA, 7, "h")]))
+    assert found[0] != found[1]
+
+
+def test_hosts_have_addresses_of_their_own() -> None:
+    found = lifetimes(batch([(1, 0xA, 7, "h"), (2, 0xA, 7, "g")]))
+    assert found[0] != found[1]
+
+
+def test_no_buffer_is_no_lifetime() -> None:
+    found = lifetimes(batch([(1, 0, 7, "h"), (2, 0xA, 7, "h"), (3, 0, 7, "h")]))
+    assert found.tolist() == [-1, 0, -1]
+
+
+def test_journeys_that_share_a_lifetime_become_one_and_numbers_stay_dense() -> None:
+    journey = np.array([0, 1, 1, 2, 3, -1, 4])
+    lifetime = np.array([5, 5, 6, 6, -1, 7, 8])
+    joined, count = united(journey, lifetime)
+    assert joined.tolist() == [0, 0, 0, 0, 1, -1, 2]
+    assert count == 3
+
+
+def test_without_buffers_nothing_changes() -> None:
+    journey = np.array([0, 1, -1])
+    joined, count = united(journey, np.full(3, -1))
+    assert joined.tolist() == [0, 1, -1]
+    assert count == 2

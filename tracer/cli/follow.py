@@ -1,0 +1,214 @@
+"""`tracer follow`: journeys live from the kernel."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from tracer.cli.options import (
+    FORMATS,
+    Command,
+    Option,
+    chosen_format,
+    filter_options,
+    flow_filter,
+    output_options,
+)
+from tracer.core.errors import InputError
+
+if TYPE_CHECKING:
+    from tracer.cli.following import Following
+    from tracer.core.batch import ObservationBatch
+    from tracer.core.journeys import JourneySet
+    from tracer.sources.live.engine import Attached, Engine
+    from tracer.sources.live.session import Session
+
+_STOPPING, _KERNEL = "When to stop", "Kernel"
+
+
+@click.command(cls=Command)
+@filter_options
+@click.option(
+    "--count", cls=Option, section=_STOPPING, type=click.IntRange(1), metavar="N",
+    help="Stop after N exchanges (a packet and its replies).",
+)  # fmt: skip
+@click.option(
+    "--duration", cls=Option, section=_STOPPING, type=click.FloatRange(0, min_open=True),
+    metavar="S", help="Stop after S seconds.",
+)  # fmt: skip
+@click.option(
+    "--settle", cls=Option, section=_STOPPING, type=click.FloatRange(0.01), default=1.0,
+    show_default=True, metavar="S",
+    help="Seconds without news after which an unanswered packet is shown.",
+)  # fmt: skip
+@click.option(
+    "--engine", cls=Option, section=_KERNEL, type=click.Choice(["auto", "core", "bcc"]),
+    default="auto", show_default=True, help="core: compiled object, bcc: compiled on this host.",
+)  # fmt: skip
+@click.option(
+    "--ring-size", cls=Option, section=_KERNEL, type=click.IntRange(1, 1024), default=16,
+    show_default=True, metavar="MIB", help="Buffer between kernel and tracer.",
+)  # fmt: skip
+@click.option(
+    "--map-size", cls=Option, section=_KERNEL, type=click.IntRange(16), default=1 << 16,
+    show_default=True, metavar="N", help="Flows and packets in flight that can be followed.",
+)  # fmt: skip
+@click.option(
+    "--snap", cls=Option, section=_KERNEL, type=click.IntRange(0, 1500), default=0, metavar="N",
+    help="Copy the first N bytes of each packet too.",
+)  # fmt: skip
+@click.option(
+    "--ready-file", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    help="Made once everything is attached, for scripts.",
+)  # fmt: skip
+@click.option(
+    "--write", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    help="Keep every observation in FILE.parquet for `tracer offline` and `tracer report`.",
+)  # fmt: skip
+@output_options(*FORMATS)
+@click.argument("command_line", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def command(
+    command_line: tuple[str, ...],
+    format_: str | None,
+    output: str | None,
+    summary: str | None,
+    write: str | None,
+    ready_file: str | None,
+    **options: Any,
+) -> int:
+    """Show the journeys of packets while they travel, through NAT and back.
+
+    The filter is for the packet as you know it: its translations and its replies are followed by
+    the kernel. COMMAND runs once everything is attached, and following ends after it.
+
+    \b
+    Examples:
+      sudo tracer follow --icmp-id 22344
+      sudo tracer follow --host 100.122.0.145 --proto tcp --dport 443 --duration 60
+      sudo tracer follow --proto icmp --count 1 -- ping -c 1 100.121.0.75
+      sudo tracer follow --host 192.168.3.69 --format jsonl --write incident.parquet
+    """
+    from tracer.cli.following import Following, Limits, Stop
+    from tracer.sources.live.session import Session
+
+    limits = Limits(options.pop("count"), options.pop("duration"), options.pop("settle"))
+    engine, conditions = _loaded(options)
+    with Session(engine) as session, Stop() as stop:
+        attached = session.attach()
+        _ready(engine, attached, ready_file)
+        following = Following(session, conditions, limits)
+        if command_line:
+            following.start(command_line)
+        try:
+            with _recording(write, session) as keep:
+                tally = _write(
+                    following.journeys(stop, keep), chosen_format(format_, output, FORMATS), output
+                )
+        finally:
+            following.close()
+        _finish(tally, session, following, attached, summary)
+    return following.exit_status or 0
+
+
+def _loaded(options: dict[str, Any]) -> "tuple[Engine, Any]":
+    from tracer.sources.live.engine import Config, open_engine
+
+    name, ring, maps, snap = (options.pop(k) for k in ("engine", "ring_size", "map_size", "snap"))
+    conditions = flow_filter(options)
+    config = Config(conditions, ring_bytes=ring << 20, followed=maps, tracked=maps, snap=snap)
+    return open_engine(name, config), conditions
+
+
+def _ready(engine: "Engine", attached: "Attached", ready_file: str | None) -> None:
+    nat = {
+        "netfilter": "NAT seen at netfilter hooks",
+        "kprobe": "NAT seen by kprobe",
+        "conntrack": "NAT from conntrack tuples",
+    }[attached.nat]
+    click.echo(f"tracer: ready ({engine.name} engine, {nat}); Ctrl-C ends", err=True)
+    if ready_file:
+        try:
+            Path(ready_file).touch()
+        except OSError as error:
+            raise InputError(
+                f"{ready_file} cannot be made: {error.strerror}.", "Name another --ready-file."
+            ) from error
+
+
+class _recording:  # noqa: N801 -- used as a function
+    """Gives what keeps observations: a writer of the named file, or nothing."""
+
+    def __init__(self, file: str | None, session: "Session") -> None:
+        self._file, self._session = file, session
+
+    def __enter__(self) -> "Callable[[ObservationBatch], None]":
+        if self._file is None:
+            return lambda batch: None
+        from tracer.sources.recording import RecordingWriter
+
+        self._writer = RecordingWriter(Path(self._file))
+        return self._writer.write
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._writer.lost = _lost(self._session)
+            self._writer.close()
+
+
+def _lost(session: "Session") -> dict[str, int]:
+    stats = session.stats()
+    return {
+        "ring_full": stats.ring_full,
+        "map_full": stats.map_full,
+        "unreadable": stats.unreadable,
+    }
+
+
+def _write(found: "Iterator[JourneySet]", format_: str, output: str | None) -> Any:
+    from tracer.cli.compiled import ready
+    from tracer.cli.output import destination, write_table
+
+    ready("correlate")
+    from tracer.report.running import RunningSummary
+
+    tally = RunningSummary()
+    with destination(output) as file:
+        if format_ in ("csv", "parquet"):
+            from tracer.report.tables import hop_tables
+
+            tables = (table for part in tally.counted(found) for table in hop_tables(part))
+            write_table(tables, format_, file)
+        else:
+            for part in tally.counted(found):
+                _write_part(part, format_, output, file)
+                file.flush()
+    return tally
+
+
+def _write_part(part: "JourneySet", format_: str, output: str | None, file: IO[bytes]) -> None:
+    from tracer.cli.output import is_coloured, terminal_width, write_lines, write_text
+
+    if format_ == "jsonl":
+        from tracer.report.jsonl import journey_lines
+
+        write_lines(journey_lines(part), file)
+        return
+    from tracer.report.text import journey_text
+
+    lines = journey_text(part, terminal_width(output))
+    write_text(lines, file, coloured=is_coloured(output))
+
+
+def _finish(
+    tally: Any, session: "Session", following: "Following", attached: "Attached", file: str | None
+) -> None:
+    from tracer.cli.output import write_summary
+
+    stats = session.stats()
+    value = tally.value(following.observations, _lost(session))
+    value["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
+    value["attached"] = list(attached.points)
+    sys.stdout.flush()
+    write_summary(value, file)
