@@ -27,10 +27,12 @@ def lifetimes(batch: ObservationBatch) -> Codes:
     if not len(kernel):
         return found
     packets = batch.packets[kernel["row"]]
-    order = np.lexsort((packets["time_ns"], kernel["skb"], _hosts(batch, packets["point"])))
+    host = _hosts(batch, packets["point"])
+    order = np.lexsort((packets["time_ns"], kernel["skb"], host))
+    host = host[order]
     packets, rows, skb = packets[order], kernel["row"][order], kernel["skb"][order]
     starts = np.ones(len(rows), bool)
-    starts[1:] = skb[1:] != skb[:-1]
+    starts[1:] = (skb[1:] != skb[:-1]) | (host[1:] != host[:-1])
     starts[1:] |= np.diff(packets["time_ns"]) > SILENCE_NS
     for name in _KEPT:
         starts[1:] |= packets[name][1:] != packets[name][:-1]
