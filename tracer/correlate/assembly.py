@@ -159,36 +159,41 @@ def _chain(
 
 
 @jit
-def _drop_single_copies(
+def _drop_copies(
     rows: Codes, slots: Codes, time: Times, base: int, opened: int, journey: Codes, copy_of: Codes
 ) -> int:
-    # A chain of one row with a twin on the same link is a copy: the packet itself went on.
+    # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
     length = np.zeros(opened, np.int64)
-    for row in rows:
-        length[journey[row] - base] += 1
+    twin = np.full(len(rows), -1, np.int64)
+    other = np.full(opened, -1, np.int64)  # -1 no twin yet, -2 not a copy
     latest = np.full(slots.max() + 1, -1, np.int64)
     for i in range(len(rows)):
-        twin = latest[slots[i]]
-        latest[slots[i]] = rows[i]
-        if twin < 0 or time[rows[i]] - time[twin] > COPY_NS or copy_of[twin] >= 0:
-            continue
-        mine, other = length[journey[rows[i]] - base], length[journey[twin] - base]
-        if mine == 1 and other > 1:
-            copy_of[rows[i]] = twin
-        elif other == 1 and mine > 1:
-            copy_of[twin] = rows[i]
-    number = np.cumsum(length * 0 + 1) - 1
+        length[journey[rows[i]] - base] += 1
     for i in range(len(rows)):
-        if copy_of[rows[i]] >= 0:
-            number[journey[rows[i]] - base] = -1
+        near = latest[slots[i]]
+        latest[slots[i]] = i
+        if near >= 0 and time[rows[i]] - time[rows[near]] <= COPY_NS:
+            twin[i] = near
+            if twin[near] < 0:
+                twin[near] = i
+    for i in range(len(rows)):
+        chain = journey[rows[i]] - base
+        to = journey[rows[twin[i]]] - base if twin[i] >= 0 else -2
+        if to >= 0 and (length[to] <= length[chain] or to == chain):
+            to = -2
+        other[chain] = to if other[chain] in (-1, to) else -2
+    number = np.full(opened, -1, np.int64)
     count = 0
     for chain in range(opened):
-        if number[chain] >= 0:
+        if other[chain] < 0:
             number[chain] = count
             count += 1
-    for row in rows:
-        if copy_of[row] < 0:
-            journey[row] = base + number[journey[row] - base]
+    for i in range(len(rows)):
+        chain = journey[rows[i]] - base
+        if number[chain] >= 0:
+            journey[rows[i]] = base + number[chain]
+        else:
+            copy_of[rows[i]] = rows[twin[i]]
     return count
 
 
@@ -217,7 +222,7 @@ def _assemble(
             slots = _slots(p, part, stream)
             repeated[part] = True
             opened = _chain(p, part, slots, time, links, limits, (journey, candidates, count))
-            opened = _drop_single_copies(part, slots, time, count, opened, journey, copy_of)
+            opened = _drop_copies(part, slots, time, count, opened, journey, copy_of)
             _mark_overlaps(part, time, count, opened, journey, copy_of, ambiguous)
             count += opened
     return count
@@ -252,5 +257,10 @@ def assemble(
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip
     copied = np.flatnonzero(out.copy_of >= 0)
+    for _ in range(8):  # a copy of a copy is a copy of the first
+        above = out.copy_of[out.copy_of[copied]]
+        if not (above >= 0).any():
+            break
+        out.copy_of[copied] = np.where(above >= 0, above, out.copy_of[copied])
     out.journey[copied] = out.journey[out.copy_of[copied]]
     return out

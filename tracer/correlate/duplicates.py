@@ -13,8 +13,9 @@ COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a sec
 
 @jit
 def _is_numbered(p: Any, row: int) -> bool:
-    # With an IP id, or TCP bytes with a number of their own, equal means one packet.
-    return bool(p[row].ip_id > 0 or (p[row].tcp_seq >= 0 and p[row].payload_len > 0))
+    # With an IP id, an echo's number, or TCP bytes with a number, equal means one packet.
+    numbered = p[row].ip_id > 0 or p[row].icmp_seq >= 0
+    return bool(numbered or (p[row].tcp_seq >= 0 and p[row].payload_len > 0))
 
 
 @jit

@@ -16,6 +16,7 @@ from tracer.core.jit import jit
 from tracer.correlate.hashing import Codes, Keys, factorise, find, pair_keys, roots
 from tracer.correlate.identity import Identity
 from tracer.correlate.nat import are_translations, is_translation, unordered
+from tracer.correlate.nat_guesses import guesses
 
 Groups = tuple[Codes, Codes]
 MOST_ROWS_OF_ONE_PACKET = 512
@@ -221,6 +222,7 @@ def classify(
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
+    _join_guesses(packets, streams, parent, voting[-1], time)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
 
@@ -284,6 +286,23 @@ def _join_translations(
     # Both sides rewritten is rarer than one: it needs half of the packets, not a quarter.
     allowed = _enough(merged, size, 0.25) & (one_step | _enough(merged, size, 0.5))
     _union(parent, merged.left, merged.right, allowed)
+
+
+def _join_guesses(
+    packets: Any, streams: Streams, parent: Codes, groups: Groups, time: Codes
+) -> None:
+    segment = roots(parent)
+    rows = guesses(packets, *groups, segment[streams.stream], streams.stream, time)
+    if not len(rows[0]):
+        return
+    size = np.zeros(len(segment), np.int64)
+    np.maximum.at(size, segment, streams.count)
+    edges = _counted((segment[streams.stream[rows[0]]], segment[streams.stream[rows[1]]]))
+    most = np.zeros(len(segment), np.int64)
+    for side in (edges.left, edges.right):
+        np.maximum.at(most, side, edges.votes)
+    best = (edges.votes == most[edges.left]) | (edges.votes == most[edges.right])
+    _union(parent, edges.left, edges.right, best & (edges.votes >= 2) & _enough(edges, size, 0.5))
 
 
 def is_proven(a: Keys, b: Keys, proven: Keys) -> NDArray[np.bool_]:
