@@ -369,6 +369,29 @@ def test_tcp_flows_join_by_five_tuple_alone() -> None:
     assert path.flow == f"{VM}:40000 > {SDATA}:80"
 
 
+def test_conntrack_proves_a_port_where_no_ttl_was_printed() -> None:
+    records = []
+    for capture, (source, port) in enumerate(((VM, 40000), (FIP, 51234))):
+        record = null_record(PACKET_DTYPE)
+        record["src_hi"], record["src_lo"] = encode_ip(source)
+        record["dst_hi"], record["dst_lo"] = encode_ip(SDATA)
+        record["proto"], record["sport"], record["dport"] = 17, port, 53
+        record["time_ns"] = capture * 300 * SECOND
+        record["capture"] = record["point"] = capture
+        records.append(record)
+    points = (Point(device="qr"), Point(device="rfp"))
+    batch = ObservationBatch(np.concatenate(records), points=points, captures=("a", "b"))
+    entry = ConntrackEntry(
+        Tuple(VM, SDATA, 17, 40000, 53), Tuple(SDATA, FIP, 17, 53, 51234), netns="qrouter"
+    )
+    assert len(flow_paths(batch)[0]) == 2
+    (path,), _ = flow_paths(batch, [entry])
+    assert path.joins[0].translation == "snat"
+    assert path.hops[1].join == "conntrack"
+    assert path.hops[1].cause == Cause.SNAT
+    assert "order of the request hops is not proven" in path.inferences[1]
+
+
 def test_nothing_is_nothing() -> None:
     assert flow_paths(ObservationBatch()) == ([], [])
     assert not needs_flow_paths(ObservationBatch())

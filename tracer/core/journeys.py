@@ -129,7 +129,7 @@ class FlowPathJoin:
 
     before: str
     after: str
-    translation: str  # "snat" or "dnat"
+    translation: str  # "snat", "dnat" or "snat and dnat"
     evidence: str  # "conntrack", "same-id", "period"
     candidates: int
     text: str

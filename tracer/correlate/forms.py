@@ -165,6 +165,9 @@ def _fit(
     offsets: dict[str, float],
     proven: set[tuple[FlowKey, FlowKey]],
 ) -> FlowPathJoin | None:
+    proof = _proof(flows[one], flows[other], proven) or _proof(flows[other], flows[one], proven)
+    if proof is not None:
+        return proof
     pair = _in_travel_order(flows[one], flows[other], ttls)
     if pair is None:
         return None
@@ -179,10 +182,6 @@ def _fit(
     ]  # fmt: skip
     if not kinds:
         return None
-    for a, b, kind in kinds:
-        if (a, b) in proven:
-            text = f"{a.name} → {b.name}: the conntrack entry says so"
-            return FlowPathJoin(a.name, b.name, kind, "conntrack", 1, text)
     a, b, kind = kinds[0]
     if not a.is_icmp:
         return None
@@ -190,6 +189,17 @@ def _fit(
     if a.client_port == b.client_port:
         return _same_id(before, after, (a, b, kind), candidates)
     return _same_line(before, after, (a, b, kind), candidates, offsets)
+
+
+def _proof(
+    before: JoinedForms, after: JoinedForms, proven: set[tuple[FlowKey, FlowKey]]
+) -> FlowPathJoin | None:
+    for a, b in product(before.forms, after.forms):
+        if (a.key, b.key) in proven and a.key != b.key:
+            kind = translation(a.key, b.key) or "snat and dnat"
+            text = f"{a.key.name} → {b.key.name}: {kind}, the conntrack entry says so"
+            return FlowPathJoin(a.key.name, b.key.name, kind, "conntrack", 1, text)
+    return None
 
 
 # The form with the higher TTL of requests is the one before; unknown or equal TTLs say nothing.
