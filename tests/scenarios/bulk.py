@@ -203,7 +203,7 @@ def _records(p: StructuredArray, number: NDArray[np.int64]) -> bytes:
     return out.tobytes()
 
 
-@njit(cache=False)
+@njit  # type: ignore[untyped-decorator]  # numba has no types
 def _scatter(out: NDArray[np.uint8], offsets: NDArray[np.int64], block: NDArray[np.uint8]) -> None:
     for i in range(len(offsets)):
         out[offsets[i] : offsets[i] + block.shape[1]] = block[i]

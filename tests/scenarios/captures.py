@@ -66,9 +66,9 @@ def cut(frames: Frames, snaplen: int, header: int = ETHERNET) -> None:
         for kind, size in _TUNNEL_BYTES.items():
             outer[(tunnel["row"] == 0) & (tunnel["encap"] == kind)] = size
     arp = p["ip_version"] < 0
-    size = header + VLAN_TAG * (p["vlan"] >= 0) + outer + np.where(arp, 28, p["ip_len"])
-    p["wire_len"] = size
-    p["cap_len"] = np.minimum(size, snaplen)
+    whole = header + VLAN_TAG * (p["vlan"] >= 0) + outer + np.where(arp, 28, p["ip_len"])
+    p["wire_len"] = whole
+    p["cap_len"] = np.minimum(whole, snaplen)
     captured = p["payload_len"] - (p["wire_len"] - p["cap_len"])
     _cut_options(p, captured)
     covered = np.minimum(p["payload_len"], DIGEST_BYTES)
