@@ -129,13 +129,13 @@ struct event {
 	__u16 tcp_flags, tcp_window;
 	__u16 frag;			/* IPv4 flags and offset as in the header; IPv6 in the same form */
 	__u16 ethertype, vlan, vlan_inner;
-	__u16 gso_size, gso_segs;
+	__u16 gso_size;
 	__u16 cpu;
 	__u16 snap_len;			/* bytes that follow this struct (--snap) */
 	__u8 hook, aux;
 	__u8 ip_version, ttl, tos, proto;
 	__u8 icmp_type, icmp_code;
-	__u8 ct_proto, pad;
+	__u8 ct_proto, pad[3];
 };
 
 /* Per CPU; what the tracer itself did, and what it missed. */

@@ -73,14 +73,17 @@ ALWAYS __u32 bloom_bit(const struct flow_key *key)
 	return (hash * 0x9e3779b97f4a7c15ULL) >> (64 - BLOOM_BITS);
 }
 
-ALWAYS struct flow_state *find_flow(const struct flow_key *key)
+ALWAYS int may_be_followed(const struct flow_key *key)
 {
 	__u32 zero = 0, bit = bloom_bit(key);
 	struct bloom *bloom = LOOKUP(followed_bits, &zero);
 
-	if (!bloom || !(bloom->words[bit / 64] >> (bit & 63) & 1))
-		return 0;
-	return LOOKUP(followed, key);
+	return bloom && bloom->words[bit / 64] >> (bit & 63) & 1;
+}
+
+ALWAYS struct flow_state *find_flow(const struct flow_key *key)
+{
+	return may_be_followed(key) ? LOOKUP(followed, key) : 0;
 }
 
 ALWAYS void add_flow(const struct flow_key *key, struct bloom *bloom, struct cpu *cpu)
@@ -201,11 +204,6 @@ ALWAYS int port_matches(__u16 port, OPTION_ARRAY __u32 *ports, __u32 n)
 		if (i < n && port == ports[i])
 			return 1;
 	return 0;
-}
-
-ALWAYS int has_ports(__u8 proto)
-{
-	return proto == IP_TCP || proto == IP_UDP || proto == IP_SCTP;
 }
 
 /* Whether the user's filter takes a packet with this key. */

@@ -118,6 +118,63 @@ take:
 	return 1;
 }
 
+/* The key of a plain IPv4 packet from its first 32 bytes. Returns 0 for one that needs a closer look:
+ * options, fragments, ICMP errors, tunnels; -1 for a protocol that cannot matter. */
+ALWAYS int plain_key(const __u64 *w, struct flow_key *key)
+{
+	__u8 proto = w[1] >> 8 & 0xff, type = w[2] >> 32 & 0xff;
+
+	if ((w[0] & 0xff) != 0x45 || (w[0] >> 48 & 0xff3f))
+		return 0;
+	if (!(opt_protocols >> (proto & 63) & 1))
+		return -1;
+	key_v4(key, w[1] >> 32, (__u32)w[2]);
+	key->proto = proto;
+	key->kind = KEY_FLOW;
+	key->pad = key->sport = key->dport = 0;
+	if (has_ports(proto)) {
+		key->sport = bpf_ntohs_((__u16)(w[2] >> 32));
+		key->dport = bpf_ntohs_((__u16)(w[2] >> 48));
+		return !opt_tunnels || proto != IP_UDP || !is_tunnel_port(key->dport);
+	}
+	if (proto == IP_ICMP && is_echo(proto, type)) {
+		key->sport = key->dport = bpf_ntohs_((__u16)w[3]);
+		return 1;
+	}
+	return 0;
+}
+
+/* The cheapest question, asked before a view is filled: is this certainly nobody's packet? */
+ALWAYS int is_stranger(void *skb, const int direct, const int at_data, const int translating,
+		       struct cpu *cpu)
+{
+	struct flow_key key;
+	__u64 w[4];
+	void *head;
+	__u16 protocol, offset = 0;
+	int plain;
+
+	if (opt_match_all)
+		return 0;
+	LOAD(direct, protocol, skb, skb_protocol);
+	if (protocol != bpf_ntohs_(ETH_IP))
+		return 0;
+	if (at_data) {
+		LOAD(direct, head, skb, skb_data);
+	} else {
+		LOAD(direct, head, skb, skb_head);
+		LOAD(direct, offset, skb, skb_network_header);
+	}
+	if (bpf_probe_read_kernel(w, sizeof(w), (void *)((unsigned long)head + offset)))
+		return 0;
+	plain = plain_key(w, &key);
+	if (plain <= 0)
+		return plain;
+	if (may_be_followed(&key) || filter_matches(&key) || is_tracked_address(address_of(skb, cpu)))
+		return 0;
+	return !translating || !translated_entry(skb, direct);
+}
+
 /* Fills the view's key; goes into tunnels. Returns 0 when there is a key to ask about. */
 ALWAYS int identify(struct view *v, void *skb, const int direct, const int at_data,
 		    struct cpu *cpu)
@@ -143,13 +200,28 @@ ALWAYS int identify(struct view *v, void *skb, const int direct, const int at_da
 	return 0;
 }
 
-SLOW int show(const struct view *v, void *skb, const struct place *at, struct cpu *cpu)
+SLOW int show_typed(const struct view *v, void *skb, const struct place *at, struct cpu *cpu)
 {
-	struct event *e = begin(v, skb, at, cpu);
+	struct event *e = begin(v, skb, at, cpu, 1);
 
 	if (e)
 		finish(e, cpu);
 	return 0;
+}
+
+SLOW int show_untyped(const struct view *v, void *skb, const struct place *at, struct cpu *cpu)
+{
+	struct event *e = begin(v, skb, at, cpu, 0);
+
+	if (e)
+		finish(e, cpu);
+	return 0;
+}
+
+ALWAYS int show(const struct view *v, void *skb, const struct place *at, struct cpu *cpu,
+		const int direct)
+{
+	return direct ? show_typed(v, skb, at, cpu) : show_untyped(v, skb, at, cpu);
 }
 
 /* Seen at a device, going in or out. */
@@ -158,63 +230,69 @@ ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 	const int translating = hook == HOOK_XMIT || hook == HOOK_QUEUE;
 	struct place at = { .hook = hook, .dev = dev };
 	struct cpu *cpu = this_cpu();
-	struct view *v = start(cpu);
+	struct view *v;
 
-	if (!v)
+	if (!cpu)
 		return 0;
 	if (opt_route && hook == HOOK_RECEIVE)
 		cpu->routed = 0;
+	if (is_stranger(skb, direct, hook == HOOK_RECEIVE, translating, cpu)) {
+		cpu->count.seen++;
+		return 0;
+	}
+	v = start(cpu);
+	if (!v)
+		return 0;
 	if (!identify(v, skb, direct, hook == HOOK_RECEIVE, cpu) &&
 	    taken(v, skb, direct, translating, cpu)) {
 		track(address_of(skb, cpu), v->signature, cpu);
 		if (opt_route && hook == HOOK_RECEIVE)
 			cpu->routed = address_of(skb, cpu);
-		show(v, skb, &at, cpu);
+		show(v, skb, &at, cpu, direct);
 	}
 	return end(cpu);
 }
 
 /* The device that holds a buffer being freed, and the namespace of its socket where it has none. */
-ALWAYS void holder(struct place *at, void *skb)
+ALWAYS void holder(struct place *at, void *skb, const int direct)
 {
 	void *sk = 0;
 
-	LOAD(0, at->dev, skb, skb_dev);
-	LOAD(0, sk, skb, skb_sk);
+	LOAD(direct, at->dev, skb, skb_dev);
+	LOAD(direct, sk, skb, skb_sk);
 	if (sk)
-		LOAD(0, at->net, sk, sk_net);
+		LOAD(direct, at->net, sk, sk_net);
 }
 
 ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
 {
 	struct place at = { .hook = HOOK_KFREE, .location = location, .reason = reason };
 	struct cpu *cpu = this_cpu();
-	struct view *v = start(cpu);
+	struct view *v;
 
+	if (!cpu)
+		return 0;
+	if (is_stranger(skb, direct, 0, 1, cpu)) {
+		cpu->count.seen++;
+		return 0;
+	}
+	v = start(cpu);
 	if (!v)
 		return 0;
 	if (!identify(v, skb, direct, 0, cpu) && taken(v, skb, direct, 1, cpu)) {
 		forget(address_of(skb, cpu));
-		holder(&at, skb);
+		holder(&at, skb, direct);
 		if (HAS_DROP_REASON)
 			at.flags = FLAG_REASON;
-		show(v, skb, &at, cpu);
+		show(v, skb, &at, cpu, direct);
 	}
 	return end(cpu);
-}
-
-SLOW int show_consumed(struct view *v, void *skb, struct cpu *cpu)
-{
-	struct place at = { .hook = HOOK_CONSUME };
-
-	cpu->count.matched++;
-	holder(&at, skb);
-	return show(v, skb, &at, cpu);
 }
 
 /* Only buffers seen before: a clone that a sniffer frees has another address. */
 ALWAYS int at_consume(void *skb, const int direct)
 {
+	struct place at = { .hook = HOOK_CONSUME };
 	struct cpu *cpu = this_cpu();
 	__u64 address;
 	struct view *v;
@@ -229,8 +307,11 @@ ALWAYS int at_consume(void *skb, const int direct)
 	v = start(cpu);
 	if (!v)
 		return 0;
-	if (!identify(v, skb, direct, 0, cpu) && is_tracked(address, v->signature))
-		show_consumed(v, skb, cpu);
+	if (!identify(v, skb, direct, 0, cpu) && is_tracked(address, v->signature)) {
+		cpu->count.matched++;
+		holder(&at, skb, direct);
+		show(v, skb, &at, cpu, direct);
+	}
 	forget(address);
 	return end(cpu);
 }
@@ -255,7 +336,7 @@ SLOW int show_about(struct view *v, void *skb, const struct route *route, struct
 
 	cpu->count.matched++;
 	LOAD(0, at.dev, skb, skb_dev);
-	e = begin(v, skb, &at, cpu);
+	e = begin(v, skb, &at, cpu, 0);
 	if (!e)
 		return 0;
 	e->aux = AUX_ROUTE;
@@ -341,7 +422,7 @@ ALWAYS int at_route6(void *result, void *table, void *flow)
 SLOW int show_translation(const struct view *v, void *skb, const struct place *at, __u32 source,
 			  struct cpu *cpu)
 {
-	struct event *e = begin(v, skb, at, cpu);
+	struct event *e = begin(v, skb, at, cpu, 0);
 
 	cpu->count.matched++;
 	if (!e)
@@ -367,15 +448,36 @@ ALWAYS int same_key(const struct flow_key *a, const struct flow_key *b)
 	       a->dst_hi == b->dst_hi && a->sport == b->sport && a->dport == b->dport;
 }
 
+/* Whether NAT may rewrite this packet: its conntrack entry is new, or says so. */
+ALWAYS int may_be_translated(void *skb, const int direct)
+{
+	unsigned long nfct = 0, status = 0;
+
+	LOAD(direct, nfct, skb, skb_nfct);
+	if (!(nfct & NFCT_PTRMASK))
+		return 0;
+	if ((nfct & NFCT_INFOMASK) == IP_CT_NEW)
+		return 1;
+	LOAD(0, status, nfct & NFCT_PTRMASK, ct_status);
+	return status & IPS_NAT_MASK;
+}
+
 /* Just before NAT: keep what the packet is now. */
 ALWAYS int before_nat(void *skb, const int direct)
 {
 	struct cpu *cpu = this_cpu();
-	struct view *v = start(cpu);
+	struct view *v;
 
-	if (!v)
+	if (!cpu)
 		return 0;
 	cpu->translated = 0;
+	if (!may_be_translated(skb, direct)) {
+		cpu->count.seen++;
+		return 0;
+	}
+	v = start(cpu);
+	if (!v)
+		return 0;
 	if (!locate(v, skb, direct, 0) && !read_l3(v)) {
 		cpu->before = v->key;
 		cpu->translated = address_of(skb, cpu);

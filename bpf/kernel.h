@@ -23,7 +23,6 @@
 #define FIELD_sk_net struct sock, __sk_common.skc_net.net
 #define FIELD_net_inum struct net, ns.inum
 #define FIELD_shinfo_gso_size struct skb_shared_info, gso_size
-#define FIELD_shinfo_gso_segs struct skb_shared_info, gso_segs
 #define FIELD_ct_tuplehash struct nf_conn, tuplehash
 #define FIELD_ct_status struct nf_conn, status
 #define FIELD_ct_mark struct nf_conn, mark
@@ -64,6 +63,7 @@ struct wire_tuple {
 #define NFCT_PTRMASK (~7UL)
 #define NFCT_INFOMASK 7UL
 #define IP_CT_UNTRACKED 7
+#define IP_CT_NEW 2
 #define IP_CT_IS_REPLY 3
 #define FIRST_NETNS_INUM 0xeffffff0u	/* PROC_NET_INIT_INO and up: tells a device from reused bytes */
 #define NO_HEADER 0xffffu
@@ -92,7 +92,7 @@ struct sk_buff {
 	unsigned int tail, end;
 	unsigned char *head, *data;
 } RELOCATED;
-struct skb_shared_info { unsigned short gso_size, gso_segs; } RELOCATED;
+struct skb_shared_info { unsigned short gso_size; } RELOCATED;
 struct nf_conntrack_zone { __u16 id; } RELOCATED;
 struct nf_conntrack_tuple_hash { __u64 opaque; };
 struct nf_conn {

@@ -27,7 +27,7 @@
 enum encap { ENCAP_NONE, ENCAP_VXLAN, ENCAP_GENEVE, ENCAP_GRE, ENCAP_NVGRE, ENCAP_IPIP, ENCAP_SIT,
 	     ENCAP_IP6TNL };
 
-#define L3_WORDS 6	/* 48 bytes: an IPv6 header and 8 bytes more */
+#define L3_WORDS 7	/* 56 bytes: IPv4, TCP and its timestamps; or IPv6 and 16 bytes more */
 
 /* One packet while a program looks at it; offsets count from skb->head. */
 struct view {
@@ -60,6 +60,11 @@ ALWAYS int read_at(const struct view *v, void *to, __u32 size, __u32 offset)
 	if (offset >= v->tail)
 		return -1;
 	return bpf_probe_read_kernel(to, size, (void *)(unsigned long)(v->head + offset));
+}
+
+ALWAYS int has_ports(__u8 proto)
+{
+	return proto == IP_TCP || proto == IP_UDP || proto == IP_SCTP;
 }
 
 ALWAYS void key_v4(struct flow_key *key, __u32 src, __u32 dst)
@@ -359,13 +364,17 @@ SLOW int enter_tunnel(struct view *v)
 	return entered || read_l3(v);
 }
 
+ALWAYS int is_tunnel_port(__u16 port)
+{
+	return port == VXLAN_PORT || port == GENEVE_PORT || port == VXLAN_OLD_PORT;
+}
+
 ALWAYS int is_tunnel(const struct view *v)
 {
 	if (v->ethertype == ETH_ARP || v->later_fragment)
 		return 0;
 	if (v->proto == IP_UDP)
-		return v->key.dport == VXLAN_PORT || v->key.dport == GENEVE_PORT ||
-		       v->key.dport == VXLAN_OLD_PORT;
+		return is_tunnel_port(v->key.dport);
 	return v->proto == IP_GRE || v->proto == IP_IPIP || v->proto == IP_IPV6;
 }
 

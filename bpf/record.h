@@ -21,10 +21,16 @@ ALWAYS void fill_l4(struct event *e, const struct view *v)
 		e->payload_len = e->ip_len - l3_size;
 		return;
 	}
-	if (read_at(v, l4, sizeof(l4), v->l4)) {
+	if (v->ethertype == ETH_IP && l3_size == 20) {
+		for (int i = 0; i < 4; i++)
+			l4[i] = v->bytes[2 + i] >> 32 | v->bytes[3 + i] << 32;
+		if (v->l4 >= v->tail)
+			e->flags |= FLAG_TRUNCATED;
+	} else if (read_at(v, l4, sizeof(l4), v->l4)) {
 		e->flags |= FLAG_TRUNCATED;
-		return;
 	}
+	if (e->flags & FLAG_TRUNCATED)
+		return;
 	if (v->proto == IP_ICMP || v->proto == IP_ICMPV6) {
 		e->flags |= FLAG_L4;
 		e->icmp_type = l4[0] & 0xff;
@@ -177,18 +183,18 @@ SLOW int fill_tunnel(struct event *e, const struct view *v)
 }
 
 /* VLAN ids: the tag the driver took off the data, then those still in it. */
-ALWAYS void fill_vlan(struct event *e, const struct view *v, void *skb, __u32 l3, __u32 mac)
+ALWAYS void fill_vlan(struct event *e, const struct view *v, void *skb, __u32 l3, __u32 mac, const int direct)
 {
 	__u16 proto = 0, tci = 0, tag[4] = {};
 	int present;
 
-	LOAD(0, proto, skb, skb_vlan_proto);
+	LOAD(direct, proto, skb, skb_vlan_proto);
 	if (HAS(skb_vlan_present))
 		present = LOAD_BIT(skb, skb_vlan_present);
 	else
 		present = proto != 0;
 	if (present) {
-		LOAD(0, tci, skb, skb_vlan_tci);
+		LOAD(direct, tci, skb, skb_vlan_tci);
 		e->flags |= FLAG_VLAN;
 		e->vlan = tci & 0xfff;
 	}
@@ -212,12 +218,12 @@ ALWAYS void fill_vlan(struct event *e, const struct view *v, void *skb, __u32 l3
 
 ALWAYS void fill_macs(struct event *e, const struct view *v, __u32 mac, const int outer)
 {
-	__u64 dst, src;
+	__u64 frame[2], dst, src;
 
-	if (read_at(v, &dst, sizeof(dst), mac) || read_at(v, &src, sizeof(src), mac + 4))
+	if (read_at(v, frame, sizeof(frame), mac))
 		return;
-	dst = bpf_ntohll_(dst) >> 16;
-	src = bpf_ntohll_(src) & 0xffffffffffffULL;
+	dst = bpf_ntohll_(frame[0]) >> 16;
+	src = bpf_ntohll_(frame[0] >> 32 | frame[1] << 32) & 0xffffffffffffULL;
 	if (outer) {
 		e->flags |= FLAG_OUTER_ETH;
 		e->outer_dst_mac = dst;
@@ -231,15 +237,15 @@ ALWAYS void fill_macs(struct event *e, const struct view *v, __u32 mac, const in
 
 /* In a tunnel the frame's own link header is the outer one; the inner Ethernet header, if there is one,
  * lies just before the inner network header. */
-ALWAYS void fill_link(struct event *e, const struct view *v, void *skb)
+ALWAYS void fill_link(struct event *e, const struct view *v, void *skb, const int direct)
 {
 	__u32 l3 = v->outer_l3 ? v->outer_l3 : v->l3;
 	__u16 mac;
 
-	LOAD(0, mac, skb, skb_mac_header);
+	LOAD(direct, mac, skb, skb_mac_header);
 	if (mac == NO_HEADER || mac + 14 > l3 || l3 - mac > 26)
 		return;
-	fill_vlan(e, v, skb, l3, mac);
+	fill_vlan(e, v, skb, l3, mac, direct);
 	if (!v->outer_l3) {
 		fill_macs(e, v, mac, 0);
 		return;
@@ -258,17 +264,17 @@ ALWAYS void fill_inner_link(struct event *e, const struct view *v)
 		fill_macs(e, v, v->l3 - 14, 0);
 }
 
-ALWAYS void fill_device(struct event *e, void *dev)
+ALWAYS void fill_device(struct event *e, void *dev, const int direct)
 {
 	void *net = 0;
 	__u32 ifindex = 0, inum = 0;
 
 	if (!dev)
 		return;
-	LOAD(0, ifindex, dev, dev_ifindex);
-	LOAD(0, net, dev, dev_net);
+	LOAD(direct, ifindex, dev, dev_ifindex);
+	LOAD(direct, net, dev, dev_net);
 	if (net)
-		LOAD(0, inum, net, net_inum);
+		LOAD(direct, inum, net, net_inum);
 	/* skb->dev shares its bytes with queue links: only a real namespace makes it a device. */
 	if (inum < FIRST_NETNS_INUM)
 		return;
@@ -277,12 +283,12 @@ ALWAYS void fill_device(struct event *e, void *dev)
 	e->flags |= FLAG_DEV;
 }
 
-ALWAYS void fill_netns(struct event *e, void *net)
+ALWAYS void fill_netns(struct event *e, void *net, const int direct)
 {
 	__u32 inum = 0;
 
 	if (net)
-		LOAD(0, inum, net, net_inum);
+		LOAD(direct, inum, net, net_inum);
 	if (inum >= FIRST_NETNS_INUM)
 		e->netns = inum;
 }
@@ -322,13 +328,13 @@ ALWAYS int read_tuple(__u64 ct, const __u32 which, struct wire_tuple *tuple)
 	return bpf_probe_read_kernel(tuple, sizeof(*tuple), hashes + which * sizeof(*tuple));
 }
 
-ALWAYS void fill_ct(struct event *e, void *skb)
+ALWAYS void fill_ct(struct event *e, void *skb, const int direct)
 {
 	struct wire_tuple t;
 	unsigned long nfct = 0, status = 0;
 	void *ct;
 
-	LOAD(0, nfct, skb, skb_nfct);
+	LOAD(direct, nfct, skb, skb_nfct);
 	if ((nfct & NFCT_INFOMASK) == IP_CT_UNTRACKED) {
 		e->flags |= FLAG_UNTRACKED;
 		return;
@@ -355,17 +361,17 @@ ALWAYS void fill_ct(struct event *e, void *skb)
 	ct_port(&t, &e->ct_reply_sport, &e->ct_reply_dport);
 }
 
-ALWAYS void fill_lengths(struct event *e, const struct view *v, void *skb)
+ALWAYS void fill_lengths(struct event *e, const struct view *v, void *skb, const int direct)
 {
 	unsigned int end = 0, len = 0;
 	__u64 shinfo;
 	__u16 mac;
 	void *data = 0;
 
-	LOAD(0, len, skb, skb_len);
-	LOAD(0, data, skb, skb_data);
-	LOAD(0, mac, skb, skb_mac_header);
-	LOAD(0, end, skb, skb_end);
+	LOAD(direct, len, skb, skb_len);
+	LOAD(direct, data, skb, skb_data);
+	LOAD(direct, mac, skb, skb_mac_header);
+	LOAD(direct, end, skb, skb_end);
 	/* skb->len counts from skb->data; count from the link header, or the network header, instead. */
 	e->wire_len = len + (__u32)((__u64)(unsigned long)data - v->head);
 	if (mac != NO_HEADER && mac + 14 <= v->l3 && (v->outer_l3 || v->l3 - mac <= 26))
@@ -374,16 +380,15 @@ ALWAYS void fill_lengths(struct event *e, const struct view *v, void *skb)
 		e->wire_len -= v->outer_l3 ? v->outer_l3 : v->l3;
 	shinfo = v->head + end;
 	LOAD(0, e->gso_size, shinfo, shinfo_gso_size);
-	LOAD(0, e->gso_segs, shinfo, shinfo_gso_segs);
 }
 
-ALWAYS void fill_snap(struct event *e, const struct view *v, void *skb)
+ALWAYS void fill_snap(struct event *e, const struct view *v, void *skb, const int direct)
 {
 	__u32 from = v->outer_l3 ? v->outer_l3 : v->l3;
 	__u64 size;
 	__u16 mac;
 
-	LOAD(0, mac, skb, skb_mac_header);
+	LOAD(direct, mac, skb, skb_mac_header);
 	if (mac != NO_HEADER && mac + 14 <= from && from - mac <= 26)
 		from = mac;
 	if (from >= v->tail)
@@ -398,8 +403,8 @@ ALWAYS void fill_snap(struct event *e, const struct view *v, void *skb)
 
 /* Reserves one record and fills it from the view; the caller adds to it and calls finish(). Returns 0
  * when the ring is full. */
-SLOW struct event *begin(const struct view *v, void *skb, const struct place *at,
-			 struct cpu *cpu)
+ALWAYS struct event *begin(const struct view *v, void *skb, const struct place *at,
+			   struct cpu *cpu, const int direct)
 {
 	struct event *e = RESERVE(events, sizeof(struct event) + opt_snap);
 
@@ -418,20 +423,20 @@ SLOW struct event *begin(const struct view *v, void *skb, const struct place *at
 	e->head = v->head;
 	e->cpu = bpf_get_smp_processor_id();
 	e->ethertype = v->ethertype;
-	LOAD(0, e->mark, skb, skb_mark);
+	LOAD(direct, e->mark, skb, skb_mark);
 	if (LOAD_BIT(skb, skb_cloned))
 		e->flags |= FLAG_CLONED;
-	fill_device(e, at->dev);
+	fill_device(e, at->dev, direct);
 	if (!e->netns)
-		fill_netns(e, at->net);
-	fill_lengths(e, v, skb);
-	fill_link(e, v, skb);
+		fill_netns(e, at->net, direct);
+	fill_lengths(e, v, skb, direct);
+	fill_link(e, v, skb, direct);
 	if (v->ethertype == ETH_ARP) {
 		fill_arp(e, v);
 	} else {
 		fill_l3(e, v);
 		fill_l4(e, v);
-		fill_ct(e, skb);
+		fill_ct(e, skb, direct);
 		if (v->error)
 			fill_quoted(e, v);
 	}
@@ -440,7 +445,7 @@ SLOW struct event *begin(const struct view *v, void *skb, const struct place *at
 		fill_tunnel(e, v);
 	}
 	if (opt_snap)
-		fill_snap(e, v, skb);
+		fill_snap(e, v, skb, direct);
 	return e;
 }
 

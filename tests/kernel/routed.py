@@ -33,6 +33,11 @@ class Routed:
     def ping(self, target: str = "10.7.2.2", options: str = "-c1") -> str:
         return run(f"ip netns exec {self.client} ping -i0.01 -W1 {options} {target}")
 
+    def ping_in_vain(self, options: str) -> None:
+        """Send one request that nobody answers."""
+        command = f"ip netns exec {self.client} ping -c1 -W0.2 {options} 10.7.2.2"
+        assert subprocess.run(command.split(), check=False, capture_output=True).returncode == 1
+
 
 @contextmanager
 def routed(prefix: str = "eng") -> Iterator[Routed]:

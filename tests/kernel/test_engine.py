@@ -1,4 +1,4 @@
-"""Both engines on a real kernel: one ping through SNAT, judged by ping, conntrack and each other."""
+"""Both engines on a real kernel: pings through SNAT; conntrack, tcpdump and each other judge."""
 
 import re
 import subprocess
@@ -14,6 +14,7 @@ from tests.kernel.routed import Routed, routed, run
 from tracer.core.address import decode_ip, decode_mac
 from tracer.core.filter import FlowFilter
 from tracer.sources.live import engine as engines
+from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.engine import Config, Engine
 from tracer.sources.live.event_layout import (
     EVENT_VERSION,
@@ -227,17 +228,11 @@ def test_a_drop_has_its_reason_and_place(net: Routed, open_engine: Callable[...,
     engine = open_engine(FlowFilter(icmp_id=22348))
     run(rule.format("-I"))
     try:
-        subprocess.run(
-            ["ip", "netns", "exec", net.client, *"ping -c1 -W0.1 -e 22348 10.7.2.2".split()],
-            check=False,
-            capture_output=True,
-        )
+        net.ping_in_vain("-e 22348")
         events = drain_until(engine, echo_replied)
     finally:
         run(rule.format("-D"))
     (dropped,) = at(events, Hook.KFREE)
-    from tracer.sources.live.drop_reasons import drop_reason_name
-
     assert drop_reason_name(int(dropped["drop_reason"])) == "NETFILTER_DROP"
     assert int(dropped["netns"]) == net.inum(net.router)
     assert int(dropped["location"]) >> 63 == 1
@@ -273,11 +268,7 @@ def test_a_time_exceeded_error_is_joined_by_what_it_quotes(
     net: Routed, open_engine: Callable[..., Engine]
 ) -> None:
     engine = open_engine(FlowFilter(icmp_id=22349))
-    subprocess.run(
-        ["ip", "netns", "exec", net.client, *"ping -c1 -W0.2 -t1 -e 22349 10.7.2.2".split()],
-        check=False,
-        capture_output=True,
-    )
+    net.ping_in_vain("-t1 -e 22349")
     events = drain_until(engine, lambda e: bool((e["icmp_type"] == 11).any()))
     error = at(events, Hook.XMIT)
     error = error[error["icmp_type"] == 11][0]

@@ -47,9 +47,9 @@ class Btf:
         self._strings_end = self._strings + str_len
         self._first_string: int = base.next_string if base else 0
         self._first_id: int = base.next_id if base else 1
-        self.next_string = self._first_string + str_len
+        self.next_string: int = self._first_string + str_len
         self._offsets = self._scan(header + type_off, header + type_off + type_len)
-        self.next_id = self._first_id + len(self._offsets)
+        self.next_id: int = self._first_id + len(self._offsets)
         self._by_name: dict[int, list[int]] | None = None
 
     @classmethod

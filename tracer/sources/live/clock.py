@@ -62,4 +62,5 @@ class Clock:
             (times - times[0]).astype(np.float64),
             (offsets - offsets[0]).astype(np.float64),
         )
-        return mono + offsets[0] + np.rint(drift).astype(np.int64)
+        utc: NDArray[np.int64] = mono + offsets[0] + np.rint(drift).astype(np.int64)
+        return utc

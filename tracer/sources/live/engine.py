@@ -105,7 +105,7 @@ class Engine(Protocol):
         """
 
     def follow(self, keys: NDArray[Any]) -> None:
-        """Add flow keys (FLOW_KEY_DTYPE) to `followed`, such as those of known conntrack entries."""
+        """Add flow keys (FLOW_KEY_DTYPE) to `followed`: of conntrack entries known before, say."""
 
     def stats(self) -> Stats:
         """Return the counters, summed over CPUs."""

@@ -157,7 +157,7 @@ class LoadedEngine(ABC):
             self._join_namespaces()
             records = self._ring.read()
         self._drained += len(records)
-        return records.view(self.dtype)
+        return records.reshape(-1).view(self.dtype)
 
     def _join_namespaces(self) -> None:
         if self._nat is None:
@@ -175,7 +175,7 @@ class LoadedEngine(ABC):
         return self._nat.joined if self._nat is not None else frozenset()
 
     def follow(self, keys: NDArray[Any]) -> None:
-        """Add flow keys (FLOW_KEY_DTYPE) to `followed`, such as those of known conntrack entries."""
+        """Add flow keys (FLOW_KEY_DTYPE) to `followed`: of conntrack entries known before, say."""
         loaded = self._need()
         assert self._bits is not None
         add_keys(loaded.maps["followed"], self._bits, keys)
@@ -188,7 +188,8 @@ class LoadedEngine(ABC):
         total = np.zeros(1, COUNTERS_DTYPE)
         for name in COUNTERS_DTYPE.names or ():
             total[name] = values[name].sum()
-        return total[0]
+        summed: np.void = total[0]
+        return summed
 
     def stats(self) -> Stats:
         """Return the counters, summed over CPUs."""

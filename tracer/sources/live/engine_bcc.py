@@ -1,4 +1,4 @@
-"""The `bcc` engine: compiles the programs on the host, offsets taken from the running kernel's BTF."""
+"""The `bcc` engine: compiles the programs on the host, offsets from the running kernel's BTF."""
 
 import ctypes
 import os
@@ -26,7 +26,7 @@ from tracer.sources.live.event_layout import (
 from tracer.sources.live.filter import filter_record
 from tracer.sources.live.linker import link, read_functions
 from tracer.sources.live.options import map_sizes, scalar_options
-from tracer.sources.live.points import POINTS, has_kprobes, is_loadable
+from tracer.sources.live.points import POINTS, is_loadable
 from tracer.sources.live.source import bpf_folder
 
 _FIELD = re.compile(r"^#define FIELD_(\w+) struct (\w+), ([\w.]+)$", re.MULTILINE)
@@ -153,7 +153,7 @@ def _compile(config: Config, maps: dict[str, int]) -> dict[str, bytes]:
 
 def _offset_flags(fields: str) -> list[str]:
     types = btf.kernel()
-    flags = ["-DWITH_BTF=1", f"-DWITH_KPROBES={int(has_kprobes())}"]
+    flags = ["-DWITH_BTF=1", f"-DWITH_KPROBES={int(syscalls.has_kprobes())}"]
     for name, struct_name, path in _FIELD.findall(fields):
         try:
             member = types.member(struct_name, path)

@@ -21,7 +21,7 @@ def filter_record(flow: FlowFilter) -> np.void:
     A term with more alternatives than the kernel has room for is left out: it then takes
     everything, and user space has the last word. Raises TracerError for what is no address.
     """
-    record = np.zeros(1, FILTER_DTYPE)[0]
+    record: np.void = np.zeros(1, FILTER_DTYPE)[0]
     terms = Term(0)
     if flow.icmp_id is not None:
         terms |= Term.ICMP_ID

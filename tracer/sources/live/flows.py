@@ -26,7 +26,7 @@ def bloom_bit(keys: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 class FlowBits:
-    """The bit set that keeps most packets from looking into `followed`, mapped into this process."""
+    """The bit set that spares most packets a look into `followed`, mapped into this process."""
 
     def __init__(self, fd: int) -> None:
         self._map = mmap.mmap(fd, (1 << BLOOM_BITS) // 8)

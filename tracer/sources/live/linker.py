@@ -1,8 +1,9 @@
 """Joins the functions that bcc compiled apart: bcc itself knows no calls between BPF functions.
 
-A call to a static function of another section carries, in the instruction's immediate, where in that
-section the function begins, less one; a call inside the section is relative, as the kernel wants
-it. Each program gets just the functions that it reaches behind it: the kernel takes no others.
+A call to a static function of another section carries, in the instruction's immediate, where in
+that section the function begins, less one; a call inside the section is relative, as the kernel
+wants it. Each program gets just the functions that it reaches behind it: the kernel takes no
+others.
 """
 
 import ctypes
@@ -23,9 +24,10 @@ def _calls(code: bytes) -> Iterator[tuple[int, int]]:
 
 
 def read_functions(address: int, programs: Iterable[bytes]) -> dict[int, bytes]:
-    """Return the functions that programs can call, by index in their section in this process's memory.
+    """Return the functions that programs can call, by index in their section.
 
-    bcc does not tell where functions end: each ends at the first exit or goto that no jump passes.
+    The section is in this process's memory at `address`. bcc does not tell where functions end:
+    each ends at the first exit or goto that no jump passes.
     """
     found: dict[int, bytes] = {}
     wanted = [target + 1 for code in programs for _, target in _calls(code)]
@@ -51,7 +53,7 @@ def _function_end(address: int, start: int) -> int:
 
 
 def link(program: bytes, functions: dict[int, bytes]) -> bytes:
-    """Return a program with the functions it reaches behind it, every call pointing at its function."""
+    """Return a program with the functions it reaches behind it, its calls pointing at them."""
     code, placed = bytearray(program), dict[int, int]()
     # (index of the call in `code`, function it is for)
     pending = [(index, target + 1) for index, target in _calls(program)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracer.sources.live.event_layout import Hook
+from tracer.sources.live.syscalls import has_kprobes
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,6 @@ class Choice:
     kind: str
     target: str
     module: str | None = None
-
-
-def has_kprobes() -> bool:
-    """Return whether this kernel lets programs attach to its functions."""
-    return Path("/sys/bus/event_source/devices/kprobe/type").exists()
 
 
 def is_loadable(choice: Choice) -> bool:

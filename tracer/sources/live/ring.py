@@ -1,35 +1,28 @@
 """A BPF ring buffer read in bulk: its pages are mapped and viewed by numpy, without a callback.
 
-Records have one fixed size. The kernel writes an 8-byte header before each: the length, bit 31 while
-the record is being filled, bit 30 when it was discarded (Documentation/bpf/ringbuf.rst). The reading
-position is written back only after the records were copied. The loads rely on the order that x86
-keeps between them; elsewhere the header's busy bit is read again after the position.
+Records have one fixed size. The kernel writes an 8-byte header before each: the length, bit 31
+while the record is being filled, bit 30 when it was discarded (Documentation/bpf/ringbuf.rst). The
+reading position is written back only after the records were copied. The loads rely on the order
+that x86 keeps between them.
 """
 
 import mmap
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_BUSY, _DISCARDED = 1 << 31, 1 << 30
+_BUSY, _DISCARDED = np.uint64(1 << 31), np.uint64(1 << 30)
 
 
 class Ring:
     """Reader of one ring buffer map, `size` bytes (a power of two), records of `record` bytes."""
 
     def __init__(self, fd: int, size: int, record: int) -> None:
+        if record % 8:
+            raise ValueError("records are whole 64-bit words")
         page = mmap.PAGESIZE
         self._size = size
         self._stride = (record + 8 + 7) & ~7
-        self._dtype = np.dtype(
-            {
-                "names": ["header", "record"],
-                "formats": ["<u4", f"V{record}"],
-                "offsets": [0, 8],
-                "itemsize": self._stride,
-            }
-        )
         self._consumer = mmap.mmap(fd, page)
         self._producer = mmap.mmap(fd, page + 2 * size, prot=mmap.PROT_READ, offset=page)
         self._read_position = memoryview(self._consumer)[:8].cast("Q")
@@ -40,21 +33,23 @@ class Ring:
         """Bytes written and not read yet."""
         return self._write_position[0] - self._read_position[0]
 
-    def read(self, limit: int = 1 << 18) -> NDArray[np.void]:
-        """Return the records that are complete, at most `limit`, shape (n,), dtype V{record}: a copy."""
+    def read(self, limit: int = 1 << 18) -> NDArray[np.uint64]:
+        """Return the complete records, at most `limit`: uint64, shape (n, record / 8), a copy."""
         start = self._read_position[0]
+        words = self._stride // 8
         count = min((self._write_position[0] - start) // self._stride, limit)
         if count <= 0:
-            return np.empty(0, self._dtype["record"])
+            return np.empty((0, words - 1), np.uint64)
         offset = mmap.PAGESIZE + (start & (self._size - 1))
-        view: NDArray[Any] = np.frombuffer(self._producer, self._dtype, count, offset)
-        header = view["header"]
+        flat = np.frombuffer(self._producer, np.uint64, count * words, offset)
+        view = flat.reshape(count, words)
+        header = view[:, 0]
         busy = np.flatnonzero(header & _BUSY)
         if len(busy):
             count = int(busy[0])
             view, header = view[:count], header[:count]
-        discarded = header & _DISCARDED
-        records = view["record"][discarded == 0] if discarded.any() else view["record"].copy()
+        discarded = (header & _DISCARDED) != 0
+        records = view[~discarded, 1:] if discarded.any() else view[:, 1:].copy()
         self._read_position[0] = start + count * self._stride
         return records
 

@@ -142,6 +142,11 @@ def load_program(
         ) from None
 
 
+def has_kprobes() -> bool:
+    """Return whether this kernel lets programs attach to its functions."""
+    return (_KPROBE_PMU / "type").exists()
+
+
 def open_kprobe(program: int, symbol: str, at_return: bool) -> int:
     """Return the perf event that runs a program at a kernel function's entry or return."""
     kind = int((_KPROBE_PMU / "type").read_text())
