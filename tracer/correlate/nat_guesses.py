@@ -44,12 +44,14 @@ def _distance(p: Any, time: Codes, a: int, b: int) -> int:
 
 
 @jit
-def _nearest(p: Any, time: Codes, this: int, others: Codes, count: int, ahead: bool) -> Any:
+def _nearest(
+    p: Any, time: Codes, this: int, own: int, others: Codes, count: int, ahead: bool
+) -> Any:
     best, best_ns, next_ns = -1, -1, -1
     for k in range(count):
         a, b = (this, others[k]) if ahead else (others[k], this)
         away = _distance(p, time, a, b)
-        if away < 0:
+        if away < 0 or k == own:
             continue
         if best < 0 or away < best_ns:
             best, best_ns, next_ns = k, away, best_ns
@@ -81,10 +83,10 @@ def guesses(
         if twice or chains < 2:
             continue
         for k in range(chains):
-            to, clear = _nearest(p, time, last[k], first, chains, True)
+            to, clear = _nearest(p, time, last[k], k, first, chains, True)
             if not clear:
                 continue
-            back, mutual = _nearest(p, time, first[to], last, chains, False)
+            back, mutual = _nearest(p, time, first[to], to, last, chains, False)
             if mutual and back == k:
                 left[count], right[count] = last[k], first[to]
                 count += 1

@@ -1,4 +1,4 @@
-"""Which journeys a FILTER keeps: it may match on either side of NAT, and keeps both directions."""
+"""A filter applied to journeys: on either side of NAT, whole exchanges kept."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,77 +12,91 @@ from tracer.core.exchanges import exchange_roots
 from tracer.core.filter import PROTOCOLS, FlowFilter
 from tracer.core.journeys import JourneySet
 
-_Mask = NDArray[np.bool_]
-_ETHERTYPE_ARP = 0x0806
-# What an address of the filter is compared with: the packet's own, and those that ARP speaks of.
-_SOURCES, _DESTINATIONS = ("src", "arp_sender_ip"), ("dst", "arp_target_ip")
+Mask = NDArray[np.bool_]
+ETHERTYPE_ARP = 0x0806
+ENDS = ("src", "dst")
 
 
-def select(journey_set: JourneySet, conditions: FlowFilter) -> NDArray[np.int64]:
-    """Return the indices of the journeys kept, ascending, shape (n,).
+def select(journey_set: JourneySet, chosen: FlowFilter) -> NDArray[np.int64]:
+    """Return the indices of the journeys of all exchanges with a hop that meets the filter.
 
-    A hop matches when all conditions hold there. Kept are the flows with a matching hop, in both
-    directions, and the exchanges that hold one of their journeys.
+    All conditions have to hold at one hop; a hop behind NAT counts as one before it, and an ICMP
+    error as the packet it quotes. Raises ValueError for an address that is none.
     """
-    journeys, hops = journey_set.journeys, journey_set.hops
-    matching = matches(journey_set.observations, conditions)[hops["row"]]
-    kept = np.zeros(len(journeys), bool)
-    kept[hops["journey"][matching]] = True
-    flow = journeys["flow"]
-    of_flow = np.zeros(len(journey_set.flows) + 1, bool)
-    of_flow[flow[kept]] = True
-    of_flow[-1] = False  # -1: in no flow
-    kept |= of_flow[flow]
+    count = len(journey_set.journeys)
+    if chosen.is_empty:
+        return np.arange(count)
+    rows = matching_rows(journey_set.observations, chosen)
+    met = np.zeros(count, np.bool_)
+    hops = journey_set.hops
+    met[hops["journey"][rows[hops["row"]]]] = True
     roots = exchange_roots(journey_set)
-    of_exchange = np.zeros(len(journeys), bool)
-    of_exchange[roots[kept]] = True
-    return np.flatnonzero(of_exchange[roots])
+    wanted = np.zeros(count, np.bool_)
+    wanted[roots[met]] = True
+    return np.flatnonzero(wanted[roots])
 
 
-def matches(batch: ObservationBatch, conditions: FlowFilter) -> _Mask:
-    """Return which observations all conditions hold at, shape (rows,)."""
-    packets = batch.packets
-    found = np.ones(len(batch), bool)
-    if conditions.icmp_id is not None:
-        found &= packets["icmp_id"] == conditions.icmp_id
-    if conditions.proto is not None:
-        is_arp = conditions.proto == PROTOCOLS["arp"]
-        found &= (
-            packets["ethertype"] == _ETHERTYPE_ARP
-            if is_arp
-            else packets["proto"] == conditions.proto
-        )
-    for nets, names in (
-        (conditions.host, _SOURCES + _DESTINATIONS),
-        (conditions.src, _SOURCES),
-        (conditions.dst, _DESTINATIONS),
-    ):
-        if nets:
-            found &= _any(_in_network(batch, name, net) for name in names for net in nets)
-    for ports, sides in (
-        (conditions.port, ("sport", "dport")),
-        (conditions.sport, ("sport",)),
-        (conditions.dport, ("dport",)),
-    ):
-        if ports:
-            found &= _any(np.isin(packets[side], ports) for side in sides)
+def matching_rows(batch: ObservationBatch, chosen: FlowFilter) -> Mask:
+    """Return which observations meet every condition, shape (rows,)."""
+    found = _meets(batch.packets, chosen, "")
+    arp = batch.sections["arp"]
+    found[arp["row"]] = _arp_meets(arp, chosen)
+    quoted = batch.sections["quoted"]
+    found[quoted["row"]] |= _meets(quoted, chosen, "inner_")
     return found
 
 
-def _any(masks: Iterable[_Mask]) -> _Mask:
-    total: Any = False
-    for mask in masks:
-        total = total | mask
-    result: _Mask = total
-    return result
+def _meets(records: Any, chosen: FlowFilter, prefix: str) -> Mask:
+    found = np.ones(len(records), np.bool_)
+    if chosen.icmp_id is not None:
+        found &= records[f"{prefix}icmp_id"] == chosen.icmp_id
+    if chosen.proto is not None:
+        found &= _of_protocol(records, chosen.proto, prefix)
+    if chosen.host:
+        found &= _in_any(records, f"{prefix}src", chosen.host) | _in_any(
+            records, f"{prefix}dst", chosen.host
+        )
+    for end, networks in zip(ENDS, (chosen.src, chosen.dst), strict=True):
+        if networks:
+            found &= _in_any(records, f"{prefix}{end}", networks)
+    sport, dport = records[f"{prefix}sport"], records[f"{prefix}dport"]
+    if chosen.port:
+        found &= np.isin(sport, chosen.port) | np.isin(dport, chosen.port)
+    if chosen.sport:
+        found &= np.isin(sport, chosen.sport)
+    if chosen.dport:
+        found &= np.isin(dport, chosen.dport)
+    return found
 
 
-def _in_network(batch: ObservationBatch, name: str, net: str) -> _Mask:
-    (hi, lo), (mask_hi, mask_lo) = (
-        (np.uint64(high), np.uint64(low)) for high, low in encode_network(net)
-    )
-    high, low = batch.column(f"{name}_hi"), batch.column(f"{name}_lo")
-    inside: _Mask = ((high & mask_hi) == hi) & ((low & mask_lo) == lo)
-    null = (high == ~np.uint64(0)) & (low == ~np.uint64(0))
-    result: _Mask = inside & ~null
-    return result
+def _of_protocol(records: Any, proto: int, prefix: str) -> Mask:
+    # Asked for ICMP, one means ICMPv6 of IPv6 as well.
+    wanted = [proto, PROTOCOLS["icmpv6"]] if proto == PROTOCOLS["icmp"] else [proto]
+    if proto == PROTOCOLS["arp"]:
+        return np.zeros(len(records), np.bool_)
+    found: Mask = np.isin(records[f"{prefix}proto"], wanted)
+    return found
+
+
+def _arp_meets(arp: Any, chosen: FlowFilter) -> Mask:
+    found = np.ones(len(arp), np.bool_)
+    transport = (chosen.icmp_id is not None, chosen.port, chosen.sport, chosen.dport)
+    if any(transport) or chosen.proto not in (None, PROTOCOLS["arp"]):
+        return ~found
+    sender, target = "arp_sender_ip", "arp_target_ip"
+    if chosen.host:
+        found &= _in_any(arp, sender, chosen.host) | _in_any(arp, target, chosen.host)
+    for name, networks in ((sender, chosen.src), (target, chosen.dst)):
+        if networks:
+            found &= _in_any(arp, name, networks)
+    return found
+
+
+def _in_any(records: Any, name: str, networks: Iterable[str]) -> Mask:
+    hi, lo = records[f"{name}_hi"], records[f"{name}_lo"]
+    found = np.zeros(len(records), np.bool_)
+    for text in networks:
+        (net_hi, net_lo), (mask_hi, mask_lo) = encode_network(text)
+        inside = (hi & np.uint64(mask_hi)) == np.uint64(net_hi & mask_hi)
+        found |= inside & ((lo & np.uint64(mask_lo)) == np.uint64(net_lo & mask_lo))
+    return found

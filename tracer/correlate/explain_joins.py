@@ -1,0 +1,125 @@
+"""Why the hops of a journey were joined: what was equal, what changed, what else was possible."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracer.core.enums import Cause, Evidence
+from tracer.core.journeys import JourneySet
+from tracer.core.rows import Rows, nulls, values_at
+from tracer.core.schema import BY_NAME
+
+#: What forwarding and NAT leave alone.
+KEPT = (
+    "proto", "ip_id", "ip_len", "frag_offset", "icmp_type", "icmp_code", "icmp_seq", "tcp_seq",
+    "tcp_ack", "tcp_flags", "tcp_tsval", "tcp_tsecr", "payload_len", "payload_digest", "flow_label",
+    "arp_op", "arp_sender_mac", "arp_sender_ip", "arp_target_ip",
+)  # fmt: skip
+#: What tells flows and links apart.
+TOLD = ("src", "dst", "sport", "dport", "icmp_id", "ttl", "src_mac", "dst_mac", "vlan", "vni")
+#: What another row has to share to have been a candidate.
+_ALIKE = ("proto", "icmp_type", "icmp_seq", "tcp_seq", "tcp_ack", "payload_len", "frag_offset")
+NEAR_NS = 500_000_000
+MOST_REJECTED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that could have been the hop by its bytes, and why it was not taken."""
+
+    capture: str | None
+    frame: int
+    journey: int | None
+    apart_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinReason:
+    """Why hop `n` follows hop `parent`: `kept` fields are equal, `changed` ones differ."""
+
+    n: int
+    parent: int
+    evidence: str
+    cause: str
+    candidates: int
+    confidence: float
+    kept: tuple[str, ...]
+    changed: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def explain_joins(journey_set: JourneySet, journey: int) -> tuple[JoinReason, ...]:
+    """Return a reason for each hop after the first of a journey (index into the set's journeys)."""
+    record = journey_set.journeys[journey]
+    hops = journey_set.hops[record["first_hop"] : record["first_hop"] + record["n_hops"]]
+    return tuple(_reason(journey_set, hops, hop) for hop in hops if hop["parent"] > 0)
+
+
+def _reason(journey_set: JourneySet, hops: Any, hop: Any) -> JoinReason:
+    pair = np.array([hops["row"][hop["parent"] - 1], hop["row"]], np.int64)
+    return JoinReason(
+        int(hop["n"]),
+        int(hop["parent"]),
+        Evidence(hop["evidence"]).label,
+        Cause(hop["cause"]).label,
+        int(hop["candidates"]),
+        float(hop["confidence"]),
+        tuple(name for name in KEPT if _equal(journey_set, name, pair) is True),
+        tuple(name for name in TOLD if _equal(journey_set, name, pair) is False),
+        _rejected(journey_set, hops, hop),
+    )
+
+
+def _equal(journey_set: JourneySet, name: str, pair: Rows) -> bool | None:
+    # None where one side does not have the field.
+    stored = values_at(journey_set.observations, name, pair)
+    if nulls(BY_NAME[name], stored).any():
+        return None
+    return all(bool(part[0] == part[1]) for part in stored)
+
+
+def _rejected(journey_set: JourneySet, hops: Any, hop: Any) -> tuple[Rejected, ...]:
+    batch = journey_set.observations
+    packets = batch.packets
+    mine = packets[hop["row"]]
+    alike = (packets["point"] == mine["point"]) & (packets["time_ns"] > mine["time_ns"] - NEAR_NS)
+    alike &= packets["time_ns"] < mine["time_ns"] + NEAR_NS
+    rows = np.flatnonzero(alike)
+    for name in _ALIKE:
+        rows = rows[packets[name][rows] == mine[name]]
+    rows = rows[~np.isin(rows, hops["row"])]
+    apart = packets["time_ns"][rows] - mine["time_ns"]
+    rows = rows[np.argsort(np.abs(apart), kind="stable")[:MOST_REJECTED]]
+    owner = _journeys_of(journey_set, rows)
+    return tuple(_rejection(batch, mine, int(row), owner.get(int(row))) for row in rows)
+
+
+def _journeys_of(journey_set: JourneySet, rows: Rows) -> dict[int, int]:
+    hops = journey_set.hops[np.isin(journey_set.hops["row"], rows)]
+    return dict(zip(hops["row"].tolist(), hops["journey"].tolist(), strict=True))
+
+
+def _rejection(batch: Any, mine: Any, row: int, journey: int | None) -> Rejected:
+    other = batch.packets[row]
+    capture = batch.captures[other["capture"]] if other["capture"] >= 0 else None
+    apart = int(other["time_ns"] - mine["time_ns"])
+    return Rejected(capture, int(other["frame"]), journey, apart, _difference(mine, other))
+
+
+def _difference(mine: Any, other: Any) -> str:
+    ends = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+    if any(mine[name] != other[name] for name in ends):
+        return "another flow's packet"
+    for name, words in (
+        ("ip_id", "another IP id"),
+        ("payload_digest", "other bytes"),
+        ("tcp_tsval", "another TCP time stamp"),
+        ("ttl", "another TTL"),
+        ("dst_mac", "another link"),
+        ("vlan", "another VLAN"),
+    ):
+        if mine[name] != other[name]:
+            return words
+    return "an equal packet, nearer in time to another journey"
