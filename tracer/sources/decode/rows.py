@@ -15,7 +15,8 @@ from tracer.sources.decode.fill import ORIGIN_DTYPE
 from tracer.sources.decode.growth import GrowingRecords
 from tracer.sources.decode.scratch import Piece, Scratch, Task
 
-PIECE = 16384  # rows a thread fills in one go: some 3 MB, a few milliseconds
+PIECE = 16384  # rows a thread fills in one go at most: some 3 MB, a few milliseconds
+SMALLEST_PIECE = 1024  # fewer are not worth a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Decoder:
         self._sections: dict[str, list[StructuredArray]] = {name: [] for name in SECTION_DTYPES}
         self._origins: dict[tuple[int, ...], int] = {}
         self._scratches: list[Scratch] = []
+        self._threads = len(os.sched_getaffinity(0))
+        self._pool: ThreadPoolExecutor | None = None
 
     def add(
         self,
@@ -72,9 +75,11 @@ class Decoder:
         """
         start = len(self._packets)
         rows = self._packets.extend(len(frames))
-        tasks = list(_tasks(data, frames, linktypes, first_frame))
-        cuts = [rows[k : k + PIECE] for k in range(0, len(rows), PIECE)]
-        for task, piece, part in zip(tasks, self._pieces(tasks, cuts), cuts, strict=True):
+        # A few pieces for each thread, so that none waits long for the last.
+        size = min(max(-(-len(frames) // (4 * self._threads)), SMALLEST_PIECE), PIECE)
+        tasks = list(_tasks(data, frames, linktypes, first_frame, size))
+        parts = [rows[k : k + size] for k in range(0, len(rows), size)]
+        for task, piece, part in zip(tasks, self._pieces(tasks, parts), parts, strict=True):
             self._keep(piece, part, start + task.first_frame - first_frame)
 
     def finish(self) -> DecodedFrames:
@@ -85,16 +90,17 @@ class Decoder:
         }
         origins = np.array(list(self._origins), ORIGIN_DTYPE)
         decoded = DecodedFrames(self._packets.finish(), sections, origins)
+        if self._pool is not None:
+            self._pool.shutdown()
         self.__init__()  # type: ignore[misc]
         return decoded
 
-    def _pieces(self, tasks: list[Task], cuts: list[StructuredArray]) -> Iterator[Piece]:
-        threads = min(len(os.sched_getaffinity(0)), len(tasks))
-        if threads < 2:
-            yield from map(self._fill, tasks, cuts)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            yield from pool.map(self._fill, tasks, cuts)
+    def _pieces(self, tasks: list[Task], parts: list[StructuredArray]) -> Iterator[Piece]:
+        if min(self._threads, len(tasks)) < 2:
+            return map(self._fill, tasks, parts)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads)
+        return self._pool.map(self._fill, tasks, parts)
 
     def _fill(self, task: Task, rows: StructuredArray) -> Piece:
         # Each thread takes a scratch of its own; list.pop and append are atomic.
@@ -118,12 +124,16 @@ class Decoder:
 
 
 def _tasks(
-    data: NDArray[np.uint8], frames: StructuredArray, linktypes: NDArray[np.int32], first_frame: int
+    data: NDArray[np.uint8],
+    frames: StructuredArray,
+    linktypes: NDArray[np.int32],
+    first_frame: int,
+    size: int,
 ) -> Iterator[Task]:
     # One form for all callers, so that numba compiles once: contiguous and read-only.
     data, frames, linktypes = _frozen(data), _frozen(frames), _frozen(linktypes)
-    for start in range(0, len(frames), PIECE):
-        yield Task(data, frames[start : start + PIECE], linktypes, first_frame + start)
+    for start in range(0, len(frames), size):
+        yield Task(data, frames[start : start + size], linktypes, first_frame + start)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
