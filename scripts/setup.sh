@@ -50,13 +50,14 @@ need_venv() {
     python=$(find_python) || die "No Python 3.11 to 3.13 that can make a virtual environment; run: apt-get install python3 python3-venv"
   fi
   say "making $VENV with $("$python" --version) and the packages of requirements.lock"
-  "$python" -m venv --clear "$VENV"
+  "$python" -m venv "$VENV"
   "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
   "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
   printf '%s' "$stamp" >"$VENV/.stamp"
 }
 
 # Names of Debian packages, by what they are needed for.
-LAB_PACKAGES="iproute2 iptables nftables conntrack tcpdump iputils-ping"
+LAB_PACKAGES="iproute2 iptables nftables conntrack tcpdump iputils-ping procps"
 LIVE_PACKAGES="libbpf1 libelf1 python3-bpfcc"
-TEST_PACKAGES="$LAB_PACKAGES $LIVE_PACKAGES tshark iputils-arping iperf3 tmux clang llvm libbpf-dev bpftool ethtool zstd xz-utils procps python3-venv"
+TEST_PACKAGES="$LAB_PACKAGES $LIVE_PACKAGES tshark wireshark-common iputils-arping iperf3 tmux clang llvm libbpf-dev bpftool ethtool
+  zstd xz-utils chromium chromium-driver shellcheck python3-venv"
