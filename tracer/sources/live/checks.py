@@ -5,7 +5,6 @@ import os
 import platform
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,9 +66,12 @@ def _privileges() -> Check:
 
 def _kernel() -> Check:
     release = platform.release()
-    numbers = [int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit()]
     return _check(
-        "kernel", numbers >= [5, 8], f"{release} {platform.machine()}", None, ("core", "bcc")
+        "kernel",
+        syscalls.kernel_version() >= (5, 8),
+        f"{release} {platform.machine()}",
+        None,
+        ("core", "bcc"),
     )
 
 
@@ -187,9 +189,8 @@ def _conntrack() -> Check:
 
 def _memory_lock() -> Check:
     soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    with suppress(ValueError):
-        if [int(x) for x in platform.release().split("-")[0].split(".")[:2]] >= [5, 11]:
-            return Check("locked memory", OK, "not limited for BPF since 5.11")
+    if syscalls.kernel_version() >= (5, 11):
+        return Check("locked memory", OK, "not limited for BPF since 5.11")
     holds = soft == resource.RLIM_INFINITY
     return _check("locked memory", holds, f"{soft} bytes", "ulimit -l unlimited", ("core", "bcc"))
 

@@ -40,7 +40,7 @@ def _selections(config: Config) -> list[dict[str, tuple[int, int] | None]]:
     netfilter = {"before_netfilter": _NETFILTER, "after_netfilter": _NETFILTER}
     typed, raw = ({**_programs(config, kind)} for kind in (0, -1))
     found: list[dict[str, tuple[int, int] | None]] = [typed, raw]
-    if Hook.NAT in config.hooks:
+    if Hook.NAT in config.hooks and syscalls.kernel_version() >= (6, 4):
         found = [{**typed, **netfilter}, {**raw, **netfilter}, *found]
     return found
 

@@ -190,6 +190,14 @@ def _setns(fd: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
+def kernel_version() -> tuple[int, int]:
+    """Return (major, minor) of the running kernel, (0, 0) when its release does not say."""
+    parts = platform.release().split("-")[0].split(".")
+    if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
+        return 0, 0
+    return int(parts[0]), int(parts[1])
+
+
 def possible_cpus() -> int:
     """Return how many CPUs per-CPU maps have values for."""
     text = Path("/sys/devices/system/cpu/possible").read_text()
