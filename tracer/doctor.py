@@ -64,27 +64,29 @@ _TOOLS = (
 
 
 def checks() -> list[Check]:
-    """Return the checks that apply everywhere, and those of live tracing where they are there."""
+    """Return the checks of what offline work needs; live tracing has checks of its own."""
     found = [_python(), *(_package(*package) for package in _PACKAGES)]
-    found += [_numba_cache(), *(_tool(*tool) for tool in _TOOLS)]
-    return found + live_checks()
+    return [*found, _numba_cache(), *(_tool(*tool) for tool in _TOOLS)]
 
 
-def live_checks() -> list[Check]:
-    """Return the checks of live tracing, none where that part is not installed."""
-    if importlib.util.find_spec("tracer.sources.live.checks") is None:
-        return []
-    from importlib import import_module
-
-    questions: Sequence[Check] = import_module("tracer.sources.live.checks").checks()
-    return [
-        Check(each.name, each.needed_for, each.run, each.hint, each.required) for each in questions
-    ]
+def diagnose() -> list[Found]:
+    """Return what was found out about this host, offline work first, in a stable order."""
+    return [*(check.answer() for check in checks()), *live_findings()]
 
 
-def diagnose(questions: Sequence[Check] | None = None) -> list[Found]:
-    """Return the answers to the questions (all by default), in order."""
-    return [check.answer() for check in (checks() if questions is None else questions)]
+def live_findings() -> list[Found]:
+    """Return what live tracing finds here; nothing of it is required, as offline work is not."""
+    from tracer.sources.live.checks import checks as live_checks
+
+    found = []
+    for each in live_checks():
+        status: Status = "ok" if each.status == "ok" else "unknown"
+        if each.status == "missing":
+            status = "missing"
+        engines = f", engine {' and '.join(each.needed)}" if each.needed else ""
+        needed_for = f"tracer follow{engines}"
+        found.append(Found(f"live: {each.name}", status, each.detail, needed_for, hint=each.fix))
+    return found
 
 
 def is_healthy(found: Sequence[Found]) -> bool:

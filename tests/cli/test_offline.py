@@ -96,3 +96,49 @@ def test_the_walkthrough_is_shown_as_flow_paths(captures: Path, run: Run) -> Non
     assert "Flow paths, inferred" in result.stdout
     assert "id 22344→36215  [inferred]" in result.stdout
     assert "flow paths" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("conditions", "holds"),
+    [
+        (("--proto", "udp"), lambda hop: hop["sport"] is not None and hop["tcp_seq"] is None),
+        (("--proto", "arp"), lambda hop: hop["arp_op"] is not None),
+        (
+            ("--src", "192.168.3.69", "--proto", "tcp"),
+            lambda hop: hop["src"] == "192.168.3.69" and hop["tcp_seq"] is not None,
+        ),
+        (("--host", "100.122.0.145/32"), lambda hop: "100.122.0.145" in (hop["src"], hop["dst"])),
+    ],
+)
+def test_filters_choose_exchanges_with_a_matching_hop(
+    conditions: tuple[str, ...], holds: Any, captures: Path, run: Run
+) -> None:
+    whole = lines(run, captures / "fip-outbound")
+    found = lines(run, captures / "fip-outbound", *conditions)
+    chosen = {journey["journey"]: journey for journey in found}
+    assert 0 < len(chosen) < len(whole)
+    for journey in whole:
+        if any(holds(hop) for hop in journey["hops"]):
+            assert journey == chosen[journey["journey"]]
+
+
+def test_a_filter_follows_an_id_through_nat(captures: Path, run: Run) -> None:
+    whole = lines(run, captures / "fip-outbound")
+    ping = next(journey for journey in whole if journey["kind"] == "echo-request")
+    before, after = ping["hops"][0]["icmp_id"], ping["hops"][-1]["icmp_id"]
+    assert before != after
+    by_first, by_last = (
+        {
+            journey["journey"]
+            for journey in lines(run, captures / "fip-outbound", "--icmp-id", number)
+        }
+        for number in (before, after)
+    )
+    assert by_first == by_last
+    assert {ping["journey"], ping["reply"]} <= by_first
+
+
+def test_a_filter_that_matches_nothing(captures: Path, run: Run) -> None:
+    result = run("offline", captures / "fip-outbound", "--host", "203.0.113.1")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "(0 shown)" in result.stderr

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from rich.text import Text
 
 from tracer.cli.output import (
     destination,
@@ -15,6 +14,7 @@ from tracer.cli.output import (
     write_text,
 )
 from tracer.core.errors import InputError
+from tracer.report.line import Line
 
 SUMMARY = {"schema": 1, "observations": 3, "undecoded": 0, "undecoded_by": {}, "warnings": []}
 
@@ -57,7 +57,7 @@ def test_letters_where_signs_cannot_be_shown() -> None:
 
 
 def test_text_has_colours_when_asked_for(tmp_path: Path) -> None:
-    line = Text("up ").append("down", "bold red")
+    line = Line("up ").append("down", "bold red")
     for coloured in (False, True):
         with (tmp_path / "out").open("wb") as file:
             write_text([line], file, coloured=coloured)

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from made import POINTS
-from rich.text import Text
 
 from tracer.core.point import Point
 from tracer.report.layout import Layout, lines_of
+from tracer.report.line import Line
 
 WORDS = st.lists(st.text("abcdef→µ", min_size=1, max_size=20), max_size=8)
 
@@ -15,7 +15,7 @@ WORDS = st.lists(st.text("abcdef→µ", min_size=1, max_size=20), max_size=8)
 def test_no_word_is_lost_and_no_line_too_long(
     prefix: int, words: list[str], width: int, indent: int
 ) -> None:
-    lines = lines_of(Text("x" * prefix), [Text(word) for word in words], width, indent)
+    lines = lines_of(Line("x" * prefix), [Line(word) for word in words], width, indent)
     text = " ".join(line.plain for line in lines)
     assert text.split() == ["x" * prefix] * bool(prefix) + words
     assert all(line.cell_len <= max(width, prefix) for line in lines)

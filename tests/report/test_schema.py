@@ -13,7 +13,7 @@ from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.warnings import InputWarning
 from tracer.report.jsonl import journey_lines, observation_lines
 from tracer.report.schema import SCHEMAS
-from tracer.report.summary import observation_summary, summary_of
+from tracer.report.summary import ObservationCounts, summary_of
 
 
 def validate(kind: str, value: Any) -> None:
@@ -46,7 +46,10 @@ def test_summaries_validate() -> None:
     hop = FlowPathHop(0, 0, (0,), "request", 5, None)
     journey_set.flow_paths = (FlowPath("a → b", 1, (hop,)),)
     validate("summary", summary_of(journey_set))
-    validate("summary", observation_summary(journey_set.observations, ()))
+    counts = ObservationCounts()
+    assert list(counts.counted([journey_set.observations])) == [journey_set.observations]
+    validate("summary", counts.summary(()))
+    assert counts.summary(())["observations"] == 12
 
 
 def test_every_key_is_described() -> None:

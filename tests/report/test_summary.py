@@ -6,7 +6,7 @@ from tracer.core.enums import Decode, Outcome
 from tracer.core.journeys import ClockEstimate, FlowPath, FlowPathHop
 from tracer.core.warnings import InputWarning
 from tracer.report.footer import footer_lines
-from tracer.report.summary import observation_summary, summary_of
+from tracer.report.summary import ObservationCounts, summary_of
 
 
 def test_an_exchange() -> None:
@@ -31,7 +31,7 @@ def test_what_is_odd_is_counted() -> None:
 
 def test_equal_warnings_are_one() -> None:
     warning = InputWarning("cut", "the file ends inside a record", "a.pcap", 10)
-    summary = observation_summary(batch_of([{}]), (warning, warning))
+    summary = ObservationCounts().summary((warning, warning))
     assert [w["count"] for w in summary["warnings"]] == [2]
     assert set(summary) == {"schema", "observations", "undecoded", "undecoded_by", "warnings"}
 

@@ -12,7 +12,9 @@ from tracer.core.conntrack import ConntrackEntry
 from tracer.core.warnings import InputWarning
 
 if TYPE_CHECKING:
-    from tracer.sources.read import ReadResult
+    from tracer.sources.read import Reading, ReadResult
+
+_BATCH_ROWS = 1 << 18  # packets held at once by commands that need not hold all
 
 
 def named(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -46,12 +48,24 @@ conntrack_option = click.option(
 
 def read_captures(captures: Sequence[str], points: Mapping[str, str]) -> "ReadResult":
     """Return what the captures hold; raises a usage error when none is named."""
-    if not captures and not points:
-        raise click.UsageError("Name a capture file or a folder of captures.")
+    _need(captures, points)
     from tracer.sources.read import read
 
     with Progress() as progress:
         return read(captures, points=points, progress=progress.update)
+
+
+def reading_of(captures: Sequence[str], points: Mapping[str, str], progress: Progress) -> "Reading":
+    """Return a reading that gives the captures' packets in batches, whatever their size."""
+    _need(captures, points)
+    from tracer.sources.read import Reading
+
+    return Reading(captures, points=points, progress=progress.update, rows=_BATCH_ROWS)
+
+
+def _need(captures: Sequence[str], points: Mapping[str, str]) -> None:
+    if not captures and not points:
+        raise click.UsageError("Name a capture file or a folder of captures.")
 
 
 def read_dumps(

@@ -1,11 +1,20 @@
 """`tracer observations`: every decoded packet, a row each."""
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
 import click
 
 from tracer.cli import inputs
 from tracer.cli.compiled import ready
 from tracer.cli.options import Command, chosen_format, output_options
 from tracer.cli.output import destination, write_lines, write_summary, write_table
+from tracer.cli.progress import Progress
+from tracer.report.summary import ObservationCounts
+
+if TYPE_CHECKING:
+    from tracer.core.batch import ObservationBatch
 
 FORMATS = ("csv", "jsonl", "parquet")
 
@@ -33,17 +42,28 @@ def command(
       ssh compute03 tcpdump -i qr-1f6b0aa3-3d -w - | tracer observations - -o packets.csv
     """
     ready("decode")
-    read = inputs.read_captures(captures, points)
-    format_ = chosen_format(format_, output, FORMATS)
+    counts = ObservationCounts()
+    with Progress() as progress:
+        reading = inputs.reading_of(captures, points, progress)
+        batches = _started(counts.counted(reading.batches()))
+        _write(batches, chosen_format(format_, output, FORMATS), output)
+    write_summary(counts.summary(reading.warnings), summary)
+
+
+def _started(batches: Iterator["ObservationBatch"]) -> Iterator["ObservationBatch"]:
+    """The same batches, the first one read now: before a file is overwritten for nothing."""
+    first = next(batches, None)
+    return batches if first is None else chain((first,), batches)
+
+
+def _write(batches: Iterable["ObservationBatch"], format_: str, output: str | None) -> None:
     with destination(output) as file:
         if format_ == "jsonl":
             from tracer.report.jsonl import observation_lines
 
-            write_lines(observation_lines(read.batch), file)
+            write_lines((part for batch in batches for part in observation_lines(batch)), file)
         else:
             from tracer.report.tables import observation_tables
 
-            write_table(observation_tables(read.batch), format_, file)
-    from tracer.report.summary import observation_summary
-
-    write_summary(observation_summary(read.batch, tuple(read.warnings)), summary)
+            tables = (table for batch in batches for table in observation_tables(batch))
+            write_table(tables, format_, file)

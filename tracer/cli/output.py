@@ -12,7 +12,8 @@ from tracer.core.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from rich.text import Text
+
+    from tracer.report.line import Line
 
 
 @contextlib.contextmanager
@@ -54,7 +55,7 @@ def write_table(tables: "Iterable[pa.Table]", format_: str, file: IO[bytes]) -> 
     (write_parquet if format_ == "parquet" else write_csv)(tables, file)
 
 
-def write_text(lines: "Iterable[Text]", file: IO[bytes], *, coloured: bool) -> None:
+def write_text(lines: "Iterable[Line]", file: IO[bytes], *, coloured: bool) -> None:
     """Write text, with colours or without, in the encoding of standard output."""
     encoding = sys.stdout.encoding if file is sys.stdout.buffer else "utf-8"
     if coloured:
@@ -101,7 +102,7 @@ def write_summary(summary: dict[str, Any], file: str | None) -> None:
             target.write(json.dumps(summary, ensure_ascii=False, indent=2).encode() + b"\n")
 
 
-def _rendered(lines: "Iterable[Text]") -> Iterator[str]:
+def _rendered(lines: "Iterable[Line]") -> Iterator[str]:
     from rich.console import Console
 
     console = Console(file=sys.stdout, force_terminal=True, highlight=False, soft_wrap=True)

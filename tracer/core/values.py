@@ -18,7 +18,7 @@ from tracer.core.journeys import NO_TIME, JourneySet
 from tracer.core.observation import Observation
 from tracer.core.point import Direction, Point
 from tracer.core.protocols import protocol_name
-from tracer.core.rows import Rows, values_at
+from tracer.core.rows import Rows, nulls, values_at
 from tracer.core.schema import BY_NAME, COLUMNS, Column, null_of
 
 ENUMS: dict[str, type[Label]] = {"decode": Decode, "encap": Encap}
@@ -48,6 +48,14 @@ def public_value(column: Column, stored: tuple[int, ...]) -> Any:
 
 def public_values(column: Column, stored: tuple[NDArray[Any], ...]) -> list[Any]:
     """Return stored values (as `core.rows.values_at` gives them) as they are shown."""
+    missing = nulls(column, stored)
+    if missing.all():
+        return [None] * len(missing)
+    if column.kind == "int":
+        values: list[Any] = stored[0].tolist()
+        if not missing.any():
+            return values
+        return [None if is_null else n for n, is_null in zip(values, missing.tolist(), strict=True)]
     parts = zip(*(part.tolist() for part in stored), strict=True)
     return [public_value(column, part) for part in parts]
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.text import Text
 
 from tracer.core.enums import Cause
 from tracer.core.hop import Change, Hop, Join
@@ -14,6 +13,7 @@ from tracer.core.point import Point
 from tracer.core.protocols import protocol_name
 from tracer.report.hop_text import DOUBT, hop_tokens
 from tracer.report.layout import Layout, lines_of
+from tracer.report.line import Line
 from tracer.report.words import clock_time
 
 _ENDS = ("src", "dst", "sport", "dport", "icmp_id")
@@ -28,40 +28,40 @@ def path_rows(path: FlowPath) -> NDArray[np.int64]:
 
 def flow_path_text(
     paths: Sequence[FlowPath], points: Sequence[Point], width: int
-) -> Iterator[Text]:
+) -> Iterator[Line]:
     """Yield the lines of the paths; a heading says that no hop shows the same packet as another."""
     layout = Layout.of(points, width)
     if paths:
-        yield Text("Flow paths, inferred: no two of these captures share a packet.", DOUBT)
+        yield Line("Flow paths, inferred: no two of these captures share a packet.", DOUBT)
     for path in paths:
         yield from _title(path, layout)
         for direction, word in _WORDS.items():
             hops = [hop for hop in path.hops if hop.direction == direction]
             if hops:
-                yield Text(f"  {word}", "bold")
+                yield Line(f"  {word}", "bold")
                 yield from _hops(hops, points, layout)
         for sentence in path.inferences:
             yield from _sentence("inferred: ", sentence, layout)
         for sentence in path.ambiguities:
             yield from _sentence("ambiguous: ", sentence, layout)
-        yield Text()
+        yield Line()
 
 
-def _title(path: FlowPath, layout: Layout) -> list[Text]:
-    prefix = Text(f"{(protocol_name(path.proto) or 'flow').upper()} ", "bold")
+def _title(path: FlowPath, layout: Layout) -> list[Line]:
+    prefix = Line(f"{(protocol_name(path.proto) or 'flow').upper()} ", "bold")
     prefix.append(path.flow.replace(" → ", "  ⇒  ").replace(" > ", " → "), "bold")
-    tokens = [Text(f"one packet every {path.period_ns / 1e9:.3f} s")] if path.period_ns else []
+    tokens = [Line(f"one packet every {path.period_ns / 1e9:.3f} s")] if path.period_ns else []
     return lines_of(prefix, tokens, layout.width, 2)
 
 
-def _hops(hops: Sequence[FlowPathHop], points: Sequence[Point], layout: Layout) -> Iterator[Text]:
+def _hops(hops: Sequence[FlowPathHop], points: Sequence[Point], layout: Layout) -> Iterator[Line]:
     before = None
     for number, seen in enumerate(hops, 1):
         hop = _as_hop(number, seen, before)
         time = clock_time(seen.first_ns) if seen.first_ns >= 0 else "?"
         line = layout.start(number, time, points[seen.point], None)
-        ttl, *rest = hop_tokens(hop) or [Text()]
-        tokens = [ttl, *([] if before else [Text(_ends(seen))]), *rest, _packets(seen)]
+        ttl, *rest = hop_tokens(hop) or [Line()]
+        tokens = [ttl, *([] if before else [Line(_ends(seen))]), *rest, _packets(seen)]
         yield from lines_of(line, tokens, layout.width, layout.place_start + 2)
         before = seen
 
@@ -93,26 +93,26 @@ def _ends(seen: FlowPathHop) -> str:
     return f"{ends} id {seen.icmp_id}" if seen.icmp_id is not None else ends
 
 
-def _packets(seen: FlowPathHop) -> Text:
+def _packets(seen: FlowPathHop) -> Line:
     count = len(seen.rows)
     words = f"{count} packet{'' if count == 1 else 's'}"
     if seen.first_seq is not None and seen.last_seq is not None:
         last = f"-{seen.last_seq}" if seen.last_seq != seen.first_seq else ""
         words += f", seq {seen.first_seq}{last}"
-    return Text(words, "dim")
+    return Line(words, "dim")
 
 
-def _sentence(label: str, sentence: str, layout: Layout) -> Iterator[Text]:
-    words = [Text(word) for word in sentence.split()]
-    line = Text(f"  {label}", DOUBT)
+def _sentence(label: str, sentence: str, layout: Layout) -> Iterator[Line]:
+    words = [Line(word) for word in sentence.split()]
+    line = Line(f"  {label}", DOUBT)
     for word in words:
         if line.cell_len + word.cell_len > layout.width:
             yield _stripped(line)
-            line = Text(" " * (2 + len(label)))
-        line.append_text(word).append(" ")
+            line = Line(" " * (2 + len(label)))
+        line.extend(word).append(" ")
     yield _stripped(line)
 
 
-def _stripped(line: Text) -> Text:
+def _stripped(line: Line) -> Line:
     line.rstrip()
     return line

@@ -1,9 +1,8 @@
 """What a hop's line says after its place: TTL, and what changed, named and coloured."""
 
-from rich.text import Text
-
 from tracer.core.hop import Change, Hop
 from tracer.core.observation import Observation
+from tracer.report.line import Line
 from tracer.report.words import cause_word, change_words, evidence_words
 
 NAT, FORWARDING, LINK, DOUBT = "bold magenta", "cyan", "blue", "yellow"
@@ -12,18 +11,18 @@ _TUNNEL = ("encap", "vni", "outer_src", "outer_dst")
 _OWN_WORDS = {"ttl", "src_mac", "dst_mac", "vlan", "vlan_inner", *_TUNNEL}
 
 
-def hop_tokens(hop: Hop) -> list[Text]:
+def hop_tokens(hop: Hop) -> list[Line]:
     """Return the words of a hop: TTL first, then translations and their evidence, links last."""
     changes = {change.field: change for change in hop.changes}
     tokens = _ttl(hop.observation, changes.pop("ttl", None))
     if hop.join is not None and hop.parent != hop.n - 1:
-        tokens.append(Text(f"from hop {hop.parent}", "dim"))
+        tokens.append(Line(f"from hop {hop.parent}", "dim"))
     tokens += _translations(changes)
     if (evidence := evidence_words(hop)) is not None:
         certain = hop.join is not None and (hop.join.candidates or 1) == 1
-        tokens.append(Text(evidence, "dim" if certain else DOUBT))
+        tokens.append(Line(evidence, "dim" if certain else DOUBT))
     tokens += [
-        Text(change_words(change), DOUBT)
+        Line(change_words(change), DOUBT)
         for name, change in changes.items()
         if name not in _OWN_WORDS
     ]
@@ -33,15 +32,15 @@ def hop_tokens(hop: Hop) -> list[Text]:
     return tokens
 
 
-def _ttl(seen: Observation, change: Change | None) -> list[Text]:
+def _ttl(seen: Observation, change: Change | None) -> list[Line]:
     if seen.ttl is None:
         return []
     if change is None:
-        return [Text(f"ttl {seen.ttl}".ljust(9))]
-    return [Text(f"ttl {change.before}→{change.after}".ljust(9), FORWARDING)]
+        return [Line(f"ttl {seen.ttl}".ljust(9))]
+    return [Line(f"ttl {change.before}→{change.after}".ljust(9), FORWARDING)]
 
 
-def _translations(changes: dict[str, Change]) -> list[Text]:
+def _translations(changes: dict[str, Change]) -> list[Line]:
     """Words for translated addresses and ports; takes what it names out of `changes`."""
     tokens = []
     for address, port in _ENDS:
@@ -50,9 +49,9 @@ def _translations(changes: dict[str, Change]) -> list[Text]:
         if named is None:
             continue
         word = cause_word(named.cause) if named.cause else address
-        tokens.append(Text(f"{word} {_end(moved, reported, 0)}→{_end(moved, reported, 1)}", NAT))
+        tokens.append(Line(f"{word} {_end(moved, reported, 0)}→{_end(moved, reported, 1)}", NAT))
     if (identifier := changes.pop("icmp_id", None)) is not None:
-        tokens.append(Text(change_words(identifier), NAT))
+        tokens.append(Line(change_words(identifier), NAT))
     return tokens
 
 
@@ -65,36 +64,36 @@ def _end(moved: Change | None, reported: Change | None, side: int) -> str:
     return f"[{parts[0]}]:{parts[1]}" if ":" in parts[0] else ":".join(parts)
 
 
-def _macs(seen: Observation) -> list[Text]:
+def _macs(seen: Observation) -> list[Line]:
     if seen.src_mac is None and seen.dst_mac is None:
         return []
-    return [Text(f"{seen.src_mac or '?'} → {seen.dst_mac or '?'}", "dim")]
+    return [Line(f"{seen.src_mac or '?'} → {seen.dst_mac or '?'}", "dim")]
 
 
-def _tags(hop: Hop, changes: dict[str, Change]) -> list[Text]:
+def _tags(hop: Hop, changes: dict[str, Change]) -> list[Line]:
     tokens = []
     for name, word in (("vlan", "vlan"), ("vlan_inner", "inner vlan")):
         value = getattr(hop.observation, name)
         if name not in changes:
             if hop.join is None and value is not None:
-                tokens.append(Text(f"{word} {value}", LINK))
+                tokens.append(Line(f"{word} {value}", LINK))
             continue
         change = changes[name]
         if change.before is None:
-            tokens.append(Text(f"+{word} {change.after}", LINK))
+            tokens.append(Line(f"+{word} {change.after}", LINK))
         elif change.after is None:
-            tokens.append(Text(f"-{word} {change.before}", LINK))
+            tokens.append(Line(f"-{word} {change.before}", LINK))
         else:
-            tokens.append(Text(f"{word} {change.before}→{change.after}", LINK))
+            tokens.append(Line(f"{word} {change.before}→{change.after}", LINK))
     return tokens
 
 
-def _tunnel(hop: Hop, changes: dict[str, Change]) -> list[Text]:
+def _tunnel(hop: Hop, changes: dict[str, Change]) -> list[Line]:
     seen = hop.observation
     if not changes.keys() & set(_TUNNEL) and not (hop.join is None and seen.encap):
         return []
     if seen.encap is None:
         left = changes["encap"].before if "encap" in changes else "tunnel"
-        return [Text(f"out of {left}", LINK)]
+        return [Line(f"out of {left}", LINK)]
     vni = f" vni {seen.vni}" if seen.vni is not None else ""
-    return [Text(f"in {seen.encap}{vni} {seen.outer_src} → {seen.outer_dst}", LINK)]
+    return [Line(f"in {seen.encap}{vni} {seen.outer_src} → {seen.outer_dst}", LINK)]

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,9 +23,13 @@ def json_values(column: pa.Array) -> pa.Array:
 
 def json_objects(columns: dict[str, pa.Array]) -> pa.Array:
     """Return one JSON object a row, with the columns' names as keys, in their order."""
-    parts: list[pa.Array | str] = []
+    parts: list[pa.Array | str] = [""]
     for number, (name, column) in enumerate(columns.items()):
-        parts += [f'{"," if number else "{"}"{name}":', json_values(column)]
+        parts[-1] += f'{"," if number else "{"}"{name}":'
+        if number and column.null_count == len(column):
+            parts[-1] += "null"  # a constant is not copied for every row
+        else:
+            parts += [json_values(column), ""]
     return joined(*parts, "}")
 
 
@@ -35,6 +40,10 @@ def joined(*parts: pa.Array | str) -> pa.Array:
 
 def line_bytes(lines: pa.Array) -> bytes:
     """Return the lines (each ending in its newline) as one UTF-8 text."""
-    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-    text: str = pc.binary_join(whole, "")[0].as_py()
-    return text.encode()
+    if len(lines) == 0:
+        return b""
+    # An array of strings is the strings one after the other, and where each begins.
+    _, offsets, text = lines.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[lines.offset :]
+    whole: bytes = text.slice(bounds[0], bounds[len(lines)] - bounds[0]).to_pybytes()
+    return whole

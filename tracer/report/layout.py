@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.text import Text
-
 from tracer.core.point import Point
+from tracer.report.line import Line
 from tracer.report.roles import own_netns, role_of, short_netns
 
 TIME_WIDTH = len("09:29:04.123456")
@@ -44,15 +43,15 @@ class Layout:
         """Column where the place begins, under which narrow lines go on."""
         return 4 + TIME_WIDTH + 2
 
-    def start(self, n: int, time: str, point: Point, direction: str | None) -> Text:
+    def start(self, n: int, time: str, point: Point, direction: str | None) -> Line:
         """Return the start of a hop's line: its number, its time or delta, and its place."""
-        line = Text(f"{n:>3} ", "dim")
+        line = Line(f"{n:>3} ", "dim")
         line.append(f"{time:>{TIME_WIDTH}}  ")
-        return line.append_text(self.place(point, direction))
+        return line.extend(self.place(point, direction))
 
-    def place(self, point: Point, direction: str | None) -> Text:
+    def place(self, point: Point, direction: str | None) -> Line:
         """Return host, netns, role and device, an arrow on the side the packet is on."""
-        text = Text()
+        text = Line()
         for value, width in ((point.host, self.host), (_netns(point), self.netns)):
             if width:
                 text.append(f"{value or '':<{width}} ", "dim")
@@ -68,23 +67,17 @@ def _netns(point: Point) -> str:
     return short_netns(own_netns(point)) or ""
 
 
-def lines_of(prefix: Text, tokens: Sequence[Text], width: int, indent: int) -> list[Text]:
+def lines_of(prefix: Line, tokens: Sequence[Line], width: int, indent: int) -> list[Line]:
     """Return a line with its tokens, two spaces between; what does not fit goes on below.
 
     Further lines are indented to where the tokens began if they have room there, else by `indent`.
     """
     start = prefix.cell_len + 2
     indent = start if width - start >= _COMFORT else indent
-    lines, line, is_empty = [], prefix.copy(), False
+    lines = [prefix.copy()]
     for token in tokens:
-        gap = 0 if is_empty else 2
-        if line.cell_len + gap + token.cell_len > width and not is_empty:
-            lines.append(line)
-            line, gap = Text(" " * indent), 0
-        line.append(" " * gap)
-        line.append_text(token)
-        is_empty = False
-    lines.append(line)
-    for each in lines:
-        each.rstrip()
-    return lines
+        if lines[-1].cell_len + 2 + token.cell_len <= width:
+            lines[-1].append("  ").extend(token)
+        else:
+            lines.append(Line(" " * indent).extend(token))
+    return [line.rstrip() for line in lines]

@@ -5,6 +5,7 @@ device; the ports agent, os-vif and the L3 agent each have their own.
 """
 
 import re
+from functools import lru_cache
 
 from tracer.core.address import decode_mac
 from tracer.core.point import Point
@@ -46,6 +47,7 @@ _VM_NAMESPACE = re.compile(r"(vm|instance|server)\b.*")
 _NEUTRON_PORT_MAC = "fa:16:3e:"
 
 
+@lru_cache(4096)
 def role_of(point: Point) -> str | None:
     """Return the role of a point's device (`qr`, `rfp`, `fpr`, `fg`, `tap`, `nic`, `vm` …) or None.
 
@@ -66,6 +68,7 @@ def namespace_role(netns: str | None) -> str | None:
     return _NAMESPACES.get(prefix) if dash else None
 
 
+@lru_cache(4096)
 def short_netns(netns: str | None) -> str | None:
     """Return a namespace's name with its uuid cut to the eight digits people compare."""
     if netns is None:

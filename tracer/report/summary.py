@@ -1,6 +1,7 @@
 """The summary of a run: what was seen, joined, lost, and how far to trust the clocks."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -53,13 +54,29 @@ def decode_counts(batch: ObservationBatch) -> dict[str, int]:
     return {word.label: counts[word] for word in Decode if word and counts[word]}
 
 
-def observation_summary(
-    batch: ObservationBatch, warnings: tuple[InputWarning, ...]
-) -> dict[str, Any]:
-    """Return the summary of observations alone: nothing was joined."""
-    summary = summary_of(JourneySet(batch, warnings=warnings))
-    kept = ("schema", "observations", "undecoded", "undecoded_by", "warnings")
-    return {key: summary[key] for key in kept}
+class ObservationCounts:
+    """Counts observations that pass by in batches, where nothing is joined."""
+
+    def __init__(self) -> None:
+        self._observations = 0
+        self._undecoded: Counter[str] = Counter()
+
+    def counted(self, batches: Iterable[ObservationBatch]) -> Iterator[ObservationBatch]:
+        """Yield the batches, each counted."""
+        for batch in batches:
+            self._observations += len(batch)
+            self._undecoded.update(decode_counts(batch))
+            yield batch
+
+    def summary(self, warnings: Iterable[InputWarning]) -> dict[str, Any]:
+        """Return the summary as JSON values: what there is to say of observations alone."""
+        return {
+            "schema": SCHEMA,
+            "observations": self._observations,
+            "undecoded": self._undecoded.total(),
+            "warnings": [warning.as_dict() for warning in merge(warnings)],
+            "undecoded_by": dict(self._undecoded),
+        }
 
 
 def _clock(clock: ClockEstimate) -> dict[str, Any]:

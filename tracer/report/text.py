@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.text import Text
 
 from tracer.core.exchanges import exchange_order
 from tracer.core.hop import Hop
@@ -16,6 +15,7 @@ from tracer.core.values import hop_indices, journeys_of
 from tracer.report.flow_text import flow_path_text, path_rows
 from tracer.report.hop_text import hop_tokens
 from tracer.report.layout import Layout, lines_of
+from tracer.report.line import Line
 from tracer.report.words import (
     clock_time,
     date,
@@ -32,7 +32,7 @@ _AT_ONCE = 256  # exchanges whose values are made together
 Chosen = NDArray[np.integer[Any]]
 
 
-def text_of(journey_set: JourneySet, width: int, chosen: Chosen | None = None) -> Iterator[Text]:
+def text_of(journey_set: JourneySet, width: int, chosen: Chosen | None = None) -> Iterator[Line]:
     """Yield the lines of the chosen journeys (all by default), flow paths first where there are.
 
     A flow path is shown when it holds a packet of a chosen journey, and its packets only there.
@@ -56,7 +56,7 @@ def _without(journey_set: JourneySet, numbers: Chosen, paths: Sequence[FlowPath]
 
 def journey_text(
     journey_set: JourneySet, width: int, chosen: Chosen | None = None
-) -> Iterator[Text]:
+) -> Iterator[Line]:
     """Yield the lines of the chosen journeys (all by default), exchange by exchange in time order.
 
     A line with the date comes before the first exchange of each day (UTC).
@@ -71,12 +71,12 @@ def journey_text(
             members = [next(journeys) for _ in exchange]
             day, before = date(members[0].first_ns), day
             if day != before and day is not None:
-                yield Text(f"{day} UTC", "dim")
+                yield Line(f"{day} UTC", "dim")
             yield from exchange_lines(members, layout)
-            yield Text()
+            yield Line()
 
 
-def exchange_lines(journeys: Sequence[Journey], layout: Layout) -> Iterator[Text]:
+def exchange_lines(journeys: Sequence[Journey], layout: Layout) -> Iterator[Line]:
     """Yield the lines of one exchange: its first packet, then what answers it or tells about it."""
     by_number = {journey.journey: journey for journey in journeys}
     for place, journey in enumerate(journeys):
@@ -86,7 +86,7 @@ def exchange_lines(journeys: Sequence[Journey], layout: Layout) -> Iterator[Text
         yield from _outcome(journey, by_number.get(journey.reply or 0), layout)
 
 
-def hop_lines(hop: Hop, layout: Layout) -> list[Text]:
+def hop_lines(hop: Hop, layout: Layout) -> list[Line]:
     """Return a hop's line, and those it goes on with: number, time, place, TTL, what changed."""
     seen = hop.observation
     point = Point(seen.host, seen.netns, seen.device, hook=seen.hook, capture=seen.capture)
@@ -103,31 +103,31 @@ def _time(hop: Hop) -> str:
     return f"{'+' if hop.delta_ns >= 0 else ''}{microseconds(hop.delta_ns)}"
 
 
-def _title(journey: Journey, layout: Layout, *, is_first: bool) -> list[Text]:
+def _title(journey: Journey, layout: Layout, *, is_first: bool) -> list[Line]:
     prefix = (
-        Text(f"#{journey.journey} ", "dim") if is_first else Text(f"  #{journey.journey} ", "dim")
+        Line(f"#{journey.journey} ", "dim") if is_first else Line(f"  #{journey.journey} ", "dim")
     )
     prefix.append(packet_title(journey), "bold")
     details = " ".join(packet_details(journey.hops[0].observation))
-    tokens = [Text(details)] if details else []
+    tokens = [Line(details)] if details else []
     if journey.retransmission_of is not None:
-        tokens.append(Text(f"retransmission of #{journey.retransmission_of}", "yellow"))
+        tokens.append(Line(f"retransmission of #{journey.retransmission_of}", "yellow"))
     if journey.duplicates:
-        tokens.append(Text(f"{journey.duplicates} duplicates", "yellow"))
+        tokens.append(Line(f"{journey.duplicates} duplicates", "yellow"))
     if journey.ambiguous:
-        tokens.append(Text("ambiguous", "yellow"))
+        tokens.append(Line("ambiguous", "yellow"))
     return lines_of(prefix, tokens, layout.width, 6)
 
 
-def _outcome(journey: Journey, reply: Journey | None, layout: Layout) -> list[Text]:
+def _outcome(journey: Journey, reply: Journey | None, layout: Layout) -> list[Line]:
     style = _OUTCOME_STYLE.get(journey.outcome, "yellow")
-    line = Text(" " * 4).append(outcome_words(journey), style)
+    line = Line(" " * 4).append(outcome_words(journey), style)
     tokens = []
     if (rtt := round_trip(journey, reply)) is not None:
         duration, where = rtt
-        tokens.append(Text(f"answered after {microseconds(duration)} (RTT at {where})", "green"))
+        tokens.append(Line(f"answered after {microseconds(duration)} (RTT at {where})", "green"))
     elif journey.reply is not None:
-        tokens.append(Text(f"answered by #{journey.reply}", "green"))
+        tokens.append(Line(f"answered by #{journey.reply}", "green"))
     return lines_of(line, tokens, layout.width, 6)
 
 

@@ -1,0 +1,36 @@
+"""Changes as JSON: what the columns of changes say, hop by hop."""
+
+import json
+
+import numpy as np
+from made import batch_of, floating_ip, journey_set_of, web
+
+from tracer.core.journeys import JourneySet
+from tracer.core.values import journeys_of
+from tracer.report.change_text import JSON_NAMES, changes_json
+
+
+def shown(journey_set: JourneySet, *hops: int) -> list[list[dict[str, object]]]:
+    texts = changes_json(journey_set, np.array(hops, np.int64)).to_pylist()
+    return [json.loads(text) for text in texts]
+
+
+def test_every_change_of_every_hop() -> None:
+    for journey_set in (floating_ip(), web()):
+        journeys = journeys_of(journey_set, np.arange(len(journey_set.journeys)))
+        hops = [hop for journey in journeys for hop in journey.hops]
+        for changes, hop in zip(shown(journey_set, *range(len(hops))), hops, strict=True):
+            assert [tuple(change.values()) for change in changes] == [
+                (JSON_NAMES.get(c.field, c.field), c.before, c.after, c.cause) for c in hop.changes
+            ]
+
+
+def test_no_change_is_an_empty_list() -> None:
+    assert shown(floating_ip(), 0, 1) == [[], []]
+    assert shown(floating_ip()) == []
+
+
+def test_a_length_is_called_as_the_hop_calls_it() -> None:
+    batch = batch_of([{"time_ns": 1, "ip_len": 100}, {"time_ns": 2, "ip_len": 90}])
+    (_, (change,)) = shown(journey_set_of(batch, [{"rows": [0, 1]}]), 0, 1)
+    assert change == {"field": "len", "from": 100, "to": 90, "cause": None}
