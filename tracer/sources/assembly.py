@@ -59,13 +59,18 @@ class Assembler:
         span.rows += len(frames)
         self.rows += len(frames)
 
+    def wait_for(self, data: NDArray[np.uint8]) -> None:
+        """Return once `data`, which windows were made of, may be overwritten."""
+        self._decoder.wait_for(data)
+
     def flush(self) -> ObservationBatch:
         """Return the rows added since the last flush."""
         decoded = self._decoder.finish()
         packets = decoded.packets
         if len(packets):
             places = np.array([self._point_of(origin) for origin in decoded.origins], np.int32)
-            packets["point"] = places[packets["point"]]
+            if not np.array_equal(places, np.arange(len(places))):
+                packets["point"] = places[packets["point"]]
         start = 0
         for span in self._spans:
             packets["capture"][start : start + span.rows] = span.capture

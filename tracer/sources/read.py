@@ -165,6 +165,7 @@ class Reading:
     ) -> Generator[ObservationBatch, None, int]:
         assert capture.packets is not None
         self._assembler.begin(given.name, given.naming, capture.packets.interfaces)
+        capture.buffer.before_overwriting = self._assembler.wait_for
         count = 0
         for window in packet_windows(capture, findings, self._left, self._room):
             self._assembler.add(window)

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +44,15 @@ class Buffer:
     """A window that moves over a stream.
 
     `data` is shape (capacity,) uint8 of which `start:end` is read and not yet consumed; `offset`
-    is the place of `data[0]` in the (decompressed) stream.
+    is the place of `data[0]` in the (decompressed) stream. Two arrays take turns as `data`, so that
+    one can be decoded while the other fills; `before_overwriting` is called with the one in turn.
     """
 
     def __init__(self, stream: ByteStream, size: int = WINDOW) -> None:
         self._stream = stream
         self.data: NDArray[np.uint8] = np.empty(size, np.uint8)
+        self._spare: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self.before_overwriting: Callable[[NDArray[np.uint8]], None] | None = None
         self.start = 0
         self.end = 0
         self.offset = 0
@@ -112,10 +116,12 @@ class Buffer:
 
     def _make_room(self, need: int) -> None:
         left = self.data[self.start : self.end]
-        if need > len(self.data):
-            self.data = np.empty(need, np.uint8)
-        # The parts may overlap; numpy copies as if they did not.
-        self.data[: len(left)] = left
+        capacity = max(need, len(self.data))
+        target = self._spare if len(self._spare) >= capacity else np.empty(capacity, np.uint8)
+        if self.before_overwriting is not None:
+            self.before_overwriting(target)
+        target[: len(left)] = left
+        self.data, self._spare = target, self.data
         self.offset += self.start
         self.start, self.end = 0, len(left)
 

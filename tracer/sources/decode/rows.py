@@ -1,7 +1,7 @@
 """Packets → rows, on all processors: the decoder's entry."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +61,8 @@ class Decoder:
         self._scratches: list[Scratch] = []
         self._threads = len(os.sched_getaffinity(0))
         self._pool: ThreadPoolExecutor | None = None
+        self._data: NDArray[np.uint8] | None = None
+        self._running: Iterable[tuple[Piece, StructuredArray, int]] = ()
 
     def add(
         self,
@@ -69,21 +71,30 @@ class Decoder:
         linktypes: NDArray[np.int32],
         first_frame: int = 1,
     ) -> None:
-        """Decode `frames` (FRAME_DTYPE) in `data`, whose first is number `first_frame`.
+        """Start decoding `frames` (FRAME_DTYPE) in `data`, whose first is number `first_frame`.
 
-        `linktypes` is int32 per interface. Nothing of `data` is kept.
+        `linktypes` is int32 per interface. `data` and `frames` must stay as they are until the next
+        `add`, `finish`, or `wait_for(data)`; the caller meanwhile may find the next packets.
         """
+        self._wait()
         start = len(self._packets)
         rows = self._packets.extend(len(frames))
         # A few pieces for each thread, so that none waits long for the last.
         size = min(max(-(-len(frames) // (4 * self._threads)), SMALLEST_PIECE), PIECE)
         tasks = list(_tasks(data, frames, linktypes, first_frame, size))
         parts = [rows[k : k + size] for k in range(0, len(rows), size)]
-        for task, piece, part in zip(tasks, self._pieces(tasks, parts), parts, strict=True):
-            self._keep(piece, part, start + task.first_frame - first_frame)
+        starts = range(start, len(self._packets), size)
+        self._data = data
+        self._running = zip(self._pieces(tasks, parts), parts, starts, strict=True)
+
+    def wait_for(self, data: NDArray[np.uint8]) -> None:
+        """Return once nothing in `data` is still to be decoded: it may then be overwritten."""
+        if data is self._data:
+            self._wait()
 
     def finish(self) -> DecodedFrames:
         """Return all rows added; the decoder is then empty."""
+        self._wait()
         sections = {
             name: np.concatenate(parts) if parts else np.empty(0, SECTION_DTYPES[name])
             for name, parts in self._sections.items()
@@ -96,7 +107,7 @@ class Decoder:
         return decoded
 
     def _pieces(self, tasks: list[Task], parts: list[StructuredArray]) -> Iterator[Piece]:
-        if min(self._threads, len(tasks)) < 2:
+        if len(tasks) < 2:
             return map(self._fill, tasks, parts)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads)
@@ -111,6 +122,11 @@ class Decoder:
         piece = scratch.fill(task, rows)
         self._scratches.append(scratch)
         return piece
+
+    def _wait(self) -> None:
+        running, self._running, self._data = self._running, (), None
+        for piece, part, start in running:
+            self._keep(piece, part, start)
 
     def _keep(self, piece: Piece, rows: StructuredArray, start: int) -> None:
         # Count records from the capture's first row, and origins from the capture's first origin.
