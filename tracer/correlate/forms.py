@@ -26,6 +26,8 @@ from tracer.correlate.travel import Passage
 
 TOLERANCE = 0.1  # periods
 RESOLUTION = 0.5  # periods; a line that says less well where a number belongs says nothing
+MAX_CANDIDATES = 200  # pings to one server that are still compared with each other
+CROWDED = "too many pings to the same server to tell a rewritten one by its period"
 CHANCE = 0.02  # accept a fit when an unrelated sequence lies as near less often than this
 
 
@@ -81,8 +83,13 @@ def join_forms(
     """
     proven = {(_key_of(e.original), _key_of(e.reply.reversed())) for e in conntrack}
     fits: dict[int, list[tuple[int, FlowPathJoin]]] = {}
-    for one, other in _pairs(flows, proven):
-        join = _fit(flows, one, other, ttls, offsets, proven)
+    pairs, crowded = _pairs(flows, proven)
+    near: dict[int, list[int]] = {}
+    for one, other in pairs:
+        near.setdefault(one, []).append(other)
+        near.setdefault(other, []).append(one)
+    for one, other in pairs:
+        join = _fit(flows, (one, other), near, ttls, offsets, proven)
         if join is not None:
             fits.setdefault(one, []).append((other, join))
             fits.setdefault(other, []).append((one, join))
@@ -97,14 +104,14 @@ def join_forms(
             texts = tuple(f"several flows fit, none is taken: {join.text}" for _, join in found)
             joined.append(replace(flow, ambiguities=texts))
         else:
-            joined.append(replace(flow, ambiguities=()))
+            joined.append(replace(flow, ambiguities=(CROWDED,) if index in crowded else ()))
     return joined
 
 
 # What a translation leaves alone, the server or the client, two forms of a flow have in common.
 def _pairs(
     flows: Sequence[JoinedForms], proven: set[tuple[FlowKey, FlowKey]]
-) -> list[tuple[int, int]]:
+) -> tuple[list[tuple[int, int]], set[int]]:
     common: dict[Hashable, list[int]] = {}
     by_key: dict[FlowKey, list[int]] = {}
     for index, flow in enumerate(flows):
@@ -113,11 +120,14 @@ def _pairs(
             if key.is_icmp:
                 common.setdefault((key.proto, key.server), []).append(index)
                 common.setdefault((key.proto, key.client, key.client_port), []).append(index)
-    pairs = {pair for group in common.values() for pair in combinations(sorted(set(group)), 2)}
+    groups = [sorted(set(group)) for group in common.values()]
+    crowded = {index for group in groups if len(group) > MAX_CANDIDATES for index in group}
+    small = [group for group in groups if len(group) <= MAX_CANDIDATES]
+    pairs = {pair for group in small for pair in combinations(group, 2)}
     for one, other in proven:
         both = product(by_key.get(one, ()), by_key.get(other, ()))
         pairs |= {(min(pair), max(pair)) for pair in both if pair[0] != pair[1]}
-    return sorted(pairs)
+    return sorted(pairs), crowded
 
 
 # Where the kernel says which form it was, the others are no candidates.
@@ -159,16 +169,17 @@ def translation(before: FlowKey, after: FlowKey) -> str | None:
 
 def _fit(
     flows: Sequence[JoinedForms],
-    one: int,
-    other: int,
+    places: tuple[int, int],
+    near: dict[int, list[int]],
     ttls: dict[Sighting, Passage],
     offsets: dict[str, float],
     proven: set[tuple[FlowKey, FlowKey]],
 ) -> FlowPathJoin | None:
-    proof = _proof(flows[one], flows[other], proven) or _proof(flows[other], flows[one], proven)
+    one, other = flows[places[0]], flows[places[1]]
+    proof = _proof(one, other, proven) or _proof(other, one, proven)
     if proof is not None:
         return proof
-    pair = _in_travel_order(flows[one], flows[other], ttls)
+    pair = _in_travel_order(one, other, ttls)
     if pair is None:
         return None
     before, after = pair
@@ -185,7 +196,8 @@ def _fit(
     a, b, kind = kinds[0]
     if not a.is_icmp:
         return None
-    candidates = _candidates(flows, before, after)
+    others = [flows[index] for index in near[places[0] if before is one else places[1]]]
+    candidates = _candidates(before, others)
     if a.client_port == b.client_port:
         return _same_id(before, after, (a, b, kind), candidates)
     return _same_line(before, after, (a, b, kind), candidates, offsets)
@@ -219,12 +231,11 @@ def _ttls(flow: JoinedForms, ttls: dict[Sighting, Passage]) -> list[int]:
     return [ttl for ttl in found if ttl is not None]
 
 
-def _candidates(flows: Sequence[JoinedForms], before: JoinedForms, after: JoinedForms) -> int:
-    captured = {form.key for form in before.forms}
+# How many flows are, by their addresses alone, what a translation may have made of this one.
+def _candidates(before: JoinedForms, others: Sequence[JoinedForms]) -> int:
+    keys = {form.key for form in before.forms}
     return sum(
-        flow is after or any(translation(key, form.key) for key in captured for form in flow.forms)
-        for flow in flows
-        if flow is not before
+        any(translation(key, form.key) for key in keys for form in flow.forms) for flow in others
     )
 
 
