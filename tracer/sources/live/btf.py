@@ -5,6 +5,7 @@ reasons; the BTF of the compiled object gives the layout of the wire struct.
 """
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -244,3 +245,24 @@ def elf_section(data: bytes, name: str) -> bytes:
 def kernel() -> Btf:
     """Return the running kernel's BTF, parsed once; raises OSError when it has none."""
     return Btf.of_kernel()
+
+
+def member_anywhere(struct_name: str, path: str, modules: tuple[str, ...]) -> Member:
+    """Return a member of a struct of the kernel, else of the first loaded module that has it.
+
+    Raises KeyError when none has it.
+    """
+    try:
+        return kernel().member(struct_name, path)
+    except KeyError:
+        for module in modules:
+            file = VMLINUX.parent / module
+            if file.exists():
+                with suppress(KeyError):
+                    return _module(file).member(struct_name, path)
+        raise
+
+
+@cache
+def _module(file: Path) -> Btf:
+    return Btf(file.read_bytes(), kernel())

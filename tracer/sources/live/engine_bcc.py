@@ -31,6 +31,7 @@ from tracer.sources.live.source import bpf_folder
 
 _FIELD = re.compile(r"^#define FIELD_(\w+) struct (\w+), ([\w.]+)$", re.MULTILINE)
 _DISTRIBUTION = "/usr/lib/python3/dist-packages"
+_MODULES = ("nf_conntrack", "openvswitch")
 _LRU_HASH, _ARRAY, _PERCPU_ARRAY, _RINGBUF = 9, 2, 6, 27
 _MMAPABLE = 1 << 10
 _ATTACH_RAW_TP = 23  # enum bpf_attach_type BPF_TRACE_RAW_TP
@@ -156,7 +157,7 @@ def _offset_flags(fields: str) -> list[str]:
     flags = ["-DWITH_BTF=1", f"-DWITH_KPROBES={int(syscalls.has_kprobes())}"]
     for name, struct_name, path in _FIELD.findall(fields):
         try:
-            member = types.member(struct_name, path)
+            member = btf.member_anywhere(struct_name, path, _MODULES)
             offset, bit, there = member.offset, member.bit, 1
         except KeyError:
             offset = bit = there = 0
