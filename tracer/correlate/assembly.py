@@ -34,18 +34,22 @@ class Assembly:
 
 
 @jit
-def _is_line(p: Any, rows: Codes, stream: Codes, time: Times, slack_ns: int) -> bool:
+def _is_line(ttl: Codes, rows: Codes, stream: Codes, time: Times, slack_ns: int) -> bool:
     # Each stream shows the packet once at a TTL, and times agree with TTLs.
     if len(rows) > MOST_ROWS_OF_ONE_PACKET:
         return False
-    for i in range(len(rows)):
-        a = rows[i]
-        for j in range(i + 1, len(rows)):
-            b = rows[j]
-            if stream[a] == stream[b] and p[a].ttl == p[b].ttl:
+    level = 0  # first row of this TTL
+    before = latest = time[rows[0]]  # last time of higher TTLs, and of this one too
+    for i in range(1, len(rows)):
+        row = rows[i]
+        if ttl[row] != ttl[rows[level]]:
+            level, before = i, latest
+        if level and before > time[row] + slack_ns:
+            return False
+        for j in range(level, i):
+            if stream[rows[j]] == stream[row]:
                 return False
-            if p[a].ttl > p[b].ttl and time[a] > time[b] + slack_ns:
-                return False
+        latest = max(latest, time[row])
     return True
 
 
@@ -199,8 +203,8 @@ def _drop_copies(
 
 @jit
 def _assemble(
-    p: Any, order: Codes, starts: Codes, stream: Codes, flow_class: Codes, time: Times,
-    links: Any, limits: Any, out: Any,
+    p: Any, ttl: Codes, order: Codes, starts: Codes, stream: Codes, flow_class: Codes,
+    time: Times, links: Any, limits: Any, out: Any,
 ) -> int:  # fmt: skip
     journey, copy_of, candidates, ambiguous, repeated = out
     count = 0
@@ -213,7 +217,7 @@ def _assemble(
                 stop += 1
             part = rows[start:stop]
             start = stop
-            if _is_line(p, part, stream, time, limits[1]):
+            if _is_line(ttl, part, stream, time, limits[1]):
                 for row in part:
                     journey[row] = count
                 count += 1
@@ -230,6 +234,7 @@ def _assemble(
 
 def assemble(
     packets: Any,
+    ttl: Codes,
     groups: tuple[Codes, Codes],
     streams: Streams,
     copy_of: Codes,
@@ -252,7 +257,7 @@ def assemble(
         0,
     )
     out.journeys = _assemble(
-        packets, *groups, streams.stream, streams.flow_class, time,
+        packets, ttl, *groups, streams.stream, streams.flow_class, time,
         (links.link, links.keys, links.votes, links.delay_ns), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip

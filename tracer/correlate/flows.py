@@ -11,7 +11,7 @@ from tracer.core.jit import jit
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise
-from tracer.correlate.identity import Identity, mixed
+from tracer.correlate.identity import Identity, mixed, reverse_of
 from tracer.correlate.streams import Streams
 
 _FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
@@ -64,10 +64,13 @@ def _answers(forward: Keys, backward: Keys) -> tuple[Codes, Codes]:
     return pairs, found[pairs]
 
 
-def _opposite_classes(packets: Any, identity: Identity, streams: Streams) -> tuple[Codes, Codes]:
+def _opposite_classes(
+    batch: ObservationBatch, identity: Identity, streams: Streams
+) -> tuple[Codes, Codes]:
+    packets = batch.packets
     rows = streams.first[identity.usable[streams.first]]
     classes = streams.flow_class[rows]
-    there, back = identity.flow[rows], identity.reverse[rows]
+    there, back = identity.flow[rows], reverse_of(batch, rows)
     place, src, dst = identity.place[rows], packets["src_mac"][rows], packets["dst_mac"][rows]
     here = mixed(there, place), mixed(back, place)
     left, right = _answers(mixed(mixed(here[0], src), dst), mixed(mixed(here[1], dst), src))
@@ -89,7 +92,7 @@ def flows_of(
     if not len(firsts):
         return Flows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0, FLOW_DTYPE))
     classes = int(streams.flow_class.max(initial=-1)) + 1
-    root, flip = _oppose(classes, *_opposite_classes(packets, identity, streams))
+    root, flip = _oppose(classes, *_opposite_classes(batch, identity, streams))
     of_journey = streams.flow_class[firsts]
     flow, opening = factorise(root[of_journey].astype(np.uint64))
     # The packet that opens a flow says which direction is the original one: a request or a SYN if

@@ -21,14 +21,13 @@ class Identity:
     """Hashes of each row (uint64, shape (rows,)) and where it was seen.
 
     `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
-    `reverse`: the same of an answer. `link`: point, MACs, VLAN and VNI, so also the way it went.
+    `link`: point, MACs, VLAN and VNI, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
     `clock`: index into `clocks`.
     """
 
     packet: Keys
     flow: Keys
-    reverse: Keys
     link: Keys
     usable: NDArray[np.bool_]
     point: Row
@@ -36,6 +35,9 @@ class Identity:
     netns: Row
     host: Row
     clock: Row
+    ttl: Row
+    src_mac: Keys
+    dst_mac: Keys
     clocks: tuple[str, ...]
     places: tuple[Point, ...]
 
@@ -128,7 +130,6 @@ def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
     low, high = arp["arp_sender_ip_lo"], arp["arp_target_ip_lo"]
     base = np.full(len(rows), 0xA59, np.uint64)
     identity.flow[rows] = mixed(mixed(base, low), high)
-    identity.reverse[rows] = mixed(mixed(base, high), low)
     quoted = batch.sections["quoted"]
     rows = quoted["row"]
     fixed = np.full(len(rows), 0xE44, np.uint64)
@@ -194,12 +195,15 @@ def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
 def identify(batch: ObservationBatch) -> Identity:
     """Return the identity hashes of every row of a batch."""
     packets = batch.packets
-    columns = {name: of[packets["point"]] for name, of in _point_columns(batch).items()}
+    point = packets["point"].astype(np.int64)
+    columns = {name: of[point] for name, of in _point_columns(batch).items()}
     comparable = digest_is_comparable(batch)
     identity = Identity(
         packet=_packet_hashes(packets, comparable, _stamps_are_comparable(packets)),
         flow=_flow_hashes(packets, False),
-        reverse=_flow_hashes(packets, True),
+        ttl=packets["ttl"].astype(np.int64),
+        src_mac=packets["src_mac"].copy(),
+        dst_mac=packets["dst_mac"].copy(),
         link=_link_hashes(packets, columns["point"]),
         usable=(packets["ip_version"] > 0) | (packets["ethertype"] == ETHERTYPE_ARP),
         clocks=tuple(sorted({point.clock_name for point in batch.points})),
@@ -208,3 +212,15 @@ def identify(batch: ObservationBatch) -> Identity:
     )
     _mix_sections(batch, identity)
     return identity
+
+
+def reverse_of(batch: ObservationBatch, rows: Row) -> Keys:
+    """Return the `flow` hash that answers to the packets at some rows have, shape (rows,)."""
+    hashes: Keys = _flow_hashes(batch.packets[rows], True)
+    arp = batch.sections["arp"]
+    at = np.minimum(np.searchsorted(arp["row"], rows), max(len(arp) - 1, 0))
+    is_arp = np.flatnonzero(arp["row"][at] == rows) if len(arp) else np.empty(0, np.int64)
+    asked = arp[at[is_arp]]
+    base = np.full(len(asked), 0xA59, np.uint64)
+    hashes[is_arp] = mixed(mixed(base, asked["arp_target_ip_lo"]), asked["arp_sender_ip_lo"])
+    return hashes

@@ -18,7 +18,7 @@ from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
-from tracer.correlate.streams import Groups, classify, in_doubt, streams_of
+from tracer.correlate.streams import Groups, classify, doubts, streams_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,21 @@ def join(
     streams = streams_of(packets, identity)
     copy_of = copies(packets, *by_time, streams.stream, time)
     by_time = without(*by_time, copy_of >= 0)
-    falling = 256 - packets["ttl"].astype(np.int64)
+    falling = 256 - identity.ttl
     by_ttl = _sorted(by_time, falling, time, identity)
-    links = order.link_order(packets, identity, *by_ttl, time, slack_ns)
-    doubt = in_doubt(packets, *by_ttl, identity.place, time, slack_ns)
+    doubt = doubts(identity, by_ttl, time, slack_ns)
+    links = order.link_order(identity, *by_ttl, doubt, time)
     pieces = groups.bursts(
         *groups.chosen(*by_time, doubt), time, identity.point, order.usual_gap(links)
     )
     pieces = _sorted(pieces, falling, time, identity)
-    voting = (by_ttl, nat.related_parts(packets, identity.flow, *pieces))
+    pieces = nat.related_parts(packets, identity.flow, *pieces)
+    voting = ((by_ttl, doubt), (pieces, doubts(identity, pieces, time, slack_ns)))
     proven = nat.translations(conntrack, batch)
-    classify(packets, identity, streams, voting, by_time, proven, time, slack_ns)
+    classify(packets, identity, streams, voting, by_time, proven, time)
     groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
     limits = (options.gap_ns, slack_ns)
-    found = assemble(packets, by_ttl, streams, copy_of, time, links, limits)
+    found = assemble(packets, identity.ttl, by_ttl, streams, copy_of, time, links, limits)
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     found.journey, found.journeys = united(found.journey, lifetimes(batch))
     layout = _in_order(packets, identity, found, links, time, falling)
@@ -88,6 +89,6 @@ def _in_order(
     rows, first_hop = grouped(found.journey, found.journeys)
     groups.sort_groups(rows, first_hop, falling, time, identity.point)
     order.settle(
-        packets, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes
+        identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes
     )
     return rows, first_hop

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from tracer.core.jit import jit
 from tracer.correlate.hashing import Codes, factorise, pair_keys
 from tracer.correlate.identity import Identity
-from tracer.correlate.streams import is_one_packet
 
 Times = NDArray[np.int64]
 TIE_NS = 200_000  # two stamps closer than this may have been taken in the wrong order
@@ -31,13 +30,7 @@ class LinkOrder:
 
 @jit
 def _steps(
-    p: Any,
-    order: Codes,
-    starts: Codes,
-    time: Times,
-    place: Codes,
-    link: Codes,
-    slack_ns: int,
+    order: Codes, starts: Codes, doubt: NDArray[np.bool_], time: Times, link: Codes
 ) -> tuple[Codes, Codes, Codes]:
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
@@ -45,7 +38,7 @@ def _steps(
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
-        if len(rows) < 2 or not is_one_packet(p, rows, place, time, slack_ns):
+        if len(rows) < 2 or doubt[group]:
             continue
         for i in range(1, len(rows)):
             first[count], second[count] = link[rows[i - 1]], link[rows[i]]
@@ -55,11 +48,11 @@ def _steps(
 
 
 def link_order(
-    packets: Any, identity: Identity, order: Codes, starts: Codes, time: Times, slack_ns: int
+    identity: Identity, order: Codes, starts: Codes, doubt: NDArray[np.bool_], time: Times
 ) -> LinkOrder:
-    """Return what packets beyond doubt say of the order of links (groups by TTL, then time)."""
+    """Return what packets beyond `doubt` say of the order of links (groups by TTL, then time)."""
     link, _ = factorise(identity.link)
-    first, second, delay = _steps(packets, order, starts, time, identity.place, link, slack_ns)
+    first, second, delay = _steps(order, starts, doubt, time, link)
     codes, where = factorise(pair_keys(first, second))
     votes = np.bincount(codes, minlength=len(where))
     total = np.bincount(codes, weights=delay, minlength=len(where))
@@ -92,7 +85,7 @@ def is_before(keys: Any, votes: Codes, first: int, second: int) -> bool:
 
 @jit
 def settle(
-    p: Any,
+    ttl: Codes,
     hops: Codes,
     starts: Codes,
     time: Times,
@@ -112,11 +105,11 @@ def settle(
             moved = False
             for i in range(start + 1, stop):
                 a, b = hops[i - 1], hops[i]
-                if p[a].ttl != p[b].ttl or abs(time[b] - time[a]) > TIE_NS:
+                if ttl[a] != ttl[b] or abs(time[b] - time[a]) > TIE_NS:
                     continue
                 swap = is_before(keys, votes, link[b], link[a])
                 if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
-                    swap = _routed_first(p, hops, start, i, stop, netns)
+                    swap = _routed_first(ttl, hops, start, i, stop, netns)
                 if swap:
                     hops[i - 1], hops[i] = b, a
                     moved = True
@@ -125,12 +118,12 @@ def settle(
 
 
 @jit
-def _routed_first(p: Any, hops: Codes, start: int, i: int, stop: int, netns: Codes) -> bool:
+def _routed_first(ttl: Codes, hops: Codes, start: int, i: int, stop: int, netns: Codes) -> bool:
     a, b = hops[i - 1], hops[i]
     if netns[a] == netns[b]:
         return False
-    if i - 2 >= start and p[hops[i - 2]].ttl > p[a].ttl and netns[hops[i - 2]] >= 0:
+    if i - 2 >= start and ttl[hops[i - 2]] > ttl[a] and netns[hops[i - 2]] >= 0:
         return bool(netns[hops[i - 2]] == netns[b])
-    if i + 1 < stop and p[hops[i + 1]].ttl < p[b].ttl and netns[hops[i + 1]] >= 0:
+    if i + 1 < stop and ttl[hops[i + 1]] < ttl[b] and netns[hops[i + 1]] >= 0:
         return bool(netns[hops[i + 1]] == netns[a])
     return False

@@ -21,22 +21,28 @@ def select(journey_set: JourneySet, chosen: FlowFilter) -> NDArray[np.int64]:
     """Return the indices of the journeys of all exchanges with a hop that meets the filter.
 
     All conditions have to hold at one hop; a hop behind NAT counts as one before it, and an ICMP
-    error as the packet it quotes. Raises ValueError for an address that is none.
+    error as the packet it quotes. Kept are the flows with a matching hop, in both directions, and
+    the exchanges that hold one of their journeys. Raises ValueError for an address that is none.
     """
     count = len(journey_set.journeys)
     if chosen.is_empty:
         return np.arange(count)
-    rows = matching_rows(journey_set.observations, chosen)
+    rows = matches(journey_set.observations, chosen)
     met = np.zeros(count, np.bool_)
     hops = journey_set.hops
     met[hops["journey"][rows[hops["row"]]]] = True
+    flow = journey_set.journeys["flow"]
+    of_flow = np.zeros(len(journey_set.flows) + 1, np.bool_)
+    of_flow[flow[met]] = True
+    of_flow[-1] = False  # -1: in no flow
+    met |= of_flow[flow]
     roots = exchange_roots(journey_set)
     wanted = np.zeros(count, np.bool_)
     wanted[roots[met]] = True
     return np.flatnonzero(wanted[roots])
 
 
-def matching_rows(batch: ObservationBatch, chosen: FlowFilter) -> Mask:
+def matches(batch: ObservationBatch, chosen: FlowFilter) -> Mask:
     """Return which observations meet every condition, shape (rows,)."""
     found = _meets(batch.packets, chosen, "")
     arp = batch.sections["arp"]

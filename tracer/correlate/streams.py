@@ -19,6 +19,7 @@ from tracer.correlate.nat import are_translations, is_translation, unordered
 from tracer.correlate.nat_guesses import guesses
 
 Groups = tuple[Codes, Codes]
+Voting = tuple[Groups, NDArray[np.bool_]]  # groups, and which of them are in doubt
 MOST_ROWS_OF_ONE_PACKET = 512
 LOOK_AHEAD = 24
 NULL = np.uint64(NULL_U64)
@@ -60,37 +61,53 @@ def is_adjacent(p: Any, a: int, b: int) -> bool:
 
 
 @jit
-def is_one_packet(p: Any, rows: Codes, place: Codes, time: Codes, slack_ns: int) -> bool:
-    """Return whether rows of equal fingerprint, by falling TTL, are one packet beyond doubt.
+def _is_bridged(src_mac: Any, dst_mac: Any, a: int, b: int) -> bool:
+    unknown = src_mac[a] == NULL or src_mac[b] == NULL
+    return bool(unknown or src_mac[a] == src_mac[b] or dst_mac[a] == dst_mac[b])
 
-    No place shows it twice at one TTL; MACs and times agree with the TTLs.
+
+@jit
+def in_doubt(
+    order: Codes, starts: Codes, ttl: Codes, src_mac: Keys, dst_mac: Keys, place: Codes,
+    time: Codes, slack_ns: int,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Return which groups (by falling TTL, then time) are not one packet beyond doubt.
+
+    One packet is shown by no place twice at one TTL; MACs and times agree with the TTLs.
     """
-    if len(rows) > MOST_ROWS_OF_ONE_PACKET:
-        return False
-    for i in range(len(rows)):
-        a = rows[i]
-        if i and not is_adjacent(p, rows[i - 1], a):
-            return False
-        for j in range(i + 1, len(rows)):
-            b = rows[j]
-            if place[a] == place[b] and p[a].ttl == p[b].ttl:
-                return False
-            if p[a].ttl > p[b].ttl and time[a] > time[b] + slack_ns:
-                return False
-    return True
+    out = np.zeros(len(starts) - 1, np.bool_)
+    for group in range(len(out)):
+        start, stop = starts[group], starts[group + 1]
+        level = start  # first row of this TTL
+        before = latest = np.iinfo(np.int64).min // 2  # last time of higher TTLs, and of this too
+        doubt = stop - start > MOST_ROWS_OF_ONE_PACKET
+        for i in range(start, start if doubt else stop):
+            row = order[i]
+            if ttl[row] != ttl[order[level]]:
+                level, before = i, latest
+            doubt = doubt or before > time[row] + slack_ns
+            if i > level and not _is_bridged(src_mac, dst_mac, order[i - 1], row):
+                doubt = True
+            for j in range(level, i):
+                doubt = doubt or place[order[j]] == place[row]
+            if doubt:
+                break
+            latest = max(latest, time[row])
+        out[group] = doubt
+    return out
 
 
 @jit
 def _votes(
-    p: Any, order: Codes, starts: Codes, flow: Keys, place: Codes, stream: Codes, time: Codes,
-    slack_ns: int, rare: NDArray[np.bool_], clear: Codes,
+    p: Any, order: Codes, starts: Codes, doubt: NDArray[np.bool_], flow: Keys, stream: Codes,
+    rare: NDArray[np.bool_], clear: Codes,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
-        if len(rows) < 2 or not is_one_packet(p, rows, place, time, slack_ns):
+        if len(rows) < 2 or doubt[group]:
             continue
         clear[stream[rows[0]]] += 1
         for i in range(1, len(rows)):
@@ -164,12 +181,13 @@ def _enough(edges: _Edges, size: Codes, share: float) -> NDArray[np.bool_]:
 
 
 def _likely(
-    packets: Any, streams: Streams, edges: _Edges, size: Codes, share: float
+    identity: Identity, streams: Streams, edges: _Edges, size: Codes, share: float
 ) -> NDArray[np.bool_]:
     # On one layer-2 segment (equal MACs) a frame may be flooded: votes spread over many links.
-    a, b = packets[streams.first[edges.left]], packets[streams.first[edges.right]]
-    bridged = (a["src_mac"] == b["src_mac"]) & (a["dst_mac"] == b["dst_mac"])
-    bridged &= (a["ttl"] == b["ttl"]) & (a["src_mac"] != NULL)
+    a, b = streams.first[edges.left], streams.first[edges.right]
+    bridged = identity.src_mac[a] == identity.src_mac[b]
+    bridged &= identity.dst_mac[a] == identity.dst_mac[b]
+    bridged &= (identity.ttl[a] == identity.ttl[b]) & (identity.src_mac[a] != NULL)
     likely: NDArray[np.bool_] = bridged & _enough(edges, size, 0.02)
     return likely | _enough(edges, size, share)
 
@@ -196,8 +214,8 @@ def streams_of(packets: Any, identity: Identity) -> Streams:
 
 
 def classify(
-    packets: Any, identity: Identity, streams: Streams, voting: tuple[Groups, ...],
-    by_time: Groups, translations: tuple[Keys, Keys], time: Codes, slack_ns: int,
+    packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
+    by_time: Groups, translations: tuple[Keys, Keys], time: Codes,
 ) -> None:  # fmt: skip
     """Set `flow_class` and `proven` of the streams.
 
@@ -207,52 +225,50 @@ def classify(
     stream, flow = streams.stream, identity.flow
     tuples = flow[streams.first]
     clear = np.zeros(len(tuples), np.int64)
-    edges = _all_votes(packets, identity, streams, voting, time, slack_ns, clear)
+    edges = _all_votes(packets, identity, streams, voting, clear)
     # Votes are counted among the packets that could vote, if those are not too few.
     size = np.maximum(clear, streams.count // 10)
     same = tuples[edges.left] == tuples[edges.right]
     parent = np.arange(len(tuples))
-    _union(parent, edges.left, edges.right, same & _likely(packets, streams, edges, size, 0.25))
+    _union(parent, edges.left, edges.right, same & _likely(identity, streams, edges, size, 0.25))
     doubtful = clear * 10 <= streams.count
     if doubtful.any():
         weak = _counted(_weak_votes(packets, *by_time, flow, identity.netns, stream, doubtful))
-        likely = _likely(packets, streams, weak, streams.count, 0.5)
+        likely = _likely(identity, streams, weak, streams.count, 0.5)
         _union(parent, weak.left, weak.right, likely)
         size = np.maximum(size, streams.count * doubtful)
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
-    _join_guesses(packets, streams, parent, voting[-1], time)
+    _join_guesses(packets, streams, parent, voting[-1][0], time)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
 
 
+def doubts(identity: Identity, groups: Groups, time: Codes, slack_ns: int) -> NDArray[np.bool_]:
+    """Return `in_doubt` of groups of an identity's rows."""
+    of = identity
+    found: NDArray[np.bool_] = in_doubt(
+        *groups, of.ttl, of.src_mac, of.dst_mac, of.place, time, slack_ns
+    )
+    return found
+
+
 def _all_votes(
-    packets: Any, identity: Identity, streams: Streams, voting: tuple[Groups, ...], time: Codes,
-    slack_ns: int, clear: Codes,
-) -> _Edges:  # fmt: skip
+    packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...], clear: Codes
+) -> _Edges:
     parts = [
-        _votes(packets, *groups, identity.flow, identity.place, streams.stream, time, slack_ns,
-               is_rare(packets, groups), clear)
-        for groups in voting
+        _votes(packets, *groups, doubt, identity.flow, streams.stream, is_rare(packets, groups),
+               clear)
+        for groups, doubt in voting
     ]  # fmt: skip
     return _counted((np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])))
 
 
-@jit
-def in_doubt(
-    p: Any, order: Codes, starts: Codes, place: Codes, time: Codes, slack_ns: int
-) -> NDArray[np.bool_]:
-    """Return which groups (by falling TTL, then time) are not one packet beyond doubt."""
-    out = np.empty(len(starts) - 1, np.bool_)
-    for group in range(len(out)):
-        rows = order[starts[group] : starts[group + 1]]
-        out[group] = not is_one_packet(p, rows, place, time, slack_ns)
-    return out
-
-
 def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> None:
     # A tuple that two tenants have says nothing alone: its streams are then joined by votes only.
+    if not len(translations[0]):
+        return
     segment = roots(parent)
     pairs = np.unique(np.column_stack([tuples, segment.astype(np.uint64)]), axis=0)
     known, at, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
