@@ -131,8 +131,9 @@ class Decoder:
     def _keep(self, piece: Piece, rows: StructuredArray, start: int) -> None:
         # Count records from the capture's first row, and origins from the capture's first origin.
         for name, section in piece.sections.items():
-            section["row"] += start
-            self._sections[name].append(section)
+            if len(section):
+                section["row"] += start
+                self._sections[name].append(section)
         names = [tuple(origin) for origin in piece.origins.tolist()]
         codes = [self._origins.setdefault(name, len(self._origins)) for name in names]
         if codes != list(range(len(codes))):
