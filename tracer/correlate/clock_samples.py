@@ -14,7 +14,7 @@ from tracer.correlate.nat import related_parts
 
 Times = NDArray[np.int64]
 MOST_ROWS = 12  # of one packet; more points than this add nothing to the samples
-MOST_SAMPLES = 2_000_000
+MOST_SAMPLES = 400_000
 JUMP_NS = 5_000_000  # a file whose stamps fall back this far had its clock stepped
 
 

@@ -21,7 +21,16 @@ ANSWERABLE = (int(Kind.ECHO_REQUEST), int(Kind.TCP_SYN), int(Kind.ARP_REQUEST))
 
 def kinds(batch: ObservationBatch, rows: Codes) -> NDArray[np.int8]:
     """Return `core.enums.Kind` of the packet at each of the rows."""
-    p = batch.packets[rows]
+    wanted = (
+        "icmp_type",
+        "tcp_flags",
+        "ip_version",
+        "proto",
+        "payload_len",
+        "frag_offset",
+        "ethertype",
+    )
+    p = {name: batch.packets[name][rows] for name in wanted}
     kind = np.zeros(len(rows), np.int8)
     icmp, flags = p["icmp_type"], p["tcp_flags"]
     four = p["ip_version"] == 4

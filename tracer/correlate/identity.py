@@ -13,7 +13,7 @@ from tracer.correlate.hashing import Keys, mix
 
 Row = NDArray[np.int64]
 ETHERTYPE_ARP = 0x0806
-MULTICAST_BIT = 1 << 40
+TCP = 6
 
 
 @dataclass(slots=True)
@@ -61,53 +61,67 @@ def tuple_hash(
 
 
 @jit
-def _packet_hashes(p: Any, use_digest: Any, use_stamps: bool) -> Keys:
-    out = np.empty(len(p), np.uint64)
-    for i in range(len(p)):
-        r = p[i]
-        h = mix(np.uint64(r.ip_version + 3), r.proto)
-        h = mix(h, np.uint64(r.ip_id) ^ (np.uint64(r.ip_len) << np.uint64(32)))
-        h = mix(h, np.uint64(r.payload_digest) if use_digest[i] else np.uint64(0))
-        h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
-        if r.proto == 6:
-            h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
-            if use_stamps:
-                h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
-            h = mix(h, r.tcp_flags)
-        elif r.icmp_type >= 0:
-            h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
-            h = mix(h, r.icmp_seq)
-        out[i] = mix(h, r.flow_label)
-    return out
+def _packet_hash(r: Any, with_digest: bool, with_stamps: bool) -> Any:
+    h = mix(np.uint64(r.ip_version + 3), r.proto)
+    h = mix(h, np.uint64(r.ip_id) ^ (np.uint64(r.ip_len) << np.uint64(32)))
+    h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
+    h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
+    if r.proto == TCP:
+        h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
+        if with_stamps:
+            h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
+        h = mix(h, r.tcp_flags)
+    elif r.icmp_type >= 0:
+        h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
+        h = mix(h, r.icmp_seq)
+    return mix(h, r.flow_label)
 
 
 @jit
-def _flow_hashes(p: Any, backwards: bool) -> Keys:
-    out = np.empty(len(p), np.uint64)
-    for i in range(len(p)):
-        r = p[i]
-        ident = np.int64(r.icmp_id)
-        if r.icmp_type >= 0 and ident < 0:
-            ident = np.int64(-2) - np.int64(r.icmp_type)
-        if backwards:
-            out[i] = tuple_hash(
-                r.dst_hi, r.dst_lo, r.src_hi, r.src_lo, r.proto, r.dport, r.sport, ident
-            )
-        else:
-            out[i] = tuple_hash(
-                r.src_hi, r.src_lo, r.dst_hi, r.dst_lo, r.proto, r.sport, r.dport, ident
-            )
-    return out
+def _flow_hash(r: Any, backwards: bool) -> Any:
+    ident = np.int64(r.icmp_id)
+    if r.icmp_type >= 0 and ident < 0:
+        ident = np.int64(-2) - np.int64(r.icmp_type)
+    if backwards:
+        return tuple_hash(r.dst_hi, r.dst_lo, r.src_hi, r.src_lo, r.proto, r.dport, r.sport, ident)
+    return tuple_hash(r.src_hi, r.src_lo, r.dst_hi, r.dst_lo, r.proto, r.sport, r.dport, ident)
 
 
 @jit
-def _link_hashes(p: Any, point: Row) -> Keys:
-    out = np.empty(len(p), np.uint64)
+def _scan(p: Any, rank: Row, shortest: int, with_stamps: bool, out: Any) -> None:
+    # One pass over the records, which are much larger than what is kept of them.
+    packet, flow, link, usable, point, ttl, src_mac, dst_mac = out
     for i in range(len(p)):
         r = p[i]
-        h = mix(np.uint64(point[i] + 11), r.src_mac)
-        h = mix(h, r.dst_mac)
-        out[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
+        point[i] = r.point
+        ttl[i] = r.ttl
+        src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
+        usable[i] = r.ip_version > 0 or r.ethertype == ETHERTYPE_ARP
+        packet[i] = _packet_hash(r, 0 < r.payload_len < shortest, with_stamps)
+        flow[i] = _flow_hash(r, False)
+        h = mix(mix(np.uint64(rank[r.point] + 11), r.src_mac), r.dst_mac)
+        link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
+
+
+@jit
+def _cuts(p: Any) -> tuple[int, bool]:
+    # The shortest payload that a capture cut, and whether one cut inside the TCP options.
+    shortest, hidden = 1 << 40, False
+    for i in range(len(p)):
+        r = p[i]
+        if r.cap_len >= r.wire_len:
+            continue
+        if r.payload_len > 0:
+            shortest = min(shortest, r.payload_len)
+        hidden = hidden or (r.tcp_seq >= 0 and r.tcp_tsval < 0)
+    return shortest, hidden
+
+
+@jit
+def _reversed(p: Any, rows: Row) -> Keys:
+    out = np.empty(len(rows), np.uint64)
+    for i in range(len(rows)):
+        out[i] = _flow_hash(p[rows[i]], True)
     return out
 
 
@@ -143,29 +157,6 @@ def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
     identity.link[rows] = mixed(mixed(identity.link[rows], tunnel["vni"]), tunnel["encap"])
 
 
-def digest_is_comparable(batch: ObservationBatch) -> NDArray[np.bool_]:
-    """Return which rows have a digest that equals that of the same packet in any capture.
-
-    A digest covers captured bytes only: where a capture cut packets, digests of payloads as long
-    as those it cut say nothing, in this capture or another.
-    """
-    packets = batch.packets
-    cut = (packets["cap_len"] < packets["wire_len"]) & (packets["payload_len"] > 0)
-    if not cut.any():
-        whole: NDArray[np.bool_] = packets["payload_len"] != 0
-        return whole
-    shortest = int(packets["payload_len"][cut].min())
-    size = packets["payload_len"]
-    comparable: NDArray[np.bool_] = (size < shortest) & (size != 0)
-    return comparable
-
-
-def _stamps_are_comparable(packets: Any) -> bool:
-    # A capture that cuts inside the TCP options hides their time stamps.
-    cut = packets[packets["cap_len"] < packets["wire_len"]]
-    return not bool(((cut["tcp_seq"] >= 0) & (cut["tcp_tsval"] < 0)).any())
-
-
 def _identity_of(point: Point) -> tuple[str, ...]:
     name = point.device or point.hook or point.capture or ""
     return (point.host or "", point.netns or "", name, point.hook or "", str(int(point.direction)))
@@ -194,29 +185,33 @@ def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
 
 def identify(batch: ObservationBatch) -> Identity:
     """Return the identity hashes of every row of a batch."""
-    packets = batch.packets
-    point = packets["point"].astype(np.int64)
-    columns = {name: of[point] for name, of in _point_columns(batch).items()}
-    comparable = digest_is_comparable(batch)
-    identity = Identity(
-        packet=_packet_hashes(packets, comparable, _stamps_are_comparable(packets)),
-        flow=_flow_hashes(packets, False),
-        ttl=packets["ttl"].astype(np.int64),
-        src_mac=packets["src_mac"].copy(),
-        dst_mac=packets["dst_mac"].copy(),
-        link=_link_hashes(packets, columns["point"]),
-        usable=(packets["ip_version"] > 0) | (packets["ethertype"] == ETHERTYPE_ARP),
-        clocks=tuple(sorted({point.clock_name for point in batch.points})),
-        places=batch.points,
-        **columns,
+    rows = len(batch)
+    ranks = _point_columns(batch)
+    # A digest covers captured bytes only: where a capture cut packets, digests of payloads as long
+    # as those it cut say nothing, in this capture or another.
+    shortest, hidden = _cuts(batch.packets)
+    packet, flow, link = (np.empty(rows, np.uint64) for _ in range(3))
+    src_mac, dst_mac = (np.empty(rows, np.uint64) for _ in range(2))
+    usable, point, ttl = (
+        np.empty(rows, np.bool_),
+        np.empty(rows, np.int64),
+        np.empty(rows, np.int64),
     )
+    out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac)
+    _scan(batch.packets, ranks["point"], shortest, not hidden, out)
+    identity = Identity(
+        packet, flow, link, usable,
+        ranks["point"][point], ranks["place"][point], ranks["netns"][point],
+        ranks["host"][point], ranks["clock"][point], ttl, src_mac, dst_mac,
+        tuple(sorted({point.clock_name for point in batch.points})), batch.points,
+    )  # fmt: skip
     _mix_sections(batch, identity)
     return identity
 
 
 def reverse_of(batch: ObservationBatch, rows: Row) -> Keys:
     """Return the `flow` hash that answers to the packets at some rows have, shape (rows,)."""
-    hashes: Keys = _flow_hashes(batch.packets[rows], True)
+    hashes: Keys = _reversed(batch.packets, rows)
     arp = batch.sections["arp"]
     at = np.minimum(np.searchsorted(arp["row"], rows), max(len(arp) - 1, 0))
     is_arp = np.flatnonzero(arp["row"][at] == rows) if len(arp) else np.empty(0, np.int64)

@@ -4,18 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.journeys import HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, JourneySet
+from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
 from tracer.core.schema import StructuredArray
 from tracer.correlate import exchange, outcome
 from tracer.correlate.assembly import Assembly
-from tracer.correlate.branches import parents
 from tracer.correlate.changes import causes
 from tracer.correlate.clocks import Clocks
-from tracer.correlate.directions import directions
 from tracer.correlate.errors_quoted import quotes
-from tracer.correlate.evidence import joins
 from tracer.correlate.flows import ARP, Flows, flows_of
 from tracer.correlate.hashing import Codes
+from tracer.correlate.hops import hop_table
 from tracer.correlate.identity import ETHERTYPE_ARP, Identity
 from tracer.correlate.order import LinkOrder
 from tracer.correlate.reasons import give_reasons
@@ -38,7 +36,8 @@ def journey_set(
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     of = flows_of(batch, identity, streams, first, last)
-    hops = _hops(batch, identity, streams, found, layout, clocks.time_ns, of)
+    hops, before = hop_table(batch, identity, streams, found, layout, clocks.time_ns)
+    hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     paths = outcome.Paths(rows, starts, journeys["kind"], journeys["reply"], _is_quoted(journeys))
@@ -49,34 +48,6 @@ def journey_set(
     journeys["outcome_point"][dropped[0]] = batch.packets["point"][dropped[1]]
     reasons = give_reasons(batch, journeys, first, dropped)
     return JourneySet(batch, hops, journeys, of.table, clocks.estimates, reasons=reasons)
-
-
-def _hops(
-    batch: ObservationBatch,
-    identity: Identity,
-    streams: Streams,
-    found: Assembly,
-    layout: tuple[Codes, Codes],
-    time: Codes,
-    of: Flows,
-) -> StructuredArray:
-    rows, starts = layout
-    hops = np.zeros(len(rows), HOP_DTYPE)
-    journey = found.journey[rows]
-    hops["journey"], hops["row"], hops["time_ns"] = journey, rows, time[rows]
-    hops["n"] = np.arange(len(rows)) - starts[journey] + 1
-    hops["parent"] = parents(
-        batch.packets, rows, starts, identity.place, identity.host, found.copy_of
-    )
-    before = np.where(hops["parent"] > 0, rows[starts[journey] + hops["parent"] - 1], NONE)
-    delta = time[rows] - time[before]
-    hops["delta_ns"] = np.where((before >= 0) & (delta >= 0), delta, NO_TIME)
-    found_joins = joins(batch, identity, streams, found, rows, before)
-    hops["evidence"], hops["candidates"] = found_joins.evidence, found_joins.candidates
-    hops["confidence"] = found_joins.confidence
-    hops["direction"] = directions(batch, identity, rows, before)
-    hops["cause"] = causes(batch, rows, before, of.forward[journey])
-    return hops
 
 
 def _journeys(

@@ -19,13 +19,12 @@ def retransmissions(packets: Any, firsts: Codes, of_class: Codes, first_ns: Code
     or lies inside it. A keep-alive (one byte or none before what was acknowledged) repeats none.
     """
     found = np.full(len(firsts), -1, np.int64)
-    p = packets[firsts]
-    flags = p["tcp_flags"].astype(np.int64)
-    size = p["payload_len"] + ((flags & SYN) > 0) + ((flags & FIN) > 0)
+    flags = packets["tcp_flags"][firsts].astype(np.int64)
+    size = packets["payload_len"][firsts] + ((flags & SYN) > 0) + ((flags & FIN) > 0)
     chosen = np.flatnonzero((flags >= 0) & (size > 0) & (flags & RST == 0) & (of_class >= 0))
     if len(chosen) < 2:
         return found
-    begin, size = p["tcp_seq"][chosen], size[chosen].astype(np.int64)
+    begin, size = packets["tcp_seq"][firsts[chosen]], size[chosen].astype(np.int64)
     order = np.lexsort((first_ns[chosen], -size, begin, of_class[chosen]))
     opens = (flags[chosen] & (SYN | FIN)) > 0
     earlier = _earlier(

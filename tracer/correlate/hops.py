@@ -1,0 +1,122 @@
+"""The hop columns: place in the journey, time, parent, and what the join rests on."""
+
+from typing import Any
+
+import numpy as np
+
+from tracer.core.address import NULL_U64
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Evidence
+from tracer.core.jit import jit
+from tracer.core.journeys import HOP_DTYPE, NO_TIME
+from tracer.core.point import Direction
+from tracer.core.schema import StructuredArray
+from tracer.correlate.assembly import Assembly
+from tracer.correlate.branches import parents
+from tracer.correlate.hashing import Codes
+from tracer.correlate.identity import Identity
+from tracer.correlate.streams import Streams, is_proven
+
+# Shares of joins that were right where the truth is known; never above what was measured.
+CERTAIN, SURE, LIKELY, UNSURE = 0.9999, 0.999, 0.98, 0.5
+_NONE, _FINGERPRINT = int(Evidence.NONE), int(Evidence.FINGERPRINT)
+_SEQUENCE, _NO_TIME = int(Evidence.SEQUENCE), int(NO_TIME)
+_UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Direction.EGRESS))
+
+
+@jit
+def _is_bare(r: Any) -> bool:
+    # No IP id, no bytes, no TCP numbers: id, sequence number and time are all there is.
+    return bool(r.ip_id <= 0 and r.tcp_seq < 0 and r.payload_digest == 0)
+
+
+@jit
+def _fill(
+    p: Any, hops: Any, rows: Codes, starts: Codes, time: Codes, parent: Codes, of: Any
+) -> None:
+    candidates, ambiguous, repeated = of
+    for journey in range(len(starts) - 1):
+        for i in range(starts[journey], starts[journey + 1]):
+            row, hop = rows[i], hops[i]
+            hop.journey, hop.n, hop.row = journey, i - starts[journey] + 1, row
+            hop.time_ns, hop.parent = time[row], parent[i]
+            if parent[i] == 0:
+                hop.delta_ns, hop.candidates, hop.confidence = _NO_TIME, -1, np.nan
+                continue
+            delta = time[row] - time[rows[starts[journey] + parent[i] - 1]]
+            hop.delta_ns = delta if delta >= 0 else _NO_TIME
+            hop.candidates = candidates[row]
+            bare = repeated[row] or _is_bare(p[row])
+            hop.evidence = _SEQUENCE if bare else _FINGERPRINT
+            hop.confidence = LIKELY if bare else SURE
+            if ambiguous[row]:
+                hop.confidence = min(UNSURE, 1 / max(candidates[row], 1))
+
+
+@jit
+def _direct(
+    p: Any, hops: Any, starts: Codes, told: Any, own: Any, netns: Codes, ttl: Codes
+) -> None:
+    # As the capture says, else by the device's own MAC, else by routing: the namespace that took
+    # one off the TTL was entered by the former hop and left by the latter.
+    for i in range(len(hops)):
+        r = p[hops[i].row]
+        hops[i].direction = told[r.point]
+        if told[r.point] != _UNKNOWN or own[r.point] == NULL_U64:
+            continue
+        if r.src_mac == own[r.point]:
+            hops[i].direction = _EGRESS
+        elif r.dst_mac == own[r.point]:
+            hops[i].direction = _INGRESS
+    for i in range(len(hops)):
+        if hops[i].parent == 0:
+            continue
+        j = starts[hops[i].journey] + hops[i].parent - 1
+        a, b = hops[j].row, hops[i].row
+        if netns[a] < 0 or netns[a] != netns[b] or ttl[a] <= ttl[b]:
+            continue
+        if hops[i].direction == _UNKNOWN:
+            hops[i].direction = _EGRESS
+        if hops[j].direction == _UNKNOWN:
+            hops[j].direction = _INGRESS
+
+
+def hop_table(
+    batch: ObservationBatch,
+    identity: Identity,
+    streams: Streams,
+    found: Assembly,
+    layout: tuple[Codes, Codes],
+    time: Codes,
+) -> tuple[StructuredArray, Codes]:
+    """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop)."""
+    rows, starts = layout
+    hops = np.zeros(len(rows), HOP_DTYPE)
+    parent = parents(batch.packets, rows, starts, identity.place, identity.host, found.copy_of)
+    joins = (found.candidates, found.ambiguous, found.repeated)
+    _fill(batch.packets, hops, rows, starts, time, parent, joins)
+    told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
+    macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
+    own = np.array([*macs, NULL_U64], np.uint64)
+    _direct(batch.packets, hops, starts, told, own, identity.netns, identity.ttl)
+    before = np.where(parent > 0, rows[np.repeat(starts[:-1], np.diff(starts)) + parent - 1], -1)
+    _prove(batch, identity, streams, hops, before)
+    return hops, before
+
+
+def _prove(
+    batch: ObservationBatch, identity: Identity, streams: Streams, hops: Any, before: Codes
+) -> None:
+    rows = hops["row"]
+    if len(streams.proven):
+        a, b = identity.flow[rows], identity.flow[before]
+        changed = np.flatnonzero((before >= 0) & (a != b))
+        proven = changed[is_proven(a[changed], b[changed], streams.proven)]
+        sure = proven[hops["confidence"][proven] >= LIKELY - 0.01]
+        hops["evidence"][proven], hops["confidence"][sure] = Evidence.CONNTRACK, CERTAIN
+    kernel = batch.sections["kernel"]
+    if len(kernel):
+        skb = np.zeros(len(batch), np.uint64)
+        skb[kernel["row"]] = kernel["skb"]
+        same = np.flatnonzero((before >= 0) & (skb[rows] == skb[before]) & (skb[rows] != 0))
+        hops["evidence"][same], hops["confidence"][same] = Evidence.SKB, CERTAIN
