@@ -15,6 +15,7 @@ from tracer.correlate.nat import related_parts
 Times = NDArray[np.int64]
 MOST_ROWS = 12  # of one packet; more points than this add nothing to the samples
 MOST_SAMPLES = 400_000
+MOST_JUMPS = 64
 JUMP_NS = 5_000_000  # a file whose stamps fall back this far had its clock stepped
 
 
@@ -117,13 +118,15 @@ def scales_of(packets: Any, capture: Codes, clock: Codes, has_host: NDArray[np.b
     more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
     """
     time = packets["time_ns"]
-    step = np.zeros(len(packets), np.int64)
-    back = np.flatnonzero((capture[1:] == capture[:-1]) & (time[1:] < time[:-1] - JUMP_NS))
     source = np.where(has_host, clock, clock.max(initial=0) + 1 + capture)
-    if 0 < len(back) <= 64 * (int(capture.max()) + 1):
+    back = np.flatnonzero(time[1:] < time[:-1] - JUMP_NS)
+    back = back[capture[back + 1] == capture[back]]
+    if 0 < len(back) <= MOST_JUMPS:
+        step = np.zeros(len(packets), np.int64)
         _count_steps(packets, capture, back, step)
-    scale, _ = factorise(pair_keys(source, step))
-    return scale
+        source = source * (MOST_JUMPS + 1) + step
+    # Source numbers are small, so ranking those that occur needs no sort.
+    return (np.cumsum(np.bincount(source) > 0) - 1)[source]
 
 
 def _count_steps(packets: Any, capture: Codes, back: Codes, step: Codes) -> None:

@@ -57,10 +57,9 @@ def _oppose(classes: int, left: Codes, right: Codes) -> tuple[Codes, Codes]:
 
 def _answers(forward: Keys, backward: Keys) -> tuple[Codes, Codes]:
     # Pairs of streams of which the second's tuple is the first's reversed.
-    by_key = np.argsort(forward, kind="stable")
-    at = np.minimum(np.searchsorted(forward[by_key], backward), len(forward) - 1)
-    found = by_key[at]
-    pairs = np.flatnonzero((forward[found] == backward) & (found != np.arange(len(forward))))
+    codes, firsts = factorise(np.concatenate([forward, backward]))
+    found = firsts[codes[len(forward) :]]
+    pairs = np.flatnonzero((found < len(forward)) & (found != np.arange(len(forward))))
     return pairs, found[pairs]
 
 
