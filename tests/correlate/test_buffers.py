@@ -26,6 +26,21 @@ def test_an_address_used_again_for_another_packet_is_another_lifetime() -> None:
     assert found[0] == found[1] != found[2]
 
 
+def test_a_packet_without_id_at_the_same_address_is_known_by_where_it_starts() -> None:
+    """Datagrams that may not be fragmented have IP id 0, and the kernel reuses their buffers."""
+    made = batch([(1, 0xA, 0, "g"), (2, 0xA, 0, "h"), (3, 0xA, 0, "g"), (4, 0xA, 0, "h")])
+    made.points = tuple(Point("h", device=point.host) for point in made.points)
+    found = lifetimes(made)
+    assert found[0] == found[1] != found[2] == found[3]
+
+
+def test_a_rising_ttl_is_another_packet() -> None:
+    made = batch([(1, 0xA, 0, "h"), (2, 0xA, 0, "h"), (3, 0xA, 0, "h")])
+    made.packets["ttl"] = [64, 63, 64]
+    found = lifetimes(made)
+    assert found[0] == found[1] != found[2]
+
+
 def test_silence_ends_a_lifetime() -> None:
     found = lifetimes(batch([(1, 0xA, 7, "h"), (2 + SILENCE_NS, 0xA, 7, "h")]))
     assert found[0] != found[1]

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.correlate.hashing import Codes
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes, factorise
+from tracer.correlate.identity import mixed
 
 #: One packet does not stay in one host longer between two hops (a queue's worst, nanoseconds).
 SILENCE_NS = 200_000_000
-# IP id (IPv4), sequence numbers and lengths survive forwarding and NAT; GSO keeps the buffer.
-_KEPT = ("ip_version", "proto", "ip_id", "tcp_seq", "icmp_type", "icmp_seq", "ethertype")
 
 
 def lifetimes(batch: ObservationBatch) -> Codes:
@@ -24,20 +24,48 @@ def lifetimes(batch: ObservationBatch) -> Codes:
     kernel = batch.sections["kernel"]
     kernel = kernel[kernel["skb"] != 0]
     found = np.full(len(batch), -1, np.int64)
-    if not len(kernel):
-        return found
-    packets = batch.packets[kernel["row"]]
-    host = _hosts(batch, packets["point"])
-    order = np.lexsort((packets["time_ns"], kernel["skb"], host))
-    host = host[order]
-    packets, rows, skb = packets[order], kernel["row"][order], kernel["skb"][order]
-    starts = np.ones(len(rows), bool)
-    starts[1:] = (skb[1:] != skb[:-1]) | (host[1:] != host[:-1])
-    starts[1:] |= np.diff(packets["time_ns"]) > SILENCE_NS
-    for name in _KEPT:
-        starts[1:] |= packets[name][1:] != packets[name][:-1]
-    found[rows] = np.cumsum(starts) - 1
+    if len(kernel):
+        rows = kernel["row"]
+        point = batch.packets["point"][rows].astype(np.int64)
+        buffer, _ = factorise(mixed(kernel["skb"].astype(np.uint64), _hosts(batch, point)))
+        order = np.argsort(batch.packets["time_ns"][rows], kind="stable")
+        _walk(batch.packets, rows, order, buffer, point, found)
     return found
+
+
+@jit
+def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, point: Codes, found: Codes) -> None:
+    # In order of time: the last row of each buffer, and where its lifetime began.
+    last = np.full(len(rows), -1, np.int64)
+    began = np.full(len(rows), -1, np.int64)
+    count = 0
+    for i in order:
+        before, row = last[buffer[i]], rows[i]
+        if before < 0 or not _goes_on(p[rows[before]], p[row], p[rows[began[buffer[i]]]]):
+            began[buffer[i]] = i
+            found[row] = count
+            count += 1
+        else:
+            found[row] = found[rows[before]]
+        last[buffer[i]] = i
+
+
+@jit
+def _goes_on(before: Any, now: Any, start: Any) -> bool:
+    # IP id (IPv4), sequence numbers and lengths survive forwarding and NAT; a TTL never rises, and
+    # no packet comes back to where it started as it was (a device may be asked to send it twice).
+    if now.time_ns - before.time_ns > SILENCE_NS or now.ttl > before.ttl >= 0:
+        return False
+    back = now.point == start.point and now.ttl == start.ttl and now.vlan == start.vlan
+    if back and before.point != start.point:
+        return False
+    if before.ip_version != now.ip_version or before.proto != now.proto:
+        return False
+    if before.ip_id != now.ip_id or before.tcp_seq != now.tcp_seq:
+        return False
+    if before.icmp_type != now.icmp_type or before.icmp_seq != now.icmp_seq:
+        return False
+    return bool(before.ethertype == now.ethertype)
 
 
 def united(journey: Codes, lifetime: Codes) -> tuple[Codes, int]:

@@ -51,7 +51,7 @@ def fill_packets(events: Any, rows: Rows, packets: Any) -> None:
 
 
 @jit
-def _network(e: Any, p: Any, flags: int) -> None:
+def _network(e: Any, p: Any, flags: Any) -> None:
     p.src_hi, p.src_lo = e.src_hi, e.src_lo
     p.dst_hi, p.dst_lo = e.dst_hi, e.dst_lo
     p.ttl, p.tos, p.proto = e.ttl, e.tos, e.proto
@@ -69,7 +69,7 @@ def _network(e: Any, p: Any, flags: int) -> None:
 
 
 @jit
-def _transport(e: Any, p: Any, flags: int) -> None:
+def _transport(e: Any, p: Any, flags: Any) -> None:
     p.payload_len = e.payload_len
     if e.proto == 6 or e.proto == 17 or e.proto == 132:
         p.sport, p.dport = e.sport, e.dport
@@ -111,7 +111,7 @@ def _tuples(e: Any, k: Any) -> None:
 
 
 @jit
-def _slot(keys: Any, key: Any) -> int:
+def _slot(keys: Any, key: Any) -> Any:
     # Where a key is in a hash table with a power of two of slots, or may be put; 0 is no key.
     mask = len(keys) - 1
     at = np.int64((key * _MIX) >> np.uint64(33)) & mask
@@ -202,7 +202,7 @@ def _larger(events: Any, table: Rows, first: Rows) -> Any:
 
 
 @jit
-def _nat_hook(e: Any) -> int:
+def _nat_hook(e: Any) -> Any:
     return np.int64(e.nat_hook) if e.hook == _HOOK_NAT and e.aux == _AUX_NAT else 0
 
 
@@ -214,7 +214,7 @@ def _place(e: Any) -> Any:
 
 
 @jit
-def _same_point(a: Any, b: Any) -> bool:
+def _same_point(a: Any, b: Any) -> Any:
     if a.netns != b.netns or a.hook != b.hook or _nat_hook(a) != _nat_hook(b):
         return False
     return a.hook == _HOOK_NAT or a.ifindex == b.ifindex
