@@ -108,6 +108,24 @@ class Dissection:
             found |= self._ipv6(names, place)
         return found | self._transport(names, place)
 
+    def sections(self) -> dict[str, int | str | None]:
+        """Return what the sparse sections and the MPLS column hold, of what tshark shows."""
+        found: dict[str, int | str | None] = {}
+        names = self.protocols
+        if "mpls" in names:
+            found["mpls_label"] = self._number("mpls.label", 0)
+        if names[-1] == "arp" and self._at("arp.dst.proto_ipv4", 0) is not None:
+            found["arp_op"] = self._number("arp.opcode", 0)
+            found["arp_sender_mac"] = self._at("arp.src.hw_mac", 0)
+            found["arp_target_mac"] = self._at("arp.dst.hw_mac", 0)
+            found["arp_sender_ip"] = self._at("arp.src.proto_ipv4", 0)
+            found["arp_target_ip"] = self._at("arp.dst.proto_ipv4", 0)
+        tunnels = [name for name in names if name in ("vxlan", "geneve", "gre")]
+        places = self._ip_places()
+        if tunnels and len(places) > 1 and names[places[0] + 1] == "udp":
+            found["vni"] = self._number(f"{tunnels[0]}.vni", 0)
+        return found
+
     def _ip_places(self) -> list[int]:
         return [n for n, name in enumerate(self.protocols) if name in ("ip", "ipv6")]
 
