@@ -31,6 +31,7 @@ class ObservationBatch:
     `packets` has PACKET_DTYPE, one record an observation; `sections` maps each section name to its
     sparse records (`row` ascending); `points` and `captures` are what those columns index into.
     `labels` names numbers that only one kernel can name: column → number → word (`drop_reason`).
+    `watched_ns` says until when (UTC) a tracer watched, where it did: later than its last packet.
     """
 
     packets: StructuredArray = field(default_factory=lambda: np.empty(0, PACKET_DTYPE))
@@ -38,6 +39,7 @@ class ObservationBatch:
     points: tuple[Point, ...] = ()
     captures: tuple[str, ...] = ()
     labels: dict[str, dict[int, str]] = field(default_factory=dict)
+    watched_ns: int | None = None
 
     def __len__(self) -> int:
         return len(self.packets)
@@ -65,7 +67,9 @@ class ObservationBatch:
             moved["row"] = place[moved["row"]]
             sections[name] = moved[np.argsort(moved["row"], kind="stable")]
         packets = self.packets[rows]
-        return ObservationBatch(packets, sections, self.points, self.captures, self.labels)
+        return ObservationBatch(
+            packets, sections, self.points, self.captures, self.labels, self.watched_ns
+        )
 
     def rows_with(self, section: str) -> NDArray[np.int64]:
         """Return the rows that have a record in a section, ascending, shape (n,)."""
@@ -97,7 +101,9 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
     for batch in batches:
         for column, words in batch.labels.items():
             labels.setdefault(column, {}).update(words)
-    return ObservationBatch(packets, joined, tuple(points), tuple(captures), labels)
+    ends = [batch.watched_ns for batch in batches if batch.watched_ns is not None]
+    watched = max(ends, default=None)
+    return ObservationBatch(packets, joined, tuple(points), tuple(captures), labels, watched)
 
 
 def _recode(part: StructuredArray, name: str, codes: list[int]) -> None:

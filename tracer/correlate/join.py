@@ -19,17 +19,20 @@ from tracer.correlate.identity import Identity, identify
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
 from tracer.correlate.streams import Groups, classify, doubts, streams_of
+from tracer.correlate.watched import Watch
 
 
 @dataclass(frozen=True, slots=True)
 class JoinOptions:
     """`gap_ns`: a packet is not silent for longer between two hops (nanoseconds).
 
-    `end_ns`: until when was watched (UTC), where that is later than the last packet.
+    `end_ns`: until when was watched (UTC), where that is later than the last packet; a packet that
+    was silent for `settle_ns` by then comes no more.
     """
 
     gap_ns: int = 500_000_000
     end_ns: int | None = None
+    settle_ns: int = 500_000_000
 
 
 def join(
@@ -68,7 +71,8 @@ def join(
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     found.journey, found.journeys = united(found.journey, lifetimes(batch))
     layout = _in_order(packets, identity, found, links, time, falling)
-    return journey_set(batch, identity, streams, found, layout, scales, links)
+    watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
+    return journey_set(batch, identity, streams, found, layout, scales, links, watch)
 
 
 def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Groups:

@@ -42,17 +42,21 @@ def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
     return mixed(mixed(hashes, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
 
 
-def _is_end(packets: Any, identity: Identity, first: Codes, last: Codes) -> NDArray[np.bool_]:
-    # Whether the last hop is where packets from this destination begin their way.
-    none = np.full(len(first), 3, np.uint64)
-    source = _address_at(none, packets, first, "src")
-    begins = _address_at(mixed(none, identity.place[first]), packets, first, "src")
-    ends = _address_at(mixed(none, identity.place[last]), packets, last, "dst")
+def _is_end(packets: Any, identity: Identity, link: Codes, paths: Paths) -> NDArray[np.bool_]:
+    # Whether the last hop is where packets from this destination begin their way. A packet whose
+    # first hops were not captured begins on a link that most others only pass.
+    first, last = paths.first, paths.last
+    beginning = np.bincount(link[first], minlength=int(link.max(initial=-1)) + 1)
+    passing = np.bincount(link[paths.hops], minlength=len(beginning))
+    from_here = first[2 * beginning[link[first]] >= passing[link[first]]]
+    none = np.full(len(from_here), 3, np.uint64)
+    begins = _address_at(mixed(none, identity.place[from_here]), packets, from_here, "src")
+    sources, _ = factorise(_address_at(none, packets, from_here, "src"))
     codes, where = factorise(begins)
-    sources, _ = factorise(source)
     share = np.bincount(codes) / np.bincount(sources)[sources[where]]
     known = np.unique(begins[where[share >= END_SHARE]])
-    return np.isin(ends, known)
+    there = mixed(np.full(len(last), 3, np.uint64), identity.place[last])
+    return np.isin(_address_at(there, packets, last, "dst"), known)
 
 
 @dataclass(slots=True)
@@ -121,7 +125,7 @@ def outcomes(
     outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
     elsewhere = np.diff(paths.starts) < places
     outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
-    ending = _is_end(packets, identity, first, last)
+    ending = _is_end(packets, identity, link, paths)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED
     state = _capture_state(identity, onward, link[last[missing]], time, time[last[missing]])
@@ -133,14 +137,18 @@ def outcomes(
     return outcome
 
 
-def kernel_drops(batch: Any, journey: Codes, outcome: NDArray[np.int8]) -> tuple[Codes, Codes]:
-    """Set DROPPED where the kernel freed the packet with a reason.
+def kernel_drops(
+    batch: Any, journey: Codes, reply: Codes, outcome: NDArray[np.int8]
+) -> tuple[Codes, Codes]:
+    """Set DROPPED where the kernel freed the packet with a reason, and nothing answered it.
 
-    Returns (journeys, rows): where each was dropped.
+    An answered packet that was dropped was so in one of its copies (a flooded frame). Returns
+    (journeys, rows): where each was dropped.
     """
     kernel = batch.sections["kernel"]
     rows = kernel["row"][kernel["drop_reason"] > 0]
     rows = rows[journey[rows] >= 0]
+    rows = rows[reply[journey[rows]] < 0]
     dropped = journey[rows]
     outcome[dropped] = Outcome.DROPPED
     return dropped, rows

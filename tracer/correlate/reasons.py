@@ -82,4 +82,7 @@ def _kernel_reasons(
     kernel = batch.sections["kernel"]
     at = np.searchsorted(kernel["row"], dropped[1])
     for journey, code in zip(dropped[0].tolist(), kernel["drop_reason"][at].tolist(), strict=True):
-        reason[journey] = reasons.number(names.get(code) or f"skb drop reason {code}")
+        said = names.get(code) or f"skb drop reason {code}"
+        if reason[journey] >= 0 and reasons.texts[reason[journey]] != NO_ANSWER:  # an ICMP error
+            said = f"{said}; {reasons.texts[reason[journey]]}"
+        reason[journey] = reasons.number(said)
