@@ -12,6 +12,7 @@ from tracer.cli.failure import ReaderGone
 COMMANDS = {
     "follow": "Show the journeys of packets while they travel, through NAT and back.",
     "offline": "Show the journeys of the packets in captures.",
+    "report": "Write an incident report as one HTML file, or as tables.",
     "observations": "Write every packet of captures, decoded, a row each.",
     "schema": "Print the JSON Schema of what the commands write.",
     "doctor": "Check what this host offers, and say what to do about the rest.",

@@ -1,0 +1,1 @@
+"""The incident report: one HTML file that holds everything, and the same figures as JSON."""

@@ -1,0 +1,114 @@
+"""What happened, in three sentences: how packets ended, where they stop, what is slow."""
+
+from collections import Counter
+
+import numpy as np
+
+from tracer.core.journeys import JourneySet
+from tracer.report.document.charts import segment_name
+from tracer.report.document.units import duration, percent, plural
+from tracer.report.statistics.figures import Figures
+from tracer.report.statistics.quantiles import grouped_quantiles
+from tracer.report.statistics.segments import Segment
+from tracer.report.statistics.times import round_trips
+
+_ENDS = {
+    "delivered": "delivered",
+    "dropped": "dropped by the kernel",
+    "vanished": "lost without a trace",
+    "unfinished": "last seen at the edge of what was captured",
+    "answered-elsewhere": "answered elsewhere",
+    "not-observable": "gone where nothing can be observed",
+    "lost-by-tracer": "missed by the tracer itself",
+}
+
+
+def what_happened(journey_set: JourneySet, figures: Figures) -> list[str]:
+    """Return the three sentences, in plain text."""
+    if not len(journey_set.journeys):
+        return ["No packet was found in what was given.", "", ""]
+    return [_outcomes(journey_set, figures), _stops(figures), _slow(journey_set, figures)]
+
+
+def _outcomes(journey_set: JourneySet, figures: Figures) -> str:
+    total = len(journey_set.journeys)
+    hosts = {place.host for place in figures.places.places if place.host}
+    where = plural(len(figures.places), "place")
+    if len(hosts) > 1:
+        where += f" on {plural(len(hosts), 'host')}"
+    first = int(journey_set.journeys["first_ns"].min())
+    last = int(journey_set.journeys["last_ns"].max())
+    took = f" within {duration(last - first)}" if last > first else ""
+    parts = [
+        f"{plural(number, 'was', 'were')} {_ENDS.get(word, word)}"
+        + (f" ({percent(number / total)})" if word == "delivered" and number < total else "")
+        for word, number in figures.outcomes.items()
+    ]
+    if figures.outcomes.get("delivered") == total:
+        every = "The one packet" if total == 1 else f"All {plural(total, 'packet')}"
+        return f"{every} seen at {where}{took} {'was' if total == 1 else 'were'} delivered."
+    return f"Of {plural(total, 'packet')} seen at {where}{took}, {_listed(parts)}."
+
+
+def _stops(figures: Figures) -> str:
+    lost = sorted((each for each in figures.segments if each.lost), key=lambda each: -each.lost)
+    total = sum(each.lost for each in lost)
+    if not total:
+        return "No packet was lost between the places that were watched."
+    worst = lost[:3]
+    places = [
+        f"{_where(segment, figures)} ({segment.lost} of {segment.packets + segment.lost} there)"
+        for segment in worst
+    ]
+    rest = total - sum(each.lost for each in worst)
+    if rest:
+        places.append(f"{plural(rest, 'more')} elsewhere".replace("mores", "more"))
+    reasons = Counter[str]()
+    for (_, _, reason), number in figures.stops.items():
+        if reason:
+            reasons[reason] += number
+    because = f"; the reason most often given is {reasons.most_common(1)[0][0]}" if reasons else ""
+    if total == 1:
+        return f"The one lost packet stopped {places[0].partition(' (')[0]}{because}."
+    return f"The {total} lost packets stopped {_listed(places)}{because}."
+
+
+def _where(segment: Segment, figures: Figures) -> str:
+    origin = figures.places.places[segment.origin]
+    if segment.target < 0:
+        return f"after {origin.label}"
+    target = figures.places.places[segment.target]
+    if (origin.host, origin.netns) == (target.host, target.netns):
+        inside = "/".join(part for part in (origin.host, origin.short_netns) if part)
+        return f"between {origin.name} and {target.name}" + (f" in {inside}" if inside else "")
+    return f"between {origin.label} and {target.label}"
+
+
+def _slow(journey_set: JourneySet, figures: Figures) -> str:
+    parts = []
+    _, taken = round_trips(journey_set)
+    if len(taken):
+        row = grouped_quantiles(np.zeros(len(taken), np.int64), taken, 1)[0]
+        half = "The answer took" if len(taken) == 1 else "Half of the answers came within"
+        parts.append(f"{half} {duration(row[3])}")
+        if len(taken) > 1:
+            parts[-1] += f", 99 % within {duration(row[6])}"
+    timed = [segment for segment in figures.segments if segment.timed]
+    total = sum(segment.total_ns for segment in timed)
+    if total:
+        worst = max(timed, key=lambda segment: segment.total_ns)
+        parts.append(
+            f"most time ({percent(worst.total_ns / total)} of all) went by on "
+            f"{segment_name(worst, figures.places)}, p50 {duration(worst.p50_ns)} and p99 "
+            f"{duration(worst.p99_ns)}"
+        )
+    if not parts:
+        return "No packet was seen at two places whose clocks agree, so nothing is known about time."
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _listed(parts: list[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

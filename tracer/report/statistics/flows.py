@@ -1,0 +1,116 @@
+"""Figures of each flow: what it is, how it is translated, how many of its packets were lost."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import decode_ip
+from tracer.core.journeys import JourneySet
+from tracer.core.protocols import protocol_name
+from tracer.report.statistics.quantiles import grouped_quantiles
+from tracer.report.statistics.segments import LOST
+from tracer.report.statistics.times import round_trips
+from tracer.report.words import endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """One form of a flow: addresses as text, ports or an echo identifier where it has them."""
+
+    src: str | None
+    dst: str | None
+    sport: int | None
+    dport: int | None
+    icmp_id: int | None
+
+    @property
+    def words(self) -> str:
+        """The tuple as a line shows it."""
+        ends = f"{endpoint(self.src, self.sport)} → {endpoint(self.dst, self.dport)}"
+        return ends if self.icmp_id is None else f"{ends} id {self.icmp_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFigures:
+    """A flow; `translated` is None where nothing was, times are nan where none is known.
+
+    `flow` is its number from 1. `transit_ns` and `rtt_ns` are (median, 99th percentile): from the
+    first to the last hop of delivered packets, and from a request to its reply where both were
+    seen first and last at one place.
+    """
+
+    flow: int
+    proto: str | None
+    original: Tuple
+    translated: Tuple | None
+    journeys: int
+    lost: int
+    ambiguous: int
+    first_ns: int
+    last_ns: int
+    transit_ns: tuple[float, float]
+    rtt_ns: tuple[float, float]
+
+
+def flows_of(journey_set: JourneySet) -> list[FlowFigures]:
+    """Return the flows that have a journey, in their own order."""
+    journeys, flows = journey_set.journeys, journey_set.flows
+    at = np.flatnonzero(journeys["flow"] >= 0)
+    code, count = journeys["flow"][at], len(flows)
+    number = np.bincount(code, minlength=count)
+    lost = np.bincount(code[np.isin(journeys["outcome"][at], LOST)], minlength=count)
+    ambiguous = np.bincount(code[journeys["ambiguous"][at] > 0], minlength=count)
+    first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
+    np.minimum.at(first, code, journeys["first_ns"][at])
+    np.maximum.at(last, code, journeys["last_ns"][at])
+    transit, rtt = _transit(journey_set, count), _round_trips(journey_set, count)
+    return [
+        FlowFigures(
+            index + 1, protocol_name(int(record["proto"])), _tuple(record, ""), _translated(record),
+            int(number[index]), int(lost[index]), int(ambiguous[index]),
+            int(first[index]), int(last[index]), transit[index], rtt[index],
+        )
+        for index, record in enumerate(flows)
+        if number[index]
+    ]  # fmt: skip
+
+
+def _transit(journey_set: JourneySet, count: int) -> list[tuple[float, float]]:
+    journeys = journey_set.journeys
+    taken = journeys["last_ns"] - journeys["first_ns"]
+    chosen = (journeys["flow"] >= 0) & (journeys["n_hops"] > 1) & (taken >= 0)
+    chosen &= ~np.isin(journeys["outcome"], LOST)
+    return _medians(journeys["flow"][chosen], taken[chosen], count)
+
+
+def _round_trips(journey_set: JourneySet, count: int) -> list[tuple[float, float]]:
+    requests, taken = round_trips(journey_set)
+    flows = journey_set.journeys["flow"][requests]
+    return _medians(flows[flows >= 0], taken[flows >= 0], count)
+
+
+def _medians(
+    codes: NDArray[Any], values: NDArray[np.int64], count: int
+) -> list[tuple[float, float]]:
+    quantiles = grouped_quantiles(codes, values, count)
+    return [(float(row[3]), float(row[6])) for row in quantiles]
+
+
+def _tuple(record: Any, prefix: str) -> Tuple:
+    def number(name: str) -> int | None:
+        value = int(record[prefix + name])
+        return None if value == -1 else value
+
+    def address(name: str) -> str | None:
+        return decode_ip(int(record[f"{prefix}{name}_hi"]), int(record[f"{prefix}{name}_lo"]))
+
+    return Tuple(
+        address("src"), address("dst"), number("sport"), number("dport"), number("icmp_id")
+    )
+
+
+def _translated(record: Any) -> Tuple | None:
+    after = _tuple(record, "nat_")
+    return None if after == _tuple(record, "") or after.src is None else after
