@@ -1,0 +1,97 @@
+"""FILTER as keyword arguments: the same names as the options of the commands."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TypedDict
+
+from tracer.core.address import encode_network
+from tracer.core.errors import InputError
+from tracer.core.filter import PROTOCOLS, FlowFilter
+from tracer.core.protocols import protocol_name
+
+Addresses = str | Iterable[str]
+Ports = int | Iterable[int]
+
+
+class Conditions(TypedDict, total=False):
+    """Conditions that all have to hold at one hop of an exchange, on either side of NAT.
+
+    `icmp_id`: echo identifier. `proto`: `icmp`, `tcp`, `udp`, `icmpv6`, `arp` or a number. `host`,
+    `src`, `dst`: an address or CIDR, or several of them. `port`, `sport`, `dport`: one or several.
+    """
+
+    icmp_id: int | None
+    proto: str | int | None
+    host: Addresses
+    src: Addresses
+    dst: Addresses
+    port: Ports
+    sport: Ports
+    dport: Ports
+
+
+_NAMES = frozenset(Conditions.__annotations__)
+
+
+def flow_filter(conditions: Conditions) -> FlowFilter:
+    """Return keyword arguments as a filter.
+
+    Raises TypeError for an unknown name and InputError for an address, port or protocol that is
+    none.
+    """
+    unknown = sorted(set(conditions) - _NAMES)
+    if unknown:
+        raise TypeError(f"unknown condition {unknown[0]!r}; there are {', '.join(sorted(_NAMES))}")
+    return FlowFilter(
+        icmp_id=_number(conditions.get("icmp_id"), 0xFFFF, "ICMP id"),
+        proto=_protocol(conditions.get("proto")),
+        host=_networks(conditions.get("host", ())),
+        src=_networks(conditions.get("src", ())),
+        dst=_networks(conditions.get("dst", ())),
+        port=_ports(conditions.get("port", ())),
+        sport=_ports(conditions.get("sport", ())),
+        dport=_ports(conditions.get("dport", ())),
+    )
+
+
+def words_of(chosen: FlowFilter) -> str:
+    """Return a filter in words, as a report shows it."""
+    found: dict[str, int | str | tuple[int | str, ...] | None] = asdict(chosen)
+    if chosen.proto is not None:
+        found["proto"] = protocol_name(chosen.proto)
+    words = []
+    for name, value in found.items():
+        values = value if isinstance(value, tuple) else () if value is None else (value,)
+        if values:
+            words.append(f"{name.replace('_', ' ')} {' or '.join(str(each) for each in values)}")
+    return ", ".join(words)
+
+
+def _number(value: int | None, most: int, what: str) -> int | None:
+    if value is not None and not 0 <= int(value) <= most:
+        raise InputError(f"{value} is no {what}.", f"Give a number from 0 to {most}.")
+    return None if value is None else int(value)
+
+
+def _protocol(value: str | int | None) -> int | None:
+    name = str(value).lower()
+    if value is None or name in PROTOCOLS:
+        return None if value is None else PROTOCOLS[name]
+    if name.isdecimal():
+        return _number(int(name), 255, "IP protocol number")
+    raise InputError(f"{value!r} is no protocol.", f"Give {', '.join(PROTOCOLS)} or a number.")
+
+
+def _networks(value: Addresses) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+    for text in texts:
+        try:
+            encode_network(text)
+        except ValueError as error:
+            raise InputError(f"{text!r} is not an IP address or CIDR.") from error
+    return texts
+
+
+def _ports(value: Ports) -> tuple[int, ...]:
+    numbers = (value,) if isinstance(value, int) else tuple(value)
+    return tuple(n for each in numbers if (n := _number(each, 0xFFFF, "port")) is not None)

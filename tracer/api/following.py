@@ -1,0 +1,185 @@
+"""`tracer.follow`: journeys live from the kernel, as an iterator and a context manager."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from tracer import jit_cache
+from tracer.api.conditions import Conditions, flow_filter
+from tracer.api.journey_frames import JourneyFrames
+from tracer.core.errors import InputError
+from tracer.core.filter import FlowFilter
+from tracer.core.journey import Journey
+
+if TYPE_CHECKING:
+    from tracer.core.batch import ObservationBatch
+    from tracer.sources.live.engine import Config
+    from tracer.sources.live.session import Session
+
+
+def follow(
+    *,
+    count: int | None = None,
+    duration: float | None = None,
+    settle: float = 1.0,
+    command: Sequence[str] = (),
+    engine: str = "auto",
+    ring_size: int = 16,
+    map_size: int = 1 << 16,
+    snap: int = 0,
+    write: str | PathLike[str] | None = None,
+    **conditions: Unpack[Conditions],
+) -> "Follow":
+    """Return an iterator of the journeys of packets while they travel; needs root.
+
+    The conditions (`icmp_id`, `proto`, `host`, `src`, `dst`, `port`, `sport`, `dport`) are for the
+    packet as you know it: its translations and replies are followed by the kernel.
+
+    It ends after `count` exchanges, after `duration` seconds, once `command` has ended, or by
+    `Follow.stop`; without any of these, never. `settle` is how many seconds without news an
+    unanswered packet waits for. `engine` is auto, core or bcc; `ring_size` the buffer between
+    kernel and tracer in MiB; `map_size` how many flows and packets in flight can be followed;
+    `snap` bytes of each packet are copied. `write` names a Parquet file that keeps every
+    observation for `read`.
+
+    Attaching happens on entering the context, or at the first journey asked for. Raises HostError
+    then when this host cannot do it.
+    """
+    from tracer.sources.live.engine import Config
+
+    chosen = flow_filter(conditions)
+    config = Config(chosen, ring_bytes=ring_size << 20, followed=map_size, tracked=map_size,
+                    snap=snap)  # fmt: skip
+    path = None if write is None else Path(fspath(write))
+    return Follow(chosen, config, engine, (count, duration, settle), tuple(command), path)
+
+
+class Follow:
+    """Journeys live from the kernel: `for journey in follow(...)`, best inside `with`.
+
+    Journeys come exchange by exchange as these end, numbered on. `sets` gives them as
+    `JourneyFrames` instead, many at a time. Leaving the context detaches everything.
+    """
+
+    def __init__(
+        self,
+        conditions: FlowFilter,
+        config: "Config",
+        engine: str,
+        limits: tuple[int | None, float | None, float],
+        command: tuple[str, ...],
+        write: Path | None,
+    ) -> None:
+        self._conditions, self._config, self._engine = conditions, config, engine
+        self._limits, self._command, self._write = limits, command, write
+        self._open: ExitStack | None = None
+        self._is_over = False
+        self._journeys: Iterator[Journey] | None = None
+
+    def attach(self) -> Self:
+        """Return itself, attached: from then on no packet is missed. Does nothing twice."""
+        if self._open is None and not self._is_over:
+            with ExitStack() as stack:
+                self._attach(stack)
+                self._open = stack.pop_all()
+        return self
+
+    def sets(self) -> Iterator[JourneyFrames]:
+        """Yield the journeys as they end, as `JourneyFrames`; the bulk form of iterating."""
+        self.attach()
+        if self._is_over:
+            return
+        try:
+            for found in self._tally.counted(self._following.journeys(self._stop, self._keep)):
+                yield JourneyFrames.of(found)
+        finally:
+            self.close()
+
+    def stop(self) -> None:
+        """End it soon, with what is settled by then; may be called from another thread."""
+        if self._open is not None:
+            self._stop.requested = True
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Counts, losses and what was attached, so far; as `--summary` writes them."""
+        if self._open is not None:
+            self._stats = self._session.stats()
+        stats = self._stats
+        lost = {name: getattr(stats, name) for name in ("ring_full", "map_full", "unreadable")}
+        found = self._tally.value(self._following.observations, lost)
+        found["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
+        found["attached"] = list(self._attached.points)
+        return found
+
+    @property
+    def exit_status(self) -> int | None:
+        """Exit status of `command`, None while it runs or where there is none."""
+        return self._following.exit_status if hasattr(self, "_following") else None
+
+    def close(self) -> None:
+        """Detach everything; nothing stays in the kernel. May be called twice."""
+        if self._open is not None:
+            self._stats = self._session.stats()
+            stack, self._open, self._is_over = self._open, None, True
+            stack.close()
+
+    def __enter__(self) -> Self:
+        return self.attach()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Journey]:
+        return self
+
+    def __next__(self) -> Journey:
+        if self._journeys is None:
+            self._journeys = (journey for found in self.sets() for journey in found)
+        return next(self._journeys)
+
+    def _attach(self, stack: ExitStack) -> None:
+        jit_cache.prepare()
+        from tracer.cli.following import Following, Limits, Stop
+        from tracer.report.running import RunningSummary
+        from tracer.sources.live.engine import open_engine
+        from tracer.sources.live.session import Session
+
+        session = stack.enter_context(Session(open_engine(self._engine, self._config)))
+        self._session, self._stop, self._tally = session, Stop(), RunningSummary()
+        self._keep = _kept(self._write, session, stack)
+        self._attached = session.attach()
+        self._following = Following(session, self._conditions, Limits(*self._limits))
+        stack.callback(self._following.close)
+        if self._command:
+            self._following.start(self._command)
+
+
+def _kept(
+    file: Path | None, session: "Session", stack: ExitStack
+) -> "Callable[[ObservationBatch], None]":
+    if file is None:
+        return lambda batch: None
+    from tracer.sources.recording import RecordingWriter
+
+    try:
+        writer = RecordingWriter(file)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}.") from error
+
+    def finish() -> None:
+        stats = session.stats()
+        names = ("ring_full", "map_full", "unreadable")
+        writer.lost = {name: getattr(stats, name) for name in names}
+        writer.close()
+
+    stack.callback(finish)
+    return writer.write

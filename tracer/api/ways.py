@@ -1,0 +1,43 @@
+"""Which way a journey goes along its flow: as the request, or back."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.enums import Kind
+from tracer.core.journeys import JourneySet
+
+REQUEST, REPLY = 0, 1
+
+
+def ways_of(journey_set: JourneySet) -> NDArray[np.int8]:
+    """Return REQUEST, REPLY or -1 (in no flow, or neither, as an ICMP error) of each journey.
+
+    A request comes from one of the flow's sources (before or after NAT) and goes to one of its
+    destinations; a reply is the reverse.
+    """
+    journeys = journey_set.journeys
+    way = np.full(len(journeys), -1, np.int8)
+    at = np.flatnonzero((journeys["flow"] >= 0) & (journeys["n_hops"] > 0))
+    rows = journey_set.hops["row"][journeys["first_hop"][at]]
+    packets = journey_set.observations.packets[rows]
+    flows = journey_set.flows[journeys["flow"][at]]
+    there = _is_end(packets, "src", flows, "src") & _is_end(packets, "dst", flows, "dst")
+    back = _is_end(packets, "src", flows, "dst") & _is_end(packets, "dst", flows, "src")
+    replies = np.isin(journeys["kind"][at], (Kind.ECHO_REPLY, Kind.ARP_REPLY))
+    way[at] = np.select([there & ~(back & replies), back], [REQUEST, REPLY], -1)
+    return way
+
+
+def _is_end(packets: Any, mine: str, flows: Any, end: str) -> NDArray[np.bool_]:
+    # Before NAT or after it, with its port.
+    return _equals(packets, mine, flows, end) | _equals(packets, mine, flows, f"nat_{end}")
+
+
+def _equals(packets: Any, mine: str, flows: Any, end: str) -> NDArray[np.bool_]:
+    port, flow_port = (f"{name[:-3]}{name[-3]}port" for name in (mine, end))
+    equal: NDArray[np.bool_] = packets[f"{mine}_hi"] == flows[f"{end}_hi"]
+    equal &= packets[f"{mine}_lo"] == flows[f"{end}_lo"]
+    equal &= packets[port] == flows[flow_port]
+    return equal
