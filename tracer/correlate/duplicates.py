@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.jit import jit
 from tracer.correlate.hashing import Codes
 
+MOST_ROWS = 64
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 
 
@@ -19,6 +20,22 @@ def _is_numbered(p: Any, row: int) -> bool:
 
 
 @jit
+def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Codes) -> bool:
+    # Shown once on some links and twice on others: one packet that some captures doubled. Several
+    # equal packets would mostly be several everywhere.
+    if stop - start > MOST_ROWS:
+        return False
+    least, most = stop - start, 0
+    for i in range(start, stop):
+        same = 0
+        for j in range(start, stop):
+            a, b = order[i], order[j]
+            same += stream[a] == stream[b] and p[a].ttl == p[b].ttl
+        least, most = min(least, same), max(most, same)
+    return least == 1 and most == 2
+
+
+@jit
 def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes) -> Codes:
     """Return for each row the earlier row it is a copy of, -1 for none, shape (rows,).
 
@@ -26,13 +43,20 @@ def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes) -> C
     """
     copy_of = np.full(len(p), -1, np.int64)
     for group in range(len(starts) - 1):
+        asked, doubled = False, False
         for i in range(starts[group] + 1, starts[group + 1]):
             row = order[i]
             j = i - 1
             while j >= starts[group] and time[row] - time[order[j]] <= COPY_NS:
                 other = order[j]
                 if stream[other] == stream[row] and p[other].ttl == p[row].ttl:
-                    if _is_numbered(p, row):
+                    numbered = _is_numbered(p, row)
+                    if not numbered and not asked:
+                        asked = True
+                        doubled = _is_partly_doubled(
+                            p, order, starts[group], starts[group + 1], stream
+                        )
+                    if numbered or doubled:
                         copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
                     break
                 j -= 1
