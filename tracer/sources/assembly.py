@@ -1,6 +1,6 @@
 """Windows of several captures → one batch whose rows name their points and captures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,9 +99,12 @@ class Assembler:
         number = int(origin["interface"])
         span = next(s for s in reversed(self._spans) if s.first_interface <= number)
         index = number - span.first_interface - 1
-        name = span.interfaces[index].name if index >= 0 else None
+        interface = span.interfaces[index] if index >= 0 else Interface(_UNDEFINED)
         point = span.naming.point(
-            index, name, int(origin["ifindex"]), Direction(int(origin["direction"])),
+            index, interface.name, int(origin["ifindex"]), Direction(int(origin["direction"])),
             is_only=len(span.interfaces) == 1 and index == 0,
         )  # fmt: skip
+        if (interface.mac, interface.clock) != (None, None):
+            mac = interface.mac if point.mac is None else point.mac
+            point = replace(point, mac=mac, clock=point.clock or interface.clock)
         return self._points.setdefault(point, len(self._points))

@@ -42,3 +42,5 @@ class Interface:
     linktype: int
     name: str | None = None
     dropped: int | None = None  # packets the kernel or the capturing program lost, if it says so
+    mac: int | None = None  # its own address
+    clock: str | None = None  # what stamped its packets, where `tracer offline` wrote the file

@@ -174,6 +174,21 @@ def point_in_name(name: str) -> Point:
     return Point(host, netns.group() if netns else None, device.group())
 
 
+def point_in_interface(name: str) -> Point | None:
+    """Return the point that an interface is named after, None for a name that is a device's alone.
+
+    HOST/DEVICE or HOST/NETNS/DEVICE, as `tracer` names interfaces in the pcapng files it writes; an
+    unknown host is empty, and [prerouting] in place of the device is a netfilter hook.
+    """
+    *places, own = name.split("/")
+    if not 1 <= len(places) <= 2 or not own or not (places[0] or len(places) == 2):
+        return None
+    host, netns = places[0] or None, places[1] or None if len(places) == 2 else None
+    if own.startswith("[") and own.endswith("]"):
+        return Point(host, netns, hook=own[1:-1])
+    return Point(host, netns, own) if _KERNEL_NAME.fullmatch(own) else None
+
+
 @dataclass(frozen=True, slots=True)
 class PointNaming:
     """Names the points of one capture: `entries` of points.toml first, then what the file says."""
@@ -195,6 +210,9 @@ class PointNaming:
 
         `is_only` tells whether the capture has no interface besides this one.
         """
+        told = point_in_interface(if_name or "")
+        if told is not None and self._entry(interface, ifindex) is None:
+            return told.towards(direction)
         named = point_in_name(self.name)
         device = if_name if if_name and _KERNEL_NAME.fullmatch(if_name) else None
         if ifindex >= 0 and device in (None, "any"):

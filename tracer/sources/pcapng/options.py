@@ -1,5 +1,6 @@
 """Options and bodies of the blocks that describe a pcapng section: interfaces, statistics."""
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ from tracer.sources.frames import Interface
 from tracer.sources.pcapng import blocks as b
 
 Options = dict[int, bytes]
+_CLOCK = re.compile(r"^observation point; clock (.+)$")  # as tracer itself describes interfaces
 
 
 def is_pcapng(head: bytes) -> bool:
@@ -56,14 +58,22 @@ def interface_of(body: bytes, order: str) -> tuple[Interface, tuple[int, int, in
     options, sound = read_options(body[8:], order)
     resolution = _number(options, b.OPTION_IF_TSRESOL, order + "B", 6)
     offset_s = _number(options, b.OPTION_IF_TSOFFSET, order + "q", 0)
-    name = options.get(b.OPTION_IF_NAME, b"").rstrip(b"\0").decode("utf-8", "replace") or None
+    name = _text(options, b.OPTION_IF_NAME) or None
+    clock = _CLOCK.search(_text(options, b.OPTION_IF_DESCRIPTION))
+    mac = options.get(b.OPTION_IF_MAC, b"")
     sound &= all(
         len(options.get(code, b"\0" * size)) == size
         for code, size in ((b.OPTION_IF_TSRESOL, 1), (b.OPTION_IF_TSOFFSET, 8))
     )
     # The upper bit chooses the base: 2 when set, else 10.
     record = (snaplen, offset_s, resolution & 0x7F, resolution >> 7)
-    return Interface(linktype, name), record, sound
+    interface = Interface(
+        linktype,
+        name,
+        mac=int.from_bytes(mac, "big") if len(mac) == 6 else None,
+        clock=clock.group(1) if clock else None,
+    )
+    return interface, record, sound
 
 
 def drops_of(body: bytes, order: str) -> tuple[int, int | None]:
@@ -77,6 +87,10 @@ def drops_of(body: bytes, order: str) -> tuple[int, int | None]:
     if not told:
         return interface, None
     return interface, sum(_number(options, code, order + "Q", 0) for code in told)
+
+
+def _text(options: Options, code: int) -> str:
+    return options.get(code, b"").rstrip(b"\0").decode("utf-8", "replace")
 
 
 def _number(options: Options, code: int, form: str, default: int) -> int:
