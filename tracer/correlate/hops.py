@@ -13,6 +13,7 @@ from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.assembly import Assembly
 from tracer.correlate.branches import parents
+from tracer.correlate.buffers import note_branches
 from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
 from tracer.correlate.streams import Streams, is_proven
@@ -93,6 +94,7 @@ def hop_table(
     rows, starts = layout
     hops = np.zeros(len(rows), HOP_DTYPE)
     parent = parents(batch.packets, rows, starts, identity.place, identity.host, found.copy_of)
+    note_branches(batch, rows, starts, parent)
     joins = (found.candidates, found.ambiguous, found.repeated)
     _fill(batch.packets, hops, rows, starts, time, parent, joins)
     told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)

@@ -16,6 +16,7 @@ from tracer.correlate.clocks import align
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify
+from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
 from tracer.correlate.streams import Groups, classify, doubts, streams_of
@@ -68,6 +69,9 @@ def join(
     groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
     limits = (options.gap_ns, slack_ns)
     found = assemble(packets, identity.ttl, by_ttl, streams, copy_of, time, links, limits)
+    choices = unresolved(packets, *pieces, streams.flow_class, streams.stream, time)
+    found.ambiguous |= choices > 0
+    np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     found.journey, found.journeys = united(found.journey, lifetimes(batch))
     layout = _in_order(packets, identity, found, links, time, falling)

@@ -91,3 +91,33 @@ def guesses(
                 left[count], right[count] = last[k], first[to]
                 count += 1
     return left[:count].copy(), right[:count].copy()
+
+
+@jit
+def unresolved(
+    p: Any, order: Codes, starts: Codes, flow_class: Codes, stream: Codes, time: Codes
+) -> Codes:
+    """Return for each row how many continuations beyond a NAT its packet may have, 0 when clear.
+
+    Counted are classes in a group of equal fingerprints that begin where the row's class ends, or
+    end where it begins; one alone is clear, for then votes have decided.
+    """
+    choices = np.zeros(len(flow_class), np.int64)
+    first = np.empty(MOST_RELATED, np.int64)
+    last = np.empty(MOST_RELATED, np.int64)
+    for group in range(len(starts) - 1):
+        rows = order[starts[group] : starts[group + 1]]
+        if len(rows) < 3 or len(rows) > MOST_RELATED:
+            continue
+        chains, _ = _chains(p, rows, flow_class, stream, first, last)
+        for k in range(chains):
+            onward, back = 0, 0
+            for other in range(chains):
+                if other != k:
+                    onward += _distance(p, time, last[k], first[other]) >= 0
+                    back += _distance(p, time, last[other], first[k]) >= 0
+            most = max(onward, back)
+            for row in rows:
+                if most > 1 and flow_class[row] == flow_class[first[k]]:
+                    choices[row] = most
+    return choices

@@ -135,20 +135,3 @@ def outcomes(
     outcome[paths.quoted & ~answered] = Outcome.ANSWERED_ELSEWHERE
     outcome[paths.quoted & ending] = Outcome.DELIVERED
     return outcome
-
-
-def kernel_drops(
-    batch: Any, journey: Codes, reply: Codes, outcome: NDArray[np.int8]
-) -> tuple[Codes, Codes]:
-    """Set DROPPED where the kernel freed the packet with a reason, and nothing answered it.
-
-    An answered packet that was dropped was so in one of its copies (a flooded frame). Returns
-    (journeys, rows): where each was dropped.
-    """
-    kernel = batch.sections["kernel"]
-    rows = kernel["row"][kernel["drop_reason"] > 0]
-    rows = rows[journey[rows] >= 0]
-    rows = rows[reply[journey[rows]] < 0]
-    dropped = journey[rows]
-    outcome[dropped] = Outcome.DROPPED
-    return dropped, rows

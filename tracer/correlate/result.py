@@ -19,7 +19,7 @@ from tracer.correlate.order import LinkOrder
 from tracer.correlate.reasons import give_reasons
 from tracer.correlate.retransmissions import retransmissions
 from tracer.correlate.streams import Streams
-from tracer.correlate.watched import Watch, settle_outcomes
+from tracer.correlate.watched import Watch, kernel_drops, settle_outcomes
 
 NONE = -1
 
@@ -46,9 +46,8 @@ def journey_set(
     journeys["outcome"] = outcome.outcomes(
         batch.packets, identity, links.link, paths, clocks.time_ns, int(identity.place.max()) + 1
     )
-    settle_outcomes(batch, paths, clocks.time_ns, watch, journeys["outcome"])
-    dropped = outcome.kernel_drops(batch, found.journey, journeys["reply"], journeys["outcome"])
-    journeys["outcome_point"][dropped[0]] = batch.packets["point"][dropped[1]]
+    settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
+    dropped = kernel_drops(batch, found.journey, journeys)
     reasons = give_reasons(batch, journeys, first, dropped)
     return JourneySet(batch, hops, journeys, of.table, clocks.estimates, reasons=reasons)
 
