@@ -154,6 +154,7 @@ class _recording:  # noqa: N801 -- used as a function
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._writer.lost = _lost(self._session)
+            self._writer.watched_ns = self._session.until_ns
             self._writer.close()
 
 

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from tracer.core.errors import HostError
 from tracer.core.filter import FlowFilter
-from tracer.sources.live.session import Session
+from tracer.sources.live.session import HOLD_NS, Session
 
 if TYPE_CHECKING:
     from tracer.core.batch import ObservationBatch
     from tracer.core.journeys import JourneySet
+    from tracer.correlate.settling import Settling
 
 _TICK_NS = 20_000_000
 _STATS_NS = 200_000_000
-_WAIT_S = 0.02
+_IDLE_S = 0.05
 _QUIET_NS = 100_000_000
+_MOST_SILENCE_NS = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,10 @@ class Following:
         self._session = session
         self._conditions = conditions
         self._limits = limits
+        self._settle_ns = int(limits.settle * 1e9)
         self._child: subprocess.Popen[bytes] | None = None
+        self._child_ended_ns: int | None = None
+        self._shown = 0
         self.exit_status: int | None = None
         self.observations = 0
 
@@ -76,52 +81,23 @@ class Following:
         self, stop: Stop, keep: Callable[["ObservationBatch"], None]
     ) -> "Iterator[JourneySet]":
         """Yield the exchanges that match, as sets, until stopped; `keep` gets every observation."""
-        from tracer.correlate.join import JoinOptions, join
-        from tracer.correlate.settling import Settling
-
-        settle_ns = int(self._limits.settle * 1e9)
-        end = [0]
-        settling = Settling(
-            lambda batch, entries: join(batch, entries, JoinOptions(end_ns=end[0] or None)),
-            settle_ns,
-        )
-        watch = _Watch(self._session)
-        shown, next_join = 0, 0
+        settling, watch = self._settling(), _Watch(self._session)
         deadline = _deadline(self._limits.duration)
-        ended_ns = 0
-        while not stop.requested and time.monotonic() < deadline:
-            events = self._session.events(_WAIT_S)
-            now = time.time_ns()
-            if len(events):
-                batch = self._session.observations(events)
-                self.observations += len(batch)
-                keep(batch)
-                settling.push(batch)
+        next_join = 0
+        while not (stop.requested or time.monotonic() >= deadline or self._is_over(settling)):
+            wait = HOLD_NS / 1e9 if self._session.is_holding else _IDLE_S
+            self._take_in(self._session.observations(wait), settling, keep)
+            now = self._session.until_ns
             watch.look(now, settling.lost_between)
             if (settling.has_news and now >= next_join) or now >= settling.due_ns:
-                end[0] = now
-                found = settling.take(now)
-                next_join = now + max(_TICK_NS, 2 * (time.time_ns() - now))
-                if found is not None and (found := self._matching(found, shown)) is not None:
-                    shown += _exchanges(found)
-                    yield found
-            if self._limits.count is not None and shown >= self._limits.count:
+                started = time.monotonic_ns()
+                yield from self._shown_of(settling.take(now))
+                next_join = now + max(_TICK_NS, 2 * (time.monotonic_ns() - started))
+            if self._limits.count is not None and self._shown >= self._limits.count:
                 return
-            if self._has_ended():
-                ended_ns = ended_ns or now
-                settled = not settling.has_news and settling.is_empty
-                if now - ended_ns > (_QUIET_NS if settled else settle_ns + _QUIET_NS):
-                    break
-        end[0] = 0
-        while len(events := self._session.events(0.0)):
-            batch = self._session.observations(events)
-            self.observations += len(batch)
-            keep(batch)
-            settling.push(batch)
-        watch.look(time.time_ns(), settling.lost_between, at_once=True)
-        found = settling.flush()
-        if found is not None and (found := self._matching(found, shown)) is not None:
-            yield found
+        self._take_in(self._session.rest(), settling, keep)
+        watch.look(self._session.until_ns, settling.lost_between, at_once=True)
+        yield from self._shown_of(settling.flush())
 
     def close(self) -> None:
         """End the command when it still runs."""
@@ -129,28 +105,61 @@ class Following:
             self._child.terminate()
             self._child.wait()
 
-    def _has_ended(self) -> bool:
-        if self._child is None:
-            return False
-        self.exit_status = self._child.poll()
-        return self.exit_status is not None
+    def _settling(self) -> "Settling":
+        from tracer.correlate.join import JoinOptions, join
+        from tracer.correlate.settling import Settling
 
-    def _matching(self, found: "JourneySet", shown: int) -> "JourneySet | None":
+        silence_ns = min(self._settle_ns, _MOST_SILENCE_NS)
+        return Settling(
+            lambda batch, entries: join(
+                batch, entries, JoinOptions(end_ns=self._session.until_ns, settle_ns=silence_ns)
+            ),
+            self._settle_ns,
+        )
+
+    def _take_in(
+        self,
+        batch: "ObservationBatch",
+        settling: "Settling",
+        keep: Callable[["ObservationBatch"], None],
+    ) -> None:
+        if len(batch):
+            self.observations += len(batch)
+            keep(batch)
+            settling.push(batch)
+
+    def _is_over(self, settling: "Settling") -> bool:
+        # The command has ended, and what it sent has, or has had its time.
+        if self._child is None or self._child.poll() is None:
+            return False
+        self.exit_status = self._child.returncode
+        now = time.monotonic_ns()
+        self._child_ended_ns = self._child_ended_ns or now
+        is_settled = not settling.has_news and settling.is_empty and not self._session.is_holding
+        wait_ns = _QUIET_NS if is_settled else self._settle_ns + _QUIET_NS
+        return now - self._child_ended_ns > wait_ns
+
+    def _shown_of(self, found: "JourneySet | None") -> "Iterator[JourneySet]":
+        # What of a set matches and is still wanted; counts its exchanges.
         import numpy as np
 
         from tracer.core.exchanges import exchange_order
         from tracer.core.subset import subset
-        from tracer.correlate.select import select
 
+        if found is None:
+            return
         chosen = np.arange(len(found.journeys))
         if not self._conditions.is_empty:
+            from tracer.correlate.select import select
+
             chosen = select(found, self._conditions)
-        if self._limits.count is not None and len(chosen):
-            left = self._limits.count - shown
-            chosen = np.sort(np.concatenate(exchange_order(found, chosen)[:left]))
-        if not len(chosen):
-            return None
-        return found if len(chosen) == len(found.journeys) else subset(found, chosen)
+        exchanges = exchange_order(found, chosen)
+        if self._limits.count is not None:
+            exchanges = exchanges[: self._limits.count - self._shown]
+            chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
+        if exchanges:
+            self._shown += len(exchanges)
+            yield found if len(chosen) == len(found.journeys) else subset(found, chosen)
 
 
 _STDERR = 2  # a followed command talks to the terminal; standard output is for journeys
@@ -158,12 +167,6 @@ _STDERR = 2  # a followed command talks to the terminal; standard output is for 
 
 def _deadline(duration: float | None) -> float:
     return float("inf") if duration is None else time.monotonic() + duration
-
-
-def _exchanges(found: "JourneySet") -> int:
-    from tracer.core.exchanges import exchange_order
-
-    return len(exchange_order(found))
 
 
 class _Watch:
@@ -179,7 +182,8 @@ class _Watch:
     ) -> None:
         if not at_once and now_ns - self._looked < _STATS_NS:
             return
-        lost = self._session.stats().lost
+        stats = self._session.stats()
+        lost = stats.ring_full + stats.map_full
         if lost > self._lost:
-            lost_between(self._looked, now_ns)
+            lost_between(self._looked, time.time_ns())
         self._lost, self._looked = lost, now_ns

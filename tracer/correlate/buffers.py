@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import jit
+from tracer.core.point import Direction
 from tracer.correlate.hashing import Codes, factorise
 from tracer.correlate.identity import mixed
 
@@ -66,6 +67,52 @@ def _goes_on(before: Any, now: Any, start: Any) -> bool:
     if before.icmp_type != now.icmp_type or before.icmp_seq != now.icmp_seq:
         return False
     return bool(before.ethertype == now.ethertype)
+
+
+def note_branches(batch: ObservationBatch, rows: Codes, starts: Codes, parent: Codes) -> None:
+    """Correct `parent` (hops,) in place where buffers say which hop a hop came from.
+
+    A flooded frame is cloned: each branch goes on in a buffer of its own, from the hop where they
+    part. `rows` and `starts`: the hops of each journey.
+    """
+    kernel = batch.sections["kernel"]
+    if len(kernel):
+        skb = np.zeros(len(batch), np.uint64)
+        skb[kernel["row"]] = kernel["skb"]
+        spaces: dict[tuple[str | None, str | None], int] = {}
+        leaving = [
+            spaces.setdefault((p.host, p.netns), len(spaces))
+            if p.direction == Direction.EGRESS and p.hook is None
+            else -1
+            for p in batch.points
+        ]
+        ports = np.array([*leaving, -1], np.int64)
+        _branch(batch.packets, rows, starts, skb, ports, parent)
+
+
+@jit
+def _branch(p: Any, rows: Codes, starts: Codes, skb: Any, ports: Codes, parent: Codes) -> None:
+    for journey in range(len(starts) - 1):
+        start, stop = starts[journey], starts[journey + 1]
+        for i in range(start + 2, stop):
+            row, before = rows[i], rows[i - 1]
+            if skb[row] == 0 or skb[row] == skb[before] or skb[before] == 0:
+                continue
+            j = i - 1
+            while j >= start and skb[rows[j]] != skb[row]:
+                j -= 1
+            if j >= start:
+                parent[i] = j - start + 1
+            elif _are_ports(p[row], p[before], ports):
+                parent[i] = parent[i - 1]
+
+
+@jit
+def _are_ports(a: Any, b: Any, ports: Codes) -> bool:
+    # Two devices of one namespace by which one frame leaves, one after the other.
+    if ports[a.point] < 0 or ports[a.point] != ports[b.point] or a.point == b.point:
+        return False
+    return bool(a.ttl == b.ttl and a.src_mac == b.src_mac and a.dst_mac == b.dst_mac)
 
 
 def united(journey: Codes, lifetime: Codes) -> tuple[Codes, int]:

@@ -20,8 +20,10 @@ from tracer.core.subset import subset
 Join = Callable[[ObservationBatch, Sequence[ConntrackEntry]], JourneySet]
 #: An answered exchange is over when nothing of it was seen for this long.
 QUIET_NS = 50_000_000
-#: How long observations are kept after they were given out.
+#: How long observations are kept after they were given out, and how many of them: joining them
+#: again with each new one is what following costs.
 CONTEXT_NS = 2_000_000_000
+CONTEXT_ROWS = 20_000
 LOST_REASON = "the tracer lost events at this time"
 _NEVER = np.iinfo(np.int64).max
 
@@ -146,17 +148,24 @@ class Settling:
                 journeys["last_ns"] >= first_ns - self._settle_ns
             )
         affected = open_end & near
-        if affected.any():
+        # Arrived, but its answer may be what was lost.
+        silent = near & (journeys["outcome"] == Outcome.DELIVERED) & (journeys["reply"] < 0)
+        if affected.any() or silent.any():
             found.reasons = (*found.reasons, LOST_REASON)
             journeys["outcome"][affected] = Outcome.LOST_BY_TRACER
-            journeys["reason"][affected] = len(found.reasons) - 1
+            silent &= journeys["reason"] >= 0
+            journeys["reason"][affected | silent] = len(found.reasons) - 1
 
     def _forget(self, now_ns: int | None) -> None:
         if now_ns is None:
             self._pending, self._given = ObservationBatch(), np.empty(0, bool)
             return
+        times = self._pending.packets["time_ns"]
         old = now_ns - self._settle_ns - self._context_ns
-        kept = np.flatnonzero(~self._given | (self._pending.packets["time_ns"] > old))
+        given = times[self._given]
+        if len(given) > CONTEXT_ROWS:
+            old = max(old, int(np.partition(given, -CONTEXT_ROWS)[-CONTEXT_ROWS]) - 1)
+        kept = np.flatnonzero(~self._given | (times > old))
         if len(kept) < len(self._given):
             self._pending, self._given = self._pending.take(kept), self._given[kept]
         self._lost = [(first, last) for first, last in self._lost if last > old]

@@ -1,7 +1,6 @@
 """Outcomes where the kernel itself was watched: what it decided, and that nothing more came."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.point import Direction
+from tracer.core.schema import StructuredArray
 from tracer.correlate.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcome import Paths
@@ -42,9 +42,9 @@ def kept_here(batch: ObservationBatch) -> Mask:
 
 
 def settle_outcomes(
-    batch: ObservationBatch, paths: Paths, time: Codes, watch: Watch, outcome: NDArray[np.int8]
+    batch: ObservationBatch, paths: Paths, time: Codes, watch: Watch, journeys: StructuredArray
 ) -> None:
-    """Correct `outcome` in place for the journeys that end where a kernel was watched.
+    """Correct outcome and place in place for the journeys that end where a kernel was watched.
 
     Watching does not stop with a packet: one that is neither answered nor kept has vanished once
     it was silent long enough, whatever others did.
@@ -54,17 +54,42 @@ def settle_outcomes(
         return
     watched = np.zeros(len(batch), np.bool_)
     watched[kernel["row"][kernel["skb"] != 0]] = True
-    last = paths.last
-    here = watched[last]
-    kept = here & kept_here(batch)[last]
+    outcome, last = journeys["outcome"], paths.last
     open_end = np.isin(outcome, (Outcome.UNFINISHED, Outcome.LOST_BY_TRACER, Outcome.VANISHED))
-    outcome[here & open_end] = Outcome.UNFINISHED
-    outcome[kept & (open_end | (outcome == Outcome.ANSWERED_ELSEWHERE))] = Outcome.DELIVERED
-    if watch.end_ns is None:
-        return
-    over = here & open_end & ~kept & (time[last] + watch.settle_ns <= watch.end_ns)
-    outcome[over & (_wants_answer(paths) | (np.diff(paths.starts) > 1))] = Outcome.VANISHED
+    open_end &= watched[last]
+    outcome[open_end] = Outcome.UNFINISHED
+    if watch.end_ns is not None:
+        over = open_end & (time[last] + watch.settle_ns <= watch.end_ns)
+        wanted = np.isin(paths.kind, ANSWERABLE) & (paths.reply < 0)
+        outcome[over & (wanted | (np.diff(paths.starts) > 1))] = Outcome.VANISHED
+    # A flooded frame goes on past where it was kept, so the place is not always the last hop.
+    kept = np.flatnonzero(kept_here(batch)[paths.hops])
+    journey = np.searchsorted(paths.starts, kept, "right") - 1
+    outcome[journey] = Outcome.DELIVERED
+    journeys["outcome_point"][journey] = batch.packets["point"][paths.hops[kept]]
 
 
-def _wants_answer(paths: Paths) -> Any:
-    return np.isin(paths.kind, ANSWERABLE) & (paths.reply < 0)
+def kernel_drops(
+    batch: ObservationBatch, journey: Codes, journeys: StructuredArray
+) -> tuple[Codes, Codes]:
+    """Set outcome and place where the kernel freed a packet with a reason, and it did not arrive.
+
+    One that was answered, or kept elsewhere, was dropped in one of its copies only (a flooded
+    frame). `journey`: of each row. Returns (journeys, rows): where each was dropped.
+    """
+    kernel = batch.sections["kernel"]
+    freed = kernel[kernel["drop_reason"] > 0]
+    freed = freed[journey[freed["row"]] >= 0]
+    if not len(freed):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    kept = kernel[kept_here(batch)[kernel["row"]]]
+    buffers = set(zip(journey[kept["row"]].tolist(), kept["skb"].tolist(), strict=True))
+    arrived = {number for number, _ in buffers}
+    lost = [
+        journeys["reply"][number] < 0 and (number not in arrived or (number, skb) in buffers)
+        for number, skb in zip(journey[freed["row"]].tolist(), freed["skb"].tolist(), strict=True)
+    ]
+    rows: Codes = freed["row"][np.array(lost, np.bool_)]
+    journeys["outcome"][journey[rows]] = Outcome.DROPPED
+    journeys["outcome_point"][journey[rows]] = batch.packets["point"][rows]
+    return journey[rows], rows

@@ -28,12 +28,13 @@ MAGIC = b"PAR1"
 class RecordingWriter:
     """Writes batches to a recording as they come; the file is complete once closed.
 
-    `lost` is what the tracer itself lost; set it before closing. Raises InputError where the file
-    cannot be written.
+    `lost` is what the tracer itself lost and `watched_ns` until when it watched (UTC); set them
+    before closing. Raises InputError where the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.lost: dict[str, int] = {}
+        self.watched_ns: int | None = None
         self._points: dict[Point, int] = {}
         self._captures: dict[str, int] = {}
         self._labels: dict[str, dict[int, str]] = {}
@@ -69,6 +70,7 @@ class RecordingWriter:
             "captures": list(self._captures),
             "labels": self._labels,
             "lost": self.lost,
+            "watched_ns": self.watched_ns,
         }
         self._writer.add_key_value_metadata({_KEY: json.dumps(footer).encode()})
         self._writer.close()
@@ -125,7 +127,7 @@ def read_recording(path: Path) -> Recording:
     for part in parts:
         part.points, part.captures = points, captures
     batch = concat(parts) if parts else ObservationBatch(points=points, captures=captures)
-    batch.labels = labels
+    batch.labels, batch.watched_ns = labels, footer.get("watched_ns")
     return Recording(batch, footer["lost"])
 
 

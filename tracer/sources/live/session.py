@@ -1,16 +1,23 @@
 """A running engine as a source of observation batches, with its clock and its names."""
 
 import socket
+import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from tracer.core.batch import ObservationBatch
 from tracer.sources.live.clock import Clock
 from tracer.sources.live.engine import Attached, Engine, EventArray, Stats
 from tracer.sources.live.namespaces import Names
-from tracer.sources.live.observations import to_batch
+from tracer.sources.live.reader import Reader
+
+if TYPE_CHECKING:
+    from tracer.core.batch import ObservationBatch
+
+#: Events are held back this long (ns): what the kernel decides about a packet comes after the
+#: packet, and one CPU's events may come into the ring before another's earlier ones.
+HOLD_NS = 5_000_000
 
 
 class NetnsNames:
@@ -33,27 +40,75 @@ class NetnsNames:
 
 
 class Session:
-    """Attaches an engine that is loaded, and gives what it sees as observations."""
+    """Attaches an engine that is loaded, and gives what it sees as observations.
+
+    Events are read by a thread from `attach` on, so nothing is lost while the caller is busy.
+    `until_ns`: everything before this time (UTC) was handed out. `frames`: the events behind the
+    rows of the last batch, with `snap_len` bytes of each frame in their field `snap`, if asked for.
+    """
 
     def __init__(self, engine: Engine, host: str | None = None) -> None:
         self._engine = engine
         self._host = host or socket.gethostname()
         self._clock = Clock()
         self._names: NetnsNames | None = None
+        self._reader = Reader(engine)
+        self._held: EventArray = np.empty(0, engine.dtype)
         self._frame = 1
+        self.until_ns = time.time_ns()
+        self.frames: EventArray = np.empty(0, engine.dtype)
 
     def attach(self) -> Attached:
         """Attach everything; from its return on, no packet is missed."""
-        return self._engine.attach()
+        attached = self._engine.attach()
+        self._reader.start()
+        return attached
 
-    def events(self, timeout: float) -> EventArray:
-        """Return raw events; waits up to `timeout` seconds for the first one."""
-        return self._engine.drain(timeout)
+    def learn(self) -> None:
+        """Look up the names of all namespaces and devices now, while they are there."""
+        self._names = NetnsNames()
 
-    def observations(self, events: EventArray) -> ObservationBatch:
-        """Return the observations among raw events, in order of time, named."""
+    def observations(self, timeout: float) -> "ObservationBatch":
+        """Return the observations that are ripe, in order of time and named.
+
+        Waits up to `timeout` seconds for events. Raises what the engine raised.
+        """
+        events = self._reader.take(timeout)
+        self.until_ns = time.time_ns() - HOLD_NS
+        return self._batch(self._ripe(events))
+
+    def rest(self) -> "ObservationBatch":
+        """Return everything left after the last packet; no event is read from then on."""
+        self._reader.stop()
+        self.until_ns = time.time_ns()
+        return self._batch(self._together(self._reader.take(0.0)))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether events are held that are ripe within `HOLD_NS`."""
+        return len(self._held) > 0
+
+    def _ripe(self, events: EventArray) -> EventArray:
+        events = self._together(events)
+        if not len(events):
+            return events
+        young = events["time_ns"] > time.clock_gettime_ns(time.CLOCK_MONOTONIC) - HOLD_NS
+        if young.any():
+            self._held, events = events[young], events[~young]
+        return events
+
+    def _together(self, events: EventArray) -> EventArray:
+        held, self._held = self._held, self._held[:0]
+        if not len(held):
+            return events
+        return np.concatenate([held, events]) if len(events) else held
+
+    def _batch(self, events: EventArray) -> "ObservationBatch":
+        from tracer.sources.live.observations import to_batch  # loads what compiles
+
         if self._names is None:
-            self._names = NetnsNames()
+            self.learn()
+        assert self._names is not None
         self._clock.resample()
         batch = to_batch(
             events,
@@ -63,6 +118,8 @@ class Session:
             engine=self._engine.name,
             first_frame=self._frame,
         )
+        if self._engine.dtype.names and "snap" in self._engine.dtype.names:
+            self.frames = events[batch.packets["frame"] - self._frame] if len(batch) else events[:0]
         self._frame += len(events)
         return batch
 
@@ -83,4 +140,5 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._reader.stop()
         self._engine.close()
