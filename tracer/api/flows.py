@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tracer.api import columns, series
-from tracer.api.frames import points, protocols, words
+from tracer.api.frames import directions, labelled, points, protocols, words
 from tracer.api.ways import ways_of
 from tracer.core.enums import Cause, Evidence, Outcome
 from tracer.core.journeys import NO_TIME, FlowPath, FlowPathHop, JourneySet
@@ -15,9 +15,8 @@ from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows
 from tracer.core.schema import BY_NAME
 from tracer.core.values import hop_indices
-from tracer.report.columns import labels, observation_column, place_value, point_column
-from tracer.report.hop_columns import step_columns
-from tracer.report.roles import point_label
+from tracer.report.columns import observation_column, place_value, point_column
+from tracer.report.roles import point_label, role_of
 from tracer.report.statistics.quantiles import QUANTILES, grouped_quantiles
 from tracer.report.statistics.times import round_trips
 
@@ -55,14 +54,13 @@ def path_frame(journey_set: JourneySet, numbers: Rows, flow: int | None = None) 
     journeys = numbers[wanted]
     hops = hop_indices(journey_set.journeys[journeys])
     records = journey_set.hops[hops]
-    key = np.stack([
-        journey_set.journeys["flow"][records["journey"]],
-        ways[records["journey"]],
-        journey_set.observations.packets["point"][records["row"]],
-    ])  # fmt: skip
-    groups, first, codes = np.unique(key, axis=1, return_index=True, return_inverse=True)
-    codes = codes.reshape(-1)
-    count = groups.shape[1]
+    point = journey_set.observations.packets["point"][records["row"]].astype(np.int64)
+    width = len(journey_set.observations.points)
+    owner = journey_set.journeys["flow"][records["journey"]].astype(np.int64)
+    key = (owner * 2 + ways[records["journey"]]) * width + point
+    keys, first, codes = np.unique(key, return_index=True, return_inverse=True)
+    groups = np.stack([keys // width // 2, keys // width % 2, keys % width])
+    count = len(keys)
     mean_n = np.bincount(codes, records["n"], count) / np.maximum(np.bincount(codes), 1)
     order = np.lexsort((mean_n, groups[1], groups[0]))
     groups, first = groups[:, order], hops[first[order]]
@@ -155,7 +153,7 @@ def _group_arrays(journey_set: JourneySet, groups: Rows, first: Rows) -> dict[st
     # What tells the points of a path, and what the first packet looked like there.
     batch = journey_set.observations
     rows = journey_set.hops["row"][first]
-    steps = step_columns(journey_set, first)
+    records = journey_set.hops[first]
     starts = np.flatnonzero(np.any(np.diff(groups[:2], axis=1, prepend=-9) != 0, axis=0))
     lengths = np.diff(np.append(starts, groups.shape[1]))
     codes = batch.packets["point"][rows]
@@ -167,8 +165,9 @@ def _group_arrays(journey_set: JourneySet, groups: Rows, first: Rows) -> dict[st
     }
     for name in ("host", "netns", "device"):
         arrays[name] = series.categories(point_column(batch.points, codes, place_value(name)))
-    for name in ("direction", "role", "cause"):
-        arrays[name] = series.categories(steps[name])
+    arrays["role"] = series.categories(point_column(batch.points, codes, role_of))
+    arrays["direction"] = directions(records["direction"])
+    arrays["cause"] = labelled(Cause, records["cause"], none=Cause.NONE)
     for name in ("src", "dst"):
         arrays[name] = series.categories(observation_column(batch, name, rows))
     for name, dtype in (("sport", "Int32"), ("dport", "Int32"), ("icmp_id", "Int32"),
@@ -183,8 +182,8 @@ def _group_figures(
 ) -> dict[str, Any]:
     count = groups.shape[1]
     records = journey_set.hops[hops]
-    seen = np.unique(np.stack([codes, records["journey"]]), axis=1)[0]
-    packets = np.bincount(seen, minlength=count)
+    seen = np.unique(codes * len(journey_set.journeys) + records["journey"])
+    packets = np.bincount(seen // max(len(journey_set.journeys), 1), minlength=count)
     lost = _lost(journey_set, journeys, hops, codes, count)
     timed = (records["delta_ns"] != NO_TIME) & (records["parent"] > 0)
     quantiles = grouped_quantiles(codes[timed], records["delta_ns"][timed], count)
@@ -199,7 +198,7 @@ def _group_figures(
         "p90": series.quantile_deltas(quantiles[:, _P90]),
         "p99": series.quantile_deltas(quantiles[:, _P99]),
         "max": series.quantile_deltas(quantiles[:, _MAX]),
-        "evidence": series.categories(labels(Evidence, weakest)),
+        "evidence": labelled(Evidence, weakest),
     }
 
 

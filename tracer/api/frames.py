@@ -12,10 +12,11 @@ from tracer.api import columns, series
 from tracer.api.ways import ways_of
 from tracer.core.batch import ObservationBatch
 from tracer.core.changes import FieldChanges, changes_at
-from tracer.core.enums import Cause, Evidence
+from tracer.core.enums import Cause, Evidence, Kind, Label, Outcome
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import JourneySet
 from tracer.core.observation import OBSERVATION_FIELDS, PLACE_FIELDS
+from tracer.core.point import Direction
 from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows, values_at
 from tracer.core.schema import BY_NAME
@@ -29,8 +30,8 @@ from tracer.report.columns import (
     stored_column,
     taken,
 )
-from tracer.report.hop_columns import journey_columns, step_columns
-from tracer.report.roles import point_label
+from tracer.report.hop_columns import journey_columns
+from tracer.report.roles import point_label, role_of
 
 _REFERENCES = ("reply", "request", "retransmission_of", "quotes")
 _WORDS = ("proto", "kind", "outcome", "outcome_at", "reason")
@@ -104,8 +105,8 @@ def changes_frame(journey_set: JourneySet, numbers: Rows) -> pd.DataFrame:
         "field": words([each.field for each in found], fields[order]),
         "before": _sides(found, "before", order),
         "after": _sides(found, "after", order),
-        "cause": series.categories(labels(Cause, np.where(causes > 0, causes, -1))),
-        "evidence": series.categories(labels(Evidence, records["evidence"])),
+        "cause": labelled(Cause, causes, none=Cause.NONE),
+        "evidence": labelled(Evidence, records["evidence"]),
     }
     return series.frame(columns.CHANGES, arrays)
 
@@ -126,6 +127,16 @@ def words(texts: Sequence[str | None], codes: NDArray[Any]) -> Any:
     return series.categories(taken(texts, codes))
 
 
+def labelled(vocabulary: type[Label], values: NDArray[Any], none: int = -1) -> Any:
+    """Return enum numbers as their words, as categories; `none` and what is no member are null."""
+    return series.categories(labels(vocabulary, np.where(values == none, -1, values)))
+
+
+def directions(values: NDArray[Any]) -> Any:
+    """Return `core.point.Direction` numbers as words, as categories."""
+    return words([Direction.INGRESS.label, Direction.EGRESS.label], values)
+
+
 def _observation_arrays(
     batch: ObservationBatch, rows: Rows, names: Sequence[str]
 ) -> dict[str, Any]:
@@ -136,28 +147,39 @@ def _observation_arrays(
         elif name == "proto":
             arrays[name] = protocols(batch.packets["proto"][rows])
         elif name != "time_ns":
-            column = BY_NAME[name]
-            dtype = columns.observation_dtype(column)
-            arrays[name] = series.stored(column, values_at(batch, name, rows), dtype)
+            arrays[name] = _stored(batch, name, rows)
     return arrays
+
+
+def _stored(batch: ObservationBatch, name: str, rows: Rows) -> Any:
+    column = BY_NAME[name]
+    dtype = columns.observation_dtype(column)
+    if column.group in batch.sections and not len(batch.sections[column.group]):
+        return series.absent(dtype, len(rows))
+    return series.stored(column, values_at(batch, name, rows), dtype)
 
 
 def _step_arrays(journey_set: JourneySet, hops: Rows, rows: Rows) -> dict[str, Any]:
     records = journey_set.hops[hops]
     journeys = journey_set.journeys[records["journey"]]
-    steps = step_columns(journey_set, hops)
-    shown = journey_columns(journey_set, records["journey"])
-    texts = {name: steps[name] for name in ("role", "direction", "cause", "evidence")}
-    texts |= {name: shown[name] for name in ("kind", "outcome", "proto")}
+    batch = journey_set.observations
     is_step = records["parent"] > 0
     candidates = np.where(is_step, records["candidates"], -1)
-    arrays = {name: series.categories(column) for name, column in texts.items()}
-    return arrays | {
+    return {
+        "kind": labelled(Kind, journeys["kind"]),
+        "outcome": labelled(Outcome, journeys["outcome"]),
+        "proto": protocols(journeys["proto"]),
+        "role": series.categories(
+            point_column(batch.points, batch.packets["point"][rows], role_of)
+        ),
+        "direction": directions(records["direction"]),
+        "cause": labelled(Cause, records["cause"], none=Cause.NONE),
+        "evidence": labelled(Evidence, np.where(is_step, records["evidence"], -1)),
         "journey": series.integers(records["journey"] + journey_set.first_journey, "Int64"),
         "n": series.integers(records["n"], "Int64"),
         "parent": series.integers(records["parent"], "Int64", ~is_step),
         "flow": _numbers(journeys["flow"], 1),
-        "point": points(journey_set.observations, rows),
+        "point": points(batch, rows),
         "time": series.times(records["time_ns"]),
         "delta": series.deltas(records["delta_ns"]),
         "changes": series.chunked_text(lambda part: changes_json(journey_set, part), hops),

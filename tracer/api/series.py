@@ -69,6 +69,17 @@ def stored(column: Column, values: tuple[NDArray[Any], ...], dtype: str) -> Any:
     return flags(values[0], missing) if dtype == FLAG else integers(values[0], dtype, missing)
 
 
+def absent(dtype: str, count: int) -> Any:
+    """Return a column of nothing but nulls."""
+    if dtype == CATEGORY:
+        return pd.Categorical.from_codes(np.full(count, -1, np.int8), pd.Index([], dtype="str"))
+    if dtype == TEXT:
+        return texts(pa.nulls(count, pa.large_string()))
+    nothing = np.ones(count, np.bool_)
+    zeros = np.zeros(count, np.int64)
+    return flags(zeros, nothing) if dtype == FLAG else integers(zeros, dtype, nothing)
+
+
 def chunked_text(make: Callable[[Rows], pa.Array], rows: Rows) -> Any:
     """Return text made from the rows a part at a time, so that Arrow's offsets suffice."""
     parts = [make(part) for part in _parts(rows)]
