@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,6 +11,15 @@ from tracer.sources.live.engine import Engine, EventArray
 #: Events held for the joiner at most (bytes); beyond that the ring fills, which the kernel counts.
 HELD_BYTES = 512 << 20
 _WAIT_S = 0.02
+
+
+def together(parts: Sequence[EventArray]) -> EventArray:
+    """Return events one after the other; numpy would lay fields that overlap out anew."""
+    if len(parts) == 1:
+        return parts[0]
+    dtype = parts[0].dtype
+    whole: EventArray = np.concatenate([part.view(f"V{dtype.itemsize}") for part in parts])
+    return whole.view(dtype)
 
 
 class Reader(threading.Thread):
@@ -59,9 +69,7 @@ class Reader(threading.Thread):
             self._news.notify_all()
         if self._error is not None and not parts:
             raise self._error
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.empty(0, self._engine.dtype)
+        return together(parts) if parts else np.empty(0, self._engine.dtype)
 
     def stop(self) -> None:
         """End the thread; what it had drained by then can still be taken."""

@@ -10,7 +10,7 @@ import numpy as np
 from tracer.sources.live.clock import Clock
 from tracer.sources.live.engine import Attached, Engine, EventArray, Stats
 from tracer.sources.live.namespaces import Names
-from tracer.sources.live.reader import Reader
+from tracer.sources.live.reader import Reader, together
 
 if TYPE_CHECKING:
     from tracer.core.batch import ObservationBatch
@@ -101,7 +101,7 @@ class Session:
         held, self._held = self._held, self._held[:0]
         if not len(held):
             return events
-        return np.concatenate([held, events]) if len(events) else held
+        return together([held, events]) if len(events) else held
 
     def _batch(self, events: EventArray) -> "ObservationBatch":
         from tracer.sources.live.observations import to_batch  # loads what compiles
