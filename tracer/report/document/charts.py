@@ -1,6 +1,7 @@
 """Charts as SVG, drawn by Vega-Lite when the report is made; colours are the page's own."""
 
 import json
+import math
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from tracer.report.document.units import duration, moment
 from tracer.report.statistics.places import Places
 from tracer.report.statistics.quantiles import bin_edges_ns
 from tracer.report.statistics.segments import Segment
-from tracer.report.statistics.times import Timeline
+from tracer.report.statistics.times import Timeline, round_width
 
 _MOST = 30  # segments drawn
 _INK, _FAINT, _LINE = "var(--ink)", "var(--faint)", "var(--line)"
@@ -35,11 +36,15 @@ def timeline_chart(timeline: Timeline) -> Markup:
     seconds = timeline.width_ns / 1e9
     counts = {"delivered": timeline.arrived, "other": timeline.other, "lost": timeline.lost}
     rows = [
-        {"x": at * seconds, "end": (at + 1) * seconds, "n": number, "kind": kind}
+        {
+            "x": at * seconds, "end": (at + 0.94) * seconds, "kind": kind, "from": start,
+            "to": start + number,
+        }
         for kind, numbers in counts.items()
         for at, number in enumerate(numbers)
         if number
-    ]
+        for start in (timeline.arrived[at] if kind == "other" else 0,)
+    ]  # fmt: skip
     whole = [0, max(len(timeline.arrived), 1) * seconds]
     title = f"seconds after {moment(timeline.start_ns)} UTC"
     kept = [row for row in rows if row["kind"] != "lost"]
@@ -68,17 +73,25 @@ def _bars(
         "field": "x", "type": "quantitative", "scale": {"domain": whole, "nice": False},
         "axis": {"title": title, "labels": title is not None, "grid": False},
     }  # fmt: skip
+    highest = max((row["to"] for row in rows), default=1)
     y = {
-        "field": "n", "type": "quantitative", "stack": "zero",
-        "axis": {"title": name, "tickCount": 4, "tickMinStep": 1, "format": "d"},
+        "field": "from", "type": "quantitative", "scale": {"domain": [0, highest]},
+        "axis": {"title": name, "values": _whole_ticks(highest, 4 if height > 100 else 2)},
     }  # fmt: skip
     scale = {"domain": kinds, "range": colours}
     color = {"field": "kind", "scale": scale, "legend": None}
     return {
         "width": 940, "height": height, "data": {"values": rows},
-        "mark": {"type": "bar", "binSpacing": 0.5, "aria": False},
-        "encoding": {"x": x, "x2": {"field": "end"}, "y": y, "color": color},
+        "mark": {"type": "rect", "aria": False},
+        "encoding": {
+            "x": x, "x2": {"field": "end"}, "y": y, "y2": {"field": "to"}, "color": color,
+        },
     }  # fmt: skip
+
+
+def _whole_ticks(highest: int, most: int) -> list[int]:
+    step = round_width(-(-highest // most))
+    return list(range(0, highest + 1, step))
 
 
 def latency_chart(segments: list[Segment], places: Places) -> Markup | None:
@@ -126,11 +139,23 @@ def _x_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "field": "x", "type": "quantitative",
         "scale": {"type": "log", "domain": [lowest / 1.3, highest * 1.5], "nice": False},
         "axis": {
-            "title": "time from one point to the next (logarithmic)", "tickCount": 8,
+            "title": "time from one point to the next (logarithmic)",
+            "values": _log_ticks(lowest / 1.3, highest * 1.5),
             "labelExpr": "datum.value >= 1e6 ? datum.value / 1e6 + ' s' : datum.value >= 1e3 ? "
             "datum.value / 1e3 + ' ms' : datum.value + ' µs'",
         },
     }  # fmt: skip
+
+
+def _log_ticks(lowest: float, highest: float) -> list[float]:
+    decades = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
+    steps = (1, 2, 5) if len(decades) <= 6 else (1,)
+    return [
+        step * 10.0**decade
+        for decade in decades
+        for step in steps
+        if lowest <= step * 10.0**decade <= highest
+    ]
 
 
 def _y_of(names: list[str]) -> dict[str, Any]:
@@ -156,8 +181,8 @@ def _strips(bins: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
 
 def _ticks(marks: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     color = {
-        "field": "word", "legend": {"title": None, "orient": "top", "symbolType": "stroke"},
-        "scale": {"domain": ["p50", "p99"], "range": [_INK, "var(--bad)"]},
+        "field": "word", "legend": None,
+        "scale": {"domain": ["p50", "p99"], "range": [_INK, "var(--nat)"]},
     }  # fmt: skip
     return {
         "data": {"values": marks},

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import JourneySet
-from tracer.report.statistics.segments import LOST, lost_keys
 from tracer.report.statistics.figures import Figures
+from tracer.report.statistics.segments import LOST, lost_keys
 from tracer.report.statistics.times import round_trips
 
 MOST_FAILURES, MOST_HOPS, MOST_JOURNEYS = 3, 60, 4
@@ -35,7 +35,7 @@ def examples_of(journey_set: JourneySet, figures: Figures) -> list[Example]:
         chosen.append(("The slowest exchange", int(requests[np.argmax(taken)])))
     elif len(hops) and hops.max() > 1:
         longest = np.flatnonzero(hops == hops.max())
-        chosen.append(("A journey seen at most places", int(longest[len(longest) // 2])))
+        chosen.append(("A journey seen at most points", int(longest[len(longest) // 2])))
     found: dict[int, Example] = {}
     for title, journey in chosen:
         root = int(roots[journey])
@@ -50,7 +50,7 @@ def _failures(journey_set: JourneySet, figures: Figures) -> list[tuple[str, int]
     distinct, first, counts = np.unique(keys[lost], return_index=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:MOST_FAILURES]
     return [
-        ("A lost packet" if counts[at] == 1 else f"One of {counts[at]} packets lost at one place",
+        ("A lost packet" if counts[at] == 1 else f"One of {counts[at]} packets lost at one point",
          int(lost[first[at]]))
         for at in order[: len(distinct)]
     ]  # fmt: skip
@@ -61,9 +61,7 @@ def _usual_hops(hops: NDArray[np.int32]) -> int:
     return int(numbers[np.argmax(counts * numbers)])
 
 
-def _members(
-    journey_set: JourneySet, roots: NDArray[np.int64], root: int
-) -> tuple[int, ...]:
+def _members(journey_set: JourneySet, roots: NDArray[np.int64], root: int) -> tuple[int, ...]:
     members = np.flatnonzero(roots == root)
     first = journey_set.journeys["first_ns"][members]
     ordered = members[np.lexsort((first, members != root))][:MOST_JOURNEYS]

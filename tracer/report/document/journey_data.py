@@ -22,7 +22,8 @@ from tracer.report.statistics.places import hop_places
 from tracer.report.statistics.segments import LOST
 from tracer.report.words import packet_title
 
-MOST_JOURNEYS, MOST_FLOWS, MOST_SHAPES, MOST_EXAMPLE_HOPS = 100_000, 20_000, 3_000, 8_000
+MOST_JOURNEYS, MOST_HOPS, MOST_FLOWS = 100_000, 1_000_000, 10_000
+MOST_SHAPES, MOST_EXAMPLE_HOPS = 2_000, 6_000
 _LEFT_OUT = ("n", "changes", "join", "time_ns", "delta_ns", "parent", "cause", "role")
 
 
@@ -39,10 +40,11 @@ def kept_journeys(journey_set: JourneySet, figures: Figures) -> Kept:
     count = len(journey_set.journeys)
     order = _by_interest(journey_set, figures)
     listed = np.arange(count)
-    if count > MOST_JOURNEYS:
-        odd = order[: MOST_JOURNEYS // 2]
+    most = min(MOST_JOURNEYS, MOST_HOPS * count // max(1, len(journey_set.hops)))
+    if count > most:
+        odd = order[: most // 2]
         rest = np.setdiff1d(listed, odd)
-        even = rest[np.linspace(0, len(rest) - 1, MOST_JOURNEYS - len(odd)).astype(np.int64)]
+        even = rest[np.linspace(0, len(rest) - 1, most - len(odd)).astype(np.int64)]
         listed = np.union1d(odd, even)
     hops = np.cumsum(journey_set.journeys["n_hops"][order])
     examples = order[: int(np.searchsorted(hops, MOST_EXAMPLE_HOPS, "right"))]
@@ -186,5 +188,3 @@ def _titles(journey_set: JourneySet, flows: list[FlowFigures]) -> dict[int, str]
         number: packet_title(journey)
         for number, journey in zip(nameless, journeys_of(journey_set, chosen), strict=True)
     }
-
-

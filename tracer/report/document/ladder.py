@@ -14,8 +14,9 @@ from tracer.report.hop_text import hop_tokens
 from tracer.report.roles import own_netns, short_netns
 from tracer.report.words import clock_time, outcome_words, packet_details, packet_title
 
-_PITCH, _ROW, _LINE, _LEFT, _HEAD = 112, 30, 14, 92, 74
+_PITCH, _ROW, _LINE, _LEFT, _HEAD = 108, 30, 14, 92, 74
 _ROOM = 62  # characters of a line of changes
+_LEAST = 1180  # width, so that changes have room beside few rails
 _LOST = ("dropped", "vanished")
 _Column = tuple[str | None, str | None, str]
 
@@ -32,7 +33,7 @@ def ladder(exchange: Sequence[Journey], name: str) -> Markup:
     columns = _columns(exchange)
     rows = [row for journey in exchange for row in _rows(journey)]
     height = _HEAD + sum(_height(row) for row in rows) + 10
-    width = max(720, _LEFT + _PITCH * len(columns) + 20)
+    width = max(_LEAST, _LEFT + _PITCH * len(columns) + 6)
     title = packet_title(exchange[0])
     svg = drawing(width, height, f"Ladder of {title}", _description(exchange), name)
     for at, column in enumerate(columns):
@@ -170,7 +171,9 @@ def _step(group: Element, hop: Hop, x: float, end: float, y: float) -> None:
 def _changes(
     svg: Element, row: _Row, ends: tuple[float, float], middle: float, width: float
 ) -> None:
-    is_right = width - max(ends) > min(ends) - _LEFT
+    longest = max(len(line) for line in row.lines) * 6.6
+    room = width - max(ends) - 12, min(ends) - _LEFT - 12
+    is_right = longest < room[0] or (longest > room[1] and room[0] > room[1])
     x = max(ends) + 12 if is_right else min(ends) - 12
     group = add(svg, "g", class_="changes")
     top = middle + 4 - _LINE * (len(row.lines) - 1) / 2
@@ -185,5 +188,3 @@ def _description(exchange: Sequence[Journey]) -> str:
         seen = ", ".join(_column(hop)[2] for hop in journey.hops)
         parts.append(f"{packet_title(journey)}: {seen}; {outcome_words(journey)}.")
     return " ".join(parts)
-
-

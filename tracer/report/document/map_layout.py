@@ -6,8 +6,9 @@ place; two that both go on to the same third one lie on the same side.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 Way = tuple[Sequence[int], int]  # the places in order, and how many journeys went so
 
@@ -20,15 +21,18 @@ class Layout:
     links: list[tuple[int, int]] = field(default_factory=list)
 
 
-def layout_of(ways: Iterable[Way]) -> Layout:
-    """Return the layout of all places on the ways; unconnected parts lie side by side."""
+def layout_of(ways: Iterable[Way], begins: Mapping[int, int]) -> Layout:
+    """Return the layout of all places on the ways; unconnected parts lie side by side.
+
+    `begins` counts what begins at a place: an end where most begins is on top.
+    """
     pairs: Counter[tuple[int, int]] = Counter()
     triples: Counter[tuple[int, int, int]] = Counter()
-    starts: Counter[int] = Counter()
+    starts: Counter[int] = Counter(begins)
     for way, number in ways:
         places = [place for at, place in enumerate(way) if at == 0 or place != way[at - 1]]
-        starts[places[0]] += number
-        for a, b in zip(places, places[1:], strict=False):
+        starts[places[0]] += 0
+        for a, b in pairwise(places):
             pairs[min(a, b), max(a, b)] += number
         for a, b, c in zip(places, places[1:], places[2:], strict=False):
             triples[a, b, c] += number

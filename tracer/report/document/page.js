@@ -244,7 +244,7 @@
     if (J.shape[row] < 0 && !example)
       return make("p", "The hops of this journey are not kept in this page.");
     const table = make("table"), head = make("tr"), body = make("tbody");
-    const titles = ["hop", "time", "step", "place", "what changed", "evidence"].concat(example ? ["seen"] : []);
+    const titles = ["hop", "time", "step", "point", "what changed", "evidence"].concat(example ? ["seen"] : []);
     titles.forEach((title, at) => head.append(make("th", title, { scope: "col", class: at < 3 ? "n" : "" })));
     table.append(make("caption", `Hops of journey #${J.number[row]}`), append(make("thead"), head), body);
     const shape = J.shapes[J.shape[row]], times = [J.begin[row]];
@@ -285,7 +285,7 @@
   const text = (show) => ({ show: (row) => document.createTextNode(show(row)), value: show });
 
   const journeys = () => new Grid(document.querySelector('[data-table="journeys"]'), {
-    name: "Journeys", hint: "address, port, place, reason, #number",
+    name: "Journeys", hint: "address, port, point, reason, #number",
     rows: numbers(J.number.length),
     id: (row) => `journey-${J.number[row]}`,
     columns: [

@@ -1,17 +1,19 @@
 """The whole report as one HTML text: figures, pictures and tables put into the template."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from tracer.core.errors import HostError
+from tracer.core.filter import PROTOCOLS
 from tracer.core.journeys import JourneySet
 from tracer.core.values import journeys_of
 from tracer.report.document import units
 from tracer.report.document.charts import latency_chart, segment_name, timeline_chart
 from tracer.report.document.examples import examples_of
-from tracer.report.document.health import LEGEND, health_of
+from tracer.report.document.health import LEGEND, health_of, standing_out
 from tracer.report.document.journey_data import (
     MOST_FLOWS,
     flow_data,
@@ -24,13 +26,19 @@ from tracer.report.document.path_map import path_map
 from tracer.report.document.path_views import PathView, path_views, path_ways
 from tracer.report.document.safety import content_policy, script_json, visible
 from tracer.report.document.sentences import what_happened
-from tracer.report.statistics.comparison import Comparison, comparison_of
+from tracer.report.statistics.comparison import comparison_of
 from tracer.report.statistics.figures import Figures, figures_of
 from tracer.report.statistics.places import hop_places
 from tracer.report.summary import summary_of
 
 _PACKAGE = "tracer.report.document"
 _MOST_WAYS = 3_000
+_EVIDENCE = {
+    "skb": "the same kernel buffer within one lifetime",
+    "conntrack": "both tuples of a connection tracking entry",
+    "fingerprint": "fields that forwarding and translation leave alone",
+    "sequence": "order, numbers and time only: weakest",
+}
 
 
 def render(
@@ -63,6 +71,8 @@ def render(
         "summary": summary_of(journey_set),
         "sentences": what_happened(journey_set, figures),
         "legend": LEGEND,
+        "standing_out": standing_out(figures.segments),
+        "evidence_words": _EVIDENCE,
         "map": _map(journey_set, figures, views),
         "timeline": timeline_chart(figures.timeline) if figures.timeline else None,
         "latency": latency_chart(list(figures.segments), figures.places),
@@ -94,7 +104,23 @@ def _map(journey_set: JourneySet, figures: Figures, views: Sequence[PathView]) -
             known = [place for place in hops.tolist() if place >= 0]
             if known:
                 ways.append((known, number))
-    return path_map(ways, figures.places.places, figures.segments, inferred)
+    begins = _begins(journey_set, figures)
+    return path_map(
+        ways,
+        begins,
+        figures.places.places,
+        figures.segments,
+        figures.translations,
+        inferred=inferred,
+    )
+
+
+def _begins(journey_set: JourneySet, figures: Figures) -> Counter[int]:
+    # Where packets begin that answer nothing; neighbour discovery begins everywhere.
+    journeys = journey_set.journeys
+    own = journeys[(journeys["request"] < 0) & (journeys["proto"] != PROTOCOLS["arp"])]
+    at = hop_places(journey_set, figures.places)
+    return Counter(at[own["first_hop"]].tolist())
 
 
 def _ladders(journey_set: JourneySet, figures: Figures) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def what_happened(journey_set: JourneySet, figures: Figures) -> list[str]:
 def _outcomes(journey_set: JourneySet, figures: Figures) -> str:
     total = len(journey_set.journeys)
     hosts = {place.host for place in figures.places.places if place.host}
-    where = plural(len(figures.places), "place")
+    where = plural(len(figures.places), "observation point")
     if len(hosts) > 1:
         where += f" on {plural(len(hosts), 'host')}"
     first = int(journey_set.journeys["first_ns"].min())
@@ -54,7 +54,7 @@ def _stops(figures: Figures) -> str:
     lost = sorted((each for each in figures.segments if each.lost), key=lambda each: -each.lost)
     total = sum(each.lost for each in lost)
     if not total:
-        return "No packet was lost between the places that were watched."
+        return "No packet was lost between the points that were watched."
     worst = lost[:3]
     places = [
         f"{_where(segment, figures)} ({segment.lost} of {segment.packets + segment.lost} there)"
@@ -103,7 +103,9 @@ def _slow(journey_set: JourneySet, figures: Figures) -> str:
             f"{duration(worst.p99_ns)}"
         )
     if not parts:
-        return "No packet was seen at two places whose clocks agree, so nothing is known about time."
+        return (
+            "No packet was seen at two points whose clocks agree, so nothing is known about time."
+        )
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 

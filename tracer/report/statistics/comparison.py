@@ -16,6 +16,7 @@ from tracer.report.statistics.figures import Figures, figures_of
 from tracer.report.statistics.places import hop_places
 from tracer.report.statistics.segments import Segment
 
+_ORDER = ("more loss", "slower", "gone", "new", "less loss", "faster", "")
 SLOWER, SLOWER_NS, LOSSIER, FEWEST = 1.5, 10_000, 0.01, 5
 
 
@@ -23,7 +24,8 @@ SLOWER, SLOWER_NS, LOSSIER, FEWEST = 1.5, 10_000, 0.01, 5
 class SegmentPair:
     """One segment before and now, None where it was not there; `verdict` says how they differ."""
 
-    name: str
+    origin: str
+    target: str
     before: Segment | None
     now: Segment | None
     verdict: str
@@ -65,7 +67,7 @@ def comparison_of(before: JourneySet, now: JourneySet) -> Comparison:
         tuple(each for name, each in old.items() if name not in new),
         tuple((a, b) for a, b in both if a.way != b.way),
         tuple((a, b) for a, b in both if a.translated != b.translated),
-        tuple((word, *(each.outcomes.get(word, 0) for each in figures)) for word in words),
+        tuple((w, figures[0].outcomes.get(w, 0), figures[1].outcomes.get(w, 0)) for w in words),
         (len(before.journeys), len(now.journeys)),
     )
 
@@ -73,15 +75,17 @@ def comparison_of(before: JourneySet, now: JourneySet) -> Comparison:
 def _segments(before: Figures, now: Figures) -> list[SegmentPair]:
     old, new = _named(before), _named(now)
     pairs = [
-        SegmentPair(name, old.get(name), new.get(name), _verdict(old.get(name), new.get(name)))
-        for name in dict.fromkeys([*new, *old])
+        SegmentPair(*ends, old.get(ends), new.get(ends), _verdict(old.get(ends), new.get(ends)))
+        for ends in dict.fromkeys([*new, *old])
     ]
-    return sorted(pairs, key=lambda pair: (pair.verdict == "", -_weight(pair)))
+    return sorted(
+        pairs, key=lambda pair: (_ORDER.index(pair.verdict.partition(",")[0]), -_weight(pair))
+    )
 
 
-def _named(figures: Figures) -> dict[str, Segment]:
+def _named(figures: Figures) -> dict[tuple[str, str], Segment]:
     labels = [*(place.label for place in figures.places.places), "beyond"]
-    return {f"{labels[each.origin]} → {labels[each.target]}": each for each in figures.segments}
+    return {(labels[each.origin], labels[each.target]): each for each in figures.segments}
 
 
 def _weight(pair: SegmentPair) -> int:

@@ -62,29 +62,44 @@ def segments_of(journey_set: JourneySet, places: Places) -> list[Segment]:
     keys = _key(before[steps], at[steps])
     lost = lost_keys(journey_set, places)
     distinct, codes = np.unique(np.concatenate([keys, lost[lost >= 0]]), return_inverse=True)
-    count, step_codes = len(distinct), codes[: len(steps)]
-    journeys = journey_set.hops["journey"][steps]
-    is_reply = journey_set.journeys["request"][journeys] >= 0
+    found = _figures(journey_set, steps, codes, distinct)
+    return sorted(found, key=lambda segment: -(segment.packets + segment.lost))
+
+
+def _figures(
+    journey_set: JourneySet,
+    steps: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    distinct: NDArray[np.int64],
+) -> list[Segment]:
+    # `codes` are of the steps first, then of the lost journeys.
+    count, of_step = len(distinct), codes[: len(steps)]
+    is_reply = journey_set.journeys["request"][journey_set.hops["journey"][steps]] >= 0
     delta = journey_set.hops["delta_ns"][steps]
     known = (delta != NO_TIME) & (delta >= 0)
-    quantiles = grouped_quantiles(step_codes[known], delta[known], count)
-    histograms = grouped_histograms(step_codes[known], delta[known], count)
-    figures = [
-        np.bincount(step_codes, minlength=count),
-        np.bincount(codes[len(steps) :], minlength=count),
-        np.bincount(step_codes[is_reply], minlength=count),
-        np.bincount(step_codes[known], minlength=count),
-        np.bincount(step_codes[(delta < 0) & (delta != NO_TIME)], minlength=count),
-        np.bincount(step_codes[known], delta[known], minlength=count),
-    ]
-    found = [
+    packets = np.bincount(of_step, minlength=count)
+    lost = np.bincount(codes[len(steps) :], minlength=count)
+    replies = np.bincount(of_step[is_reply], minlength=count)
+    timed = np.bincount(of_step[known], minlength=count)
+    backwards = np.bincount(of_step[(delta < 0) & (delta != NO_TIME)], minlength=count)
+    total = np.bincount(of_step[known], delta[known], minlength=count)
+    quantiles = grouped_quantiles(of_step[known], delta[known], count)
+    histograms = grouped_histograms(of_step[known], delta[known], count)
+    return [
         Segment(
-            int(key >> 32), int(key & 0xFFFFFFFF) - 1, *(int(each[code]) for each in figures),
-            tuple(quantiles[code].tolist()), tuple(histograms[code].tolist()),
+            origin=int(key >> 32),
+            target=int(key & 0xFFFFFFFF) - 1,
+            packets=int(packets[code]),
+            lost=int(lost[code]),
+            replies=int(replies[code]),
+            timed=int(timed[code]),
+            backwards=int(backwards[code]),
+            total_ns=int(total[code]),
+            quantiles_ns=tuple(quantiles[code].tolist()),
+            histogram=tuple(histograms[code].tolist()),
         )
         for code, key in enumerate(distinct.tolist())
-    ]  # fmt: skip
-    return sorted(found, key=lambda segment: -(segment.packets + segment.lost))
+    ]
 
 
 def lost_keys(journey_set: JourneySet, places: Places) -> NDArray[np.int64]:
