@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import jit
 from tracer.correlate.duplicates import COPY_NS
+from tracer.correlate.groups import sort_rows
 from tracer.correlate.hashing import Codes
 from tracer.correlate.order import LinkOrder, is_before
 from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams
@@ -125,9 +126,8 @@ def _mark_overlaps(
         first[chain] = min(first[chain], time[row])
         last[chain] = max(last[chain], time[row])
     unsure = np.zeros(opened, np.bool_)
-    by_start = np.argsort(first, kind="mergesort")
     open_until, latest = np.iinfo(np.int64).min // 2, -1
-    for chain in by_start:
+    for chain in range(opened):  # opened in order of time
         if latest >= 0 and first[chain] <= open_until + UNSURE_NS:
             unsure[chain] = unsure[latest] = True
         if last[chain] > open_until:
@@ -207,7 +207,7 @@ def _assemble(
     time: Times, links: Any, limits: Any, out: Any,
 ) -> int:  # fmt: skip
     journey, copy_of, candidates, ambiguous, repeated = out
-    count = 0
+    count = int(starts[0])  # 0, but not as a literal, which would be compiled apart
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
         start = 0
@@ -222,7 +222,8 @@ def _assemble(
                     journey[row] = count
                 count += 1
                 continue
-            part = part[np.argsort(time[part], kind="mergesort")]
+            part = part.copy()
+            sort_rows(part, 0, len(part), time, ttl, stream)
             slots = _slots(p, part, stream)
             repeated[part] = True
             opened = _chain(p, part, slots, time, links, limits, (journey, candidates, count))

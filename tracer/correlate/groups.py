@@ -9,43 +9,53 @@ from tracer.core.jit import jit
 from tracer.correlate.hashing import Codes, factorise, grouped
 
 Times = NDArray[np.int64]
+SMALL = 24
 
 
 @jit
-def _sort_small(
-    order: Codes, start: int, stop: int, major: Codes, minor: Times, tie: Codes
-) -> None:
-    for i in range(start + 1, stop):
-        row = order[i]
-        j = i - 1
-        while j >= start:
-            other = order[j]
-            if major[other] != major[row]:
-                if major[other] < major[row]:
+def _is_after(a: int, b: int, major: Codes, minor: Times, tie: Codes) -> bool:
+    if major[a] != major[b]:
+        return bool(major[a] > major[b])
+    if minor[a] != minor[b]:
+        return bool(minor[a] > minor[b])
+    return bool(tie[a] > tie[b])
+
+
+@jit
+def sort_rows(order: Codes, start: int, stop: int, major: Codes, minor: Times, tie: Codes) -> None:
+    """Sort `order[start:stop]` in place by (major, minor, tie), each indexed by row; stable.
+
+    Insertion for runs of SMALL, which most groups are not longer than; runs are then merged.
+    """
+    for low in range(start, stop, SMALL):
+        for i in range(low + 1, min(low + SMALL, stop)):
+            row, j = order[i], i - 1
+            while j >= low and _is_after(order[j], row, major, minor, tie):
+                order[j + 1] = order[j]
+                j -= 1
+            order[j + 1] = row
+    size = SMALL
+    while size < stop - start:
+        for low in range(start, stop - size, 2 * size):
+            high = min(low + 2 * size, stop)
+            left, i, j = order[low : low + size].copy(), 0, low + size
+            for k in range(low, high):
+                if i == size:
                     break
-            elif minor[other] != minor[row]:
-                if minor[other] < minor[row]:
-                    break
-            elif tie[other] <= tie[row]:
-                break
-            order[j + 1] = other
-            j -= 1
-        order[j + 1] = row
+                if j < high and _is_after(left[i], order[j], major, minor, tie):
+                    order[k] = order[j]
+                    j += 1
+                else:
+                    order[k] = left[i]
+                    i += 1
+        size *= 2
 
 
 @jit
 def sort_groups(order: Codes, starts: Codes, major: Codes, minor: Times, tie: Codes) -> None:
     """Sort the rows of each group in place by (major, minor, tie), each indexed by row."""
     for group in range(len(starts) - 1):
-        start, stop = starts[group], starts[group + 1]
-        if stop - start <= 24:
-            _sort_small(order, start, stop, major, minor, tie)
-            continue
-        rows = order[start:stop].copy()
-        rows = rows[np.argsort(tie[rows], kind="mergesort")]
-        rows = rows[np.argsort(minor[rows], kind="mergesort")]
-        rows = rows[np.argsort(major[rows], kind="mergesort")]
-        order[start:stop] = rows
+        sort_rows(order, starts[group], starts[group + 1], major, minor, tie)
 
 
 @jit
