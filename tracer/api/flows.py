@@ -47,19 +47,21 @@ def flows_frame(journey_set: JourneySet, numbers: Rows) -> pd.DataFrame:
 
 
 def path_frame(journey_set: JourneySet, numbers: Rows, flow: int | None = None) -> pd.DataFrame:
-    """Return `columns.PATHS`: a row for each flow, way and point, of one flow where given."""
+    """Return `columns.PATHS`: a row for each flow, way and point, of one flow where given.
+
+    A point that packets pass twice, as a router that sends back where it came from, has two rows.
+    """
     ways = ways_of(journey_set)
     of_flow = journey_set.journeys["flow"][numbers]
     wanted = (ways[numbers] >= 0) if flow is None else (of_flow == flow - 1) & (ways[numbers] >= 0)
     journeys = numbers[wanted]
     hops = hop_indices(journey_set.journeys[journeys])
     records = journey_set.hops[hops]
-    point = journey_set.observations.packets["point"][records["row"]].astype(np.int64)
-    width = len(journey_set.observations.points)
     owner = journey_set.journeys["flow"][records["journey"]].astype(np.int64)
-    key = (owner * 2 + ways[records["journey"]]) * width + point
+    key, width = _visits(journey_set, records)
+    key += (owner * 2 + ways[records["journey"]]) * width
     keys, first, codes = np.unique(key, return_index=True, return_inverse=True)
-    groups = np.stack([keys // width // 2, keys // width % 2, keys % width])
+    groups = np.stack([keys // width // 2, keys // width % 2])
     count = len(keys)
     mean_n = np.bincount(codes, records["n"], count) / np.maximum(np.bincount(codes), 1)
     order = np.lexsort((mean_n, groups[1], groups[0]))
@@ -67,8 +69,22 @@ def path_frame(journey_set: JourneySet, numbers: Rows, flow: int | None = None) 
     place = np.empty(count, np.int64)
     place[order] = np.arange(count)
     arrays = _group_arrays(journey_set, groups, first)
-    arrays |= _group_figures(journey_set, journeys, hops, place[codes], groups)
+    arrays |= _group_figures(journey_set, journeys, hops, place[codes], count)
     return series.frame(columns.PATHS, arrays)
+
+
+def _visits(journey_set: JourneySet, records: Any) -> tuple[Rows, int]:
+    # The point of each hop, told apart where a packet passes one twice (in and out of one device),
+    # and a number above all of them.
+    point = journey_set.observations.packets["point"][records["row"]].astype(np.int64)
+    width = max(len(journey_set.observations.points), 1)
+    key = records["journey"] * width + point
+    order = np.argsort(key, kind="stable")
+    starts = np.diff(key[order], prepend=-1) != 0
+    since = np.arange(len(key)) - np.flatnonzero(starts)[np.cumsum(starts) - 1]
+    visit = np.empty(len(key), np.int64)
+    visit[order] = since
+    return visit * width + point, width * (int(visit.max(initial=0)) + 1)
 
 
 def flow_paths_frame(journey_set: JourneySet) -> pd.DataFrame:
@@ -154,7 +170,7 @@ def _group_arrays(journey_set: JourneySet, groups: Rows, first: Rows) -> dict[st
     batch = journey_set.observations
     rows = journey_set.hops["row"][first]
     records = journey_set.hops[first]
-    starts = np.flatnonzero(np.any(np.diff(groups[:2], axis=1, prepend=-9) != 0, axis=0))
+    starts = np.flatnonzero(np.any(np.diff(groups, axis=1, prepend=-9) != 0, axis=0))
     lengths = np.diff(np.append(starts, groups.shape[1]))
     codes = batch.packets["point"][rows]
     arrays: dict[str, Any] = {
@@ -178,9 +194,8 @@ def _group_arrays(journey_set: JourneySet, groups: Rows, first: Rows) -> dict[st
 
 
 def _group_figures(
-    journey_set: JourneySet, journeys: Rows, hops: Rows, codes: Rows, groups: Rows
+    journey_set: JourneySet, journeys: Rows, hops: Rows, codes: Rows, count: int
 ) -> dict[str, Any]:
-    count = groups.shape[1]
     records = journey_set.hops[hops]
     seen = np.unique(codes * len(journey_set.journeys) + records["journey"])
     packets = np.bincount(seen // max(len(journey_set.journeys), 1), minlength=count)

@@ -1,0 +1,44 @@
+import pytest
+
+import tracer
+from tracer.api.conditions import flow_filter, words_of
+from tracer.core.filter import FlowFilter
+
+
+def test_one_value_is_the_same_as_a_list_of_it() -> None:
+    one = flow_filter({"host": "10.0.0.1", "port": 80, "proto": "TCP"})
+    assert one == flow_filter({"host": ["10.0.0.1"], "port": (80,), "proto": 6})
+    assert one == FlowFilter(host=("10.0.0.1",), port=(80,), proto=6)
+
+
+def test_nothing_given_is_no_condition() -> None:
+    assert flow_filter({}).is_empty
+    assert flow_filter({"icmp_id": None, "proto": None, "host": (), "port": []}).is_empty
+
+
+@pytest.mark.parametrize(
+    ("conditions", "word"),
+    [
+        ({"host": "10.0.0"}, "10.0.0"),
+        ({"src": ["10.0.0.1", "x"]}, "'x'"),
+        ({"port": 65536}, "65536"),
+        ({"sport": [1, -1]}, "-1"),
+        ({"icmp_id": 1 << 16}, "65536"),
+        ({"proto": "tpc"}, "tpc"),
+        ({"proto": 256}, "256"),
+    ],
+)
+def test_a_bad_value_is_named(conditions: dict[str, object], word: str) -> None:
+    with pytest.raises(tracer.InputError, match=word):
+        flow_filter(conditions)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_an_unknown_condition_is_refused() -> None:
+    with pytest.raises(TypeError, match="unknown condition 'hosts'"):
+        tracer.read("nowhere", hosts="10.0.0.1")  # type: ignore[call-arg]  # wrong on purpose
+
+
+def test_words() -> None:
+    chosen = flow_filter({"host": ["10.0.0.1", "10.1.0.0/16"], "proto": "arp", "icmp_id": 7})
+    assert words_of(chosen) == "icmp id 7, proto arp, host 10.0.0.1 or 10.1.0.0/16"
+    assert words_of(FlowFilter()) == ""
