@@ -377,12 +377,16 @@ UDP_TO_NOBODY = (
 
 
 def test_nothing_stays_behind(net: Routed) -> None:
-    def programs() -> set[str]:
+    def ours() -> set[str]:
+        held = [fd.read_text() for fd in Path("/proc/self/fdinfo").iterdir() if fd.exists()]
+        return set(re.findall(r"^prog_id:\t(\d+)", "\n".join(held), re.MULTILINE))
+
+    def loaded() -> set[str]:
         return set(re.findall(r"^(\d+):", run("bpftool prog show"), re.MULTILINE))
 
-    before = programs()
     for name in ENGINES:
         with engines.open_engine(name, Config(FlowFilter(icmp_id=1))) as engine:
             engine.attach()
-            assert len(programs() - before) >= 8
-        wait_for(lambda: not programs() - before)
+            held = ours()
+            assert len(held & loaded()) >= 8
+        wait_for(lambda held=held: not held & loaded())  # type: ignore[misc]

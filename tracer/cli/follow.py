@@ -16,6 +16,7 @@ from tracer.cli.options import (
     flow_filter,
     output_options,
 )
+from tracer.cli.stop import Stop
 from tracer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ _STOPPING, _KERNEL = "When to stop", "Kernel"
     "--write", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
     help="Keep every observation in FILE.parquet for `tracer offline` and `tracer report`.",
 )  # fmt: skip
+@click.option(
+    "--plain", cls=Option, section="Output", is_flag=True,
+    help="Lines on a terminal, too, instead of the live view (which --count and COMMAND have not).",
+)  # fmt: skip
 @output_options(*FORMATS)
 @click.argument("command_line", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def command(
@@ -76,12 +81,14 @@ def command(
     summary: str | None,
     write: str | None,
     ready_file: str | None,
+    plain: bool,
     **options: Any,
 ) -> int:
     """Show the journeys of packets while they travel, through NAT and back.
 
     The filter is for the packet as you know it: its translations and its replies are followed by
-    the kernel. COMMAND runs once everything is attached, and following ends after it.
+    the kernel. COMMAND runs once everything is attached, and following ends after it. On a terminal
+    a live view shows paths and exchanges (? in it tells the keys); redirected, lines.
 
     \b
     Examples:
@@ -90,25 +97,27 @@ def command(
       sudo tracer follow --proto icmp --count 1 -- ping -c 1 100.121.0.75
       sudo tracer follow --host 192.168.3.69 --format jsonl --write incident.parquet
     """
-    from tracer.cli.following import Following, Limits, Stop
-    from tracer.sources.live.session import Session
-
-    limits = Limits(options.pop("count"), options.pop("duration"), options.pop("settle"))
+    stopping = [options.pop(name) for name in ("count", "duration", "settle")]
     engine, conditions = _loaded(options)
-    with Session(engine) as session, Stop() as stop:
-        attached = session.attach()
+    with engine, Stop() as stop:
+        attached = engine.attach()
         _ready(engine, attached, ready_file)
-        following = Following(session, conditions, limits)
-        if command_line:
-            following.start(command_line)
-        try:
-            with _recording(write, session) as keep:
-                tally = _write(
-                    following.journeys(stop, keep), chosen_format(format_, output, FORMATS), output
-                )
-        finally:
-            following.close()
-        _finish(tally, session, following, attached, summary)
+        # Only now: numpy and what compiles take longer to import than the kernel needs to load.
+        from tracer.cli.following import Following, Limits
+        from tracer.sources.live.session import Session
+
+        with Session(engine) as session:
+            session.attach()
+            following = Following(session, conditions, Limits(*stopping))
+            if command_line:
+                following.start(command_line)
+            try:
+                with _recording(write, session) as keep:
+                    journeys = following.journeys(stop, keep)
+                    tally = _write(journeys, chosen_format(format_, output, FORMATS), output)
+            finally:
+                following.close()
+            _finish(tally, session, following, attached, summary)
     return following.exit_status or 0
 
 

@@ -1,13 +1,12 @@
 """The loop of `tracer follow`: events in, exchanges out as they end, until something stops it."""
 
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from tracer.cli.stop import Stop as Stop  # part of what this module offers
 from tracer.core.errors import HostError
 from tracer.core.filter import FlowFilter
 from tracer.sources.live.session import HOLD_NS, Session
@@ -31,27 +30,6 @@ class Limits:
     count: int | None = None
     duration: float | None = None
     settle: float = 1.0
-
-
-class Stop:
-    """Set by SIGINT and SIGTERM; a second signal acts as usual."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> "Stop":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._request)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as signal() gave it
-
-    def _request(self, number: int, _: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(number, signal.SIG_DFL)
 
 
 class Following:

@@ -1,11 +1,19 @@
+from typing import Any
+
+import numpy as np
 import pytest
 
 from tracer.core.errors import TracerError
 from tracer.core.filter import FlowFilter
-from tracer.sources.live.event_layout import Term
-from tracer.sources.live.filter import filter_record, protocol_mask
+from tracer.sources.live.event_layout import FILTER_DTYPE, Term
+from tracer.sources.live.filter import filter_bytes, protocol_mask
 
 ALL = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def filter_record(flow: FlowFilter) -> Any:
+    """The bytes for the kernel, as numpy sees them by the generated layout."""
+    return np.frombuffer(filter_bytes(flow), FILTER_DTYPE)[0]
 
 
 def test_only_terms_in_use_are_set() -> None:

@@ -16,16 +16,19 @@ exactly, the order of time.
 
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tracer.core.errors import HostError, TracerError
 from tracer.core.filter import FlowFilter
 from tracer.sources.live.event_layout import Hook
 
-EventArray = NDArray[Any]
+if TYPE_CHECKING:  # programs are loaded and attached before numpy is imported
+    import numpy as np
+    from numpy.typing import NDArray
+
+    EventArray = NDArray[Any]
+else:
+    EventArray = Any
 
 #: What is attached unless asked otherwise: HOOK_QUEUE shows no packet that HOOK_XMIT does not.
 DEFAULT_HOOKS = frozenset(Hook) - {Hook.QUEUE}
@@ -86,7 +89,10 @@ class Engine(Protocol):
     """One way of getting the BPF programs into the kernel; both give the same events."""
 
     name: str
-    dtype: np.dtype[Any]
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """What `drain` gives: EVENT_DTYPE, and `snap` behind it when it was asked for."""
 
     @property
     def joined(self) -> frozenset[int]:
@@ -96,7 +102,10 @@ class Engine(Protocol):
         """Load programs and maps; raises HostError with the cause and the next command."""
 
     def attach(self) -> Attached:
-        """Attach everything this kernel offers; no event is lost from its return on."""
+        """Attach everything this kernel offers; no event is lost from its return on.
+
+        Called again it does nothing and returns the same.
+        """
 
     def drain(self, timeout: float = 0.0) -> EventArray:
         """Return the events since the last call, shape (n,), dtype `dtype`, a copy.
@@ -104,7 +113,7 @@ class Engine(Protocol):
         Waits up to `timeout` seconds for the first one. Joins namespaces that appeared.
         """
 
-    def follow(self, keys: NDArray[Any]) -> None:
+    def follow(self, keys: "NDArray[Any]") -> None:
         """Add flow keys (FLOW_KEY_DTYPE) to `followed`: of conntrack entries known before, say."""
 
     def stats(self) -> Stats:

@@ -5,20 +5,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from struct import unpack_from
 from types import TracebackType
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Self
 
 from tracer.core.errors import HostError
 from tracer.sources.live import syscalls
 from tracer.sources.live.engine import Attached, Config, EventArray, Stats
 from tracer.sources.live.event_layout import (
-    COUNTERS_DTYPE,
-    CPU_DTYPE,
+    COUNTERS_FIELDS,
     CPU_SIZE,
-    EVENT_DTYPE,
     EVENT_SIZE,
     FLOW_KEY_SIZE,
     Hook,
@@ -27,6 +23,10 @@ from tracer.sources.live.flows import FlowBits, add_keys
 from tracer.sources.live.nat_links import NatLinks
 from tracer.sources.live.points import POINTS, Choice
 from tracer.sources.live.ring import Ring
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _POLL_SECONDS = 0.002
 _PROCESS_SECONDS = 1.0  # how often all processes are asked for namespaces without names
@@ -41,8 +41,12 @@ class Loaded:
     free: Callable[[], None]
 
 
-def event_dtype(snap: int) -> np.dtype[Any]:
+def event_dtype(snap: int) -> "np.dtype[Any]":
     """Return the dtype of events with `snap` bytes (a multiple of 8) of packet behind each."""
+    import numpy as np
+
+    from tracer.sources.live.event_layout import EVENT_DTYPE
+
     if not snap:
         return EVENT_DTYPE
     names = list(EVENT_DTYPE.names or ())
@@ -68,7 +72,7 @@ class LoadedEngine(ABC):
     name = "?"
 
     def __init__(self) -> None:
-        self.dtype: np.dtype[Any] = EVENT_DTYPE
+        self._dtype: np.dtype[Any] | None = None
         self.config = Config()
         self.attached = Attached()
         self._loaded: Loaded | None = None
@@ -90,15 +94,28 @@ class LoadedEngine(ABC):
         if os.geteuid() != 0:
             raise HostError("Loading BPF programs needs root.", "Run it with sudo.")
         self.config = config
-        self.dtype = event_dtype(snap_bytes(config))
+        self._dtype = None
         loaded = self._loaded = self._load_programs(config)
         ring_bytes = round_up(config.ring_bytes, 4096)
-        self._ring = Ring(loaded.maps["events"], ring_bytes, self.dtype.itemsize)
+        record = EVENT_SIZE + snap_bytes(config)
+        self._ring = Ring(loaded.maps["events"], ring_bytes, record)
         self._bits = FlowBits(loaded.maps["followed_bits"])
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """What `drain` gives: EVENT_DTYPE, and `snap` behind it when it was asked for."""
+        if self._dtype is None:
+            self._dtype = event_dtype(snap_bytes(self.config))
+        return self._dtype
+
     def attach(self) -> Attached:
-        """Attach everything this kernel offers; no event is lost from its return on."""
+        """Attach everything this kernel offers; no event is lost from its return on.
+
+        Called again it does nothing and returns the same.
+        """
         loaded = self._need()
+        if self._links or self._nat is not None:
+            return self.attached
         self._points, self._missing = [], {}
         nat = "conntrack"
         if Hook.NAT in self.config.hooks and "after_netfilter" in loaded.programs:
@@ -174,38 +191,36 @@ class LoadedEngine(ABC):
         """Inode numbers of the namespaces with NAT hooks; empty when NAT is seen otherwise."""
         return self._nat.joined if self._nat is not None else frozenset()
 
-    def follow(self, keys: NDArray[Any]) -> None:
+    def follow(self, keys: "NDArray[Any]") -> None:
         """Add flow keys (FLOW_KEY_DTYPE) to `followed`: of conntrack entries known before, say."""
         loaded = self._need()
         assert self._bits is not None
         add_keys(loaded.maps["followed"], self._bits, keys)
 
-    def counters(self) -> np.void:
-        """Return `struct counters` (COUNTERS_DTYPE) summed over CPUs."""
+    def counters(self) -> dict[str, int]:
+        """Return the values of `struct counters`, summed over CPUs."""
         size = CPU_SIZE * syscalls.possible_cpus()
-        raw = syscalls.map_lookup(self._need().maps["per_cpu"], bytes(4), size)
-        values = np.frombuffer(raw or bytes(size), CPU_DTYPE)["count"].copy().view(COUNTERS_DTYPE)
-        total = np.zeros(1, COUNTERS_DTYPE)
-        for name in COUNTERS_DTYPE.names or ():
-            total[name] = values[name].sum()
-        summed: np.void = total[0]
-        return summed
+        raw = syscalls.map_lookup(self._need().maps["per_cpu"], bytes(4), size) or bytes(size)
+        return {
+            name: sum(unpack_from("<Q", raw, start)[0] for start in range(offset, size, CPU_SIZE))
+            for name, _, offset in COUNTERS_FIELDS  # `count` is the first member of struct cpu
+        }
 
     def stats(self) -> Stats:
         """Return the counters, summed over CPUs."""
         c = self.counters()
-        evicted = int(c["followed_failed"]) + int(c["tracked_evicted"])
-        added = int(c["followed_added"])
+        evicted = c["followed_failed"] + c["tracked_evicted"]
+        added = c["followed_added"]
         if added > self.config.followed // 2:  # below that an LRU map has no reason to evict
             keys = syscalls.map_keys(self._need().maps["followed"], FLOW_KEY_SIZE)
             evicted += max(0, added - sum(1 for _ in keys))
         return Stats(
-            seen=int(c["seen"]),
-            matched=int(c["matched"]),
-            sent=int(c["sent"]),
-            ring_full=int(c["ring_full"]),
+            seen=c["seen"],
+            matched=c["matched"],
+            sent=c["sent"],
+            ring_full=c["ring_full"],
             map_full=evicted,
-            unreadable=int(c["unreadable"]),
+            unreadable=c["unreadable"],
             drained=self._drained,
         )
 

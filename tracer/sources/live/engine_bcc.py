@@ -23,7 +23,7 @@ from tracer.sources.live.event_layout import (
     VIEW_SIZE,
     Hook,
 )
-from tracer.sources.live.filter import filter_record
+from tracer.sources.live.filter import filter_bytes
 from tracer.sources.live.linker import link, read_functions
 from tracer.sources.live.options import map_sizes, scalar_options
 from tracer.sources.live.points import POINTS, is_loadable
@@ -171,7 +171,7 @@ def _offset_flags(fields: str) -> list[str]:
 
 def _option_flags(config: Config) -> list[str]:
     flags = [f"-D{name}={value}ULL" for name, (value, _) in scalar_options(config).items()]
-    record = filter_record(config.filter)
+    record = np.frombuffer(filter_bytes(config.filter), FILTER_DTYPE)[0]
     values = []
     for name in FILTER_DTYPE.names or ():
         numbers = np.atleast_1d(record[name]).tolist()

@@ -5,7 +5,7 @@ from tracer.sources.live import syscalls
 from tracer.sources.live.engine import Config
 from tracer.sources.live.engine_base import Loaded, LoadedEngine
 from tracer.sources.live.event_layout import Hook
-from tracer.sources.live.filter import filter_record
+from tracer.sources.live.filter import filter_bytes
 from tracer.sources.live.libbpf import BpfObject
 from tracer.sources.live.options import map_sizes, scalar_options
 from tracer.sources.live.points import POINTS, is_loadable
@@ -59,7 +59,7 @@ def _load(obj: BpfObject, config: Config, programs: dict[str, tuple[int, int] | 
         name: value.to_bytes(size, "little")
         for name, (value, size) in scalar_options(config).items()
     }
-    obj.set_options({**options, "user_filter": filter_record(config.filter).tobytes()})
+    obj.set_options({**options, "user_filter": filter_bytes(config.filter)})
     for name, entries in map_sizes(config).items():
         obj.set_map_size(name, entries)
     obj.select(programs)

@@ -1,11 +1,12 @@
 """The user's filter as the kernel takes it: never narrower than the user's, sometimes wider."""
 
-import numpy as np
+import struct
+from typing import Any
 
 from tracer.core.address import encode_network
 from tracer.core.errors import TracerError
 from tracer.core.filter import FlowFilter
-from tracer.sources.live.event_layout import FILTER_ALTERNATIVES, FILTER_DTYPE, Term
+from tracer.sources.live.event_layout import FILTER_ALTERNATIVES, FILTER_FIELDS, FILTER_SIZE, Term
 
 _PROTO_ARP = 0xFFFE
 _PORT_PROTOCOLS = (6, 17, 132)
@@ -15,13 +16,13 @@ _NETWORKS = {"host": Term.HOST, "src": Term.SRC, "dst": Term.DST}
 _PORTS = {"port": Term.PORT, "sport": Term.SPORT, "dport": Term.DPORT}
 
 
-def filter_record(flow: FlowFilter) -> np.void:
-    """Return `struct filter` (FILTER_DTYPE) for a filter.
+def filter_bytes(flow: FlowFilter) -> bytes:
+    """Return `struct filter` (FILTER_SIZE bytes) for a filter.
 
     A term with more alternatives than the kernel has room for is left out: it then takes
     everything, and user space has the last word. Raises TracerError for what is no address.
     """
-    record: np.void = np.zeros(1, FILTER_DTYPE)[0]
+    record: dict[str, Any] = {}
     terms = Term(0)
     if flow.icmp_id is not None:
         terms |= Term.ICMP_ID
@@ -33,16 +34,26 @@ def filter_record(flow: FlowFilter) -> np.void:
         networks = getattr(flow, name)
         if 0 < len(networks) <= FILTER_ALTERNATIVES:
             terms |= term
-            record[name][: 4 * len(networks)] = [n for text in networks for n in _network(text)]
+            record[name] = [n for text in networks for n in _network(text)]
             record[f"{name}s"] = len(networks)
     for name, term in _PORTS.items():
         ports = getattr(flow, name)
         if 0 < len(ports) <= FILTER_ALTERNATIVES:
             terms |= term
-            record[name][: len(ports)] = ports
+            record[name] = ports
             record[f"{name}s"] = len(ports)
     record["terms"] = int(terms)
-    return record
+    return _packed(record)
+
+
+def _packed(record: dict[str, Any]) -> bytes:
+    raw = bytearray(FILTER_SIZE)
+    for name, numpy_format, offset in FILTER_FIELDS:
+        values = record.get(name, ())
+        values = values if isinstance(values, list | tuple) else [values]
+        letter = {"1": "B", "2": "H", "4": "I", "8": "Q"}[numpy_format[-1]]
+        struct.pack_into(f"<{len(values)}{letter}", raw, offset, *values)
+    return bytes(raw)
 
 
 def _network(text: str) -> tuple[int, int, int, int]:

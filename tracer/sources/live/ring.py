@@ -7,11 +7,13 @@ that x86 keeps between them.
 """
 
 import mmap
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-_BUSY, _DISCARDED = np.uint64(1 << 31), np.uint64(1 << 30)
+_BUSY, _DISCARDED = 1 << 31, 1 << 30
 
 
 class Ring:
@@ -33,8 +35,10 @@ class Ring:
         """Bytes written and not read yet."""
         return self._write_position[0] - self._read_position[0]
 
-    def read(self, limit: int = 1 << 18) -> NDArray[np.uint64]:
+    def read(self, limit: int = 1 << 18) -> "NDArray[np.uint64]":
         """Return the complete records, at most `limit`: uint64, shape (n, record / 8), a copy."""
+        import numpy as np
+
         start = self._read_position[0]
         words = self._stride // 8
         count = min((self._write_position[0] - start) // self._stride, limit)
@@ -44,11 +48,11 @@ class Ring:
         flat = np.frombuffer(self._producer, np.uint64, count * words, offset)
         view = flat.reshape(count, words)
         header = view[:, 0]
-        busy = np.flatnonzero(header & _BUSY)
+        busy = np.flatnonzero(header & np.uint64(_BUSY))
         if len(busy):
             count = int(busy[0])
             view, header = view[:count], header[:count]
-        discarded = (header & _DISCARDED) != 0
+        discarded = (header & np.uint64(_DISCARDED)) != 0
         records = view[~discarded, 1:] if discarded.any() else view[:, 1:].copy()
         self._read_position[0] = start + count * self._stride
         return records
