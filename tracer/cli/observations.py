@@ -11,6 +11,7 @@ from tracer.cli.compiled import ready
 from tracer.cli.options import Command, chosen_format, output_options
 from tracer.cli.output import destination, write_lines, write_summary, write_table
 from tracer.cli.progress import Progress
+from tracer.cli.redaction import redaction_options, redactor_of
 from tracer.report.summary import ObservationCounts
 
 if TYPE_CHECKING:
@@ -23,12 +24,15 @@ FORMATS = ("csv", "jsonl", "parquet")
 @inputs.captures_argument
 @inputs.point_option
 @output_options(*FORMATS)
+@redaction_options
 def command(
     captures: tuple[str, ...],
     points: dict[str, str],
     format_: str | None,
     output: str | None,
     summary: str | None,
+    redact: bool,
+    redact_key: str | None,
 ) -> None:
     """Write every packet of captures, decoded, a row each.
 
@@ -41,13 +45,17 @@ def command(
       tracer observations incident/ -o packets.parquet
       ssh compute03 tcpdump -i qr-1f6b0aa3-3d -w - | tracer observations - -o packets.csv
     """
+    redactor = redactor_of(redact, redact_key)
     ready("decode")
     counts = ObservationCounts()
     with Progress() as progress:
         reading = inputs.reading_of(captures, points, progress)
         batches = _started(counts.counted(reading.batches()))
+        if redactor is not None:
+            batches = map(redactor.batch, batches)
         _write(batches, chosen_format(format_, output, FORMATS), output)
-    write_summary(counts.summary(reading.warnings), summary)
+    warnings = reading.warnings if redactor is None else redactor.warnings(reading.warnings)
+    write_summary(counts.summary(warnings), summary)
 
 
 def _started(batches: Iterator["ObservationBatch"]) -> Iterator["ObservationBatch"]:

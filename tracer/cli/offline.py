@@ -27,12 +27,15 @@ from tracer.cli.output import (
     write_table,
     write_text,
 )
+from tracer.cli.redaction import redaction_options, redactor_of
 from tracer.core.exchanges import exchange_order
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 
 if TYPE_CHECKING:
     from tracer.sources.read import ReadResult
+
+_FORMATS = (*FORMATS, "pcapng")
 
 
 @click.command(cls=Command)
@@ -44,7 +47,8 @@ if TYPE_CHECKING:
     "--count", cls=Option, section="Output", type=click.IntRange(1), metavar="N",
     help="Show the first N exchanges (a packet and its replies) only.",
 )  # fmt: skip
-@output_options(*FORMATS)
+@output_options(*_FORMATS)
+@redaction_options
 def command(
     captures: tuple[str, ...],
     points: dict[str, str],
@@ -53,6 +57,8 @@ def command(
     format_: str | None,
     output: str | None,
     summary: str | None,
+    redact: bool,
+    redact_key: str | None,
     **conditions: Any,
 ) -> None:
     """Show the journeys of the packets in captures.
@@ -67,10 +73,23 @@ def command(
       tracer offline incident/ --host 100.122.0.145 --proto tcp --count 3
       tracer offline qr.pcap --point compute03/eth0=nic.pcap --conntrack table.txt
       tracer offline incident/ -o hops.parquet --summary summary.json
+      tracer offline incident/ -o journeys.pcapng
+      tracer offline incident/ --redact-key redact.key -o hops.csv
     """
+    redactor = redactor_of(redact, redact_key)
     journey_set = joined(captures, points, conntrack)
     chosen = selected(journey_set, flow_filter(conditions), count)
-    write(journey_set, chosen, chosen_format(format_, output, FORMATS), output)
+    if redactor is not None:
+        journey_set = redactor.journey_set(journey_set)
+    format_ = chosen_format(format_, output, _FORMATS)
+    if format_ == "pcapng":
+        from tracer.cli.packets import write_packets
+        from tracer.sources.originals import Originals
+
+        originals = Originals(captures, points=points) if redactor is None else None
+        write_packets(journey_set, chosen, output, originals)
+    else:
+        write(journey_set, chosen, format_, output)
     from tracer.report.summary import summary_of
 
     write_summary(summary_of(journey_set, len(chosen)), summary)
