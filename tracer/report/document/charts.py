@@ -128,7 +128,7 @@ def segment_name(segment: Segment, places: Places) -> str:
     if segment.target < 0:
         return visible(f"{origin.name} → beyond")
     target = places.places[segment.target]
-    if origin.host == target.host:
+    if origin.host == target.host or not (origin.host and target.host):
         return visible(f"{origin.name} → {target.name}")
     return visible(f"{origin.host}/{origin.name} → {target.host}/{target.name}")
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tracer.core.journeys import JourneySet
+from tracer.report.document.names import with_visible_names
 from tracer.report.document.origin import Origin
 from tracer.report.document.sentences import what_happened
 from tracer.report.statistics.comparison import Comparison, comparison_of
@@ -28,6 +29,7 @@ def figures_json(
     Points are named by host, namespace and device with slashes. Keys are added, never renamed
     within a schema number.
     """
+    journey_set = with_visible_names(journey_set)
     figures = figures_of(journey_set)
     value = {
         "schema": SCHEMA,
@@ -50,7 +52,9 @@ def figures_json(
         "flows": [asdict(flow) for flow in figures.flows],
         "timeline": asdict(figures.timeline) if figures.timeline else None,
         "evidence": figures.evidence,
-        "comparison": None if before is None else _comparison(comparison_of(before, journey_set)),
+        "comparison": None
+        if before is None
+        else _comparison(comparison_of(with_visible_names(before), journey_set)),
         "origin": asdict(origin),
     }
     return {key: _known(each) for key, each in value.items()}

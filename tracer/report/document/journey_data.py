@@ -58,7 +58,7 @@ def _by_interest(journey_set: JourneySet, figures: Figures) -> NDArray[np.int64]
     odd = np.flatnonzero(np.isin(journeys["outcome"], LOST) | (journeys["ambiguous"] > 0))
     _, first_of_flow = np.unique(journeys["flow"], return_index=True)
     slowest = np.argsort(journeys["first_ns"] - journeys["last_ns"], kind="stable")[:100]
-    half = max(1, MOST_EXAMPLE_HOPS // 2 // max(1, int(journeys["n_hops"].mean())))
+    half = MOST_EXAMPLE_HOPS // 2 * len(journeys) // max(1, len(journey_set.hops)) + 1
     chosen = np.concatenate(
         [figures.shapes.example[:200], odd[:half], slowest, first_of_flow, np.arange(len(journeys))]
     )

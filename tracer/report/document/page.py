@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from tracer.core.errors import HostError
 from tracer.core.filter import PROTOCOLS
+from tracer.core.journey import Journey
 from tracer.core.journeys import JourneySet
 from tracer.core.values import journeys_of
 from tracer.report.document import units
@@ -21,6 +23,7 @@ from tracer.report.document.journey_data import (
     kept_journeys,
 )
 from tracer.report.document.ladder import ladder
+from tracer.report.document.names import with_visible_names
 from tracer.report.document.origin import Origin
 from tracer.report.document.path_map import path_map
 from tracer.report.document.path_views import PathView, path_views, path_ways
@@ -51,8 +54,9 @@ def render(
 
     With `before`, a section compares the two. Raises HostError where what draws it is missing.
     """
+    journey_set = with_visible_names(journey_set)
     figures = figures_of(journey_set)
-    comparison = None if before is None else comparison_of(before, journey_set)
+    comparison = None if before is None else comparison_of(with_visible_names(before), journey_set)
     style, script = _text("style.css"), _text("page.js")
     kept = kept_journeys(journey_set, figures)
     data = {
@@ -126,13 +130,29 @@ def _begins(journey_set: JourneySet, figures: Figures) -> Counter[int]:
 def _ladders(journey_set: JourneySet, figures: Figures) -> list[dict[str, Any]]:
     drawn = []
     for number, example in enumerate(examples_of(journey_set, figures), 1):
-        exchange = journeys_of(journey_set, example.journeys)
+        exchange = [_named(each, figures) for each in journeys_of(journey_set, example.journeys)]
         drawn.append({
             "title": example.title,
             "numbers": [journey.journey for journey in exchange],
             "svg": ladder(exchange, f"ladder-{number}"),
         })  # fmt: skip
     return drawn
+
+
+def _named(journey: Journey, figures: Figures) -> Journey:
+    # A point that has neither device nor hook is called as its place is, by its capture.
+    names = {(place.host, place.name.partition(".")[0]): place.name
+             for place in figures.places.places}  # fmt: skip
+    hops = [
+        hop if seen.device or seen.hook or not seen.capture else replace(
+            hop, observation=replace(
+                seen, device=names.get((seen.host, seen.capture.partition(".")[0]), seen.capture)
+            ),
+        )
+        for hop in journey.hops
+        for seen in (hop.observation,)
+    ]  # fmt: skip
+    return replace(journey, hops=tuple(hops))
 
 
 def _text(name: str) -> str:

@@ -57,8 +57,9 @@ class FlowFigures:
 def flows_of(journey_set: JourneySet) -> list[FlowFigures]:
     """Return the flows that have a journey, in their own order."""
     journeys, flows = journey_set.journeys, journey_set.flows
-    at = np.flatnonzero(journeys["flow"] >= 0)
-    code, count = journeys["flow"][at], len(flows)
+    count = len(flows)
+    at = np.flatnonzero((journeys["flow"] >= 0) & (journeys["flow"] < count))
+    code = journeys["flow"][at]
     number = np.bincount(code, minlength=count)
     lost = np.bincount(code[np.isin(journeys["outcome"][at], LOST)], minlength=count)
     ambiguous = np.bincount(code[journeys["ambiguous"][at] > 0], minlength=count)
@@ -80,7 +81,8 @@ def flows_of(journey_set: JourneySet) -> list[FlowFigures]:
 def _transit(journey_set: JourneySet, count: int) -> list[tuple[float, float]]:
     journeys = journey_set.journeys
     taken = journeys["last_ns"] - journeys["first_ns"]
-    chosen = (journeys["flow"] >= 0) & (journeys["n_hops"] > 1) & (taken >= 0)
+    chosen = (journeys["flow"] >= 0) & (journeys["flow"] < count)
+    chosen &= (journeys["n_hops"] > 1) & (taken >= 0)
     chosen &= ~np.isin(journeys["outcome"], LOST)
     return _medians(journeys["flow"][chosen], taken[chosen], count)
 
@@ -88,7 +90,8 @@ def _transit(journey_set: JourneySet, count: int) -> list[tuple[float, float]]:
 def _round_trips(journey_set: JourneySet, count: int) -> list[tuple[float, float]]:
     requests, taken = round_trips(journey_set)
     flows = journey_set.journeys["flow"][requests]
-    return _medians(flows[flows >= 0], taken[flows >= 0], count)
+    known = (flows >= 0) & (flows < count)
+    return _medians(flows[known], taken[known], count)
 
 
 def _medians(
