@@ -63,3 +63,21 @@ def test_a_branch_says_where_it_came_from() -> None:
     assert words(ttl=63) == ["ttl 63"]
     hop = Hop(5, Observation(ttl=63), 0, parent=2, join=CERTAIN)
     assert [token.plain.strip() for token in hop_tokens(hop)] == ["ttl 63", "from hop 2"]
+
+
+def test_the_routing_decision_is_shown_where_it_is_not_plain() -> None:
+    assert words(route_table=16, route_gateway="169.254.74.217") == [
+        "route table 16 via 169.254.74.217"
+    ]
+    assert words(route_table=254, route_gateway="10.0.0.1") == ["route via 10.0.0.1"]
+    assert words(route_table=16, route_oif=4) == ["route table 16 on link"]
+    assert words(route_table=254, route_oif=4) == []
+    assert words(route_table=254, route_error=-101) == ["route: network unreachable"]
+
+
+def test_a_drop_is_told_at_its_hop() -> None:
+    assert words(hook="drop", ttl=63) == ["ttl 63", "dropped here"]
+
+
+def test_marks_are_left_to_the_data() -> None:
+    assert words(Change("mark", 0, 0x4000000)) == []

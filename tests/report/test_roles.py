@@ -28,6 +28,7 @@ def test_port_devices_have_the_role_of_their_prefix(prefix: str) -> None:
         (Point(device="bond0"), "nic"),
         (Point("vm", None, "ens3"), "vm"),
         (Point("compute03", "vm-east", "ens3"), "vm"),
+        (Point("vm", "sdata", "enp4s0"), "nic"),
         (Point(device="ens3", mac=encode_mac("fa:16:3e:a4:58:8d")), "vm"),
         (Point(device="ens3", mac=encode_mac("00:1e:08:0e:bc:45")), "nic"),
         (Point("vmware-host1", None, "eth0"), "nic"),

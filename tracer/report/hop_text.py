@@ -8,7 +8,11 @@ from tracer.report.words import cause_word, change_words, evidence_words
 NAT, FORWARDING, LINK, DOUBT = "bold magenta", "cyan", "blue", "yellow"
 _ENDS = (("src", "sport"), ("dst", "dport"))
 _TUNNEL = ("encap", "vni", "outer_src", "outer_dst")
-_OWN_WORDS = {"ttl", "src_mac", "dst_mac", "vlan", "vlan_inner", *_TUNNEL}
+# Marks are in the data, not here: routers set and clear them at every step.
+_OWN_WORDS = {"ttl", "src_mac", "dst_mac", "vlan", "vlan_inner", "mark", *_TUNNEL}
+_MAIN, _LOCAL = 254, 255  # RT_TABLE_MAIN, RT_TABLE_LOCAL
+_ROUTE_ERRORS = {-101: "network unreachable", -113: "host unreachable", -13: "prohibited",
+                 -22: "blackhole", -11: "no route"}  # fmt: skip
 
 
 def hop_tokens(hop: Hop) -> list[Line]:
@@ -26,10 +30,27 @@ def hop_tokens(hop: Hop) -> list[Line]:
         for name, change in changes.items()
         if name not in _OWN_WORDS
     ]
+    if hop.observation.hook == "drop":
+        tokens.append(Line("dropped here", "bold red"))
+    tokens += _route(hop.observation)
     tokens += _tunnel(hop, changes) + _tags(hop, changes)
     if hop.join is None or changes.keys() & {"src_mac", "dst_mac"}:
         tokens += _macs(hop.observation)
     return tokens
+
+
+def _route(seen: Observation) -> list[Line]:
+    """Words for the routing decision made here, where it is not the main table's own link."""
+    if seen.route_table is None:
+        return []
+    table = "" if seen.route_table in (_MAIN, _LOCAL) else f" table {seen.route_table}"
+    if seen.route_error:
+        return [
+            Line(f"route{table}: {_ROUTE_ERRORS.get(seen.route_error, 'no route')}", "bold red")
+        ]
+    if seen.route_gateway is not None:
+        return [Line(f"route{table} via {seen.route_gateway}", FORWARDING)]
+    return [Line(f"route{table} on link", FORWARDING)] if table else []
 
 
 def _ttl(seen: Observation, change: Change | None) -> list[Line]:

@@ -80,7 +80,9 @@ def _belongs_to_vm(point: Point) -> bool:
     mac = decode_mac(point.mac) if point.mac is not None else None
     if mac is not None and mac.startswith(_NEUTRON_PORT_MAC):
         return True
-    return any(name and _VM_NAMESPACE.fullmatch(name) for name in (point.netns, point.host))
+    # A namespace tells more than its host, whose name says nothing about what runs there.
+    name = point.netns or point.host
+    return name is not None and _VM_NAMESPACE.fullmatch(name) is not None
 
 
 def point_label(point: Point) -> str:
