@@ -103,6 +103,7 @@ def command(
         attached = engine.attach()
         _ready(engine, attached, ready_file)
         # Only now: numpy and what compiles take longer to import than the kernel needs to load.
+        from tracer.cli import view
         from tracer.cli.following import Following, Limits
         from tracer.sources.live.session import Session
 
@@ -113,8 +114,11 @@ def command(
                 following.start(command_line)
             try:
                 with _recording(write, session) as keep:
-                    journeys = following.journeys(stop, keep)
-                    tally = _write(journeys, chosen_format(format_, output, FORMATS), output)
+                    kind = chosen_format(format_, output, FORMATS)
+                    if view.is_wanted(plain, kind, output, stopping[0], command_line):
+                        tally = view.run(following, stop, keep, session, conditions)
+                    else:
+                        tally = _write(following.journeys(stop, keep), kind, output)
             finally:
                 following.close()
             _finish(tally, session, following, attached, summary)

@@ -12,11 +12,31 @@ import click
 from tracer.core.protocols import protocol_name
 
 if TYPE_CHECKING:
-    from tracer.cli.following import Following, Stop
+    from tracer.cli.following import Following
+    from tracer.cli.stop import Stop
     from tracer.core.batch import ObservationBatch
     from tracer.core.filter import FlowFilter
     from tracer.report.running import RunningSummary
     from tracer.sources.live.session import Session
+
+
+def is_wanted(plain: bool, format_: str, output: str | None, *takes_lines: object) -> bool:
+    """Return whether to show the live view rather than lines.
+
+    It is for text on a terminal that can move its cursor, with nothing redirected (keys come from
+    there), and not with what `takes_lines`: a command that uses the terminal, a count to wait for.
+    Says so in a sentence where only textual is missing.
+    """
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    if plain or (format_, output) != ("text", None) or any(takes_lines):
+        return False
+    if os.environ.get("TERM", "dumb") == "dumb" or not all(each.isatty() for each in streams):
+        return False
+    if importlib.util.find_spec("textual") is None:
+        missing = "lines instead of the live view, as textual is missing; pip install textual"
+        click.echo(f"tracer: {missing}", err=True)
+        return False
+    return True
 
 
 def run(
@@ -25,14 +45,8 @@ def run(
     keep: "Callable[[ObservationBatch], None]",
     session: "Session",
     conditions: "FlowFilter",
-) -> "RunningSummary | None":
-    """Show the live view until it is quit, and return the counts.
-
-    None where it cannot be shown, before anything was followed: keys come from no terminal, the
-    terminal cannot move its cursor, or textual is missing (which is said in a sentence).
-    """
-    if not is_possible():
-        return None
+) -> "RunningSummary":
+    """Show the live view until it is quit or following has ended, and return the counts."""
     from tracer.cli.compiled import ready
 
     ready("correlate")
@@ -48,18 +62,6 @@ def run(
         tally = feed.end()
     _leave_paths(feed)
     return tally
-
-
-def is_possible() -> bool:
-    """Return whether there is a terminal for a live view, none of it redirected, and textual."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    if os.environ.get("TERM", "dumb") == "dumb" or not all(each.isatty() for each in streams):
-        return False
-    if importlib.util.find_spec("textual") is None:
-        missing = "lines instead of the live view, as textual is missing; pip install textual"
-        click.echo(f"tracer: {missing}", err=True)
-        return False
-    return True
 
 
 def _words(conditions: "FlowFilter") -> str:

@@ -1,5 +1,6 @@
 """The live view of `tracer follow`: paths on top, exchanges below, one opened to its hops."""
 
+import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from tracer.report.line import Line
 from tracer.report.live.bars import count_line, key_line, state_line, title_line
 from tracer.report.live.path_lines import path_table, path_title
 from tracer.report.live.units import count
-from tracer.report.words import clock_time
+from tracer.report.words import clock_time, date
 
 _KEYS = (
     ("↑↓", "select"), ("Enter", "hops"), ("Space", "pause"), ("f", "filter"), ("s", "save"),
@@ -97,10 +98,6 @@ class View(App[None]):
     def on_resize(self) -> None:
         """Lay everything out for the new size."""
         self.call_after_refresh(self._draw)
-
-    @property
-    def _main(self) -> "View":
-        return self
 
     def _refresh(self) -> None:
         if self._feed.has_ended and (self._finishing or not self._is_read):
@@ -223,11 +220,12 @@ class View(App[None]):
 
     def action_filter(self) -> None:
         """Ask for a filter."""
-        self._ask(Prompt("filter", f"filter: {FILTER_HELP}"), self._filter)
+        self._ask(Prompt("filter", f"filter by {FILTER_HELP}"), self._filter)
 
     def action_save(self) -> None:
         """Ask where to save what the list shows."""
-        stamp = clock_time(self._feed.picture().since_ns)[:8].replace(":", "")
+        now_ns = time.time_ns()
+        stamp = f"{date(now_ns)}-{clock_time(now_ns)[:8]}".replace(":", "").replace("-", "", 2)
         self._ask(
             Prompt("save", f"save to a new file {', '.join(SUFFIXES)}"), f"tracer-{stamp}.txt"
         )

@@ -17,7 +17,7 @@ Numbers = NDArray[np.integer[Any]]
 _LOST = frozenset({Outcome.DROPPED, Outcome.VANISHED})
 _OUTCOMES = {outcome.label: frozenset({outcome}) for outcome in Outcome} | {"lost": _LOST}
 _FIELDS = ("host", "src", "dst", "port", "sport", "dport", "id")
-HELP = "an address, a network, a port or id, a protocol, an outcome; ! negates"
+HELP = "an address, port, id, protocol or outcome"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from tracer.cli.view.kept import MOST_EXCHANGES, MOST_HOPS
 from tracer.cli.view.pane import Lines, Scrolling
 from tracer.report.line import Line
 from tracer.report.live.bars import key_line
@@ -11,29 +12,31 @@ from tracer.report.live.bars import key_line
 _KEYS = (
     ("↑ ↓ PgUp PgDn Home", "select an exchange, scroll a pane"),
     ("End", "go on with the newest"),
-    ("Enter", "open the selected exchange to its hops; n and p: next, previous"),
+    ("Enter", "open the selected exchange; then n, p: next, previous"),
     ("Space", "pause the screen; counting goes on"),
     ("f or /", "filter the exchanges; Esc drops the filter"),
-    ("s", "save the exchanges shown: .txt, .jsonl, .csv or .parquet"),
+    ("s", "save those shown as .txt, .jsonl, .csv or .parquet"),
     ("[ ]", "the previous, the next path"),
     ("Tab, z", "the other pane; the pane alone on the screen"),
     ("r", "count the paths anew"),
     ("q or Ctrl-C", "end, with the summary"),
 )
 _FILTER = (
-    ("100.121.0.75", "an address, or a network such as 10.0.0.0/8, on either side of NAT"),
-    ("443", "a port or echo id; also port 443, dport 443, id 443, src ADDRESS"),
+    ("100.121.0.75", "an address or 10.0.0.0/8, on either side of NAT"),
+    ("443", "a port or echo id"),
+    ("dport 443", "also port, sport, id, host, src, dst"),
     ("icmp tcp udp arp", "a protocol"),
-    ("dropped vanished", "an outcome; lost is either of them, delivered and others too"),
+    ("dropped", "an outcome; lost means dropped or vanished"),
     ("!delivered", "not so; several words have to hold together"),
 )
 _COLUMNS = (
-    ("→ ←", "what goes out, from the top down; what comes back, from the bottom up"),
+    ("→ ←", "what goes out, downwards; what comes back, upwards"),
     ("pkt/s", "packets a second over the last 5 seconds"),
-    ("lost, loss", "packets seen here and not after: dropped or vanished; share of those seen"),
-    ("p50 p99", "time since the hop before, half and 99 % of packets within; the slowest in bold"),
-    ("exchanges", "the time is from the packet to its reply at the first point that saw both"),
-    ("lost by tracer", "what the tracer itself missed; it says nothing about the network"),
+    ("lost, loss", "seen here and not after: dropped or vanished"),
+    ("p50 p99", "time since the hop before; the slowest in bold"),
+    ("exchanges", "time to the reply, where both were seen first"),
+    ("lost by tracer", "missed by the tracer itself, not by the network"),
+    ("kept", f"the newest {MOST_EXCHANGES:,}, or {MOST_HOPS:,} hops; all are counted"),
 )
 
 

@@ -23,7 +23,8 @@ def _style(words: str) -> Style:
 
 def strip_of(line: Line, width: int, *, is_selected: bool = False) -> Strip:
     """Return a line as textual draws it, cut or filled to `width` columns."""
-    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    # textual takes sys.stdout away and writes to the original standard error.
+    is_unicode = str(getattr(sys.__stderr__, "encoding", "")).lower().startswith("utf")
     segments = [
         Segment(
             text if is_unicode else text.translate(_PLAIN),

@@ -20,7 +20,8 @@ from tracer.report.roles import short_label
 from tracer.report.words import clock_time, endpoint, packet_details, packet_title
 
 Numbers = NDArray[np.integer[Any]]
-NUMBER_WIDTH, TIME_WIDTH, END_WIDTH = 7, 12, 10
+_WIDE = 100  # columns from which on numbers and times are shown in full
+_END_WIDTH = 10
 _WORST = (Outcome.DROPPED, Outcome.VANISHED, Outcome.LOST_BY_TRACER)
 _STYLES = {Outcome.DROPPED: "bold red", Outcome.VANISHED: "bold red"}
 _ENDS = {
@@ -46,9 +47,10 @@ class Glance:
 
     def line(self, width: int) -> Line:
         """Return the line, cut to `width` columns."""
-        line = Line(f"{f'#{self.number}':>{NUMBER_WIDTH}} ", "dim")
-        line.append(f"{clock_time(self.time_ns)[:TIME_WIDTH]} ")
-        line.append(f"{self.end:>{END_WIDTH}}", self.style).append("  ")
+        number, time = (9, 15) if width >= _WIDE else (6, 10)
+        line = Line(f"{f'#{self.number}':>{number}} ", "dim")
+        line.append(f"{clock_time(self.time_ns)[:time]} ")
+        line.append(f"{self.end:>{_END_WIDTH}}", self.style).append("  ")
         for text, style in (
             (self.title, "bold"), (self.where, self.style), (self.details, ""),
             (self.translated, "magenta"),
