@@ -35,6 +35,7 @@ class _Steps:
     flow: Codes
     start: Codes
     stop: Codes
+    source: Codes  # who sent, as seen at the first end: tells the directions apart
     left_ns: Codes
     delta_ns: Codes
 
@@ -42,15 +43,16 @@ class _Steps:
 def segment_statistics(journey_set: JourneySet) -> StructuredArray:
     """Return a record of SEGMENT_DTYPE for each flow and pair of neighbouring points."""
     steps = _steps(journey_set)
-    key = mixed(mixed(mixed(np.full(len(steps.flow), 7, np.uint64), steps.flow), steps.start),
-                steps.stop)  # fmt: skip
+    key = np.full(len(steps.flow), 7, np.uint64)
+    for part in (steps.flow, steps.start, steps.stop):
+        key = mixed(key, part)
     codes, where = factorise(key)
     table = np.zeros(len(where), SEGMENT_DTYPE)
     table["flow"], table["from_point"] = steps.flow[where], steps.start[where]
     table["to_point"] = steps.stop[where]
     table["packets"] = np.bincount(codes, minlength=len(where))
     _delays(table, codes, steps)
-    _losses(journey_set, table)
+    _losses(journey_set, table, steps.source[where])
     first_ns = np.full(len(where), np.iinfo(np.int64).max)
     np.minimum.at(first_ns, codes, steps.left_ns)
     return table[np.lexsort((first_ns, table["flow"]))]
@@ -66,8 +68,14 @@ def _steps(journey_set: JourneySet) -> _Steps:
     later, before = later[moved], before[moved]
     return _Steps(
         journeys["flow"][later["journey"]].astype(np.int64), start[moved], stop[moved],
-        before["time_ns"], later["delta_ns"],
+        _sources(journey_set, before["row"]), before["time_ns"], later["delta_ns"],
     )  # fmt: skip
+
+
+def _sources(journey_set: JourneySet, rows: Codes) -> Codes:
+    packets = journey_set.observations.packets
+    base = mixed(np.full(len(rows), 9, np.uint64), packets["src_lo"][rows])
+    return mixed(base, packets["sport"][rows]).view(np.int64)
 
 
 def _delays(table: StructuredArray, codes: Codes, steps: _Steps) -> None:
@@ -97,7 +105,7 @@ def _overtaken(codes: Codes, arrived_ns: Codes, table: StructuredArray) -> Codes
     return np.bincount(codes[late], minlength=len(table))
 
 
-def _losses(journey_set: JourneySet, table: StructuredArray) -> None:
+def _losses(journey_set: JourneySet, table: StructuredArray, source: Codes) -> None:
     # A packet that vanished after a point is lost on the segment its flow mostly takes from there.
     journeys = journey_set.journeys
     vanished = np.flatnonzero(
@@ -105,10 +113,12 @@ def _losses(journey_set: JourneySet, table: StructuredArray) -> None:
     )
     again = np.zeros(len(journeys), np.bool_)
     again[journeys["retransmission_of"][journeys["retransmission_of"] >= 0]] = True
-    usual: dict[tuple[int, int], int] = {}
+    usual: dict[tuple[int, int, int], int] = {}
     for at in np.argsort(table["packets"], kind="stable").tolist():
-        usual[int(table["flow"][at]), int(table["from_point"][at])] = at
+        usual[int(table["flow"][at]), int(table["from_point"][at]), int(source[at])] = at
     ends: list[Any] = [journeys[name][vanished].tolist() for name in ("flow", "outcome_point")]
+    last = journeys["first_hop"][vanished] + journeys["n_hops"][vanished] - 1
+    ends.append(_sources(journey_set, journey_set.hops["row"][last]).tolist())
     at_segment = np.array([usual.get(end, -1) for end in zip(*ends, strict=True)], np.int64)
     known: NDArray[np.bool_] = at_segment >= 0
     np.add.at(table["lost"], at_segment[known], 1)
