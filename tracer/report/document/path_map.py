@@ -167,7 +167,7 @@ def _links(picture: _Picture) -> list[tuple[int, int]]:
     # Each pair once, upper place first: what the layout rests on, and what went past a place.
     pairs = {}
     for a, b in [*picture.layout.links, *picture.segments]:
-        if a in picture.layout.slots and b in picture.layout.slots:
+        if a != b and a in picture.layout.slots and b in picture.layout.slots:
             upper, lower = sorted((a, b), key=lambda place: picture.layout.slots[place][1])
             pairs[frozenset((a, b))] = (upper, lower)
     return list(pairs.values())

@@ -18,7 +18,8 @@ LOST = (Outcome.DROPPED, Outcome.VANISHED)
 class Segment:
     """Figures of the way from one place to the next, one direction.
 
-    `origin` and `target` index the places; a target of -1 is beyond the last place that was seen.
+    `origin` and `target` index the places, equal where a packet goes in and out of one device; a
+    target of -1 is beyond the last place that was seen.
     `packets` arrived, `lost` left the origin and should have arrived. `quantiles_ns` are those of
     `quantiles.QUANTILES`, nan where no time is known; `histogram` counts `quantiles.BINS`.
     """
@@ -58,7 +59,7 @@ def segments_of(journey_set: JourneySet, places: Places) -> list[Segment]:
     left out of the quantiles.
     """
     at, before = _ends(journey_set, places)
-    steps = np.flatnonzero((before >= 0) & (at >= 0) & (before != at))
+    steps = np.flatnonzero((before >= 0) & (at >= 0))
     keys = _key(before[steps], at[steps])
     lost = lost_keys(journey_set, places)
     distinct, codes = np.unique(np.concatenate([keys, lost[lost >= 0]]), return_inverse=True)

@@ -1,0 +1,100 @@
+"""`tracer report`: its formats, its options, and what it says when it cannot."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from cli.conftest import Run, Spawn
+
+
+def test_html(run: Run, captures: Path, tmp_path: Path) -> None:
+    output = tmp_path / "incident.html"
+    summary = tmp_path / "summary.json"
+    result = run(
+        "report", captures / "fip-outbound", "-o", output, "--title", "Lost <pings>",
+        "--summary", summary,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    page = output.read_text("utf-8")
+    assert "<title>Lost &lt;pings&gt;</title>" in page
+    for file in (captures / "fip-outbound").glob("*.pcap"):
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in page
+    assert json.loads(summary.read_text())["journeys"] == 113
+
+
+def test_json(run: Run, captures: Path, tmp_path: Path) -> None:
+    output = tmp_path / "incident.json"
+    run("report", captures / "fip-outbound", "-o", output)
+    found = json.loads(output.read_text())
+    lossy = [each for each in found["segments"] if each["lost"]]
+    assert [(each["origin"], each["target"], each["lost"]) for each in lossy] == [
+        ("compute03/fip-e7cb8424/fpr-b6a86b9f-6", "compute03/fip-e7cb8424/fg-2417e6fb-ee", 1)
+    ]  # what its README says was dropped on purpose
+    snat = next(each for each in found["translations"] if each["cause"] == "snat")
+    assert (snat["before"][0], snat["after"][0]) == ("192.168.3.69", "100.122.0.145")
+    assert len(found["sentences"]) == 3
+
+
+def test_tables_are_those_of_offline(run: Run, captures: Path, tmp_path: Path) -> None:
+    for name in ("hops.csv", "hops.parquet"):
+        run("report", captures / "fip-outbound", "-o", tmp_path / name)
+        run("offline", captures / "fip-outbound", "-o", tmp_path / f"offline-{name}")
+    assert (tmp_path / "hops.csv").read_bytes() == (tmp_path / "offline-hops.csv").read_bytes()
+    tables = [
+        pyarrow.parquet.read_table(tmp_path / name)
+        for name in ("hops.parquet", "offline-hops.parquet")
+    ]
+    assert tables[0].equals(tables[1])
+
+
+def test_a_filter_leaves_its_flow_alone(run: Run, captures: Path, tmp_path: Path) -> None:
+    output = tmp_path / "hops.csv"
+    run("report", captures / "fip-outbound", "-o", output, "--icmp-id", 65378)
+    with output.open() as file:
+        flows = {row["flow"] for row in csv.DictReader(file)}
+    assert len(flows) == 1
+    page = tmp_path / "page.html"
+    run("report", captures / "fip-outbound", "-o", page, "--icmp-id", 65378)
+    assert "only icmp id 65378" in page.read_text()
+
+
+def test_before(run: Run, captures: Path, tmp_path: Path) -> None:
+    output = tmp_path / "incident.html"
+    run("report", captures / "two-tenants", "--before", captures / "fip-outbound", "-o", output)
+    page = output.read_text()
+    assert '<section id="compared"' in page
+    assert "Inputs of the situation before" in page
+
+
+def test_flow_paths(run: Run, captures: Path, tmp_path: Path) -> None:
+    output = tmp_path / "walk.html"
+    run("report", captures / "walkthrough", "-o", output)
+    page = output.read_text()
+    assert '<section id="inferred"' in page
+    assert "id 22344 → 100.122.0.145 &gt; 100.121.0.75 id 36215" in page
+
+
+def test_unknown_suffix(run: Run, captures: Path) -> None:
+    result = run("report", captures / "fip-outbound", "-o", "incident.pdf", standalone_mode=True)
+    assert result.exit_code == 2
+    assert "ends in none of .html, .csv, .parquet, .json" in result.output
+
+
+def test_missing_output_is_bad_usage(run: Run, captures: Path) -> None:
+    result = run("report", captures / "fip-outbound")
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["nothing.pcap", "empty"])
+def test_what_cannot_be_read_is_one_sentence(name: str, spawn: Spawn, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = spawn("report", tmp_path / name, "-o", tmp_path / "x.html")
+    assert result.returncode == 1
+    assert result.stderr.startswith("tracer: ")
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "x.html").exists()
