@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 from tracer.core.changes import FieldChanges, changes_at
 from tracer.core.enums import Cause, Evidence, Kind, Outcome
 from tracer.core.journeys import JourneySet
+from tracer.core.point import Direction
 from tracer.core.rows import Rows
 from tracer.core.schema import BY_NAME
 from tracer.report.columns import integers, labels, stored_column, taken
@@ -16,6 +17,7 @@ from tracer.report.words import cause_word
 _NAMES = {"icmp_id": "id", "icmp_seq": "seq", "ip_id": "IP id", "ip_len": "length"}
 _ADDRESSES = ("src", "dst")
 _PORTS = ("sport", "dport")
+_DIRECTIONS = (Direction.INGRESS.label, Direction.EGRESS.label)
 _UNSAID = ("src_mac", "dst_mac")  # the packet shows them itself
 
 
@@ -30,7 +32,8 @@ def comments(journey_set: JourneySet, hops: Rows) -> list[str]:
         for found in changes_at(journey_set, hops)
         if found.field not in _UNSAID
     ]
-    parts = [*_title(journey_set, hops), *changes, _evidence(journey_set, hops)]
+    parts = [*_title(journey_set, hops), _direction(journey_set, hops), *changes]
+    parts.append(_evidence(journey_set, hops))
     parts += [_clock(journey_set, hops), *_end(journey_set, hops)]
     texts: list[str] = pc.binary_join_element_wise(
         *(_text(part) for part in parts), "", null_handling="replace"
@@ -54,6 +57,15 @@ def _title(journey_set: JourneySet, hops: Rows) -> list[pa.Array | str]:
 _KINDS_WITH_PROTOCOL = [
     kind.label for kind in Kind if kind.label.partition("-")[0] in ("icmp", "tcp", "udp", "arp")
 ]
+
+
+def _direction(journey_set: JourneySet, hops: Rows) -> pa.Array:
+    # Only what was inferred: what the capture told is in the packet's flags.
+    batch, records = journey_set.observations, journey_set.hops[hops]
+    told = np.array([*(point.direction for point in batch.points), -1], np.int8)
+    told = told[batch.packets["point"][records["row"]]]
+    words = taken(_DIRECTIONS, np.where(told < 0, records["direction"], -1))
+    return pc.binary_join_element_wise("; ", _text(words), " (inferred)", "")
 
 
 def _spread(found: FieldChanges, count: int) -> pa.Array:

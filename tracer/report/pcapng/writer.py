@@ -53,7 +53,8 @@ class PcapngWriter:
     ) -> None:
         """Write the hops of the chosen journeys (all by default), in time order among themselves.
 
-        Stamps are those of the hops: clocks applied, as the comment then says.
+        Stamps are those of the hops: clocks applied, as the comment then says. Flags hold the
+        direction where the capture told it; one that was inferred stands in the comment.
         """
         numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
         hops = hop_indices(journey_set.journeys[numbers])
@@ -65,19 +66,20 @@ class PcapngWriter:
         batch, records = journey_set.observations, journey_set.hops[hops]
         texts = comments(journey_set, hops)
         points = batch.packets["point"][records["row"]].tolist()
-        columns = (records["time_ns"].tolist(), records["direction"].tolist(), texts, points)
+        columns = (records["time_ns"].tolist(), texts, points)
         contents = self._contents(batch, records["row"], records["direction"])
-        for content, time_ns, direction, text, point in zip(contents, *columns, strict=True):
+        for content, time_ns, text, place in zip(contents, *columns, strict=True):
             if content is None:
                 self.left_out += 1
                 continue
-            key = key_of(batch.points[point], content.linktype)
+            point = batch.points[place]
+            key = key_of(point, content.linktype)
             if key not in self._interfaces:
                 yield self._interface(key)
             comment = text + content.remark + ("; time unknown" if time_ns < 0 else "")
             yield blocks.packet(
                 self._interfaces[key], max(time_ns, 0), content.data, content.wire_len,
-                direction, comment,
+                point.direction, comment,
             )  # fmt: skip
             self.written += 1
 
