@@ -47,6 +47,10 @@ _FORMATS = (*FORMATS, "pcapng")
     "--count", cls=Option, section="Output", type=click.IntRange(1), metavar="N",
     help="Show the first N exchanges (a packet and its replies) only.",
 )  # fmt: skip
+@click.option(
+    "--explain-joins", "explain", cls=Option, section="Output", type=click.IntRange(1),
+    metavar="JOURNEY", help="Show that journey alone, and why each of its hops was joined.",
+)  # fmt: skip
 @output_options(*_FORMATS)
 @redaction_options
 def command(
@@ -54,6 +58,7 @@ def command(
     points: dict[str, str],
     conntrack: tuple[str, ...],
     count: int | None,
+    explain: int | None,
     format_: str | None,
     output: str | None,
     summary: str | None,
@@ -73,6 +78,7 @@ def command(
       tracer offline incident/ --host 100.122.0.145 --proto tcp --count 3
       tracer offline qr.pcap --point compute03/eth0=nic.pcap --conntrack table.txt
       tracer offline incident/ -o hops.parquet --summary summary.json
+      tracer offline incident/ --explain-joins 17
       tracer offline incident/ -o journeys.pcapng
       tracer offline incident/ --redact-key redact.key -o hops.csv
     """
@@ -81,6 +87,9 @@ def command(
     chosen = selected(journey_set, flow_filter(conditions), count)
     if redactor is not None:
         journey_set = redactor.journey_set(journey_set)
+    if explain is not None:
+        _explain(journey_set, explain, output)
+        return
     format_ = chosen_format(format_, output, _FORMATS)
     if format_ == "pcapng":
         from tracer.cli.packets import write_packets
@@ -93,6 +102,18 @@ def command(
     from tracer.report.summary import summary_of
 
     write_summary(summary_of(journey_set, len(chosen)), summary)
+
+
+def _explain(journey_set: JourneySet, journey: int, output: str | None) -> None:
+    from tracer.cli.explained import explained
+    from tracer.report.line import Line
+    from tracer.report.text import journey_text
+
+    reasons = [Line(text) for text in explained(journey_set, journey)]
+    one = np.array([journey - journey_set.first_journey])
+    with destination(output) as file:
+        lines = [*journey_text(journey_set, terminal_width(output), one), *reasons]
+        write_text(lines, file, coloured=is_coloured(output))
 
 
 def joined(

@@ -1,0 +1,33 @@
+"""`tracer offline --explain-joins` says what each join rests on."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+
+def offline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "tracer.cli", "offline", *map(str, arguments)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def test_every_hop_but_the_first_is_explained(captures: Path) -> None:
+    shown = offline(captures / "fip-outbound", "--proto", "icmp", "--count", "1").stdout
+    number = re.search(r"^#(\d+) ICMP", shown, re.MULTILINE)
+    assert number
+    done = offline(captures / "fip-outbound", "--explain-joins", number[1])
+    assert done.returncode == 0, done.stderr
+    assert f"why the hops of journey #{number[1]} are one packet" in done.stdout
+    tree, reasons = done.stdout.split("why the hops")
+    hops = re.findall(r"^ +(\d+) ", tree, re.MULTILINE)
+    explained = re.findall(r"hop (\d+) after (\d+): (\w+), (\d+) candidate", reasons)
+    assert [hop for hop, *_ in explained] == hops[1:]
+    # The source NAT proves itself by the conntrack dump in the folder, and says what it changed.
+    assert re.search(r"hop 4 after 3: conntrack.*\n.*\n +changed: src icmp_id.*\(snat\)", reasons)
+
+
+def test_a_journey_that_is_not_there_is_said(captures: Path) -> None:
+    done = offline(captures / "fip-outbound", "--explain-joins", "99999")
+    assert done.returncode == 1
+    assert "There is no journey 99999." in done.stderr
+    assert "Traceback" not in done.stderr
