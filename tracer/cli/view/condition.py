@@ -88,7 +88,7 @@ def _of_word(word: str, *, is_negated: bool) -> Term:
         return Term((FlowFilter(host=(word,)),), is_negated=is_negated)
     found = [outcomes for name, outcomes in _OUTCOMES.items() if name == word]
     found = found or [outcomes for name, outcomes in _OUTCOMES.items() if name.startswith(word)]
-    if not found:
+    if not word or not found:
         raise ValueError(f"{word!r} is not {HELP}")
     return Term(outcomes=frozenset().union(*found), is_negated=is_negated)
 

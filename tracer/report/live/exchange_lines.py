@@ -47,10 +47,10 @@ class Glance:
 
     def line(self, width: int) -> Line:
         """Return the line, cut to `width` columns."""
-        number, time = (9, 15) if width >= _WIDE else (6, 10)
+        number, time, gap = (9, 15, "  ") if width >= _WIDE else (6, 10, " ")
         line = Line(f"{f'#{self.number}':>{number}} ", "dim")
         line.append(f"{clock_time(self.time_ns)[:time]} ")
-        line.append(f"{self.end:>{_END_WIDTH}}", self.style).append("  ")
+        line.append(f"{self.end:>{_END_WIDTH}}", self.style).append(gap)
         for text, style in (
             (self.title, "bold"), (self.where, self.style), (self.details, ""),
             (self.translated, "magenta"),
@@ -58,7 +58,7 @@ class Glance:
             room = width - line.cell_len
             if text and room > 1:
                 line.append(text if len(text) <= room else f"{text[: room - 1]}…", style)
-                line.append("  ")
+                line.append(gap)
         return line.rstrip()
 
 

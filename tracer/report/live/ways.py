@@ -15,7 +15,7 @@ from tracer.report.live.histogram import BUCKETS, buckets_of
 
 #: More ways than these are counted together, without their hops.
 MOST_WAYS = 512
-RATE_NS = 5_000_000_000
+RATE_NS, _SECOND = 5_000_000_000, 1_000_000_000
 _LOST = (Outcome.DROPPED, Outcome.VANISHED)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -56,7 +56,8 @@ class Way:
             self.marks.popleft()
         if self.marks and now_ns > self.marks[0][0]:
             then_ns, before = self.marks[0]
-            self.rate = (self.packets - before) * 1e9 / (now_ns - then_ns)
+            # What waited for its end comes all at once; less than a second is no rate.
+            self.rate = (self.packets - before) * 1e9 / max(now_ns - then_ns, _SECOND)
         self.marks.append((now_ns, self.packets))
 
 
