@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from made import batch_of, floating_ip, floating_ip_rows, journey_set_of
 
-from tracer.core.journeys import ClockEstimate, FlowPath, FlowPathHop
+from tracer.core.enums import Cause
+from tracer.core.journeys import ClockEstimate, FlowPath, FlowPathHop, FlowPathJoin
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.warnings import InputWarning
 from tracer.report.jsonl import journey_lines, observation_lines
@@ -43,13 +44,28 @@ def test_summaries_validate() -> None:
     journey_set = floating_ip()
     journey_set.clocks = (ClockEstimate("vm", 5, None),)
     journey_set.warnings = (InputWarning("cut", "it ends", "a.pcap", 3),)
-    hop = FlowPathHop(0, 0, (0,), "request", 5, None)
-    journey_set.flow_paths = (FlowPath("a → b", 1, (hop,)),)
-    validate("summary", summary_of(journey_set))
+    hop = FlowPathHop(0, 0, (0,), "request", 5, None, cause=Cause.SNAT, ttl=63, src="10.0.0.1")
+    join = FlowPathJoin("a → b", "c → b", "snat", "period", 2, "a sentence", 0.01, 1e-5, 10**9)
+    path = FlowPath("a → b", 1, (hop,), joins=(join,), ambiguities=("which one?",))
+    journey_set.flow_paths = (path,)
+    summary = summary_of(journey_set)
+    validate("summary", summary)
+    validate("summary", summary | {"events": {"seen": 3}, "attached": ["raw tracepoints"]})
+    (written,) = summary["flow_paths"]
+    assert set(written["hops"][0]) == _required("flow_paths", "hops")
+    assert set(written["joins"][0]) == _required("flow_paths", "joins")
+    assert (written["hops"][0]["cause"], written["hops"][0]["ttl"]) == ("snat", 63)
     counts = ObservationCounts()
     assert list(counts.counted([journey_set.observations])) == [journey_set.observations]
     validate("summary", counts.summary(()))
     assert counts.summary(())["observations"] == 12
+
+
+def _required(*path: str) -> set[str]:
+    schema = SCHEMAS["summary"]()
+    for name in path:
+        schema = schema["properties"][name]["items"]
+    return set(schema["properties"])
 
 
 def test_every_key_is_described() -> None:
@@ -59,7 +75,9 @@ def test_every_key_is_described() -> None:
     hop_keys = schema["properties"]["hops"]["items"]["properties"]
     assert list(json.loads(journey)["hops"][0]) == list(hop_keys)
     assert list(SCHEMAS["observation"]()["properties"]) == list(OBSERVATION_FIELDS)
-    assert set(summary_of(floating_ip())) == set(SCHEMAS["summary"]()["properties"])
+    assert set(summary_of(floating_ip())) | {"events", "attached"} == set(
+        SCHEMAS["summary"]()["properties"]
+    )
 
 
 @pytest.mark.parametrize(

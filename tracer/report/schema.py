@@ -6,6 +6,7 @@ from tracer.core.enums import Cause, Decode, Encap, Evidence, Kind, Label, Outco
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.schema import BY_NAME
 from tracer.report.keys import HOP_KEYS
+from tracer.report.summary import FLOW_PATH_VALUES
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _PLACE = {
@@ -78,6 +79,12 @@ def summary_schema() -> dict[str, Any]:
         "lost": {**counts, "description": "lost by tracer, not by the network"},
         "outcomes": {**counts, "description": "journeys by outcome"},
         "flow_paths": {"type": "array", "items": _flow_path()},
+        "events": {**counts, "description": "`tracer follow` alone: kernel events by what became"},
+        "attached": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "`tracer follow` alone: what the kernel was asked at",
+        },
     }
     document = _document("summary", properties)
     required = ("schema", "observations", "undecoded", "undecoded_by", "warnings")
@@ -172,6 +179,10 @@ def _flow_path() -> dict[str, Any]:
         "packets": {"type": "integer"},
         "join": _nullable("string", "how it was joined to the hop before"),
         "reason": _nullable("string", "what the join was inferred from"),
+        "last_ns": _time("time of the last packet, -1 unknown"),
+        "cause": _nullable_word(Cause, "why it differs from the hop before"),
+        **{name: _flow_path_value(name) for name in FLOW_PATH_VALUES},
+        "placed": {"type": "integer", "description": "packets without addresses among them"},
     }
     properties = {
         "flow": {"type": "string"},
@@ -179,6 +190,28 @@ def _flow_path() -> dict[str, Any]:
         "period_ns": _nullable("integer", "time between packets of the flow"),
         "inferences": {"type": "array", "items": {"type": "string"}},
         "hops": {"type": "array", "items": _object(hop)},
+        "joins": {"type": "array", "items": _flow_path_join()},
+        "ambiguities": {"type": "array", "items": {"type": "string"}},
+    }
+    return _object(properties)
+
+
+def _flow_path_value(name: str) -> dict[str, Any]:
+    words = {"first_seq": "ICMP sequence number of the first packet", "last_seq": "of the last"}
+    return _nullable("integer", words[name]) if name in words else column_schema(name)
+
+
+def _flow_path_join() -> dict[str, Any]:
+    properties = {
+        "before": {"type": "string", "description": "the flow before the translation"},
+        "after": {"type": "string", "description": "the flow after it"},
+        "translation": {"enum": ["snat", "dnat", "snat and dnat"]},
+        "evidence": {"type": "string", "description": "what puts the two together"},
+        "candidates": {"type": "integer", "description": "flows that could have been it"},
+        "text": {"type": "string", "description": "the same as a sentence"},
+        "residual": _nullable("number", "distance from the line of sequence numbers, in periods"),
+        "chance": _nullable("number", "probability that an unrelated flow fits as well"),
+        "period_ns": _nullable("integer", "time between sequence numbers"),
     }
     return _object(properties)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,17 @@ import numpy as np
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Decode, Outcome
 from tracer.core.exchanges import exchange_roots
-from tracer.core.journeys import ClockEstimate, FlowPath, FlowPathHop, JourneySet
+from tracer.core.journeys import ClockEstimate, FlowPath, FlowPathHop, FlowPathJoin, JourneySet
 from tracer.core.protocols import protocol_name
 from tracer.core.warnings import InputWarning, merge
 from tracer.report.roles import point_label
 
 SCHEMA = 1
+# Columns of a flow path's hop that are written as they are.
+FLOW_PATH_VALUES = (
+    "ttl", "src", "dst", "sport", "dport", "icmp_id", "first_seq", "last_seq",
+    "src_mac", "dst_mac", "vlan",
+)  # fmt: skip
 
 
 def summary_of(journey_set: JourneySet, shown: int | None = None) -> dict[str, Any]:
@@ -98,6 +104,8 @@ def _flow_path(batch: ObservationBatch, path: FlowPath) -> dict[str, Any]:
         "period_ns": path.period_ns,
         "inferences": list(path.inferences),
         "hops": [_flow_path_hop(batch, hop) for hop in path.hops],
+        "joins": [_flow_path_join(join) for join in path.joins],
+        "ambiguities": list(path.ambiguities),
     }
 
 
@@ -110,4 +118,12 @@ def _flow_path_hop(batch: ObservationBatch, hop: FlowPathHop) -> dict[str, Any]:
         "packets": len(hop.rows),
         "join": hop.join,
         "reason": hop.reason,
+        "last_ns": hop.last_ns,
+        "cause": hop.cause.label if hop.cause else None,
+        **{name: getattr(hop, name) for name in FLOW_PATH_VALUES},
+        "placed": len(hop.placed),
     }
+
+
+def _flow_path_join(join: FlowPathJoin) -> dict[str, Any]:
+    return {field.name: getattr(join, field.name) for field in fields(join)}
