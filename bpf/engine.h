@@ -11,4 +11,19 @@
 #include "engine_core.h"
 #endif
 
+/* Reads `n` 64-bit words at any kernel address; a constant `n`. Where the kernel has bpf_rdonly_cast
+ * (6.2) these are plain loads that give 0 when they fault; a helper call costs ten of them. */
+ALWAYS int read_words(__u64 *to, const void *at, const int n)
+{
+	const __u64 *from;
+
+	if (!opt_cast)
+		return bpf_probe_read_kernel(to, n * sizeof(*to), at);
+	from = WORDS(at);
+#pragma unroll
+	for (int i = 0; i < n; i++)
+		to[i] = from[i];
+	return 0;
+}
+
 #endif

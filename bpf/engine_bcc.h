@@ -8,10 +8,15 @@
  * section of a function that it knows (`slow`, below), and user space links the calls. */
 #define SLOW static __attribute__((noinline, section(".bpf.fn.slow")))
 
+/* bpf_rdonly_cast(address, type): user space puts the kernel function in this helper's place. */
+#define WORDS(at) (((const void *(*)(const void *, __u32))0x10000)((const void *)(at), TYPE_words))
+
 #define LOAD(direct, dst, ptr, field)                                                              \
 	do {                                                                                       \
 		if (direct)                                                                        \
 			(dst) = *(typeof(dst) *)((void *)(ptr) + OFF_##field);                     \
+		else if (opt_cast)                                                                 \
+			(dst) = *(typeof(dst) *)WORDS((void *)(ptr) + OFF_##field);                \
 		else                                                                               \
 			bpf_probe_read_kernel(&(dst), sizeof(dst), (void *)(ptr) + OFF_##field);   \
 	} while (0)
@@ -23,6 +28,8 @@ ALWAYS int load_bit(const void *at, const int bit)
 {
 	__u8 byte = 0;
 
+	if (opt_cast)
+		return *(const __u8 *)WORDS(at) >> bit & 1;
 	bpf_probe_read_kernel(&byte, sizeof(byte), at);
 	return byte >> bit & 1;
 }

@@ -9,6 +9,13 @@
 
 #define SLOW static __attribute__((noinline))
 
+struct pt_regs {	/* any kernel struct that begins with machine words */
+	unsigned long first;
+} __attribute__((preserve_access_index));
+
+extern void *bpf_rdonly_cast(const void *from, __u32 type) __ksym __weak;
+#define WORDS(at) bpf_rdonly_cast((const void *)(at), bpf_core_type_id_kernel(struct pt_regs))
+
 /* LOAD(direct, dst, pointer, field): `direct` is a constant; 1 where the verifier knows the pointer's
  * type (tp_btf and netfilter programs), which makes the read a plain, safe load. */
 #define LOAD(direct, dst, ptr, field) LOAD_EXPAND(direct, dst, ptr, FIELD_##field)
@@ -17,6 +24,9 @@
 	do {                                                                                       \
 		if (direct)                                                                        \
 			(dst) = (typeof(dst))((type *)(ptr))->member;                              \
+		else if (opt_cast)                                                                 \
+			(dst) = *(typeof(dst) *)WORDS(                                             \
+				__builtin_preserve_access_index(&((type *)(ptr))->member));        \
 		else                                                                               \
 			bpf_core_read(&(dst), sizeof(dst), &((type *)(ptr))->member);              \
 	} while (0)
@@ -26,13 +36,24 @@
 #define ADDRESS_FIELD(ptr, type, member)                                                           \
 	((const void *)__builtin_preserve_access_index(&((type *)(ptr))->member))
 
+/* Options; the names are the macros' names under bcc. */
+#define OPTION const volatile
+#define OPTION_ARRAY const volatile
+
+OPTION struct filter user_filter;
+OPTION __u8 opt_match_all, opt_tunnels, opt_route, opt_cast;
+OPTION __u32 opt_snap, opt_tracked_mask = 0xffff;
+OPTION __u64 opt_protocols = ~0ULL;
+
 #define HAS(field) HAS_EXPAND(FIELD_##field)
 #define HAS_EXPAND(...) HAS_FIELD(__VA_ARGS__)
 #define HAS_FIELD(type, member) bpf_core_field_exists(((type *)0)->member)
 
 #define LOAD_BIT(ptr, field) LOAD_BIT_EXPAND(ptr, FIELD_##field)
 #define LOAD_BIT_EXPAND(...) LOAD_BIT_FIELD(__VA_ARGS__)
-#define LOAD_BIT_FIELD(ptr, type, member) BPF_CORE_READ_BITFIELD_PROBED((type *)(ptr), member)
+#define LOAD_BIT_FIELD(ptr, type, member)                                                          \
+	(opt_cast ? BPF_CORE_READ_BITFIELD((type *)WORDS(ptr), member) :                           \
+		    BPF_CORE_READ_BITFIELD_PROBED((type *)(ptr), member))
 
 #define HAS_DROP_REASON bpf_core_type_exists(enum skb_drop_reason)
 
@@ -61,15 +82,6 @@
 #define INSERT(map, key, value) bpf_map_update_elem(&map, key, value, BPF_NOEXIST)
 #define RESERVE(map, size) bpf_ringbuf_reserve(&map, size, 0)
 #define SUBMIT(record) bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP)
-
-/* Options; the names are the macros' names under bcc. */
-#define OPTION const volatile
-#define OPTION_ARRAY const volatile
-
-OPTION struct filter user_filter;
-OPTION __u8 opt_match_all, opt_tunnels, opt_route;
-OPTION __u32 opt_snap, opt_tracked_mask = 0xffff;
-OPTION __u64 opt_protocols = ~0ULL;
 
 #define HAVE_TYPED 1
 #define HAVE_RAW 1

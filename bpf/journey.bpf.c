@@ -95,14 +95,18 @@ SLOW int remember(const struct view *v, __u64 ct)
 	return 0;
 }
 
-/* Whether this packet is to be shown. `v->key` is filled; `translating`: the hook sees conntrack. */
+/* Whether this packet is to be shown. `v->key` is filled; `translating`: the hook sees conntrack;
+ * `learning`: what comes of the packet is to be followed, too. */
 ALWAYS int taken(struct view *v, void *skb, const int direct, const int translating,
-		 struct cpu *cpu)
+		 const int learning, struct cpu *cpu)
 {
 	__u64 ct = 0;
 	struct flow_state *state;
 
 	if (opt_match_all)
+		goto take;
+	/* Taken at an earlier hook, which has learnt its addresses. */
+	if (!learning && is_tracked(address_of(skb, cpu), v->signature))
 		goto take;
 	if (translating)
 		ct = translated_entry(skb, direct);
@@ -165,7 +169,7 @@ ALWAYS int is_stranger(void *skb, const int direct, const int at_data, const int
 		LOAD(direct, head, skb, skb_head);
 		LOAD(direct, offset, skb, skb_network_header);
 	}
-	if (bpf_probe_read_kernel(w, sizeof(w), (void *)((unsigned long)head + offset)))
+	if (read_words(w, (void *)((unsigned long)head + offset), 4))
 		return 0;
 	plain = plain_key(w, &key);
 	if (plain <= 0)
@@ -244,7 +248,7 @@ ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 	if (!v)
 		return 0;
 	if (!identify(v, skb, direct, hook == HOOK_RECEIVE, cpu) &&
-	    taken(v, skb, direct, translating, cpu)) {
+	    taken(v, skb, direct, translating, translating, cpu)) {
 		track(address_of(skb, cpu), v->signature, cpu);
 		if (opt_route && hook == HOOK_RECEIVE)
 			cpu->routed = address_of(skb, cpu);
@@ -279,7 +283,7 @@ ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
 	v = start(cpu);
 	if (!v)
 		return 0;
-	if (!identify(v, skb, direct, 0, cpu) && taken(v, skb, direct, 1, cpu)) {
+	if (!identify(v, skb, direct, 0, cpu) && taken(v, skb, direct, 1, 0, cpu)) {
 		forget(address_of(skb, cpu));
 		holder(&at, skb, direct);
 		if (HAS_DROP_REASON)
@@ -448,7 +452,8 @@ ALWAYS int same_key(const struct flow_key *a, const struct flow_key *b)
 	       a->dst_hi == b->dst_hi && a->sport == b->sport && a->dport == b->dport;
 }
 
-/* Whether NAT may rewrite this packet: its conntrack entry is new, or says so. */
+/* Whether NAT may rewrite this packet: its conntrack entry says so, or may still come to (NAT leaves
+ * confirmed entries alone: nf_nat_setup_info). */
 ALWAYS int may_be_translated(void *skb, const int direct)
 {
 	unsigned long nfct = 0, status = 0;
@@ -456,10 +461,8 @@ ALWAYS int may_be_translated(void *skb, const int direct)
 	LOAD(direct, nfct, skb, skb_nfct);
 	if (!(nfct & NFCT_PTRMASK))
 		return 0;
-	if ((nfct & NFCT_INFOMASK) == IP_CT_NEW)
-		return 1;
 	LOAD(0, status, nfct & NFCT_PTRMASK, ct_status);
-	return status & IPS_NAT_MASK;
+	return status & IPS_NAT_MASK || !(status & IPS_CONFIRMED);
 }
 
 /* Just before NAT: keep what the packet is now. */
@@ -663,11 +666,17 @@ PROGRAM("kretprobe/nf_nat_manip_pkt", after_kprobe, __u64)
 	return 0;
 }
 
+/* The module's types are unknown when it is loaded after this program. `dev` has been the first member
+ * of struct vport since Linux 4.3 (net/openvswitch/vport.h), and fill_device() takes only what leads to a
+ * network namespace. */
 ALWAYS void *port_device(void *vport)
 {
 	void *dev = 0;
 
-	LOAD(0, dev, vport, vport_dev);
+	if (HAS(vport_dev))
+		LOAD(0, dev, vport, vport_dev);
+	else
+		bpf_probe_read_kernel(&dev, sizeof(dev), vport);
 	return dev;
 }
 

@@ -47,7 +47,8 @@
 #define FIELD_skb_cloned struct sk_buff, cloned
 #define FIELD_skb_vlan_present struct sk_buff, vlan_present
 
-/* Read whole: struct nf_conntrack_tuple_hash[2] (a test compares this with the kernel's BTF). */
+/* Read whole but for `node`: struct nf_conntrack_tuple_hash[2] (a test compares this with the
+ * kernel's BTF). */
 struct wire_tuple {
 	__u64 node[2];
 	__be32 src[4];
@@ -60,10 +61,10 @@ struct wire_tuple {
 };
 
 #define IPS_NAT_MASK 0x30	/* IPS_SRC_NAT | IPS_DST_NAT */
+#define IPS_CONFIRMED 8
 #define NFCT_PTRMASK (~7UL)
 #define NFCT_INFOMASK 7UL
 #define IP_CT_UNTRACKED 7
-#define IP_CT_NEW 2
 #define IP_CT_IS_REPLY 3
 #define FIRST_NETNS_INUM 0xeffffff0u	/* PROC_NET_INIT_INO and up: tells a device from reused bytes */
 #define NO_HEADER 0xffffu

@@ -54,11 +54,13 @@ struct view {
 #define bpf_ntohl_(x) ((__u32)__builtin_bswap32(x))
 #define bpf_ntohll_(x) __builtin_bswap64(x)
 
-ALWAYS int read_at(const struct view *v, void *to, __u32 size, __u32 offset)
+ALWAYS int read_at(const struct view *v, void *to, const __u32 size, __u32 offset)
 {
 	/* Up to `size` bytes behind the end of the data still lie in skb_shared_info: readable. */
 	if (offset >= v->tail)
 		return -1;
+	if (size % 8 == 0)
+		return read_words(to, (void *)(unsigned long)(v->head + offset), size / 8);
 	return bpf_probe_read_kernel(to, size, (void *)(unsigned long)(v->head + offset));
 }
 
@@ -98,7 +100,7 @@ SLOW int skip_tags(struct view *v, __u16 protocol)
 SLOW int skip_extensions(struct view *v)
 {
 	for (int i = 0; i < 6; i++) {
-		__u8 head[8];
+		__u8 head[8] __attribute__((aligned(8)));
 
 		if (v->proto != 0 && v->proto != 43 && v->proto != 44 && v->proto != 60 &&
 		    v->proto != 51)

@@ -185,7 +185,7 @@ SLOW int fill_tunnel(struct event *e, const struct view *v)
 /* VLAN ids: the tag the driver took off the data, then those still in it. */
 ALWAYS void fill_vlan(struct event *e, const struct view *v, void *skb, __u32 l3, __u32 mac, const int direct)
 {
-	__u16 proto = 0, tci = 0, tag[4] = {};
+	__u16 proto = 0, tci = 0, tag[4] __attribute__((aligned(8))) = {};
 	int present;
 
 	LOAD(direct, proto, skb, skb_vlan_proto);
@@ -325,7 +325,7 @@ ALWAYS int read_tuple(__u64 ct, const __u32 which, struct wire_tuple *tuple)
 {
 	const void *hashes = ADDRESS(ct, ct_tuplehash);
 
-	return bpf_probe_read_kernel(tuple, sizeof(*tuple), hashes + which * sizeof(*tuple));
+	return read_words((__u64 *)tuple + 2, hashes + which * sizeof(*tuple) + 16, 5);
 }
 
 ALWAYS void fill_ct(struct event *e, void *skb, const int direct)

@@ -1,7 +1,7 @@
 import ctypes
 import struct
 
-from tracer.sources.live.linker import link, read_functions
+from tracer.sources.live.linker import link, place_cast, read_functions
 
 EXIT = bytes.fromhex("9500000000000000")
 
@@ -55,3 +55,8 @@ def test_two_calls_of_one_function_share_it() -> None:
     program = call(10 - 1) + call(10 - 1) + EXIT
     linked = link(program, {10: FUNCTIONS[3]})
     assert linked == call(2) + call(1) + EXIT + FUNCTIONS[3]
+
+
+def test_the_stand_in_for_a_cast_becomes_a_call_of_the_kernel_function() -> None:
+    stand_in, other = b"\x85\0\0\0\0\0\1\0", b"\x85\0\0\0\5\0\0\0"  # helpers 0x10000 and 5
+    assert place_cast(stand_in + other, 0x1234) == b"\x85\x20\0\0\x34\x12\0\0" + other

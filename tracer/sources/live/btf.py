@@ -128,6 +128,10 @@ class Btf:
             return False
         return True
 
+    def function_id(self, name: str) -> int:
+        """Return the id of a kernel function; raises KeyError."""
+        return self.find(name, frozenset({_FUNC}))
+
     def typedef_id(self, name: str) -> int:
         """Return the id of a typedef (tracepoints are `btf_trace_NAME`); raises KeyError."""
         return self.find(name, frozenset({_TYPEDEF}))
@@ -239,6 +243,15 @@ def elf_section(data: bytes, name: str) -> bytes:
         if data[start : data.index(b"\0", start)].decode() == name:
             return data[header[4] : header[4] + header[5]]
     raise KeyError(name)
+
+
+@cache
+def has_text(name: str) -> bool:
+    """Return whether the running kernel's BTF speaks of a name at all: quick, nothing is parsed."""
+    try:
+        return b"\0" + name.encode() + b"\0" in VMLINUX.read_bytes()
+    except OSError:
+        return False
 
 
 @cache

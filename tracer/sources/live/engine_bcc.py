@@ -24,7 +24,7 @@ from tracer.sources.live.event_layout import (
     Hook,
 )
 from tracer.sources.live.filter import filter_bytes
-from tracer.sources.live.linker import link, read_functions
+from tracer.sources.live.linker import link, place_cast, read_functions
 from tracer.sources.live.options import map_sizes, scalar_options
 from tracer.sources.live.points import POINTS, is_loadable
 from tracer.sources.live.source import bpf_folder
@@ -34,6 +34,7 @@ _DISTRIBUTION = "/usr/lib/python3/dist-packages"
 _MODULES = ("nf_conntrack", "openvswitch")
 _LRU_HASH, _ARRAY, _PERCPU_ARRAY, _RINGBUF = 9, 2, 6, 27
 _MMAPABLE = 1 << 10
+_CAST = "bpf_rdonly_cast"
 _ATTACH_RAW_TP = 23  # enum bpf_attach_type BPF_TRACE_RAW_TP
 
 
@@ -149,12 +150,17 @@ def _compile(config: Config, maps: dict[str, int]) -> dict[str, bytes]:
         if bcc.lib.bpf_function_start(compiled.module, name.encode())
     }
     functions = read_functions(start, found.values()) if start else {}
-    return {name: link(code, functions) for name, code in found.items()}
+    linked = {name: link(code, functions) for name, code in found.items()}
+    if not btf.has_text(_CAST):
+        return linked
+    cast = btf.kernel().function_id(_CAST)
+    return {name: place_cast(code, cast) for name, code in linked.items()}
 
 
 def _offset_flags(fields: str) -> list[str]:
     types = btf.kernel()
-    flags = ["-DWITH_BTF=1", f"-DWITH_KPROBES={int(syscalls.has_kprobes())}"]
+    flags = [f"-DTYPE_words={types.find('pt_regs')}"]
+    flags += ["-DWITH_BTF=1", f"-DWITH_KPROBES={int(syscalls.has_kprobes())}"]
     for name, struct_name, path in _FIELD.findall(fields):
         try:
             member = btf.member_anywhere(struct_name, path, _MODULES)

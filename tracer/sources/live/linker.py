@@ -11,7 +11,8 @@ import struct
 from collections.abc import Iterable, Iterator
 
 _SIZE = 8
-_CALL, _EXIT, _GOTO, _WIDE, _PSEUDO_CALL = 0x85, 0x95, 0x05, 0x18, 1
+_CALL, _EXIT, _GOTO, _WIDE, _PSEUDO_CALL, _KERNEL_CALL = 0x85, 0x95, 0x05, 0x18, 1, 2
+_CAST = 0x10000  # no helper's number: stands for bpf_rdonly_cast (bpf/engine_bcc.h)
 _JUMPS = (5, 6)  # instruction classes BPF_JMP and BPF_JMP32
 _LIMIT = 1 << 16
 
@@ -68,3 +69,13 @@ def link(program: bytes, functions: dict[int, bytes]) -> bytes:
             code += body
         struct.pack_into("<i", code, call * _SIZE + 4, placed[start] - call - 1)
     return bytes(code)
+
+
+def place_cast(code: bytes, function: int) -> bytes:
+    """Return code that calls a kernel function, by BTF id, wherever it calls bpf_rdonly_cast."""
+    placed = bytearray(code)
+    stand_in = struct.pack("<BBhi", _CALL, 0, 0, _CAST)
+    for offset in range(0, len(code), _SIZE):
+        if code[offset : offset + _SIZE] == stand_in:
+            struct.pack_into("<BBhi", placed, offset, _CALL, _KERNEL_CALL << 4, 0, function)
+    return bytes(placed)
