@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from cli.conftest import Run, Spawn
+from tracer.core.errors import InputError
 
 
 def test_html(run: Run, captures: Path, tmp_path: Path) -> None:
@@ -77,6 +78,31 @@ def test_flow_paths(run: Run, captures: Path, tmp_path: Path) -> None:
     page = output.read_text()
     assert '<section id="inferred"' in page
     assert "id 22344 → 100.122.0.145 &gt; 100.121.0.75 id 36215" in page
+
+
+def test_journeys_written_before(run: Run, captures: Path, tmp_path: Path) -> None:
+    run("report", captures / "fip-outbound", "-o", tmp_path / "captures.json")
+    expected = json.loads((tmp_path / "captures.json").read_text())
+    for name in ("journeys.jsonl", "hops.parquet"):
+        run("offline", captures / "fip-outbound", "-o", tmp_path / name)
+        run("report", tmp_path / name, "-o", tmp_path / "journeys.json")
+        found = json.loads((tmp_path / "journeys.json").read_text())
+        for part in ("sentences", "segments", "translations", "timeline", "stops"):
+            assert found[part] == expected[part], (name, part)
+    with pytest.raises(InputError, match="joined already"):
+        run("report", tmp_path / name, captures / "fip-outbound", "-o", tmp_path / "x.json")
+
+
+def test_redacted(run: Run, captures: Path, tmp_path: Path) -> None:
+    output = tmp_path / "incident.html"
+    key = tmp_path / "redact.key"
+    key.write_text("0123456789abcdef0123456789abcdef")
+    key.chmod(0o600)
+    run("report", captures / "fip-outbound", "--icmp-id", 65378, "--redact-key", key, "-o", output)
+    page = output.read_text()
+    for name in ("192.168.3.69", "100.122.0.145", "fa:16:3e:a4:58:8d", "compute03", "b6a86b9f",
+                 "fip-outbound", "65378.", str(tmp_path)):  # fmt: skip
+        assert name not in page, name
 
 
 def test_unknown_suffix(run: Run, captures: Path) -> None:

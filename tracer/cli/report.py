@@ -1,34 +1,29 @@
 """`tracer report`: an incident report, as one HTML file or as tables."""
 
-import hashlib
 import json
-import platform
-import shlex
-import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
-from tracer import __version__
 from tracer.cli import inputs
 from tracer.cli.offline import joined, selected
 from tracer.cli.options import Command, Option, filter_options, flow_filter
+from tracer.cli.origin import origin_of, redacted
 from tracer.cli.output import destination, write_summary, write_table
+from tracer.cli.redaction import redaction_options, redactor_of
+from tracer.core.errors import InputError
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 from tracer.core.subset import subset
 
 if TYPE_CHECKING:
-    from tracer.report.document.origin import InputFile, Origin
+    from tracer.report.document.origin import Origin
 
 FORMATS = ("html", "csv", "parquet", "json")
-_PACKAGES = ("numpy", "pandas", "pyarrow", "numba")
 
 
 @click.command(cls=Command)
@@ -50,6 +45,7 @@ _PACKAGES = ("numpy", "pandas", "pyarrow", "numba")
     "--summary", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
     help="Write the summary (counts, clocks, losses, warnings) as JSON.",
 )  # fmt: skip
+@redaction_options
 def command(
     captures: tuple[str, ...],
     points: dict[str, str],
@@ -58,11 +54,14 @@ def command(
     output: str,
     title: str | None,
     summary: str | None,
+    redact: bool,
+    redact_key: str | None,
     **conditions: Any,
 ) -> None:
     """Write an incident report: what happened, where, and on what evidence.
 
-    An INPUT is a capture, a folder of captures, or a recording that `tracer follow --write` made.
+    An INPUT is a capture, a folder of captures, a recording that `tracer follow --write` made, or
+    journeys that were written before (`tracer offline -o FILE.jsonl` or `FILE.parquet`).
     The HTML file needs no network and no other file; figures are in the .json, hops in the tables.
 
     \b
@@ -70,24 +69,42 @@ def command(
       tracer report incident/ -o incident.html
       tracer report incident/ -o incident.html --before yesterday/ --title "Pings lost at 9:29"
       tracer report recording.parquet -o incident.html --host 100.122.0.145
+      tracer report incident/ -o incident.html --redact-key redact.key
       tracer report incident/ -o hops.parquet
     """
     format_ = _format(output)
+    redactor = redactor_of(redact, redact_key)
     only = flow_filter(conditions)
-    now = _chosen(joined(captures, points, conntrack), only)
-    earlier = _chosen(joined(before, {}, ()), only) if before else None
-    if format_ in ("csv", "parquet"):
-        from tracer.report.tables import hop_tables
-
-        with destination(output) as file:
-            write_table(hop_tables(now), format_, file)
-    else:
+    now = _chosen(_journeys(captures, points, conntrack), only)
+    earlier = _chosen(_journeys(before, {}, ()), only) if before else None
+    origin = None
+    if format_ in ("html", "json"):
         files = (*captures, *points.values(), *conntrack)
-        origin = _origin(now, files, earlier, before, only)
-        _write_document(now, earlier, origin, title, format_, output)
+        origin = origin_of(now, files, earlier, before, only)
+    if redactor is not None:
+        now = redactor.journey_set(now)
+        earlier = None if earlier is None else redactor.journey_set(earlier)
+        origin = None if origin is None else redacted(origin, redactor)
+    _write(now, earlier, origin, title, format_, output)
     from tracer.report.summary import summary_of
 
     write_summary(summary_of(now), summary)
+
+
+def _journeys(
+    captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str]
+) -> JourneySet:
+    from tracer.sources.journeys import is_journeys, read_journeys
+
+    written = [name for name in captures if Path(name).is_file() and is_journeys(Path(name))]
+    if not written:
+        return joined(captures, points, conntrack)
+    if len(captures) > 1 or points or conntrack:
+        raise InputError(
+            f"{written[0]} holds journeys that are joined already, so nothing can be added.",
+            "Report on it alone, or on the captures it was made from.",
+        )
+    return read_journeys(Path(written[0]))
 
 
 def _format(output: str) -> str:
@@ -118,10 +135,16 @@ def _chosen(journey_set: JourneySet, only: FlowFilter) -> JourneySet:
     return found
 
 
-def _write_document(
-    now: JourneySet, earlier: JourneySet | None, origin: "Origin", title: str | None,
+def _write(
+    now: JourneySet, earlier: JourneySet | None, origin: "Origin | None", title: str | None,
     format_: str, output: str,
 ) -> None:  # fmt: skip
+    if origin is None:
+        from tracer.report.tables import hop_tables
+
+        with destination(output) as file:
+            write_table(hop_tables(now), format_, file)
+        return
     if format_ == "json":
         from tracer.report.document.figures_json import figures_json
 
@@ -133,64 +156,3 @@ def _write_document(
         text = render(now, origin, title, earlier)
     with destination(output) as file:
         file.write(text.encode("utf-8", "replace"))
-
-
-def _origin(
-    now: JourneySet,
-    files: Sequence[str],
-    earlier: JourneySet | None,
-    before: Sequence[str],
-    only: FlowFilter,
-) -> "Origin":
-    from tracer.report.document.origin import Origin
-
-    versions = {"tracer": __version__, "Python": platform.python_version()}
-    versions |= {name: metadata.version(name) for name in _PACKAGES}
-    return Origin(
-        command=shlex.join(["tracer", *sys.argv[1:]]),
-        made_ns=time.time_ns(),
-        versions=versions,
-        inputs=tuple(_input_files(files, _packets(now))),
-        before=tuple(_input_files(before, _packets(earlier))) if earlier else (),
-        filter_words=_filter_words(only),
-    )
-
-
-def _filter_words(only: FlowFilter) -> str:
-    found = {name: value for name, value in asdict(only).items() if value not in (None, ())}
-    values = {
-        name: " or ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        for name, value in found.items()
-    }
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
-
-
-def _packets(journey_set: JourneySet | None) -> Mapping[str, int]:
-    if journey_set is None:
-        return {}
-    batch = journey_set.observations
-    codes = batch.packets["capture"]
-    counts = np.bincount(codes[codes >= 0], minlength=len(batch.captures))
-    return dict(zip(batch.captures, counts.tolist(), strict=True))
-
-
-def _input_files(names: Sequence[str], packets: Mapping[str, int]) -> "list[InputFile]":
-    from tracer.report.document.origin import InputFile
-
-    found = []
-    for name in names:
-        path = Path(name)
-        files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else (
-            [path] if path.is_file() else []
-        )  # fmt: skip
-        for file in files:
-            shown = str(file.relative_to(path.parent)) if path.is_dir() else str(file)
-            with file.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            kind = file.suffix.lstrip(".") or "text"
-            found.append(
-                InputFile(shown, file.stat().st_size, digest, kind, packets.get(file.name))
-            )
-        if not files:
-            found.append(InputFile(name, None, None, "stream", packets.get(name)))
-    return found

@@ -1,0 +1,63 @@
+"""Journeys read back are the ones that were written: the same lines come out again."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tracer.cli.offline import joined
+from tracer.core.errors import InputError
+from tracer.core.journeys import JourneySet
+from tracer.report.jsonl import journey_lines
+from tracer.report.tables import hop_tables, write_parquet
+from tracer.sources.journeys import is_journeys, read_journeys
+
+FOLDERS = ("fip-outbound", "fip-inbound", "snat-centralized", "two-tenants")
+
+
+@pytest.fixture(scope="module", params=FOLDERS)
+def journey_set(request: pytest.FixtureRequest) -> JourneySet:
+    folder = Path(__file__).resolve().parents[2] / "captures" / request.param
+    return joined([str(folder)], {}, ())
+
+
+def lines(journey_set: JourneySet) -> list[dict[str, object]]:
+    return [json.loads(line) for part in journey_lines(journey_set) for line in part.splitlines()]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "parquet"])
+def test_what_is_read_is_what_was_written(
+    journey_set: JourneySet, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"journeys.{suffix}"
+    if suffix == "parquet":
+        with path.open("wb") as file:
+            write_parquet(hop_tables(journey_set), file)
+    else:
+        text = b"".join(journey_lines(journey_set))
+        path.write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    assert is_journeys(path)
+    found = read_journeys(path)
+    assert lines(found) == lines(journey_set)
+    assert len(found.flows) == len(journey_set.flows)
+    for name in ("src_lo", "dst_lo", "nat_src_lo", "nat_dst_lo", "sport", "nat_sport", "journeys"):
+        original = journey_set.flows["src_lo"] != 0xFFFF_FFFF_FFFF_FFFF  # ARP has no addresses
+        assert (found.flows[name] == journey_set.flows[name])[original].all(), name
+
+
+def test_captures_and_recordings_are_not_journeys(captures: Path, tmp_path: Path) -> None:
+    assert not is_journeys(captures / "fip-outbound" / "vm-ens3.pcap")
+    assert not is_journeys(captures / "walkthrough" / "out01-vm-ens3.txt")
+    assert not is_journeys(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"schema":2,"journey":1,"hops":[]}', '{"schema":1,"journey":"x"', '{"schema":1,"journey":1}'],
+)
+def test_damage_is_one_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "journeys.jsonl"
+    path.write_text(text + "\n")
+    with pytest.raises(InputError, match="holds no journeys that can be read"):
+        read_journeys(path)

@@ -1,0 +1,101 @@
+"""How a report was made: the command, the versions, the inputs and their digests."""
+
+import hashlib
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tracer import __version__
+from tracer.core.filter import FlowFilter
+from tracer.core.journeys import JourneySet
+
+if TYPE_CHECKING:
+    from tracer.core.redaction.redactor import Redactor
+    from tracer.report.document.origin import InputFile, Origin
+
+_PACKAGES = ("numpy", "pandas", "pyarrow", "numba")
+
+
+def origin_of(
+    now: JourneySet,
+    files: Sequence[str],
+    earlier: JourneySet | None,
+    before: Sequence[str],
+    only: FlowFilter,
+) -> "Origin":
+    """Return how this run makes its report; every input file is read for its digest."""
+    from tracer.report.document.origin import Origin
+
+    versions = {"tracer": __version__, "Python": platform.python_version()}
+    return Origin(
+        command=shlex.join(["tracer", *sys.argv[1:]]),
+        made_ns=time.time_ns(),
+        versions=versions | {name: metadata.version(name) for name in _PACKAGES},
+        inputs=tuple(_input_files(files, _packets(now))),
+        before=() if earlier is None else tuple(_input_files(before, _packets(earlier))),
+        filter_words=filter_words(only),
+    )
+
+
+def redacted(origin: "Origin", redactor: "Redactor") -> "Origin":
+    """Return the same without names: of the command only that there was one."""
+    from dataclasses import replace
+
+    def renamed(files: "tuple[InputFile, ...]") -> "tuple[InputFile, ...]":
+        # A name as the journeys have it, without its folder: the two must agree.
+        return tuple(replace(each, name=redactor.capture(Path(each.name).name)) for each in files)
+
+    return replace(
+        origin,
+        command="tracer report (redacted)",
+        filter_words="what a filter chose" if origin.filter_words else "",
+        inputs=renamed(origin.inputs),
+        before=renamed(origin.before),
+    )
+
+
+def filter_words(only: FlowFilter) -> str:
+    """Return the filter as a person says it, empty where there is none."""
+    found = {name: value for name, value in asdict(only).items() if value not in (None, ())}
+    values = {
+        name: " or ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for name, value in found.items()
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+def _packets(journey_set: JourneySet) -> Mapping[str, int]:
+    batch = journey_set.observations
+    codes = batch.packets["capture"]
+    counts = np.bincount(codes[codes >= 0], minlength=len(batch.captures))
+    return dict(zip(batch.captures, counts.tolist(), strict=True))
+
+
+def _input_files(names: Sequence[str], packets: Mapping[str, int]) -> "Iterator[InputFile]":
+    from tracer.report.document.origin import InputFile
+
+    for name in names:
+        path = Path(name)
+        if not path.exists():
+            yield InputFile(name, None, None, "stream", packets.get(name))
+        for shown, file in _files(path):
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            kind = file.suffix.lstrip(".") or "text"
+            yield InputFile(shown, file.stat().st_size, digest, kind, packets.get(file.name))
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
+    if path.is_file():
+        yield str(path), path
+    for file in sorted(path.rglob("*")) if path.is_dir() else ():
+        if file.is_file():
+            yield str(file.relative_to(path.parent)), file
