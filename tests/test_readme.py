@@ -24,10 +24,14 @@ def test_the_commands_of_the_readme_print_what_it_shows() -> None:
 
 def test_a_stale_block_is_found(tmp_path: Path) -> None:
     document = tmp_path / "stale.md"
-    document.write_text("<!-- run: echo now -->\n```console\n$ echo now\nthen\n```\n")
+    empty = "<!-- run: echo first -->\n```console\n```\n"
+    document.write_text(f"{empty}<!-- run: echo now -->\n```console\n$ echo now\nthen\n```\n")
     assert readme("--check", str(document)).returncode == 1
     assert readme(str(document)).returncode == 0
-    assert document.read_text().endswith("$ echo now\nnow\n```\n")
+    assert document.read_text() == (
+        "<!-- run: echo first -->\n```console\n$ echo first\nfirst\n```\n"
+        "<!-- run: echo now -->\n```console\n$ echo now\nnow\n```\n"
+    )
     assert readme("--check", str(document)).returncode == 0
 
 
