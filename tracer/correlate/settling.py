@@ -62,6 +62,11 @@ class Settling:
         """Whether all that `take` has seen was given out."""
         return bool(self._given.all())
 
+    @property
+    def held(self) -> int:
+        """How many observations are kept to be joined with those that come."""
+        return len(self._pending) + sum(len(batch) for batch in self._arrived)
+
     def take(self, now_ns: int) -> JourneySet | None:
         """Return the exchanges that are over at `now_ns` (UTC ns), None when there are none.
 
