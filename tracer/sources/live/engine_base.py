@@ -122,7 +122,7 @@ class LoadedEngine(ABC):
             programs = loaded.programs
             self._nat = NatLinks(programs["before_netfilter"], programs["after_netfilter"])
             self._nat.join_all()
-            if self._nat.joined:
+            if self._nat.works():
                 nat = "netfilter"
         hooks = self.config.hooks & POINTS.keys()
         for hook in sorted(hooks - {Hook.NAT} if nat == "netfilter" else hooks):

@@ -1,4 +1,4 @@
-"""BPF netfilter programs just before and just after NAT, in every network namespace.
+"""BPF netfilter programs just before and just after NAT, in every network namespace that has NAT.
 
 NAT sits at priority -100 on the way in (PREROUTING, OUTPUT) and at 100 on the way out (POSTROUTING,
 INPUT; enum nf_ip_hook_priorities). A link holds its namespace, so the links of a namespace whose
@@ -7,6 +7,7 @@ last name and process are gone are closed: it can then really go.
 
 import errno
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from tracer.sources.live.namespaces import (
     all_namespaces,
     named_namespaces,
 )
+from tracer.sources.live.nat_rules import has_nat
 
 _NEIGHBOURS = 16
+_YOUNG_SECONDS = 10.0  # how long a new namespace is asked again soon: its rules come after it
+_SOON_SECONDS = 0.05
 _FAMILIES = (2, 10)  # NFPROTO_IPV4, NFPROTO_IPV6
 _PREROUTING, _INPUT, _OUTPUT, _POSTROUTING = 0, 1, 3, 4
 # (hook, priority just before NAT, priority just after)
@@ -31,14 +35,26 @@ _PLACES = (
 
 
 class NatLinks:
-    """The links of two programs (descriptors) in all namespaces; `join` follows their coming."""
+    """The links of two programs (descriptors) where there is NAT; `join_` follows its coming."""
 
     def __init__(self, before: int, after: int) -> None:
         self._before = before
         self._after = after
         self._links: dict[int, list[int]] = {}
         self._named: tuple[int, ...] = ()
+        self._first_seen: dict[int, float] = {}
+        self._asked = 0.0
         self.failed: dict[int, str] = {}
+
+    def works(self) -> bool:
+        """Return whether this kernel takes such links, in this namespace if nowhere yet."""
+        if self._links:
+            return True
+        try:
+            os.close(_link(self._after, _FAMILIES[0], *_PLACES[0][:2], -1))
+        except OSError:
+            return False
+        return True
 
     @property
     def joined(self) -> frozenset[int]:
@@ -50,18 +66,31 @@ class NatLinks:
         self._join(all_namespaces())
 
     def join_named(self) -> None:
-        """Do the same when a name came or went since the last call: one look at two folders."""
+        """Do the same when a name came or went since the last call: one look at two folders.
+
+        A namespace that came lately is asked again until it has NAT, or is not new any more.
+        """
         stamp = tuple(_changed_ns(folder) for folder in NAMED_FOLDERS)
+        now = time.monotonic()
+        if now - self._asked >= _SOON_SECONDS and any(
+            now - seen < _YOUNG_SECONDS and inum not in self._links
+            for inum, seen in self._first_seen.items()
+        ):
+            self._asked = now
+            self._join(named_namespaces(), leave=False)
         if stamp != self._named:
             self._named = stamp
             gone = self._links.keys() - named_namespaces().keys()
             # Only a namespace without processes is gone with its name.
             self._join(all_namespaces() if gone else named_namespaces())
 
-    def _join(self, present: dict[int, Namespace]) -> None:
-        for inum in self._links.keys() - present.keys():
+    def _join(self, present: dict[int, Namespace], *, leave: bool = True) -> None:
+        for inum in self._links.keys() - present.keys() if leave else ():
             _close(self._links.pop(inum))
+        for inum in self._first_seen.keys() - present.keys() if leave else ():
+            del self._first_seen[inum]
         for inum, namespace in present.items():
+            self._first_seen.setdefault(inum, time.monotonic())
             if inum not in self._links and inum not in self.failed:
                 self._enter(namespace)
 
@@ -69,6 +98,8 @@ class NatLinks:
         links: list[int] = []
         try:
             with syscalls.network_namespace(namespace.path):
+                if not has_nat():
+                    return
                 for family in _FAMILIES:
                     for hook, before, after in _PLACES:
                         links.append(_link(self._after, family, hook, after, 1))
