@@ -64,7 +64,11 @@ def segments_of(journey_set: JourneySet, places: Places) -> list[Segment]:
     lost = lost_keys(journey_set, places)
     distinct, codes = np.unique(np.concatenate([keys, lost[lost >= 0]]), return_inverse=True)
     found = _figures(journey_set, steps, codes, distinct)
-    return sorted(found, key=lambda segment: -(segment.packets + segment.lost))
+    labels = [*(place.label for place in places.places), ""]
+    return sorted(
+        found,
+        key=lambda each: (-(each.packets + each.lost), labels[each.origin], labels[each.target]),
+    )
 
 
 def _figures(
