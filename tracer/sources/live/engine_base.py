@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tracer.core.errors import HostError
-from tracer.sources.live import syscalls
+from tracer.sources.live import btf, syscalls
 from tracer.sources.live.engine import Attached, Config, EventArray, Stats
 from tracer.sources.live.event_layout import (
     COUNTERS_FIELDS,
@@ -21,7 +21,7 @@ from tracer.sources.live.event_layout import (
 )
 from tracer.sources.live.flows import FlowBits, add_keys
 from tracer.sources.live.nat_links import NatLinks
-from tracer.sources.live.points import POINTS, Choice
+from tracer.sources.live.points import POINTS, Choice, absent_module
 from tracer.sources.live.ring import Ring
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _POLL_SECONDS = 0.002
-_PROCESS_SECONDS = 1.0  # how often all processes are asked for namespaces without names
+_LOOK_SECONDS = 1.0  # how often to look for namespaces without names, and for modules
 
 
 @dataclass(slots=True)
@@ -82,6 +82,7 @@ class LoadedEngine(ABC):
         self._nat: NatLinks | None = None
         self._points: list[str] = []
         self._missing: dict[Hook, str] = {}
+        self._awaited: set[Hook] = set()
         self._looked = 0.0
         self._drained = 0
 
@@ -93,6 +94,13 @@ class LoadedEngine(ABC):
         """Load programs and maps; raises HostError with the cause and the next command."""
         if os.geteuid() != 0:
             raise HostError("Loading BPF programs needs root.", "Run it with sudo.")
+        if not btf.VMLINUX.exists():
+            raise HostError(
+                f"This kernel has no BTF ({btf.VMLINUX}): where its structs have their fields is"
+                " unknown.",
+                "Boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, or capture with tcpdump and use"
+                " `tracer offline`.",
+            )
         self.config = config
         self._dtype = None
         loaded = self._loaded = self._load_programs(config)
@@ -116,24 +124,45 @@ class LoadedEngine(ABC):
         loaded = self._need()
         if self._links or self._nat is not None:
             return self.attached
-        self._points, self._missing = [], {}
-        nat = "conntrack"
+        self._points, self._missing, self._awaited = [], {}, set()
+        hooks = self.config.hooks & POINTS.keys()
         if Hook.NAT in self.config.hooks and "after_netfilter" in loaded.programs:
             programs = loaded.programs
             self._nat = NatLinks(programs["before_netfilter"], programs["after_netfilter"])
             self._nat.join_all()
             if self._nat.works():
-                nat = "netfilter"
-        hooks = self.config.hooks & POINTS.keys()
-        for hook in sorted(hooks - {Hook.NAT} if nat == "netfilter" else hooks):
+                hooks -= {Hook.NAT}
+        for hook in sorted(hooks):
             self._attach_hook(loaded, hook)
-        if nat != "netfilter" and Hook.NAT in hooks - self._missing.keys():
+        return self._sum_up()
+
+    def _sum_up(self) -> Attached:
+        nat = "conntrack"
+        if self._nat is not None and self._nat.works():
+            nat = "netfilter"
+        elif Hook.NAT in self.config.hooks and Hook.NAT not in self._missing:
             nat = "kprobe"
         missing = tuple((hook.name.lower(), why) for hook, why in self._missing.items())
         self.attached = Attached(tuple(self._points), nat, missing)
         return self.attached
 
+    def _attach_late(self) -> None:
+        # Functions of modules that were loaded after attach(): nf_nat with the first rule, say.
+        loaded, before = self._need(), len(self._missing)
+        for hook in self._awaited:
+            if absent_module(hook) is None:
+                self._missing.pop(hook, None)
+                self._attach_hook(loaded, hook)
+        self._awaited &= self._missing.keys()
+        if len(self._missing) != before:
+            self._sum_up()
+
     def _attach_hook(self, loaded: Loaded, hook: Hook) -> None:
+        module = absent_module(hook)
+        if module is not None:
+            self._awaited.add(hook)
+            self._missing[hook] = f"the module {module} is not loaded; attached when it is"
+            return
         reasons = []
         for choices in POINTS[hook]:
             failed = self._attach_all(loaded, choices)
@@ -162,29 +191,30 @@ class LoadedEngine(ABC):
     def drain(self, timeout: float = 0.0) -> EventArray:
         """Return the events since the last call, shape (n,), dtype `dtype`, a copy.
 
-        Waits up to `timeout` seconds for the first one. Joins namespaces that appeared meanwhile.
+        Waits up to `timeout` seconds for the first one. Joins namespaces that appeared meanwhile,
+        and attaches to modules that were loaded.
         """
         self._need()
         assert self._ring is not None
-        self._join_namespaces()
+        self._look_around()
         deadline = time.monotonic() + timeout
         records = self._ring.read()
         while not len(records) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-            self._join_namespaces()
+            self._look_around()
             records = self._ring.read()
         self._drained += len(records)
         return records.reshape(-1).view(self.dtype)
 
-    def _join_namespaces(self) -> None:
-        if self._nat is None:
-            return
+    def _look_around(self) -> None:
         now = time.monotonic()
-        if now - self._looked < _PROCESS_SECONDS:
-            self._nat.join_named()
-        else:
+        if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
-            self._nat.join_all()
+            self._attach_late()
+            if self._nat is not None:
+                self._nat.join_all()
+        elif self._nat is not None:
+            self._nat.join_named()
 
     @property
     def joined(self) -> frozenset[int]:

@@ -21,10 +21,14 @@ class Choice:
 
 
 def is_loadable(choice: Choice) -> bool:
-    """Return whether a program can be loaded here: kprobes there, its module's types known."""
-    if not choice.kind.startswith("k"):
-        return True
-    return has_kprobes() and (choice.module != _OVS or Path("/sys/module", _OVS).exists())
+    """Return whether a program can be loaded here: a kprobe only where the kernel has them."""
+    return not choice.kind.startswith("k") or has_kprobes()
+
+
+def absent_module(hook: Hook) -> str | None:
+    """Return the kernel module that a hook needs and that is not loaded, None when nothing is."""
+    modules = {choice.module for choices in POINTS[hook] for choice in choices if choice.module}
+    return next((name for name in sorted(modules) if not Path("/sys/module", name).exists()), None)
 
 
 _OVS = "openvswitch"
@@ -60,7 +64,7 @@ POINTS: dict[Hook, tuple[tuple[Choice, ...], ...]] = {
     Hook.OVS_SEND: _ovs("ovs_send", "ovs_vport_send"),
     Hook.VLAN_RECEIVE: (
         (
-            Choice("vlan_return", "kretprobe", "vlan_do_receive"),
+            Choice("vlan_return", "kretprobe", "vlan_do_receive"),  # built in, never in a module
             Choice("vlan_entry", "kprobe", "vlan_do_receive"),
         ),
     ),
