@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* bcc: compiled on the host; offsets (OFF_, BIT_, HAS_) and options come as -D from user space. */
+/* bcc: compiled on the host; offsets (OFF_, BIT_, HAS_) come as -D from user space, which puts the maps'
+ * descriptors in the places of FD_: what was compiled can be kept for any map and any option. */
 #include "event.h"
 #include "options.h"
 #include "kernel.h"
@@ -44,9 +45,15 @@ ALWAYS int load_bit(const void *at, const int bit)
 #define RESERVE(map, size) bpf_ringbuf_reserve((void *)bpf_pseudo_fd(1, FD_##map), size, 0)
 #define SUBMIT(record) bpf_ringbuf_submit(record, 1 /* BPF_RB_NO_WAKEUP */)
 
-#define OPTION static const
 #define OPTION_ARRAY const
-OPTION struct filter user_filter = USER_FILTER;
+#define OPTIONS ((const struct options *)bpf_pseudo_fd(2 /* the value itself */, FD_options))
+#define user_filter (OPTIONS->user_filter)
+#define opt_protocols (OPTIONS->protocols)
+#define opt_snap (OPTIONS->snap)
+#define opt_tracked_mask (OPTIONS->tracked_mask)
+#define opt_match_all (OPTIONS->match_all)
+#define opt_tunnels (OPTIONS->tunnels)
+#define opt_route (OPTIONS->route)
 
 #define NF_ACCEPT 1
 #define HAVE_TYPED WITH_BTF

@@ -22,6 +22,7 @@ struct layout {
 	enum bloom_constant bloom;
 	enum nesting_constant nesting;
 	struct view view;
+	struct options options;
 };
 KEEP_TYPE(struct layout);
 

@@ -23,4 +23,12 @@ struct filter {
 	__u32 hosts, srcs, dsts, ports, sports, dports;
 };
 
+/* What bcc's programs find in a read-only map; the core object has a variable opt_NAME of each. */
+struct options {
+	struct filter user_filter;
+	__u64 protocols;
+	__u32 snap, tracked_mask;
+	__u8 match_all, tunnels, route, pad[5];
+};
+
 #endif

@@ -53,7 +53,8 @@ def test_the_shipped_object_is_that_of_the_sources(rebuilt: Path) -> None:
 
 def test_records_are_whole_words_without_a_gap_at_the_end() -> None:
     assert layout.EVENT_SIZE % 8 == 0
-    assert max(o + d.itemsize for d, o in layout.EVENT_DTYPE.fields.values()) == layout.EVENT_SIZE
+    fields = layout.EVENT_DTYPE.fields or {}
+    assert max(field[1] + field[0].itemsize for field in fields.values()) == layout.EVENT_SIZE
 
 
 @pytest.mark.skipif(not VMLINUX.exists(), reason="this kernel has no BTF")

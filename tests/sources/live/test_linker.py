@@ -1,7 +1,7 @@
 import ctypes
 import struct
 
-from tracer.sources.live.linker import link, place_cast, read_functions
+from tracer.sources.live.linker import MAP_BASE, link, place_cast, place_maps, read_functions
 
 EXIT = bytes.fromhex("9500000000000000")
 
@@ -60,3 +60,11 @@ def test_two_calls_of_one_function_share_it() -> None:
 def test_the_stand_in_for_a_cast_becomes_a_call_of_the_kernel_function() -> None:
     stand_in, other = b"\x85\0\0\0\0\0\1\0", b"\x85\0\0\0\5\0\0\0"  # helpers 0x10000 and 5
     assert place_cast(stand_in + other, 0x1234) == b"\x85\x20\0\0\x34\x12\0\0" + other
+
+
+def test_maps_are_placed_by_their_number() -> None:
+    wide = struct.Struct("<BBhiBBhi")
+    stand_in = wide.pack(0x18, 0x11, 0, MAP_BASE + 1, 0, 0, 0, 7)
+    constant = wide.pack(0x18, 0x01, 0, MAP_BASE, 0, 0, 0, 0)  # a number, no map
+    placed = place_maps(stand_in + constant, [40, 41])
+    assert placed == wide.pack(0x18, 0x11, 0, 41, 0, 0, 0, 7) + constant

@@ -316,6 +316,19 @@ FILTER_FIELDS: Fields = (
 FILTER_SIZE = 472
 
 
+OPTIONS_FIELDS: Fields = (
+    ("user_filter", "V472", 0),
+    ("protocols", "<u8", 472),
+    ("snap", "<u4", 480),
+    ("tracked_mask", "<u4", 484),
+    ("match_all", "<u1", 488),
+    ("tunnels", "<u1", 489),
+    ("route", "<u1", 490),
+    ("pad", "(5,)<u1", 491),
+)
+OPTIONS_SIZE = 496
+
+
 if TYPE_CHECKING:
     EVENT_DTYPE: np.dtype[np.void]
     CPU_DTYPE: np.dtype[np.void]
@@ -324,6 +337,7 @@ if TYPE_CHECKING:
     VIEW_DTYPE: np.dtype[np.void]
     FLOW_KEY_DTYPE: np.dtype[np.void]
     FILTER_DTYPE: np.dtype[np.void]
+    OPTIONS_DTYPE: np.dtype[np.void]
 
 
 def __getattr__(name: str) -> "np.dtype[np.void]":
@@ -346,4 +360,5 @@ _LAYOUTS: dict[str, tuple[Fields, int]] = {
     "VIEW_DTYPE": (VIEW_FIELDS, VIEW_SIZE),
     "FLOW_KEY_DTYPE": (FLOW_KEY_FIELDS, FLOW_KEY_SIZE),
     "FILTER_DTYPE": (FILTER_FIELDS, FILTER_SIZE),
+    "OPTIONS_DTYPE": (OPTIONS_FIELDS, OPTIONS_SIZE),
 }

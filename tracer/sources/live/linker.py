@@ -15,6 +15,7 @@ _CALL, _EXIT, _GOTO, _WIDE, _PSEUDO_CALL, _KERNEL_CALL = 0x85, 0x95, 0x05, 0x18,
 _CAST = 0x10000  # no helper's number: stands for bpf_rdonly_cast (bpf/engine_bcc.h)
 _JUMPS = (5, 6)  # instruction classes BPF_JMP and BPF_JMP32
 _LIMIT = 1 << 16
+MAP_BASE = 0x7F000000  # stands for descriptors of maps, by their places, until they are there
 
 
 def _calls(code: bytes) -> Iterator[tuple[int, int]]:
@@ -78,4 +79,17 @@ def place_cast(code: bytes, function: int) -> bytes:
     for offset in range(0, len(code), _SIZE):
         if code[offset : offset + _SIZE] == stand_in:
             struct.pack_into("<BBhi", placed, offset, _CALL, _KERNEL_CALL << 4, 0, function)
+    return bytes(placed)
+
+
+def place_maps(code: bytes, descriptors: list[int]) -> bytes:
+    """Return code that refers to maps by descriptor where it has MAP_BASE and their place."""
+    placed = bytearray(code)
+    offset = 0
+    while offset < len(code):
+        wide = code[offset] == _WIDE
+        if wide and code[offset + 1] >> 4:
+            (number,) = struct.unpack_from("<I", code, offset + 4)
+            struct.pack_into("<I", placed, offset + 4, descriptors[number - MAP_BASE])
+        offset += _SIZE * (2 if wide else 1)
     return bytes(placed)

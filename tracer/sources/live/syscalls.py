@@ -15,7 +15,7 @@ from pathlib import Path
 
 _NUMBERS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 4, 5
-_RAW_TRACEPOINT_OPEN, _LINK_CREATE, _ENABLE_STATS = 17, 28, 32
+_RAW_TRACEPOINT_OPEN, _MAP_FREEZE, _LINK_CREATE, _ENABLE_STATS = 17, 22, 28, 32
 _ATTR_SIZE = 128
 _CLONE_NEWNET = 0x40000000
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
@@ -71,6 +71,11 @@ def map_update(fd: int, key: bytes, value: bytes) -> None:
     keys = ctypes.create_string_buffer(key, len(key))
     values = ctypes.create_string_buffer(value, len(value))
     _bpf(_MAP_UPDATE, struct.pack("<IIQQQ", fd, 0, _address(keys), _address(values), 0))
+
+
+def freeze_map(fd: int) -> None:
+    """Make a map's values constant for ever: the verifier then knows them."""
+    _bpf(_MAP_FREEZE, struct.pack("<I", fd))
 
 
 def map_keys(fd: int, key_size: int) -> Iterator[bytes]:
