@@ -1,0 +1,208 @@
+"""What runs in a guest: both engines over known traffic; events and oracles go into a folder.
+
+Only the engines and numpy are imported: compiling with numba would take minutes under emulation.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.matrix import net
+from tests.matrix.net import DEVICES, inside, run
+from tracer.core.errors import TracerError
+from tracer.core.filter import FlowFilter
+from tracer.sources.live import btf
+from tracer.sources.live.clock import sample
+from tracer.sources.live.drop_reasons import drop_reason_name
+from tracer.sources.live.engine import Config, Engine, open_engine
+from tracer.sources.live.event_layout import Hook
+from tracer.sources.live.namespaces import all_namespaces, devices
+from tracer.sources.live.syscalls import network_namespace
+
+SERVER = "10.7.2.2"
+FLOW = FlowFilter(host=("10.7.1.2",))
+started = time.monotonic()
+
+
+def say(text: str) -> None:
+    print(f"[{time.monotonic() - started:6.1f}] {text}", flush=True)
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.05)
+
+
+def start(name: str, facts: dict[str, Any]) -> Engine:
+    """Return an engine, attached; how long that took and what was attached goes into `facts`."""
+    before = time.monotonic()
+    engine = open_engine(name, Config(FLOW))
+    attached = engine.attach()
+    facts[name] = {
+        "ready_s": time.monotonic() - before,
+        "nat": attached.nat,
+        "points": attached.points,
+        "missing": attached.missing,
+    }
+    say(f"{name} is ready: {facts[name]}")
+    return engine
+
+
+@contextmanager
+def sniffing(folder: Path) -> Iterator[None]:
+    """tcpdump at every device while the block runs."""
+    running = []
+    for namespace, device in DEVICES:
+        out = (folder / f"tcpdump-{device}.txt").open("w")
+        command = f"exec {inside(namespace)}tcpdump -i {device} -e -n -v -tt -l --immediate-mode"
+        running.append(subprocess.Popen(command, shell=True, stdout=out, stderr=out))
+    try:
+        for _, device in DEVICES:
+            text = folder / f"tcpdump-{device}.txt"
+            wait_for(lambda text=text: "listening on" in text.read_text(), f"tcpdump on {device}")
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait()
+
+
+def ping(namespace: str, target: str, options: str) -> None:
+    run(f"{inside(namespace)}ping -i0.2 -W5 {options} {target}")
+
+
+def transport() -> None:
+    """Send three datagrams and one byte each way over TCP, from the VM to the server."""
+    with network_namespace("/run/netns/ext"):
+        udp = socket.socket(type=socket.SOCK_DGRAM)
+        udp.bind((SERVER, 7002))
+        tcp = socket.create_server((SERVER, 7001))
+    with network_namespace("/run/netns/vm"):
+        sender = socket.socket(type=socket.SOCK_DGRAM)
+        caller = socket.socket()
+    for number in range(3):
+        sender.sendto(b"x" * (number + 1), (SERVER, 7002))
+        udp.recv(10)
+    caller.connect((SERVER, 7001))
+    answering, _ = tcp.accept()
+    caller.sendall(b"a")
+    answering.sendall(answering.recv(1))
+    caller.recv(1)
+    for each in (caller, answering, tcp, udp, sender):
+        each.close()
+
+
+def dropped() -> None:
+    """Send one ping that a rule in the router drops."""
+    rule = f"{inside('router')}iptables {{}} FORWARD -p icmp -s 10.7.1.2 -d {SERVER} -j DROP"
+    run(rule.format("-I"))
+    subprocess.run(
+        f"{inside('vm')}ping -c1 -W1 -e 22347 {SERVER}", shell=True, stdout=subprocess.DEVNULL
+    )
+    run(rule.format("-D"))
+
+
+def traffic() -> None:
+    """Send what the host-side tests know of."""
+    ping("router", SERVER, "-c2 -e 11")  # noise: not the VM's
+    ping("vm", SERVER, "-c5 -e 22344")
+    ping("ext", "10.7.2.100", "-c3 -e 22345")
+    transport()
+    dropped()
+    ping("router", SERVER, "-c2 -e 12")
+
+
+def drain(engine: Engine) -> Any:
+    """Return all events, once none came for a second."""
+    found = [engine.drain(1.0)]
+    while len(found[-1]):
+        found.append(engine.drain(1.0))
+    return np.concatenate(found)
+
+
+def names() -> dict[str, Any]:
+    present = all_namespaces().values()
+    return {
+        "namespaces": {n.inum: None if n.is_host else n.name for n in present},
+        "devices": [(n.inum, index, name) for n in present for index, name in devices(n).items()],
+    }
+
+
+def save(folder: Path, engines: dict[str, Engine], facts: dict[str, Any]) -> None:
+    reasons: dict[int, str] = {}
+    for name, engine in engines.items():
+        events = drain(engine)
+        np.save(folder / f"{name}.npy", events)
+        stats = engine.stats()
+        facts[name]["stats"] = {key: getattr(stats, key) for key in ("sent", "lost", "map_full")}
+        reasons |= {int(r): drop_reason_name(int(r)) for r in set(events["drop_reason"])}
+        say(f"{name}: {len(events)} events, {stats}")
+    facts["names"], facts["reasons"] = names(), reasons
+    facts["offset_ns"] = sample()[1]
+    (folder / "conntrack.txt").write_text(run(f"{inside('router')}conntrack -L 2>/dev/null"))
+
+
+def without_types(facts: dict[str, Any]) -> None:
+    """Try both engines on a kernel that has no BTF: what they say."""
+    run("mount -t tmpfs none /sys/kernel/btf")
+    btf.kernel.cache_clear()
+    said = facts["without_types"] = {}
+    for name in ("core", "bcc"):
+        try:
+            open_engine(name, Config(FLOW)).close()
+            said[name] = None
+        except TracerError as error:
+            said[name] = (error.message, error.hint)
+        say(f"{name} without BTF: {said[name]}")
+
+
+def main(folder: Path) -> None:
+    facts: dict[str, Any] = {"kernel": Path("/proc/sys/kernel/osrelease").read_text().strip()}
+    try:
+        say("guest is up")
+        # Before the modules that it wants to look into are there.
+        engines = {"core": start("core", facts)}
+        net.build()
+        say("the network is built")
+        wait_for(lambda: ready(engines["core"]), "late modules")
+        facts["late"] = {
+            "nat": engines["core"].attached.nat,
+            "points": engines["core"].attached.points,
+        }
+        engines["bcc"] = start("bcc", facts)
+        with sniffing(folder):
+            say("tcpdump listens")
+            traffic()
+            (folder / "flows.txt").write_text(run("ovs-appctl dpctl/dump-flows -m"))
+            save(folder, engines, facts)
+        for engine in engines.values():
+            engine.close()
+        without_types(facts)
+    except BaseException:
+        facts["failed"] = traceback.format_exc()
+    (folder / "facts.json").write_text(json.dumps(facts, default=str))
+    say(f"done: {facts.get('failed', 'well')}")
+
+
+def ready(engine: Engine) -> bool:
+    """Drain (joins what appeared) and say whether every hook has found its place."""
+    engine.drain(0.2)
+    return not {Hook[name.upper()] for name, _ in engine.attached.missing} & {
+        Hook.NAT, Hook.OVS_RECEIVE, Hook.OVS_PROCESS, Hook.OVS_UPCALL, Hook.OVS_SEND
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

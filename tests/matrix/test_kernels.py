@@ -1,0 +1,249 @@
+"""Debian's kernels 6.1 and 6.12: NAT, OVS, VLAN 20, both engines; tcpdump, conntrack and OVS judge.
+
+The traffic is that of guest.py, the network that of net.py.
+"""
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from guests import ENGINES, Guest
+from net import DEVICES
+
+from tracer.report.jsonl import journey_lines
+
+pytestmark = [pytest.mark.matrix, pytest.mark.kernel]
+
+Journey = dict[str, Any]
+#: ICMP ids of guest.py, and how many requests each ping sent.
+OUT, IN, DROPPED = 22344, 22345, 22347
+SENT = {OUT: 5, IN: 3, DROPPED: 1}
+VM, SERVER, OUTSIDE, FLOATING = "10.7.1.2", "10.7.2.2", "10.7.2.1", "10.7.2.100"
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def journeys(guest: Guest, engine: str) -> list[Journey]:
+    lines = b"".join(journey_lines(guest.journeys[engine]))
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def echoes(found: list[Journey], kind: str, icmp_id: int) -> list[Journey]:
+    """Journeys of one ping's requests or replies, in the order of sequence numbers."""
+    chosen = [
+        j for j in found if j["kind"] == kind and icmp_id in {hop["icmp_id"] for hop in j["hops"]}
+    ]
+    return sorted(chosen, key=lambda j: j["hops"][0]["icmp_seq"])
+
+
+def place(hop: dict[str, Any]) -> str:
+    """`netns/device>` out of a device, `>netns/device` into it; or with the hook's name."""
+    name = "/".join(part for part in (hop["netns"], hop["device"]) if part)
+    if hop["hook"]:
+        return f"{name} {hop['hook']}"
+    return f"{name}>" if hop["direction"] == "egress" else f">{name}"
+
+
+def places(journey: Journey) -> list[str]:
+    return [place(hop) for hop in journey["hops"]]
+
+
+def expected(first: bool, reply: bool) -> list[str]:
+    """Where a ping of the VM is seen; the first one has no flow in OVS yet and takes an upcall."""
+    upcall = ["{} ovs-upcall"] if first else []
+    if not reply:
+        ovs = ["tap ovs-receive", *(p.format("tap") for p in upcall), "wan ovs-send"]
+        return [
+            *("vm/v0>", ">router/r0", "router postrouting", "router/r1>", ">tap", *ovs, "wan>"),
+            *(">ext/p0", ">ext/p0.20"),
+        ]
+    ovs = ["wan ovs-receive", *(p.format("wan") for p in upcall), "tap ovs-send"]
+    return [
+        *("ext/p0.20>", "ext/p0>", ">wan", *ovs, "tap>"),
+        *(">router/r1", "router prerouting", "router/r0>", ">vm/v0"),
+    ]
+
+
+def test_nat_is_seen_by_what_the_kernel_has(guest: Guest) -> None:
+    version = tuple(int(part) for part in guest.facts["kernel"].split(".")[:2])
+    wanted = "netfilter" if version >= (6, 4) else "kprobe"
+    assert guest.facts["late"]["nat"] == guest.facts["bcc"]["nat"] == wanted
+
+
+def test_modules_that_come_late_are_attached_to(guest: Guest) -> None:
+    before = dict(guest.facts["core"]["missing"])
+    assert "openvswitch is not loaded" in before["ovs_receive"]
+    later = set(guest.facts["late"]["points"])
+    for function in ("ovs_vport_receive", "ovs_dp_upcall", "ovs_vport_send"):
+        assert f"kprobe/{function}" in later
+
+
+def test_nothing_is_lost(guest: Guest, engine: str) -> None:
+    stats = guest.facts[engine]["stats"]
+    assert stats["lost"] == stats["map_full"] == 0
+    assert stats["sent"] == len(guest.events[engine])
+
+
+def test_each_ping_is_one_exchange(guest: Guest, engine: str) -> None:
+    found = journeys(guest, engine)
+    by_number = {j["journey"]: j for j in found}
+    for icmp_id in (OUT, IN):
+        requests = echoes(found, "echo-request", icmp_id)
+        assert len(requests) == SENT[icmp_id]
+        assert [j["hops"][0]["icmp_seq"] for j in requests] == [*range(1, SENT[icmp_id] + 1)]
+        assert len({j["reply"] for j in requests}) == SENT[icmp_id]
+        for request in requests:
+            assert request["outcome"] == "delivered"
+            assert by_number[request["reply"]]["outcome"] == "delivered"
+
+
+def test_a_ping_is_seen_everywhere_on_its_way(guest: Guest, engine: str) -> None:
+    found = journeys(guest, engine)
+    by_number = {j["journey"]: j for j in found}
+    for number, request in enumerate(echoes(found, "echo-request", OUT)):
+        assert places(request) == expected(number == 0, reply=False)
+        assert places(by_number[request["reply"]]) == expected(number == 0, reply=True)
+
+
+def test_both_engines_show_the_same_journeys(guest: Guest) -> None:
+    core, bcc = ([_bare(j) for j in journeys(guest, name)] for name in ENGINES)
+    assert core == bcc
+    assert len(core) > 2 * sum(SENT.values())
+
+
+def _bare(journey: Journey) -> Journey:
+    # Without what differs by nature: each engine has its own clock reading and its own name.
+    hops = [
+        {k: v for k, v in hop.items() if k not in ("time_ns", "delta_ns", "capture", "frame")}
+        for hop in journey["hops"]
+    ]
+    rest = {k: v for k, v in journey.items() if not k.endswith("_ns")}
+    return {**rest, "hops": hops}
+
+
+def test_the_translation_is_conntracks(guest: Guest, engine: str) -> None:
+    entry = next(line for line in guest.text("conntrack.txt").splitlines() if f"id={OUT}" in line)
+    original, reply = re.findall(r"src=(\S+) dst=(\S+) type=\d+ code=\d+ id=(\d+)", entry)
+    assert original == (VM, SERVER, str(OUT))
+    for request in echoes(journeys(guest, engine), "echo-request", OUT):
+        first, last = request["hops"][0], request["hops"][-1]
+        assert (first["src"], first["dst"], str(first["icmp_id"])) == original
+        assert (last["dst"], last["src"], str(last["icmp_id"])) == reply
+        (changed,) = [h for h in request["hops"] if any(c["field"] == "src" for c in h["changes"])]
+        assert {c.get("cause") for c in changed["changes"] if c["field"] == "src"} == {"snat"}
+
+
+def test_a_ping_from_outside_is_translated_to_the_vm(guest: Guest, engine: str) -> None:
+    for request in echoes(journeys(guest, engine), "echo-request", IN):
+        first, last = request["hops"][0], request["hops"][-1]
+        assert (place(first), first["dst"]) == ("ext/p0.20>", FLOATING)
+        assert (place(last), last["dst"]) == (">vm/v0", VM)
+
+
+def test_the_bridges_change_the_vlan_and_ovs_agrees(guest: Guest, engine: str) -> None:
+    for request in echoes(journeys(guest, engine), "echo-request", OUT):
+        vlans = {place(hop): hop["vlan"] for hop in request["hops"]}
+        assert vlans["wan>"] == vlans[">ext/p0"] == 20
+        assert vlans["router/r1>"] is vlans[">ext/p0.20"] is None
+    # One flow of the datapath each way, from port to port: the patch ports are in none of them.
+    flows = guest.text("flows.txt")
+    assert re.search(r"in_port\(tap\).*actions:push_vlan\(vid=20,pcp=0\),wan", flows)
+    assert re.search(r"in_port\(wan\).*vlan\(vid=20.*actions:pop_vlan,tap", flows)
+
+
+def test_an_upcall_is_bridged(guest: Guest, engine: str) -> None:
+    first, *others = echoes(journeys(guest, engine), "echo-request", OUT)
+    hooks = [hop["hook"] for hop in first["hops"]]
+    assert "ovs-upcall" in hooks
+    for other in others:
+        assert "ovs-upcall" not in {hop["hook"] for hop in other["hops"]}
+    # The buffer that OVS sends is another one than the one that it received.
+    hops = {hop["hook"]: hop for hop in first["hops"] if hop["hook"]}
+    after = hops["ovs-send"]["join"]
+    assert after["evidence"] in ("conntrack", "fingerprint")
+
+
+LINE = re.compile(
+    r"^\d+\.\d+ (?P<smac>\S+) > (?P<dmac>\S+), ethertype "
+    r"(?:802\.1Q \(0x8100\), length \d+: vlan (?P<vlan>\d+), p 0, ethertype )?IPv4.*?"
+    r" ttl (?P<ttl>\d+), id (?P<ip>\d+),.*?\) +(?P<src>\S+) > (?P<dst>\S+): "
+    r"ICMP echo (?P<kind>\w+), id (?P<id>\d+), seq (?P<seq>\d+)"
+)
+
+
+def _dumped(guest: Guest, device: str, ids: set[int]) -> Counter[tuple[Any, ...]]:
+    lines = guest.text(f"tcpdump-{device}.txt").replace("\n    ", " ").splitlines()
+    found = [match.groupdict() for match in map(LINE.match, lines) if match]
+    return Counter(
+        (
+            *(f["smac"], f["dmac"], f["vlan"] and int(f["vlan"]), int(f["ttl"]), int(f["ip"])),
+            *(f["src"], f["dst"], int(f["id"]), int(f["seq"])),
+        )
+        for f in found
+        if int(f["id"]) in ids
+    )
+
+
+def test_every_hop_is_as_tcpdump_shows_it(guest: Guest, engine: str) -> None:
+    found = journeys(guest, engine)
+    chosen = [
+        j
+        for icmp_id in SENT
+        for k in ("request", "reply")
+        for j in echoes(found, f"echo-{k}", icmp_id)
+    ]
+    ids = {hop["icmp_id"] for j in chosen for hop in j["hops"]}
+    for netns, device in DEVICES:
+        seen = Counter(
+            tuple(
+                hop[key]
+                for key in (
+                    *("src_mac", "dst_mac", "vlan", "ttl", "ip_id"),
+                    *("src", "dst", "icmp_id", "icmp_seq"),
+                )
+            )
+            for journey in chosen
+            for hop in journey["hops"]
+            if (hop["netns"], hop["device"], hop["hook"]) == (netns, device, None)
+        )
+        dumped = _dumped(guest, device, ids)
+        assert seen == dumped, device
+        assert len(seen) >= 2 * (SENT[OUT] + SENT[IN]), device
+
+
+def test_other_traffic_is_left_alone(guest: Guest, engine: str) -> None:
+    ids = {hop["icmp_id"] for j in journeys(guest, engine) for hop in j["hops"]}
+    assert not ids & {11, 12}
+    assert "id 11, seq 1" in guest.text("tcpdump-r1.txt")
+
+
+def test_a_drop_is_named(guest: Guest, engine: str) -> None:
+    (request,) = echoes(journeys(guest, engine), "echo-request", DROPPED)
+    assert request["outcome"] == "dropped"
+    assert request["reason"] == "NETFILTER_DROP"
+    assert request["hops"][-1]["netns"] == "router"
+
+
+def test_tcp_and_udp_go_through_nat(guest: Guest, engine: str) -> None:
+    found = journeys(guest, engine)
+    datagrams = [j for j in found if j["proto"] == "udp" and j["hops"][0]["dport"] == 7002]
+    assert len(datagrams) == 3
+    (syn,) = [j for j in found if j["proto"] == "tcp" and j["hops"][0]["tcp_flags"] in ("S", 2)]
+    for journey in (*datagrams, syn):
+        assert journey["hops"][0]["src"] == VM
+        assert journey["hops"][-1]["src"] == OUTSIDE
+        assert place(journey["hops"][-1]) == ">ext/p0.20"
+
+
+def test_without_btf_each_engine_says_what_it_wants(guest: Guest, engine: str) -> None:
+    said = guest.facts["without_types"][engine]
+    assert said is not None
+    message, hint = said
+    assert "BTF" in message
+    assert message.count("\n") == 0
+    assert hint
