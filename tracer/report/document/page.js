@@ -220,8 +220,10 @@
 
   const shown = (value) => value === null ? "none" : String(value);
   const changeNode = ([field, before, after, cause]) => {
+    if (field === "vlan" && (before === null || after === null))
+      return make("span", before === null ? `+vlan ${after}` : `-vlan ${before}`, { class: "change" });
     const word = { icmp_id: "id", ip_id: "IP id", ip_len: "length", len: "length" }[field] ?? field.replaceAll("_", " ");
-    const node = make("span", `${word} ${shown(before)}→${shown(after)} `, { class: "change" });
+    const node = make("span", `${word} ${shown(before)}→${shown(after)}`, { class: "change" });
     if (cause && cause !== "forwarded" && cause !== "bridged")
       node.prepend(make("span", cause, { class: "cause" }), " ");
     return node;
@@ -261,7 +263,7 @@
       const where = append(make("td"), direction === 0 ? "→ " : "", placeNode(at), direction === 1 ? " →" : "");
       if (parent && parent !== hop) where.append(` (from hop ${parent})`);
       const changes = make("td");
-      if (example) example[hop][0].forEach((change) => changes.append(changeNode(change)));
+      if (example) example[hop][0].forEach((change) => changes.append(changeNode(change), " "));
       else if (cause) changes.append(make("span", J.causes[cause], { class: "cause" }));
       line.append(where, changes, append(make("td"), evidenceNode(J.evidence[evidence], example && example[hop][1])));
       if (example) line.append(append(make("td"), fieldsNode(example[hop][2])));
