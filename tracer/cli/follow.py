@@ -1,12 +1,13 @@
 """`tracer follow`: journeys live from the kernel."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from tracer.cli.keeping import Keeping, lost, writable
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -21,7 +22,6 @@ from tracer.core.errors import InputError
 
 if TYPE_CHECKING:
     from tracer.cli.following import Following
-    from tracer.core.batch import ObservationBatch
     from tracer.core.journeys import JourneySet
     from tracer.sources.live.engine import Attached, Engine
     from tracer.sources.live.session import Session
@@ -66,6 +66,7 @@ _STOPPING, _KERNEL = "When to stop", "Kernel"
 )  # fmt: skip
 @click.option(
     "--write", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    callback=writable,
     help="Keep every observation in FILE.parquet for `tracer offline` and `tracer report`.",
 )  # fmt: skip
 @click.option(
@@ -113,7 +114,7 @@ def command(
             if command_line:
                 following.start(command_line)
             try:
-                with _recording(write, session) as keep:
+                with Keeping(write, session) as keep:
                     kind = chosen_format(format_, output, FORMATS)
                     if view.is_wanted(plain, kind, output, stopping[0], command_line):
                         tally = view.run(following, stop, keep, session, conditions)
@@ -148,36 +149,6 @@ def _ready(engine: "Engine", attached: "Attached", ready_file: str | None) -> No
             raise InputError(
                 f"{ready_file} cannot be made: {error.strerror}.", "Name another --ready-file."
             ) from error
-
-
-class _recording:  # noqa: N801 -- used as a function
-    """Gives what keeps observations: a writer of the named file, or nothing."""
-
-    def __init__(self, file: str | None, session: "Session") -> None:
-        self._file, self._session = file, session
-
-    def __enter__(self) -> "Callable[[ObservationBatch], None]":
-        if self._file is None:
-            return lambda batch: None
-        from tracer.sources.recording import RecordingWriter
-
-        self._writer = RecordingWriter(Path(self._file))
-        return self._writer.write
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._writer.lost = _lost(self._session)
-            self._writer.watched_ns = self._session.until_ns
-            self._writer.close()
-
-
-def _lost(session: "Session") -> dict[str, int]:
-    stats = session.stats()
-    return {
-        "ring_full": stats.ring_full,
-        "map_full": stats.map_full,
-        "unreadable": stats.unreadable,
-    }
 
 
 def _write(found: "Iterator[JourneySet]", format_: str, output: str | None) -> Any:
@@ -221,7 +192,7 @@ def _finish(
     from tracer.cli.output import write_summary
 
     stats = session.stats()
-    value = tally.value(following.observations, _lost(session))
+    value = tally.value(following.observations, lost(session))
     value["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
     value["attached"] = list(attached.points)
     sys.stdout.flush()
