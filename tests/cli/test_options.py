@@ -82,4 +82,5 @@ def test_help_is_in_sections(run: Run) -> None:
     sections = [
         line.rstrip(":") for line in output.splitlines() if line[:1].strip() and ":" in line
     ]
-    assert sections[-4:] == ["Input", "Filter, on either side of NAT", "Output", "Options"]
+    filter_ = "Filter, on either side of NAT"
+    assert sections[-5:] == ["Input", filter_, "Output", "Redaction", "Options"]

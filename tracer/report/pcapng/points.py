@@ -1,13 +1,8 @@
 """Observation points as pcapng interfaces: names that the reader of captures understands."""
 
-from tracer.core.point import Direction, Point
+from tracer.core.point import Point
 
 Key = tuple[Point, int]  # the point without its direction (each packet says its own), link type
-
-
-def key_of(point: Point, linktype: int) -> Key:
-    """Return what tells interfaces apart."""
-    return point.towards(Direction.UNKNOWN), linktype
 
 
 def interface_name(point: Point) -> str:

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import JourneySet
+from tracer.core.point import Direction
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices
 from tracer.report.pcapng import blocks
 from tracer.report.pcapng.comments import comments
 from tracer.report.pcapng.headers import rebuilt
-from tracer.report.pcapng.points import Key, interface_description, interface_name, key_of
+from tracer.report.pcapng.points import Key, interface_description, interface_name
 from tracer.report.pcapng.values import Values, values_of
 
 _AT_ONCE = 1 << 13  # packets whose comments are made together
@@ -65,6 +66,7 @@ class PcapngWriter:
     def _packets(self, journey_set: JourneySet, hops: Rows) -> Iterator[bytes]:
         batch, records = journey_set.observations, journey_set.hops[hops]
         texts = comments(journey_set, hops)
+        keys = [point.towards(Direction.UNKNOWN) for point in batch.points]
         points = batch.packets["point"][records["row"]].tolist()
         columns = (records["time_ns"].tolist(), texts, points)
         contents = self._contents(batch, records["row"], records["direction"])
@@ -73,7 +75,7 @@ class PcapngWriter:
                 self.left_out += 1
                 continue
             point = batch.points[place]
-            key = key_of(point, content.linktype)
+            key = keys[place], content.linktype
             if key not in self._interfaces:
                 yield self._interface(key)
             comment = text + content.remark + ("; time unknown" if time_ns < 0 else "")
