@@ -4,6 +4,7 @@ import runpy
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_the_shipped_object_is_that_of_the_sources(rebuilt: Path) -> None:
 
 def test_records_are_whole_words_without_a_gap_at_the_end() -> None:
     assert layout.EVENT_SIZE % 8 == 0
-    fields = layout.EVENT_DTYPE.fields or {}
+    fields: dict[str, Any] = dict(layout.EVENT_DTYPE.fields or {})
     assert max(field[1] + field[0].itemsize for field in fields.values()) == layout.EVENT_SIZE
 
 
