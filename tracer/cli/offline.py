@@ -7,8 +7,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.cli import inputs
-from tracer.cli.compiled import ready
+from tracer.cli import inputs, windows
+from tracer.cli.compiled import ready, settled
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -71,6 +71,10 @@ def command(
     A CAPTURE is a pcap or pcapng file (also .gz, .xz, .zst), text that tcpdump printed, - for
     standard input, or a folder of these; points.toml in the folder says where each was taken.
 
+    Captures of 400 MB and more together are joined in windows of time, in bounded memory: exchanges
+    are then written as they end, and captures that share no packet give no flow paths. Not so
+    with --redact, --redact-key or pcapng output, which hold all packets.
+
     \b
     Examples:
       tracer offline incident/
@@ -83,6 +87,11 @@ def command(
       tracer offline incident/ --redact-key redact.key -o hops.csv
     """
     redactor = redactor_of(redact, redact_key)
+    format_ = chosen_format(format_, output, _FORMATS)
+    if redactor is None and format_ != "pcapng" and windows.is_large(captures, points):
+        _in_windows(captures, points, conntrack, flow_filter(conditions), count, format_, output,
+                    summary)  # fmt: skip
+        return
     journey_set = joined(captures, points, conntrack)
     chosen = selected(journey_set, flow_filter(conditions), count)
     if redactor is not None:
@@ -90,7 +99,6 @@ def command(
     if explain is not None:
         _explain(journey_set, explain, output)
         return
-    format_ = chosen_format(format_, output, _FORMATS)
     if format_ == "pcapng":
         from tracer.cli.packets import write_packets
         from tracer.sources.originals import Originals
@@ -116,6 +124,19 @@ def _explain(journey_set: JourneySet, journey: int, output: str | None) -> None:
         write_text(lines, file, coloured=is_coloured(output))
 
 
+def _in_windows(
+    captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str],
+    conditions: FlowFilter, count: int | None, format_: str, output: str | None,
+    summary: str | None,
+) -> None:  # fmt: skip
+    ready("decode", "correlate")
+    found = windows.Windows(captures, points)
+    entries, damage = inputs.read_dumps(captures, conntrack)
+    settled()
+    windows.write_parts(found.parts(entries, conditions, count), format_, output)
+    write_summary(found.summary(damage), summary)
+
+
 def joined(
     captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str]
 ) -> JourneySet:
@@ -123,6 +144,7 @@ def joined(
     ready("decode", "correlate")
     read = inputs.read_captures(captures, points)
     entries, damage = inputs.read_dumps(captures, conntrack)
+    settled()
     from tracer.correlate.flow_paths import flow_paths, needs_flow_paths
     from tracer.correlate.join import join
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.duplicates import COPY_NS
 from tracer.correlate.groups import sort_rows
-from tracer.correlate.hashing import Codes
+from tracer.correlate.hashing import Codes, filled, first_at_least
 from tracer.correlate.order import LinkOrder, is_before
 from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams
 
@@ -34,7 +34,7 @@ class Assembly:
     journeys: int
 
 
-@jit
+@inner
 def _is_line(ttl: Codes, rows: Codes, stream: Codes, time: Times, slack_ns: int) -> bool:
     # Each stream shows the packet once at a TTL, and times agree with TTLs.
     if len(rows) > MOST_ROWS_OF_ONE_PACKET:
@@ -54,9 +54,9 @@ def _is_line(ttl: Codes, rows: Codes, stream: Codes, time: Times, slack_ns: int)
     return True
 
 
-@jit
-def _slots(p: Any, rows: Codes, stream: Codes) -> Codes:
-    # A number for each (stream, TTL), in order of appearance.
+@inner
+def _slots(p: Any, rows: Codes, stream: Codes) -> tuple[Codes, int]:
+    # A number for each (stream, TTL), in order of appearance, and how many there are.
     slots = np.empty(len(rows), np.int64)
     streams = np.empty(MOST_SLOTS, np.int64)
     ttls = np.empty(MOST_SLOTS, np.int64)
@@ -70,19 +70,19 @@ def _slots(p: Any, rows: Codes, stream: Codes) -> Codes:
             streams[slot], ttls[slot] = stream[row], p[row].ttl
             count += 1
         slots[i] = min(slot, MOST_SLOTS - 1)
-    return slots
+    return slots, count
 
 
-@jit
+@inner
 def _cost(row: int, last: int, time: Times, link: Codes, keys: Any, delays: Codes) -> int:
     # How far the step is from the usual delay between the two links; no usual delay: 0.
     key = (np.uint64(link[last]) << np.uint64(32)) | np.uint64(link[row])
-    at = np.searchsorted(keys, key)
+    at = first_at_least(keys, key)
     usual = delays[at] if at < len(keys) and keys[at] == key else 0
     return int(abs(time[row] - time[last] - usual))
 
 
-@jit
+@inner
 def _best(
     p: Any, row: int, slot: int, opened: int, state: Any, time: Times, links: Any, limits: Any
 ) -> tuple[int, int]:
@@ -95,7 +95,7 @@ def _best(
     for chain in range(max(0, opened - MOST_OPEN), opened):
         k = chain % MOST_OPEN
         previous = last[k]
-        if seen[k, slot] == chain or p[row].ttl > p[previous].ttl:
+        if seen[slot * MOST_OPEN + k] == chain or p[row].ttl > p[previous].ttl:
             continue
         if time[row] - time[previous] > gap_ns:
             continue
@@ -109,16 +109,19 @@ def _best(
             best, best_cost = chain, cost
         costs[fitting] = cost
         fitting += 1
-    return best, int(np.sum(costs[:fitting] <= 4 * best_cost + UNSURE_NS))
+    alike = 0
+    for i in range(fitting):
+        alike += costs[i] <= 4 * best_cost + UNSURE_NS
+    return best, alike
 
 
-@jit
+@inner
 def _mark_overlaps(
     rows: Codes, time: Times, base: int, opened: int, journey: Codes, copy_of: Codes, ambiguous: Any
 ) -> None:
     # Equal packets whose stays overlap: the rows of one may be the other's.
-    first = np.full(opened, np.iinfo(np.int64).max)
-    last = np.full(opened, np.iinfo(np.int64).min)
+    first = filled(opened, np.iinfo(np.int64).max)
+    last = filled(opened, np.iinfo(np.int64).min)
     for row in rows:
         if copy_of[row] >= 0:
             continue
@@ -137,45 +140,45 @@ def _mark_overlaps(
             ambiguous[row] = unsure[journey[row] - base]
 
 
-@jit
-def _chain(
-    p: Any, rows: Codes, slots: Codes, time: Times, links: Any, limits: Any, out: Any
-) -> int:
+@inner
+def _chain(p: Any, rows: Codes, slots: Any, time: Times, links: Any, limits: Any, out: Any) -> int:
     # Rows in time order are added to the chain they fit best, or begin a new one.
     journey, candidates, base = out
+    slot, slots_used = slots
     last = np.empty(MOST_OPEN, np.int64)
-    seen = np.full((MOST_OPEN, slots.max() + 1), -1, np.int64)
-    length = np.zeros(MOST_OPEN, np.int64)
-    opened = 0
+    seen = filled(slots_used * MOST_OPEN, -1)
+    length = filled(MOST_OPEN, 0)
+    opened = np.int64(0)  # not a literal, for which callees would be compiled apart
     for i in range(len(rows)):
         row = rows[i]
-        best, fitting = _best(p, row, slots[i], opened, (last, seen, length), time, links, limits)
+        best, fitting = _best(p, row, slot[i], opened, (last, seen, length), time, links, limits)
         if best < 0:
             best = opened
             length[best % MOST_OPEN] = 0
             opened += 1
         length[best % MOST_OPEN] += 1
         last[best % MOST_OPEN] = row
-        seen[best % MOST_OPEN, slots[i]] = best
+        seen[slot[i] * MOST_OPEN + best % MOST_OPEN] = best
         journey[row] = base + best
         candidates[row] = max(fitting, 1)
     return opened
 
 
-@jit
+@inner
 def _drop_copies(
-    rows: Codes, slots: Codes, time: Times, base: int, opened: int, journey: Codes, copy_of: Codes
+    rows: Codes, slots: Any, time: Times, base: int, opened: int, journey: Codes, copy_of: Codes
 ) -> int:
     # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
-    length = np.zeros(opened, np.int64)
-    twin = np.full(len(rows), -1, np.int64)
-    other = np.full(opened, -1, np.int64)  # -1 no twin yet, -2 not a copy
-    latest = np.full(slots.max() + 1, -1, np.int64)
+    slot, slots_used = slots
+    length = filled(opened, 0)
+    twin = filled(len(rows), -1)
+    other = filled(opened, -1)  # -1 no twin yet, -2 not a copy
+    latest = filled(slots_used, -1)
     for i in range(len(rows)):
         length[journey[rows[i]] - base] += 1
     for i in range(len(rows)):
-        near = latest[slots[i]]
-        latest[slots[i]] = i
+        near = latest[slot[i]]
+        latest[slot[i]] = i
         if near >= 0 and time[rows[i]] - time[rows[near]] <= COPY_NS:
             twin[i] = near
             if twin[near] < 0:
@@ -186,7 +189,7 @@ def _drop_copies(
         if to >= 0 and (length[to] <= length[chain] or to == chain):
             to = -2
         other[chain] = to if other[chain] in (-1, to) else -2
-    number = np.full(opened, -1, np.int64)
+    number = filled(opened, -1)
     count = 0
     for chain in range(opened):
         if other[chain] < 0:
@@ -223,9 +226,10 @@ def _assemble(
                 count += 1
                 continue
             part = part.copy()
-            sort_rows(part, 0, len(part), time, ttl, stream)
+            sort_rows(part, np.int64(0), len(part), time, ttl, stream)
             slots = _slots(p, part, stream)
-            repeated[part] = True
+            for row in part:
+                repeated[row] = True
             opened = _chain(p, part, slots, time, links, limits, (journey, candidates, count))
             opened = _drop_copies(part, slots, time, count, opened, journey, copy_of)
             _mark_overlaps(part, time, count, opened, journey, copy_of, ambiguous)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
 
 MULTICAST = np.uint64(1 << 40)
@@ -33,7 +33,7 @@ def parents(p: Any, hops: Codes, starts: Codes, place: Codes, host: Codes, copy_
     return out
 
 
-@jit
+@inner
 def _where(hops: Codes, start: int, i: int, row: int) -> int:
     for j in range(start, i):
         if hops[j] == row:
@@ -41,7 +41,7 @@ def _where(hops: Codes, start: int, i: int, row: int) -> int:
     return i - 1
 
 
-@jit
+@inner
 def _came_by(p: Any, hops: Codes, start: int, i: int, host: Codes) -> int:
     for j in range(start, i):
         if host[hops[j]] == host[hops[i]] and p[hops[j]].ttl == p[hops[i]].ttl:
@@ -49,7 +49,7 @@ def _came_by(p: Any, hops: Codes, start: int, i: int, host: Codes) -> int:
     return i - 1
 
 
-@jit
+@inner
 def _overlapping(p: Any, hops: Codes, start: int, i: int, place: Codes) -> int:
     row = p[hops[i]]
     before = p[hops[i - 1]]

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.core.point import Direction
-from tracer.correlate.hashing import Codes, factorise
+from tracer.correlate.hashing import Codes, factorise, filled
 from tracer.correlate.identity import mixed
 
 #: One packet does not stay in one host longer between two hops (a queue's worst, nanoseconds).
@@ -37,8 +37,8 @@ def lifetimes(batch: ObservationBatch) -> Codes:
 @jit
 def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, point: Codes, found: Codes) -> None:
     # In order of time: the last row of each buffer, and where its lifetime began.
-    last = np.full(len(rows), -1, np.int64)
-    began = np.full(len(rows), -1, np.int64)
+    last = filled(len(rows), -1)
+    began = filled(len(rows), -1)
     count = 0
     for i in order:
         before, row = last[buffer[i]], rows[i]
@@ -51,7 +51,7 @@ def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, point: Codes, found:
         last[buffer[i]] = i
 
 
-@jit
+@inner
 def _goes_on(before: Any, now: Any, start: Any) -> bool:
     # IP id (IPv4), sequence numbers and lengths survive forwarding and NAT; a TTL never rises, and
     # no packet comes back to where it started as it was (a device may be asked to send it twice).
@@ -107,7 +107,7 @@ def _branch(p: Any, rows: Codes, starts: Codes, skb: Any, ports: Codes, parent: 
                 parent[i] = parent[i - 1]
 
 
-@jit
+@inner
 def _are_ports(a: Any, b: Any, ports: Codes) -> bool:
     # Two devices of one namespace by which one frame leaves, one after the other.
     if ports[a.point] < 0 or ports[a.point] != ports[b.point] or a.point == b.point:

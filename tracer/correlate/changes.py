@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
 
 _NONE, _FORWARDED, _BRIDGED = int(Cause.NONE), int(Cause.FORWARDED), int(Cause.BRIDGED)
@@ -16,7 +16,7 @@ _BOTH, _UN_BOTH = int(Cause.SNAT_DNAT), int(Cause.UN_SNAT_UN_DNAT)
 _ENCAPSULATED, _DECAPSULATED = int(Cause.ENCAPSULATED), int(Cause.DECAPSULATED)
 
 
-@jit
+@inner
 def _translation(x: Any, y: Any, forward: bool) -> int:
     src = x.src_hi != y.src_hi or x.src_lo != y.src_lo or x.sport != y.sport
     dst = x.dst_hi != y.dst_hi or x.dst_lo != y.dst_lo or x.dport != y.dport

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.groups import chosen
 from tracer.correlate.hashing import Codes, factorise, pair_keys
 from tracer.correlate.identity import Identity
@@ -56,7 +56,7 @@ def _pairs(order: Codes, starts: Codes, ttl: Any, place: Codes, scale: Codes, mo
     return left[:count].copy(), right[:count].copy(), sign[:count].copy(), whole
 
 
-@jit
+@inner
 def _is_single(order: Codes, start: int, stop: int, ttl: Any, place: Codes) -> bool:
     if stop - start > 2 * MOST_ROWS:
         return False

@@ -5,21 +5,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
-from tracer.correlate.hashing import Codes
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes, filled
 
 MOST_ROWS = 64
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 
 
-@jit
+@inner
 def _is_numbered(p: Any, row: int) -> bool:
     # With an IP id, an echo's number, or TCP bytes with a number, equal means one packet.
     numbered = p[row].ip_id > 0 or p[row].icmp_seq >= 0
     return bool(numbered or (p[row].tcp_seq >= 0 and p[row].payload_len > 0))
 
 
-@jit
+@inner
 def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Codes) -> bool:
     # Shown once on some links and twice on others: one packet that some captures doubled. Several
     # equal packets would mostly be several everywhere.
@@ -41,7 +41,7 @@ def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes) -> C
 
     Groups are rows of equal fingerprint in time order; a copy is on the same link at the same TTL.
     """
-    copy_of = np.full(len(p), -1, np.int64)
+    copy_of = filled(len(p), -1)
     for group in range(len(starts) - 1):
         asked, doubled = False, False
         for i in range(starts[group] + 1, starts[group + 1]):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind
 from tracer.core.jit import jit
-from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.identity import ETHERTYPE_ARP, mixed
 
 ERRORS_V4 = (3, 4, 5, 11, 12)
@@ -58,7 +58,7 @@ def _match(order: Codes, key: Any, asks: Any, answers: Any, in_turn: Any, ends: 
     # Journeys by (key, time): an answer belongs to the latest open question before it. Questions
     # nothing tells apart are answered in turn: to the earliest of those about as long ago.
     first_ns, last_ns, first_place, last_place = ends
-    reply = np.full(len(key), -1, np.int64)
+    reply = filled(len(key), -1)
     for i in range(len(order)):
         answer = order[i]
         if not answers[answer]:

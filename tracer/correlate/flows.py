@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise
@@ -28,7 +28,7 @@ class Flows:
     table: StructuredArray
 
 
-@jit
+@inner
 def _find(parent: Codes, parity: Codes, item: int) -> tuple[int, int]:
     flips = 0
     while parent[item] != item:

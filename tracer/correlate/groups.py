@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, factorise, grouped
 
 Times = NDArray[np.int64]
 SMALL = 24
 
 
-@jit
+@inner
 def _is_after(a: int, b: int, major: Codes, minor: Times, tie: Codes) -> bool:
     if major[a] != major[b]:
         return bool(major[a] > major[b])
@@ -21,7 +21,7 @@ def _is_after(a: int, b: int, major: Codes, minor: Times, tie: Codes) -> bool:
     return bool(tie[a] > tie[b])
 
 
-@jit
+@inner
 def sort_rows(order: Codes, start: int, stop: int, major: Codes, minor: Times, tie: Codes) -> None:
     """Sort `order[start:stop]` in place by (major, minor, tie), each indexed by row; stable.
 

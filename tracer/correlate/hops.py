@@ -7,7 +7,7 @@ import numpy as np
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Evidence
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.core.journeys import HOP_DTYPE, NO_TIME
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
@@ -25,7 +25,7 @@ _SEQUENCE, _NO_TIME = int(Evidence.SEQUENCE), int(NO_TIME)
 _UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Direction.EGRESS))
 
 
-@jit
+@inner
 def _is_bare(r: Any) -> bool:
     # No IP id, no bytes, no TCP numbers: id, sequence number and time are all there is.
     return bool(r.ip_id <= 0 and r.tcp_seq < 0 and r.payload_digest == 0)

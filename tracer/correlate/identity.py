@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.core.point import Point
 from tracer.correlate.hashing import Keys, mix
 
@@ -42,7 +42,7 @@ class Identity:
     places: tuple[Point, ...]
 
 
-@jit
+@inner
 def tuple_hash(
     src_hi: Any,
     src_lo: Any,
@@ -57,12 +57,12 @@ def tuple_hash(
     h = mix(np.uint64(proto) + np.uint64(77), src_hi)
     h = mix(mix(mix(h, src_lo), dst_hi), dst_lo)
     h = mix(h, np.uint64(sport) * np.uint64(65537) + np.uint64(dport))
-    return mix(h, ident)
+    return mix(h, np.uint64(ident))
 
 
-@jit
+@inner
 def _packet_hash(r: Any, with_digest: bool, with_stamps: bool) -> Any:
-    h = mix(np.uint64(r.ip_version + 3), r.proto)
+    h = mix(np.uint64(r.ip_version + 3), np.uint64(r.proto))
     h = mix(h, np.uint64(r.ip_id) ^ (np.uint64(r.ip_len) << np.uint64(32)))
     h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
     h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
@@ -70,14 +70,14 @@ def _packet_hash(r: Any, with_digest: bool, with_stamps: bool) -> Any:
         h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
         if with_stamps:
             h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
-        h = mix(h, r.tcp_flags)
+        h = mix(h, np.uint64(r.tcp_flags))
     elif r.icmp_type >= 0:
         h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
-        h = mix(h, r.icmp_seq)
-    return mix(h, r.flow_label)
+        h = mix(h, np.uint64(r.icmp_seq))
+    return mix(h, np.uint64(r.flow_label))
 
 
-@jit
+@inner
 def _flow_hash(r: Any, backwards: bool) -> Any:
     ident = np.int64(r.icmp_id)
     if r.icmp_type >= 0 and ident < 0:

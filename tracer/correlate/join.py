@@ -12,15 +12,17 @@ from tracer.core.journeys import JourneySet
 from tracer.correlate import groups, nat, order
 from tracer.correlate.assembly import Assembly, assemble
 from tracer.correlate.buffers import lifetimes, united
-from tracer.correlate.clocks import align
+from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
-from tracer.correlate.streams import Groups, classify, doubts, streams_of
+from tracer.correlate.streams import Groups, Streams, classify, doubts, streams_of
 from tracer.correlate.watched import Watch
+
+Assembled = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, order.LinkOrder, Watch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,16 @@ def join(
     """Return the journeys of all IP and ARP observations; `conntrack` entries prove translations.
 
     Each such row is in exactly one hop; a packet seen at one point only is a journey of one hop.
+    """
+    return journey_set(batch, *assembled(batch, conntrack, options))
+
+
+def assembled(
+    batch: ObservationBatch, conntrack: Sequence[ConntrackEntry], options: JoinOptions
+) -> Assembled:
+    """Return which rows are one packet, in which order: what `journey_set` takes beside the batch.
+
+    It is apart from it for `warm`, where two processes compile one each.
     """
     packets = batch.packets
     identity = identify(batch)
@@ -76,7 +88,7 @@ def join(
     found.journey, found.journeys = united(found.journey, lifetimes(batch))
     layout = _in_order(packets, identity, found, links, time, falling)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
-    return journey_set(batch, identity, streams, found, layout, scales, links, watch)
+    return identity, streams, found, layout, scales, links, watch
 
 
 def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Groups:

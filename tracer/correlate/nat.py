@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64, encode_ip
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry, Tuple
-from tracer.core.jit import jit
-from tracer.correlate.hashing import Codes, Keys
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.identity import tuple_hash
 
 ICMP, ICMP6 = 1, 58
 MOST_RELATED = 64
 
 
-@jit
+@inner
 def is_translation(p: Any, a: int, b: int) -> bool:
     """Return whether one NAT can turn the tuple of row `a` into that of row `b`.
 
@@ -52,7 +52,7 @@ def related_parts(p: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Code
     parts = count = 0
     for group in range(len(starts) - 1):
         start, stop = starts[group], starts[group + 1]
-        part = np.full(stop - start, -1, np.int64)
+        part = filled(stop - start, -1)
         for i in range(stop - start):
             if part[i] >= 0:
                 continue
@@ -62,7 +62,8 @@ def related_parts(p: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Code
             if stop - start <= MOST_RELATED:
                 _spread(p, flow, order[start:stop], part, i)
             else:
-                part[:] = i
+                for j in range(len(part)):
+                    part[j] = i
             for j in range(stop - start):
                 if part[j] == i:
                     rows[count] = order[start + j]
@@ -71,7 +72,7 @@ def related_parts(p: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Code
     return rows[:count].copy(), begins[: parts + 1].copy()
 
 
-@jit
+@inner
 def _spread(p: Any, flow: Keys, rows: Codes, part: Codes, seed: int) -> None:
     # All rows that can be reached from one, breadth first.
     queue = np.empty(len(rows), np.int64)

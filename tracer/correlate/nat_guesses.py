@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
 from tracer.correlate.nat import MOST_RELATED, is_translation
 
 MARGIN_NS = 20_000  # the next best partner has to be at least this much, and twice, as far away
 
 
-@jit
+@inner
 def _chains(
     p: Any, rows: Codes, segment: Codes, stream: Codes, first: Codes, last: Codes
 ) -> tuple[int, bool]:
@@ -35,7 +35,7 @@ def _chains(
     return count, twice
 
 
-@jit
+@inner
 def _distance(p: Any, time: Codes, a: int, b: int) -> int:
     # Time from the end `a` of one class to the beginning `b` of another, -1 where it cannot be.
     if p[b].ttl > p[a].ttl or time[b] < time[a] or not is_translation(p, a, b):
@@ -43,7 +43,7 @@ def _distance(p: Any, time: Codes, a: int, b: int) -> int:
     return int(time[b] - time[a])
 
 
-@jit
+@inner
 def _nearest(
     p: Any, time: Codes, this: int, own: int, others: Codes, count: int, ahead: bool
 ) -> Any:
@@ -83,10 +83,10 @@ def guesses(
         if twice or chains < 2:
             continue
         for k in range(chains):
-            to, clear = _nearest(p, time, last[k], k, first, chains, True)
+            to, clear = _nearest(p, time, last[k], k, first, chains, np.bool_(True))
             if not clear:
                 continue
-            back, mutual = _nearest(p, time, first[to], to, last, chains, False)
+            back, mutual = _nearest(p, time, first[to], to, last, chains, np.bool_(False))
             if mutual and back == k:
                 left[count], right[count] = last[k], first[to]
                 count += 1

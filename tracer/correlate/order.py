@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
-from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes, factorise, first_at_least, pair_keys
 from tracer.correlate.identity import Identity
 
 Times = NDArray[np.int64]
@@ -68,15 +68,15 @@ def usual_gap(links: LinkOrder) -> int:
     return int(min(max(20 * int(seen.max(initial=250_000)), 2_000_000), 100_000_000))
 
 
-@jit
+@inner
 def votes_of(keys: Any, votes: Codes, first: int, second: int) -> int:
     """Return the votes for link `first` before link `second`."""
     key = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
-    at = np.searchsorted(keys, key)
+    at = first_at_least(keys, key)
     return int(votes[at]) if at < len(keys) and keys[at] == key else 0
 
 
-@jit
+@inner
 def is_before(keys: Any, votes: Codes, first: int, second: int) -> bool:
     """Return whether the votes clearly put link `first` before link `second`."""
     forward = votes_of(keys, votes, first, second)
@@ -117,7 +117,7 @@ def settle(
                 break
 
 
-@jit
+@inner
 def _routed_first(ttl: Codes, hops: Codes, start: int, i: int, stop: int, netns: Codes) -> bool:
     a, b = hops[i - 1], hops[i]
     if netns[a] == netns[b]:

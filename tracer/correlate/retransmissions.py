@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import jit
-from tracer.correlate.hashing import Codes
+from tracer.correlate.hashing import Codes, filled
 
 SYN, FIN, RST = 0x02, 0x01, 0x04
 LOOK_BACK = 32
@@ -40,7 +40,7 @@ def _earlier(
     begin: Codes, size: Codes, of_class: Codes, first_ns: Codes, opens: NDArray[np.bool_]
 ) -> Codes:
     # By class, range start, falling size, time: what holds a range comes before it, or is equal.
-    out = np.full(len(begin), -1, np.int64)
+    out = filled(len(begin), -1)
     for i in range(len(begin)):
         best = -1
         for back in range(1, LOOK_BACK + 1):

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.assembly import Assembly
-from tracer.correlate.hashing import Codes, grouped
+from tracer.correlate.hashing import Codes, filled, grouped
 
 TCP = 6
 LOOK_BACK = 64
@@ -60,7 +60,7 @@ def _owners(
     stream: Codes, time: Codes, layout: Any, gap_ns: int,
 ) -> Codes:  # fmt: skip
     # By class, range start and falling length: an owner comes before what it holds.
-    owner = np.full(len(chosen), -1, np.int64)
+    owner = filled(len(chosen), -1)
     for i in range(len(chosen)):
         best, best_length, best_time = -1, length[i], np.int64(0)
         j = i - 1
@@ -78,13 +78,13 @@ def _owners(
     return owner
 
 
-@jit
+@inner
 def _are_one(p: Any, a: int, b: int) -> bool:
     x, y = p[a], p[b]
     return bool(x.tcp_ack == y.tcp_ack and x.tcp_tsval == y.tcp_tsval)
 
 
-@jit
+@inner
 def _share_link(p: Any, first: int, second: int, stream: Codes, layout: Any) -> bool:
     rows, starts = layout
     for i in range(starts[first], starts[first + 1]):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, Keys, factorise, find, pair_keys, roots
 from tracer.correlate.identity import Identity
 from tracer.correlate.nat import are_translations, is_translation, unordered
@@ -51,7 +51,7 @@ class _Edges:
         return _Edges(self.left[which], self.right[which], self.votes[which])
 
 
-@jit
+@inner
 def is_adjacent(p: Any, a: int, b: int) -> bool:
     """Return whether MACs allow rows `a` and `b` to be one packet: same TTL means bridged."""
     x, y = p[a], p[b]
@@ -60,7 +60,7 @@ def is_adjacent(p: Any, a: int, b: int) -> bool:
     return bool(x.src_mac == y.src_mac or x.dst_mac == y.dst_mac)
 
 
-@jit
+@inner
 def _is_bridged(src_mac: Any, dst_mac: Any, a: int, b: int) -> bool:
     unknown = src_mac[a] == NULL or src_mac[b] == NULL
     return bool(unknown or src_mac[a] == src_mac[b] or dst_mac[a] == dst_mac[b])
@@ -119,7 +119,7 @@ def _votes(
     return first[:count].copy(), second[:count].copy()
 
 
-@jit
+@inner
 def _next_of_tuple(
     p: Any, order: Codes, i: int, stop: int, flow: Keys, netns: Codes, stream: Codes
 ) -> int:

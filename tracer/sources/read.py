@@ -107,6 +107,29 @@ class Reading:
         self.captures: list[CaptureInfo] = []
         self.lost: dict[str, int] = {}
 
+    @classmethod
+    def side_by_side(
+        cls, inputs: Sequence[str | Path], points: Mapping[str, str], rows: int
+    ) -> tuple[list["Reading"], tuple[InputWarning, ...]]:
+        """Return a reading for each capture, to be read in turns, and what was wrong with inputs.
+
+        A file that is there twice gets one reading, and a warning.
+        """
+        whole = cls(inputs, points=points, rows=rows)
+        readings = []
+        for given in whole._inputs:
+            twin = whole._duplicates.twin_of(given.path)
+            if twin is not None:
+                findings = Findings(given.name)
+                findings.add("same-file", f"it is the same as {twin}; it was read once only")
+                whole._warnings += findings.warnings()
+                continue
+            whole._duplicates.add(given.path, given.name)
+            alone = cls((), rows=rows)
+            alone._inputs = [given]
+            readings.append(alone)
+        return readings, whole.warnings
+
     @property
     def warnings(self) -> tuple[InputWarning, ...]:
         """What was wrong with the inputs, in the order read."""

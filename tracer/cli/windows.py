@@ -1,0 +1,152 @@
+"""`tracer offline` on captures too large to hold: read side by side, joined window by window."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracer.cli.output import (
+    destination,
+    is_coloured,
+    terminal_width,
+    write_lines,
+    write_table,
+    write_text,
+)
+from tracer.core.batch import ObservationBatch
+from tracer.core.conntrack import ConntrackEntry
+from tracer.core.errors import InputError
+from tracer.core.exchanges import exchange_order
+from tracer.core.filter import FlowFilter
+from tracer.core.journeys import JourneySet
+from tracer.core.subset import subset
+from tracer.core.warnings import InputWarning
+
+if TYPE_CHECKING:
+    from tracer.sources.read import Reading
+
+#: Bytes of captures from which on they are joined in windows: about two million small packets.
+LARGE = 400_000_000
+_BATCH_ROWS = 1 << 16
+_PACKED = {".gz": 6, ".xz": 8, ".zst": 6}  # bytes of a capture in one compressed byte, about
+
+
+def is_large(captures: Sequence[str], points: Mapping[str, str]) -> bool:
+    """Return whether the captures are too large to hold; never for standard input."""
+    total = 0
+    for given in (*captures, *points.values()):
+        path = Path(given)
+        files = path.rglob("*") if path.is_dir() else [path]
+        for file in files:
+            if file.is_file():
+                total += file.stat().st_size * _PACKED.get(file.suffix, 1)
+    return total >= LARGE
+
+
+class Windows:
+    """The journeys of large captures in parts; `summary` is complete once `parts` is exhausted."""
+
+    def __init__(self, captures: Sequence[str], points: Mapping[str, str]) -> None:
+        from tracer.report.running import RunningSummary
+        from tracer.sources.read import Reading
+
+        self._readings, self._warnings = Reading.side_by_side(captures, points, _BATCH_ROWS)
+        self._refusals: list[InputError] = []
+        self._observations = 0
+        self._shown = 0
+        self._last = JourneySet(ObservationBatch())
+        self._running = RunningSummary()
+
+    def parts(
+        self, entries: Sequence[ConntrackEntry], conditions: FlowFilter, count: int | None
+    ) -> Iterator[JourneySet]:
+        """Yield the journeys that pass the filter, of `count` exchanges at most.
+
+        Raises InputError when no capture can be used.
+        """
+        from tracer.correlate.stream import join_windows
+
+        batches = [self._batches(reading) for reading in self._readings]
+        left = count
+        for part in self._running.counted(join_windows(batches, entries)):
+            self._last = part
+            chosen = _selected(part, conditions)
+            if left is not None:
+                exchanges = exchange_order(part, chosen)[:left]
+                left -= len(exchanges)
+                chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
+            self._shown += len(chosen)
+            yield part if len(chosen) == len(part.journeys) else subset(part, chosen)
+        if self._refusals and not any(reading.captures for reading in self._readings):
+            raise self._refusals[0]
+
+    def summary(self, damage: Iterable[InputWarning]) -> dict[str, Any]:
+        """Return the summary of all parts as JSON values."""
+        from tracer.report.summary import summary_of
+
+        found = [warning for reading in self._readings for warning in reading.warnings]
+        whole = JourneySet(ObservationBatch())
+        whole.clocks = self._last.clocks
+        whole.warnings = (*self._last.warnings, *self._warnings, *found, *damage)
+        said = summary_of(whole)
+        value = self._running.value(self._observations, self._lost())
+        return value | {
+            "shown": self._shown,
+            "clocks": said["clocks"],
+            "warnings": said["warnings"],
+        }
+
+    def _batches(self, reading: "Reading") -> Iterator[ObservationBatch]:
+        try:
+            for batch in reading.batches():
+                self._observations += len(batch)
+                yield batch
+        except InputError as error:  # one of many: it is among the reading's warnings
+            self._refusals.append(error)
+
+    def _lost(self) -> dict[str, int]:
+        lost: dict[str, int] = {}
+        for reading in self._readings:
+            dropped = sum(capture.dropped or 0 for capture in reading.captures)
+            for name, number in (*reading.lost.items(), ("capture_dropped", dropped)):
+                if number:
+                    lost[name] = lost.get(name, 0) + number
+        return lost
+
+
+def _selected(part: JourneySet, conditions: FlowFilter) -> Any:
+    if conditions.is_empty:
+        return np.arange(len(part.journeys))
+    from tracer.correlate.select import select
+
+    return select(part, conditions)
+
+
+def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -> None:
+    """Write journeys that come in parts to a file or standard output, as they come."""
+    first = next(parts, None)  # read now: before a file is overwritten for nothing
+    everything = _with_first(first, parts)
+    with destination(output) as file:
+        if format_ == "text":
+            from tracer.report.text import text_of
+
+            width, coloured = terminal_width(output), is_coloured(output)
+            for part in everything:
+                write_text(text_of(part, width), file, coloured=coloured)
+        elif format_ == "jsonl":
+            from tracer.report.jsonl import journey_lines
+
+            for part in everything:
+                write_lines(journey_lines(part), file)
+        else:
+            from tracer.report.tables import hop_tables
+
+            tables = (table for part in everything for table in hop_tables(part))
+            write_table(tables, format_, file)
+
+
+def _with_first(first: JourneySet | None, rest: Iterator[JourneySet]) -> Iterator[JourneySet]:
+    # An empty first part stands for none, so that a table has its columns.
+    yield JourneySet(ObservationBatch()) if first is None else first
+    yield from rest

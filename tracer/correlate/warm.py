@@ -1,0 +1,92 @@
+"""A tiny run of the correlator, for what it compiles on the way."""
+
+import numpy as np
+
+from tracer.core.address import NULL_U64
+from tracer.core.batch import ObservationBatch
+from tracer.core.point import Point
+from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
+from tracer.correlate.assembly import Assembly
+from tracer.correlate.clocks import Clocks
+from tracer.correlate.identity import Identity
+from tracer.correlate.join import JoinOptions, assembled
+from tracer.correlate.order import LinkOrder
+from tracer.correlate.result import journey_set
+from tracer.correlate.streams import Streams
+from tracer.correlate.watched import Watch
+
+_PACKETS, _GAP_NS, _HOP_NS = 12, 1_000_000, 10_000
+_PLACES = (("a", "in"), ("a", "out"), ("b", "in"))
+
+
+def warm() -> None:
+    """Find the journeys of made packets of the dtypes captures give, so that hot functions compile.
+
+    What is compiled is in numba's cache for every process that uses the same cache folder.
+    """
+    assembled(made_batch(), (), JoinOptions())
+
+
+def warm_rest() -> None:
+    """Make a result of made journeys: compiles what `warm` leaves, and nothing of what it does."""
+    batch = made_batch()
+    rows, journeys = len(batch), len(batch) // 2
+    zeros, keys, no = np.zeros(rows, np.int64), np.zeros(rows, np.uint64), np.zeros(rows, np.bool_)
+    place = batch.packets["point"].astype(np.int64)
+    identity = Identity(
+        keys, keys, keys, ~no, place, place, zeros, zeros, zeros, zeros, keys, keys,
+        ("",), batch.points,
+    )  # fmt: skip
+    first = np.zeros(1, np.int64)
+    found = Assembly(
+        np.arange(rows) // 2, zeros - 1, np.ones(rows, np.int32), no, no.copy(), journeys
+    )
+    journey_set(
+        batch,
+        identity,
+        Streams(zeros, zeros, first, first + rows, keys[:0]),
+        found,
+        (np.arange(rows), np.arange(0, rows + 1, 2)),
+        Clocks(batch.packets["time_ns"].copy(), (), 0),
+        LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0]),
+        Watch(None, 0),
+    )
+
+
+def made_batch() -> ObservationBatch:
+    """Return a few TCP segments and their acknowledgements, seen before and after a source NAT."""
+    points = tuple(Point(host, None, device) for host, device in _PLACES)
+    parts = [_seen(place, back) for place in range(len(points)) for back in (False, True)]
+    packets = np.concatenate([*parts, *(_alike(part) for part in parts)])
+    packets["frame"] = np.arange(1, len(packets) + 1)
+    captures = tuple(f"{host}-{device}" for host, device in _PLACES)
+    return ObservationBatch(packets, points=points, captures=captures)
+
+
+def _seen(place: int, back: bool) -> StructuredArray:
+    p = np.repeat(null_record(PACKET_DTYPE), _PACKETS)
+    numbers = np.arange(_PACKETS)
+    way = len(_PLACES) - place if back else place
+    client, server = (10 + (place > 0), 40_000 + (place > 0)), (20, 443)
+    (source, sport), (target, dport) = (server, client) if back else (client, server)
+    p["time_ns"] = 1_700_000_000 * 10**9 + numbers * _GAP_NS + way * _HOP_NS + back * _GAP_NS // 2
+    p["point"] = p["capture"] = place
+    p["src_hi"] = p["dst_hi"] = 0
+    p["src_lo"], p["dst_lo"], p["sport"], p["dport"] = source, target, sport, dport
+    p["ethertype"], p["ip_version"], p["proto"], p["ttl"] = 0x0800, 4, 6, 64 - way
+    p["src_mac"] = p["dst_mac"] = NULL_U64
+    p["frag_offset"] = p["more_fragments"] = 0
+    p["ip_id"], p["ip_len"], p["payload_len"] = numbers + 1, 140, 0 if back else 100 + numbers % 2
+    p["wire_len"] = p["cap_len"] = 154
+    p["tcp_seq"], p["tcp_ack"] = numbers * 100, 77
+    p["tcp_flags"], p["tcp_window"] = 16, 501
+    p["payload_digest"] = 0 if back else numbers + 9
+    return p
+
+
+def _alike(part: StructuredArray) -> StructuredArray:
+    # Another flow, whose packets nothing but the time tells apart.
+    p = part.copy()
+    p["proto"], p["tcp_seq"], p["tcp_ack"], p["tcp_flags"], p["tcp_window"] = 17, -1, -1, -1, -1
+    p["payload_len"], p["payload_digest"], p["ip_id"] = 8, 7, 0
+    return p
