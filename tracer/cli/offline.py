@@ -72,8 +72,8 @@ def command(
     standard input, or a folder of these; points.toml in the folder says where each was taken.
 
     Captures of 400 MB and more together are joined in windows of time, in bounded memory: exchanges
-    are then written as they end, and captures that share no packet give no flow paths. Not so
-    with --redact, --redact-key or pcapng output, which hold all packets.
+    are then written and numbered as they end, and captures that share no packet give no flow paths.
+    Not so with --redact, --redact-key or pcapng output, which hold all packets.
 
     \b
     Examples:

@@ -1,0 +1,58 @@
+"""Large captures, joined in windows, give what is given when all are held."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.conftest import Run
+from tracer.cli import windows
+
+NUMBERS = ("reply", "request", "retransmission_of", "quotes")  # of other journeys
+
+
+def outcome(run: Run, *arguments: object, summary: Path) -> tuple[list[str], Any]:
+    """The journeys in no order, numbers only as there or not, and the summary.
+
+    Windows number journeys and flows in the order in which exchanges end.
+    """
+    result = run("offline", *arguments, "--format", "jsonl", "--summary", summary)
+    assert result.exit_code == 0, result.output
+    journeys = [json.loads(line) for line in result.stdout.splitlines()]
+    for journey in journeys:
+        del journey["journey"], journey["flow"]
+        journey |= {name: journey[name] is not None for name in NUMBERS}
+    said = json.loads(summary.read_text())
+    del said["flows"]  # windows count those of equal addresses as one
+    return sorted(json.dumps(journey) for journey in journeys), said
+
+
+@pytest.mark.parametrize("folder", ["fip-outbound", "two-tenants"])
+def test_windows_give_the_same_journeys_and_summary(
+    folder: str, captures: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, said = outcome(run, captures / folder, summary=tmp_path / "whole.json")
+    monkeypatch.setattr(windows, "LARGE", 0)
+    parts, also_said = outcome(run, captures / folder, summary=tmp_path / "parts.json")
+    assert parts == whole
+    assert also_said == said
+
+
+def test_a_filter_and_a_count_apply_to_all_windows(
+    captures: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = (captures / "fip-outbound", "--proto", "icmp", "--count", 2)
+    whole, _ = outcome(run, *asked, summary=tmp_path / "whole.json")
+    monkeypatch.setattr(windows, "LARGE", 0)
+    parts, said = outcome(run, *asked, summary=tmp_path / "parts.json")
+    assert parts == whole
+    assert said["shown"] == len(parts) > 0
+
+
+def test_only_large_captures_are_joined_in_windows(captures: Path, tmp_path: Path) -> None:
+    with (tmp_path / "large.pcap").open("wb") as file:
+        file.truncate(windows.LARGE)
+    assert windows.is_large([str(tmp_path)], {})
+    assert windows.is_large([], {"eth0": str(tmp_path / "large.pcap")})
+    assert not windows.is_large([str(captures / "fip-outbound"), "-"], {})
