@@ -146,14 +146,19 @@ class View(App[None]):
         if paths:
             path = paths[self._path]
             table = path_table(path, width)
-            pane.styles.height = self._path_height(len(table.heads) + len(table.rows))
+            height = self._path_height(len(table.heads) + len(table.rows))
             pane.show(table.heads, table.rows)
             text = path_title(path, self._path + 1, len(paths))
         else:
-            pane.styles.height = self._path_height(1)
-            pane.show((), [Line("  waiting for packets that match ...", "dim")])
+            height = self._path_height(1)
+            seen = self._picture.observations
+            words = (
+                f"joining {count(seen)} observations" if seen else "waiting for packets that match"
+            )
+            pane.show((), [Line(f"  {words} ...", "dim")])
             text = "path"
-        above, below = pane.hidden()
+        pane.styles.height = height
+        above, below = pane.hidden(height)
         aside = f"↑{above} ↓{below}" if above or below else ""
         since = f"since {clock_time(picture.since_ns)[:8]}"
         aside = f"{since}  {aside}".strip() if width >= 120 else aside
@@ -178,6 +183,12 @@ class View(App[None]):
         aside = "" if pane.follows else "End: newest"
         line = title_line(text, width, is_focused=pane.has_focus, aside=aside)
         root.query_one("#list-title", Lines).show([line])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave all keys but those that leave to a question that is being asked."""
+        if self._prompt is not None and action not in ("clear", "finish"):
+            return False
+        return super().check_action(action, parameters)
 
     def action_finish(self) -> None:
         """End following; the view closes once everything is counted."""
@@ -259,14 +270,14 @@ class View(App[None]):
         field = self.query_one("#prompt", Input)
         field.value, field.placeholder = value, prompt.label
         field.display = True
-        field.focus()
+        self.screen.set_focus(field)  # at once: what is typed next is meant for it
         self._say(f"{prompt.label}  (Enter: done, Esc: leave)")
 
     def _answered(self) -> None:
         self._prompt = None
         field = self.query_one("#prompt", Input)
         field.display = False
-        self.query_one("#list").focus()
+        self.screen.set_focus(self.query_one("#list"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Filter or save."""

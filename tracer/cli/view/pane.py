@@ -85,9 +85,10 @@ class Scrolling(Widget, can_focus=True):
         at = self.top + y - len(self._heads)
         return strip_of(self._lines[at], width) if at < len(self._lines) else Strip.blank(width)
 
-    def hidden(self) -> tuple[int, int]:
-        """Return how many lines are above and below those shown."""
-        return self.top, max(0, len(self._lines) - self.top - self.room)
+    def hidden(self, height: int) -> tuple[int, int]:
+        """Return how many lines are above and below those shown at a height."""
+        room = max(0, height - len(self._heads))
+        return self.top, max(0, len(self._lines) - self.top - room)
 
     def on_key(self, event: events.Key) -> None:
         """Scroll."""
