@@ -1,6 +1,6 @@
 """`tracer.follow`: journeys live from the kernel, as an iterator and a context manager."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from tracer import jit_cache
 from tracer.api.conditions import Conditions, flow_filter
 from tracer.api.journey_frames import JourneyFrames
-from tracer.core.errors import InputError
+from tracer.core.errors import InputError, TracerError
 from tracer.core.filter import FlowFilter
 from tracer.core.journey import Journey
 
 if TYPE_CHECKING:
-    from tracer.core.batch import ObservationBatch
     from tracer.sources.live.engine import Config
-    from tracer.sources.live.session import Session
 
 
 def follow(
@@ -53,8 +51,8 @@ def follow(
     chosen = flow_filter(conditions)
     config = Config(chosen, ring_bytes=ring_size << 20, followed=map_size, tracked=map_size,
                     snap=snap)  # fmt: skip
-    path = None if write is None else Path(fspath(write))
-    return Follow(chosen, config, engine, (count, duration, settle), tuple(command), path)
+    limits = (count, duration, settle)
+    return Follow(chosen, config, engine, limits, tuple(command), _recording(write))
 
 
 class Follow:
@@ -71,7 +69,7 @@ class Follow:
         engine: str,
         limits: tuple[int | None, float | None, float],
         command: tuple[str, ...],
-        write: Path | None,
+        write: str | None,
     ) -> None:
         self._conditions, self._config, self._engine = conditions, config, engine
         self._limits, self._command, self._write = limits, command, write
@@ -105,7 +103,12 @@ class Follow:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Counts, losses and what was attached, so far; as `--summary` writes them."""
+        """Counts, losses and what was attached, so far; as `--summary` writes them.
+
+        Raises TracerError before it is attached.
+        """
+        if self._open is None and not self._is_over:
+            raise TracerError("It is not attached yet.", "Enter it with `with`, or iterate.")
         if self._open is not None:
             self._stats = self._session.stats()
         stats = self._stats
@@ -149,37 +152,23 @@ class Follow:
     def _attach(self, stack: ExitStack) -> None:
         jit_cache.prepare()
         from tracer.cli.following import Following, Limits, Stop
+        from tracer.cli.keeping import Keeping
         from tracer.report.running import RunningSummary
         from tracer.sources.live.engine import open_engine
         from tracer.sources.live.session import Session
 
         session = stack.enter_context(Session(open_engine(self._engine, self._config)))
+        # Not entered as a context: signals are the caller's business here.
         self._session, self._stop, self._tally = session, Stop(), RunningSummary()
-        self._keep = _kept(self._write, session, stack)
         self._attached = session.attach()
+        self._keep = stack.enter_context(Keeping(self._write, session))
         self._following = Following(session, self._conditions, Limits(*self._limits))
         stack.callback(self._following.close)
         if self._command:
             self._following.start(self._command)
 
 
-def _kept(
-    file: Path | None, session: "Session", stack: ExitStack
-) -> "Callable[[ObservationBatch], None]":
-    if file is None:
-        return lambda batch: None
-    from tracer.sources.recording import RecordingWriter
-
-    try:
-        writer = RecordingWriter(file)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror}.") from error
-
-    def finish() -> None:
-        stats = session.stats()
-        names = ("ring_full", "map_full", "unreadable")
-        writer.lost = {name: getattr(stats, name) for name in names}
-        writer.close()
-
-    stack.callback(finish)
-    return writer.write
+def _recording(write: str | PathLike[str] | None) -> str | None:
+    if write is None or Path(write).suffix == ".parquet":
+        return None if write is None else fspath(write)
+    raise InputError(f"{fspath(write)!r} does not end in .parquet.", "Name the recording so.")

@@ -85,7 +85,13 @@ def _traffic(function: Callable[..., None]) -> Callable[..., None]:
     # What every traffic command takes.
     for decorate in (
         click.option("--json", "as_json", is_flag=True, help="The log as JSON lines."),
-        click.option("--count", default=3, show_default=True, type=click.IntRange(1)),
+        click.option(
+            "--count",
+            default=3,
+            show_default=True,
+            type=click.IntRange(1),
+            help="How many packets are sent.",
+        ),
         click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]"),
     ):
         function = decorate(function)
@@ -112,7 +118,7 @@ def ping(case: str, count: int, as_json: bool, interval: float, pattern: str | N
 
 @command.command()
 @_traffic
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", default=8080, show_default=True, help="Port of the server.")
 def tcp(case: str, count: int, as_json: bool, port: int) -> None:
     """Exchange numbered segments over one TCP connection along CASE and show the log.
 
@@ -125,7 +131,7 @@ def tcp(case: str, count: int, as_json: bool, port: int) -> None:
 
 @command.command()
 @_traffic
-@click.option("--port", default=5353, show_default=True)
+@click.option("--port", default=5353, show_default=True, help="Port of the server.")
 def udp(case: str, count: int, as_json: bool, port: int) -> None:
     """Exchange numbered datagrams along CASE and show the log.
 
@@ -139,7 +145,8 @@ def udp(case: str, count: int, as_json: bool, port: int) -> None:
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]")
-@click.option("--count", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1),
+              help="How many packets of each kind are sent.")  # fmt: skip
 def record(folder: Path, case: str, count: int) -> None:
     """Capture echo, TCP and UDP along CASE with tcpdump at every point of it, into FOLDER.
 
