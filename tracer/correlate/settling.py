@@ -167,13 +167,13 @@ class Settling:
             return
         times = self._pending.packets["time_ns"]
         old = now_ns - self._settle_ns - self._context_ns
+        self._lost = [(first, last) for first, last in self._lost if last > old]
         given = times[self._given]
         if len(given) > CONTEXT_ROWS:
             old = max(old, int(np.partition(given, -CONTEXT_ROWS)[-CONTEXT_ROWS]) - 1)
         kept = np.flatnonzero(~self._given | (times > old))
         if len(kept) < len(self._given):
             self._pending, self._given = self._pending.take(kept), self._given[kept]
-        self._lost = [(first, last) for first, last in self._lost if last > old]
 
 
 class _FlowNumbers:

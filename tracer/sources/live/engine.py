@@ -150,7 +150,7 @@ def open_engine(name: str, config: Config) -> Engine:
 
     Raises HostError with every engine's cause when none does.
     """
-    causes = []
+    failed: list[tuple[str, HostError]] = []
     for candidate in ("core", "bcc") if name == "auto" else (name,):
         engine = create_engine(candidate)
         try:
@@ -159,9 +159,12 @@ def open_engine(name: str, config: Config) -> Engine:
             engine.close()
             if name != "auto":
                 raise
-            causes.append(f"{candidate}: {error.message}")
+            failed.append((candidate, error))
             continue
         return engine
+    if len({error.message for _, error in failed}) == 1:  # no root, say: the same for all
+        raise failed[0][1]
+    causes = "; ".join(f"{candidate}: {error.message}" for candidate, error in failed)
     raise HostError(
-        "No engine can be loaded: " + "; ".join(causes), "Run `tracer doctor` for what is missing."
+        f"No engine can be loaded: {causes}", "Run `tracer doctor` for what is missing."
     )
