@@ -1,4 +1,4 @@
-"""What `tracer.follow` refuses before it asks the kernel; kernel/test_follow_api.py has the rest."""
+"""What `tracer.follow` refuses before it asks the kernel; kernel/test_follow_api.py has more."""
 
 import subprocess
 import sys

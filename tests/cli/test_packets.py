@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CAPTURES
 
 from cli.conftest import Run
+from tests.conftest import CAPTURES
 
 FOLDERS = sorted(path.name for path in CAPTURES.iterdir() if path.is_dir())
 Journey = tuple[Any, ...]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-from conftest import CAPTURES
 
 from cli.conftest import Run, Spawn
+from tests.conftest import CAPTURES
 
 FOLDERS = sorted(path.name for path in CAPTURES.iterdir() if path.is_dir())
 KEY = "a key for tests, of no use elsewhere"

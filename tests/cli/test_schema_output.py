@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import CAPTURES
 from jsonschema import Draft202012Validator
 
 from cli.conftest import Run
+from tests.conftest import CAPTURES
 
 FOLDERS = sorted(path.name for path in CAPTURES.iterdir() if path.is_dir())
 

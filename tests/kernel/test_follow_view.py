@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from routed import Routed, routed, run
+
+from tests.kernel.routed import Routed, routed, run
 
 pytestmark = pytest.mark.kernel
 
@@ -81,6 +82,15 @@ class Terminal:
     def type(self, text: str) -> None:
         tmux("send-keys", "-t", "view", "-l", text)
 
+    def answer(self, question: str, text: str) -> None:
+        """Replace what the last line proposes; each step is waited for, as a person would."""
+        self.until(rf"{question} .*Esc: leave")
+        self.press("C-u")
+        self.until(lambda shown: re.match(question, shown.rstrip().splitlines()[-1]))
+        self.type(text)
+        self.until(lambda shown: shown.rstrip().endswith(text[-30:]))
+        self.press("Enter")
+
     def until(self, shows: str | Callable[[str], object], seconds: float = 60.0) -> str:
         """Wait until the screen shows a pattern, or what a call is true for; return it."""
         holds = (lambda text: re.search(shows, text)) if isinstance(shows, str) else shows
@@ -149,21 +159,13 @@ def _opens(terminal: Terminal) -> None:
 
 def _filters(terminal: Terminal) -> None:
     terminal.press("f")
-    terminal.until("filter by an address")
-    terminal.type("dropped")
-    terminal.press("Enter")
+    terminal.answer("filter by", "dropped")
     terminal.until(f"exchanges: 0 matching 'dropped' of {PINGS} ")
     terminal.press("/")
-    terminal.until("filter by an address")
-    terminal.press("C-u")
-    terminal.type("100.122.0.145 !lost")
-    terminal.press("Enter")
+    terminal.answer("filter by", "100.122.0.145 !lost")
     terminal.until(f"exchanges: {PINGS} matching '100.122.0.145 !lost' of {PINGS} ")
     terminal.press("f")
-    terminal.until("filter by an address")
-    terminal.press("C-u")
-    terminal.type("nonsense")
-    terminal.press("Enter")
+    terminal.answer("filter by", "nonsense")
     terminal.until("'nonsense' is not an address")
     terminal.press("Escape", "Escape")
     terminal.until(f"exchanges: {PINGS} of {PINGS} ")
@@ -189,16 +191,10 @@ def _helps(terminal: Terminal) -> None:
 
 def _saves(terminal: Terminal, folder: Path) -> None:
     terminal.press("s")
-    terminal.until("save to a new file")
-    terminal.press("C-u")
-    terminal.type(str(folder / "a.pdf"))
-    terminal.press("Enter")
+    terminal.answer("save to", str(folder / "a.pdf"))
     terminal.until("not saved: A file ends in .txt")
     terminal.press("s")
-    terminal.until("save to a new file")
-    terminal.press("C-u")
-    terminal.type(str(folder / "kept.jsonl"))
-    terminal.press("Enter")
+    terminal.answer("save to", str(folder / "kept.jsonl"))
     terminal.until(f"{2 * PINGS} exchanges saved")
     saved = [json.loads(line) for line in (folder / "kept.jsonl").read_text().splitlines()]
     assert [journey["kind"] for journey in saved] == ["echo-request", "echo-reply"] * 2 * PINGS

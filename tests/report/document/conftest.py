@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import unavailable
+
+from tests.conftest import unavailable
 
 Open = Callable[..., Any]
 _FLAGS = (
