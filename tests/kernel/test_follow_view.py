@@ -1,5 +1,6 @@
 """The live view of `tracer follow`, at a real terminal: tmux shows it and sends the keys."""
 
+import itertools
 import json
 import os
 import re
@@ -20,7 +21,7 @@ SIZES = [(80, 24), (200, 50)]
 READY_S = 240.0  # a cold cache of compiled code is filled first
 PINGS = 23
 FLOOD_PACKETS, FLOOD_RATE = 10_007, 2_000  # five events each: 10,000 events/s
-SOCKET = f"tracer-test-{os.getpid()}"
+NUMBERS = itertools.count(1)
 
 _UNSET = ["-u", "COLUMNS", "-u", "LINES", "-u", "NO_COLOR"]  # what runs the tests may set them
 
@@ -45,42 +46,41 @@ while True:
 """
 
 
-def tmux(*arguments: str) -> str:
-    done = subprocess.run(
-        ["tmux", "-L", SOCKET, *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 class Terminal:
     """A terminal of a given size in which a command runs."""
 
+    def tmux(self, *arguments: str) -> str:
+        command = ["tmux", "-L", self._server, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def __init__(self, columns: int, rows: int, command: list[str], **env: str) -> None:
+        self._server = f"tracer-test-{os.getpid()}-{next(NUMBERS)}"  # the last one may still end
         words = [f"{name}={value}" for name, value in env.items()]
         shell = f"{shlex.join(['env', *_UNSET, *words, *command])}; echo EXIT $?; cat"
         size = ["-x", str(columns), "-y", str(rows)]
-        tmux("-f", "/dev/null", "new-session", "-d", "-s", "view", *size, shell)
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "view", *size, shell)
 
     def __enter__(self) -> "Terminal":
         return self
 
     def __exit__(self, *_: object) -> None:
-        tmux("kill-server")
+        self.tmux("kill-server")
 
     @property
     def text(self) -> str:
-        return tmux("capture-pane", "-p", "-t", "view")
+        return self.tmux("capture-pane", "-p", "-t", "view")
 
     @property
     def history(self) -> str:
-        return tmux("capture-pane", "-p", "-J", "-S", "-200", "-t", "view")
+        return self.tmux("capture-pane", "-p", "-J", "-S", "-200", "-t", "view")
 
     def press(self, *keys: str) -> None:
-        tmux("send-keys", "-t", "view", *keys)
+        self.tmux("send-keys", "-t", "view", *keys)
 
     def type(self, text: str) -> None:
-        tmux("send-keys", "-t", "view", "-l", text)
+        self.tmux("send-keys", "-t", "view", "-l", text)
 
     def answer(self, question: str, text: str) -> None:
         """Replace what the last line proposes; each step is waited for, as a person would."""
@@ -283,7 +283,7 @@ def test_without_colours_there_are_none(net: Routed) -> None:
         terminal.until("waiting for packets", READY_S)
         net.ping(options="-c 3 -e 817")
         terminal.until("exchanges: 3 of 3 ", READY_S)
-        styled = tmux("capture-pane", "-p", "-e", "-t", "view")
+        styled = terminal.tmux("capture-pane", "-p", "-e", "-t", "view")
         codes = {
             code for found in re.findall(r"\x1b\[([\d;]*)m", styled) for code in found.split(";")
         }
