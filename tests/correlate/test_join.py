@@ -1,156 +1,221 @@
-"""Journeys of the recorded captures against their senders' logs and bytes, which join never sees.
+"""The recorded folders give exactly their true journeys, with conntrack dumps and without.
 
-The bytes are read by tshark: most packets carry a number in their payload.
+Truth is the senders' log and the unique numbers in payloads, which only tshark reads here; the
+correlator sees neither.
 """
 
 import json
 import re
-import shutil
 import subprocess
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import zstandard
 
-from tracer.core.enums import Cause, Kind, Outcome
-from tracer.core.journeys import JourneySet
+from tracer.core.hop import Hop
+from tracer.core.journey import Journey
+from tracer.core.values import journeys_of
 from tracer.correlate.join import join
 from tracer.sources.conntrack import read_conntrack_folder
 from tracer.sources.read import read
 
 FOLDERS = ("fip-outbound", "fip-inbound", "snat-centralized", "east-west", "two-tenants")
-FIELDS = ("frame.number", "icmp.type", "ip.id", "data.data", "udp.payload", "tcp.payload")
-Seen = frozenset[tuple[str, int]]
+CONSTANT = "constant"
+Look = tuple[Any, ...]
+Frame = tuple[str, int]
+
+
+@dataclass
+class Case:
+    """A folder's truth, what tshark reads in each frame's payload, and the journeys."""
+
+    paths: dict[str, list[dict[str, Any]]]
+    packets: list[dict[str, Any]]
+    payloads: dict[Frame, int | str]
+    journeys: list[Journey]
+    has_conntrack: bool
 
 
 @pytest.fixture(scope="module", params=FOLDERS)
 def folder(request: pytest.FixtureRequest, captures: Path) -> Path:
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is the oracle here and is not installed")
     return captures / str(request.param)
 
 
 @pytest.fixture(scope="module")
-def numbered(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Seen]:
-    """Where each numbered packet was seen: (number, ICMP type, IP id) → {(file, frame)}."""
-    found: dict[Any, set[tuple[str, int]]] = defaultdict(set)
+def payloads(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Frame, int | str]:
     points = tomllib.loads((folder / "points.toml").read_text())["point"]
-    for name in sorted({point["file"] for point in points}):
-        source = folder / name
-        if source.suffix == ".zst":
-            plain = tmp_path_factory.mktemp("plain") / source.stem
-            with source.open("rb") as packed, plain.open("wb") as out:
-                zstandard.ZstdDecompressor().copy_stream(packed, out)
-            source = plain
-        argv = ["tshark", "-n", "-r", str(source), "-T", "fields", "-E", "occurrence=l"]
-        argv += [word for field in FIELDS for word in ("-e", field)]
-        lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-        for line in lines.splitlines():
-            frame, icmp, ip_id, *payload = line.split("\t")
-            number = re.search(rb"#tracer:(\d+)#", bytes.fromhex("".join(payload)))
-            if number:
-                found[int(number[1]), icmp, ip_id].add((name, int(frame)))
-    return {key: frozenset(seen) for key, seen in found.items()}
+    scratch = tmp_path_factory.mktemp("plain")
+    found: dict[Frame, int | str] = {}
+    for file in {point["file"] for point in points}:
+        found |= {(file, n): what for n, what in payloads_of(folder / file, scratch)}
+    return found
 
 
-@pytest.fixture(scope="module", params=("dump", "no dump"))
-def joined(request: pytest.FixtureRequest, folder: Path) -> JourneySet:
-    entries, _ = read_conntrack_folder(folder)
-    return join(read([folder]).batch, entries if request.param == "dump" else ())
+def payloads_of(file: Path, scratch: Path) -> list[tuple[int, int | str]]:
+    if file.suffix == ".zst":
+        plain = scratch / file.stem
+        with file.open("rb") as packed, plain.open("wb") as out:
+            zstandard.ZstdDecompressor().copy_stream(packed, out)
+        file = plain
+    fields = ("frame.number", "tcp.payload", "data.data", "udp.payload")
+    argv = ["tshark", "-n", "-r", str(file), "-T", "fields", "-E", "occurrence=l"]
+    argv += [word for field in fields for word in ("-e", field)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    found: list[tuple[int, int | str]] = []
+    for line in done.stdout.splitlines():
+        number, tcp, data, udp = line.split("\t")
+        payload = bytes.fromhex(tcp or data or udp)
+        if marker := re.search(rb"#tracer:(\d{8})#", payload):
+            found.append((int(number), int(marker[1])))
+        elif payload.startswith((b"\xff" * 8, b"tracertracer")):
+            found.append((int(number), CONSTANT))
+    return found
 
 
-def hops_of(found: JourneySet, journey: int) -> Any:
-    record = found.journeys[journey]
-    return found.hops[record["first_hop"] : record["first_hop"] + record["n_hops"]]
+@pytest.fixture(scope="module", params=[True, False], ids=["conntrack", "without-conntrack"])
+def case(request: pytest.FixtureRequest, folder: Path, payloads: dict[Frame, int | str]) -> Case:
+    document = json.loads((folder / "truth.json").read_text())
+    entries, _ = read_conntrack_folder(folder) if request.param else ([], [])
+    assert bool(entries) == request.param
+    found = join(read([folder]).batch, entries)
+    journeys = journeys_of(found, range(len(found.journeys)))
+    return Case(document["paths"], document["packets"], payloads, journeys, request.param)
 
 
-def seen_by(found: JourneySet, journey: int) -> Seen:
-    packets = found.observations.packets[hops_of(found, journey)["row"]]
-    names = [Path(found.observations.captures[code]).name for code in packets["capture"]]
-    return frozenset(zip(names, packets["frame"].tolist(), strict=True))
+def true_hops(case: Case, packet: dict[str, Any]) -> list[dict[str, Any]]:
+    path = case.paths[packet["path"]]
+    if packet["lost_after"] is None:
+        return path
+    names = [hop["name"] for hop in path]
+    return path[: len(names) - names[::-1].index(packet["lost_after"])]
 
 
-def path_of(found: JourneySet, journey: int) -> list[tuple[str | None, str | None]]:
-    points = found.observations.packets["point"][hops_of(found, journey)["row"]]
-    return [(found.observations.points[p].host, found.observations.points[p].device)
-            for p in points]  # fmt: skip
+def true_look(hop: dict[str, Any]) -> Look:
+    names = ("host", "netns", "device", "ttl", "src_mac", "dst_mac", "vlan", "src", "dst", "vni")
+    return tuple(hop[name] for name in names)
 
 
-def truth(folder: Path) -> dict[str, Any]:
-    text: dict[str, Any] = json.loads((folder / "truth.json").read_text())
-    return text
+def look(hop: Hop) -> Look:
+    seen = hop.observation
+    place = seen.host, seen.netns, seen.device
+    return (
+        *place, seen.ttl, seen.src_mac, seen.dst_mac, seen.vlan, seen.src, seen.dst, seen.vni
+    )  # fmt: skip
 
 
-def test_numbered_packets_are_journeys_exactly(
-    joined: JourneySet, numbered: dict[Any, Seen]
-) -> None:
-    journeys = {seen_by(joined, journey) for journey in range(len(joined.journeys))}
-    assert len(numbered) > 20
-    assert set(numbered.values()) <= journeys
+def looks(journey: Journey) -> tuple[Look, ...]:
+    return tuple(look(hop) for hop in journey.hops)
 
 
-def test_hops_are_in_the_order_of_the_true_path(
-    joined: JourneySet, numbered: dict[Any, Seen], folder: Path
-) -> None:
-    said = truth(folder)
-    paths = {
-        name: [(hop["host"], hop["device"]) for hop in hops] for name, hops in said["paths"].items()
+def content(case: Case, journey: Journey) -> set[int | str | None]:
+    return {
+        case.payloads.get((str(hop.observation.capture), int(hop.observation.frame or 0)))
+        for hop in journey.hops
     }
-    of_number = defaultdict(list)
-    for packet in said["packets"]:
+
+
+def by_content(case: Case) -> dict[int | str | None, list[Journey]]:
+    found: dict[int | str | None, list[Journey]] = defaultdict(list)
+    for journey in case.journeys:
+        kinds = content(case, journey)
+        assert len(kinds) == 1, f"journey {journey.journey} mixes packets {kinds}"
+        found[kinds.pop()].append(journey)
+    return found
+
+
+def test_numbered_packets_have_exactly_their_true_hops_in_order(case: Case) -> None:
+    expected: dict[int, Counter[tuple[Look, ...]]] = defaultdict(Counter)
+    for packet in case.packets:
         if packet["number"] is not None:
-            of_number[packet["number"]].append(paths[packet["path"]])
-    by_rows = {seen_by(joined, journey): journey for journey in range(len(joined.journeys))}
-    for (number, _, _), seen in numbered.items():
-        path = path_of(joined, by_rows[seen])
-        assert any(path == true[: len(path)] for true in of_number[number])
+            hops = tuple(true_look(hop) for hop in true_hops(case, packet))
+            expected[packet["number"]][hops] += 1
+    found = by_content(case)
+    for number, sequences in expected.items():
+        assert Counter(looks(journey) for journey in found[number]) == sequences, number
+    assert len(expected) >= 30
 
 
-def test_what_was_lost_on_purpose_vanished_and_was_sent_again(
-    joined: JourneySet, numbered: dict[Any, Seen], folder: Path
-) -> None:
-    vanished = np.flatnonzero(joined.journeys["outcome"] == Outcome.VANISHED)
-    again = joined.journeys["retransmission_of"]
-    lost = {packet["number"] for packet in truth(folder)["packets"] if packet["lost_after"]}
-    numbers = {seen: key[0] for key, seen in numbered.items()}
-    assert {numbers.get(seen_by(joined, journey)) for journey in vanished.tolist()} == lost
-    assert set(again[again >= 0].tolist()) == set(vanished.tolist())
+def test_constant_payloads_have_exactly_their_true_hops_in_order(case: Case) -> None:
+    expected: Counter[Any] = Counter()
+    for packet in case.packets:
+        if packet["number"] is None:
+            ip_id = packet["ip_id"] if packet["kind"] == "request" else None
+            hops = tuple(true_look(hop) for hop in true_hops(case, packet))
+            expected[packet["proto"], packet["icmp_seq"], ip_id, hops] += 1
+    seen: Counter[Any] = Counter()
+    for journey in by_content(case)[CONSTANT]:
+        first = journey.hops[0].observation
+        ip_id = first.ip_id if first.icmp_type == 8 else None
+        seen[journey.proto, first.icmp_seq, ip_id, looks(journey)] += 1
+    assert seen == expected
+    assert len(expected) > 0
 
 
-def test_every_echo_request_has_its_reply(joined: JourneySet) -> None:
-    journeys = joined.journeys
-    asked = np.flatnonzero(journeys["kind"] == Kind.ECHO_REQUEST)
-    answers = journeys["reply"][asked]
-    assert (answers >= 0).all()
-    assert (journeys["kind"][answers] == Kind.ECHO_REPLY).all()
-    assert (journeys["request"][answers] == asked).all()
-    rows = joined.hops["row"][journeys["first_hop"]]
-    seq = joined.observations.packets["icmp_seq"][rows]
-    assert (seq[asked] == seq[answers]).all()
+def test_everything_else_of_tcp_takes_the_same_paths(case: Case) -> None:
+    paths = {tuple(true_look(hop) for hop in path) for path in case.paths.values()}
+    others = [j for j in by_content(case)[None] if j.proto == "tcp"]
+    assert len(others) >= 8  # handshake, acknowledgements, close
+    assert {looks(journey) for journey in others} <= paths
 
 
-def test_every_packet_is_in_one_journey(joined: JourneySet) -> None:
-    packets = joined.observations.packets
-    usable = np.flatnonzero((packets["ip_version"] > 0) | (packets["ethertype"] == 0x0806))
-    assert np.sort(joined.hops["row"]).tolist() == usable.tolist()
+def test_echo_requests_are_joined_to_their_replies(case: Case) -> None:
+    by_number = {journey.journey: journey for journey in case.journeys}
+    requests = [journey for journey in case.journeys if journey.kind == "echo-request"]
+    assert len(requests) >= 20
+    for request in requests:
+        reply = by_number[request.reply or 0]
+        assert reply.kind == "echo-reply"
+        assert reply.request == request.journey
+        assert content(case, reply) == content(case, request)
+        assert reply.hops[0].observation.icmp_seq == request.hops[0].observation.icmp_seq
 
 
-def test_translations_are_named_by_direction(joined: JourneySet, folder: Path) -> None:
-    said = set(joined.hops["cause"].tolist())
-    expected = {
-        "fip-outbound": {Cause.SNAT, Cause.UN_SNAT},
-        "fip-inbound": {Cause.DNAT, Cause.UN_DNAT},
-        "snat-centralized": {Cause.SNAT, Cause.UN_SNAT, Cause.ENCAPSULATED, Cause.DECAPSULATED},
-        "east-west": set(),
-        "two-tenants": {Cause.SNAT, Cause.UN_SNAT, Cause.DNAT, Cause.UN_DNAT},
-    }[folder.name]
-    assert said - {Cause.NONE, Cause.FORWARDED, Cause.BRIDGED} == expected
+def test_what_was_lost_vanished_where_it_was_lost_and_all_else_arrived(case: Case) -> None:
+    lost = [packet for packet in case.packets if packet["lost_after"] is not None]
+    assert lost
+    expected = Counter((p["number"], true_hops(case, p)[-1]["device"]) for p in lost)
+    ended: Counter[Any] = Counter()
+    for journey in case.journeys:
+        if journey.outcome != "delivered":
+            assert journey.outcome == "vanished"
+            assert journey.outcome_point is not None
+            ended[(content(case, journey).pop(), journey.outcome_point.device)] += 1
+    assert ended == expected
 
 
-def test_no_hop_time_is_negative(joined: JourneySet) -> None:
-    later = joined.hops["parent"] > 0
-    assert (joined.hops["delta_ns"][later] >= 0).all()
+def test_the_segment_sent_again_is_a_journey_of_its_own(case: Case) -> None:
+    by_number = {journey.journey: journey for journey in case.journeys}
+    lost = {packet["number"] for packet in case.packets if packet["lost_after"] is not None}
+    again = [journey for journey in case.journeys if journey.retransmission_of is not None]
+    assert {content(case, journey).pop() for journey in again} == lost
+    for journey in again:
+        assert by_number[journey.retransmission_of or 0].outcome == "vanished"
+
+
+def test_translations_are_named_and_rest_on_conntrack_where_there_is_a_dump(case: Case) -> None:
+    evidence: Counter[str] = Counter()
+    for journey in case.journeys:
+        for hop in journey.hops:
+            changed = {change.field for change in hop.changes}
+            if changed & {"src", "dst", "sport", "dport", "icmp_id"} and journey.proto != "arp":
+                assert hop.join is not None
+                causes = {c.cause for c in hop.changes if c.field in ("src", "dst")}
+                assert causes <= {"snat", "dnat", "un-snat", "un-dnat"}
+                evidence[str(hop.join.evidence)] += 1
+    translated = any(
+        len({(hop["src"], hop["dst"]) for hop in path}) > 1 for path in case.paths.values()
+    )
+    assert bool(evidence) == translated
+    if case.has_conntrack and translated:
+        assert set(evidence) == {"conntrack"}
+
+
+def test_ttl_falls_by_one_at_each_routed_step_and_is_said_to(case: Case) -> None:
+    steps = [hop for journey in case.journeys for hop in journey.hops[1:] if hop.changes]
+    falls = [c for hop in steps for c in hop.changes if c.field == "ttl"]
+    assert falls
+    assert {(c.before - c.after, c.cause) for c in falls} == {(1, "forwarded")}
