@@ -58,3 +58,8 @@ def test_a_line_is_no_wider_than_the_screen(width: int) -> None:
 def test_on_a_narrow_screen_id_and_sequence_still_fit() -> None:
     (line,) = lines(floating_ip(), 80)
     assert "100.121.0.75 id 22344 seq 164" in line
+
+
+def test_on_a_narrow_screen_the_device_is_what_is_told_of_a_place() -> None:
+    dropped = lines(web(), 80)[2]
+    assert dropped.endswith(" at enp175s0f1…")

@@ -55,7 +55,8 @@ def test_losses_and_the_slowest_step_stand_out(path: Path) -> None:
     assert styles["31.4µs"] == "bold yellow"
     title = path_title(Path(rows, 2400, 1200.0, 12, 3), 1, 2)
     assert title == (
-        "path 1 of 2: ens3 → enp175s0f1, 1.2k packets/s, 12 of 2,400 lost, 3 lost by tracer"
+        "path 1 of 2: ens3 → enp175s0f1, 1.2k packets/s, 12 of 2,400 lost, all at rfp-b6a86b9f-6, "
+        "3 lost by tracer"
     )
 
 

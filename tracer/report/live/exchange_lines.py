@@ -1,5 +1,6 @@
 """An exchange as one line: its number, when, how it ended, what it is, where it stopped."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ _ENDS = {
     Outcome.NOT_OBSERVABLE: "out of view",
     Outcome.LOST_BY_TRACER: "tracer",
 }
+_PLACE = re.compile(r"\b(at|after) [^ :]*/")  # of a point's name a narrow line shows the device
 _SHORT = (("ICMP echo request ", "ping "), ("ICMP echo reply ", "ping reply "))
 
 
@@ -51,12 +53,13 @@ class Glance:
         line = Line(f"{f'#{self.number}':>{number}} ", "dim")
         line.append(f"{clock_time(self.time_ns)[:time]} ")
         line.append(f"{self.end:>{_END_WIDTH}}", self.style).append(gap)
-        for text, style in (
-            (self.title, "bold"), (self.where, self.style), (self.details, ""),
-            (self.translated, "magenta"),
+        where = self.where if width >= _WIDE else _PLACE.sub(r"\1 ", self.where)
+        for text, style, least in (
+            (self.title, "bold", 2), (where, self.style, 2), (self.details, "", 4),
+            (self.translated, "magenta", 20),
         ):  # fmt: skip
             room = width - line.cell_len
-            if text and room > 1:
+            if text and room >= min(least, len(text)):
                 line.append(text if len(text) <= room else f"{text[: room - 1]}…", style)
                 line.append(gap)
         return line.rstrip()

@@ -52,8 +52,11 @@ def path_title(path: Path, number: int, total: int) -> str:
 
 
 def _told(path: Path) -> str:
+    places = [(leg.lost, row.point.name) for row in path.rows for leg in (row.out, row.back) if leg]
+    most, name = max(places, default=(0, ""))
+    where = f", {'all' if most == path.lost else 'most'} at {name}" if most else ""
     missed = f", {count(path.missed)} lost by tracer" if path.missed else ""
-    return f"{count(path.lost)} of {count(path.packets)} lost{missed}"
+    return f"{count(path.lost)} of {count(path.packets)} lost{where}{missed}"
 
 
 def _leg_width(columns: Sequence[tuple[str, int]]) -> int:
