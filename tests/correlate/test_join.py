@@ -38,6 +38,7 @@ class Case:
     payloads: dict[Frame, int | str]
     journeys: list[Journey]
     has_conntrack: bool
+    observations: int
 
 
 @pytest.fixture(scope="module", params=FOLDERS)
@@ -81,9 +82,12 @@ def case(request: pytest.FixtureRequest, folder: Path, payloads: dict[Frame, int
     document = json.loads((folder / "truth.json").read_text())
     entries, _ = read_conntrack_folder(folder) if request.param else ([], [])
     assert bool(entries) == request.param
-    found = join(read([folder]).batch, entries)
+    batch = read([folder]).batch
+    found = join(batch, entries)
     journeys = journeys_of(found, range(len(found.journeys)))
-    return Case(document["paths"], document["packets"], payloads, journeys, request.param)
+    has_dump = bool(request.param)
+    packets = document["packets"]
+    return Case(document["paths"], packets, payloads, journeys, has_dump, len(batch))
 
 
 def true_hops(case: Case, packet: dict[str, Any]) -> list[dict[str, Any]]:
@@ -219,3 +223,19 @@ def test_ttl_falls_by_one_at_each_routed_step_and_is_said_to(case: Case) -> None
     falls = [c for hop in steps for c in hop.changes if c.field == "ttl"]
     assert falls
     assert {(c.before - c.after, c.cause) for c in falls} == {(1, "forwarded")}
+
+
+def test_every_observation_is_in_exactly_one_journey(case: Case) -> None:
+    frames = Counter(
+        (hop.observation.capture, hop.observation.frame)
+        for journey in case.journeys
+        for hop in journey.hops
+    )
+    assert len(frames) == case.observations
+    assert set(frames.values()) == {1}
+
+
+def test_no_hop_time_is_negative(case: Case) -> None:
+    deltas = [hop.delta_ns for journey in case.journeys for hop in journey.hops[1:]]
+    assert len(deltas) > 300
+    assert all(delta is not None and delta >= 0 for delta in deltas)
