@@ -256,8 +256,15 @@ def has_text(name: str) -> bool:
 
 @cache
 def kernel() -> Btf:
-    """Return the running kernel's BTF, parsed once; raises OSError when it has none."""
-    return Btf.of_kernel()
+    """Return the running kernel's types, parsed once: its BTF, else made from its headers.
+
+    Raises HostError when there is neither.
+    """
+    if VMLINUX.exists():
+        return Btf.of_kernel()
+    from tracer.sources.live.headers import types_object
+
+    return Btf(elf_section(types_object(), ".BTF"))
 
 
 def member_anywhere(struct_name: str, path: str, modules: tuple[str, ...]) -> Member:

@@ -78,9 +78,8 @@ def _kernel() -> Check:
 def _kernel_types() -> Check:
     holds = btf.VMLINUX.exists()
     detail = str(btf.VMLINUX) if holds else "the kernel was built without CONFIG_DEBUG_INFO_BTF"
-    return _check(
-        "btf", holds, detail, f"apt install linux-headers-{platform.release()}", ("core",)
-    )
+    fix = f"apt install clang llvm linux-headers-{platform.release()} (engine bcc reads those)"
+    return _check("btf", holds, detail, fix, ("core",))
 
 
 def _libbpf() -> Check:

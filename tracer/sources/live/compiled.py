@@ -93,11 +93,13 @@ def _fingerprint(maps: tuple[str, ...]) -> str:
 
 def _targets() -> dict[str, int]:
     choices = [choice for point in POINTS.values() for group in point for choice in group]
-    types, found = btf.kernel(), {}
+    found: dict[str, int] = {}
+    if not btf.VMLINUX.exists():  # types made from headers have numbers of their own
+        return found
     for choice in choices:
         if choice.kind == "tp_btf":
             with suppress(KeyError):
-                found[choice.target] = types.typedef_id(f"btf_trace_{choice.target}")
+                found[choice.target] = btf.kernel().typedef_id(f"btf_trace_{choice.target}")
     return found
 
 
@@ -156,7 +158,7 @@ def _names() -> list[str]:
 def _offset_flags(fields: str) -> list[str]:
     types = btf.kernel()
     flags = [
-        "-DWITH_BTF=1",
+        f"-DWITH_BTF={int(btf.VMLINUX.exists())}",
         f"-DWITH_KPROBES={int(syscalls.has_kprobes())}",
         f"-Dopt_cast={int(btf.has_text(_CAST))}",
         f"-DTYPE_words={types.find('pt_regs')}",

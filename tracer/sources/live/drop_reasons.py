@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from tracer.core.errors import HostError
 from tracer.sources.live import btf
 
 _PREFIX = "SKB_DROP_REASON_"
@@ -17,7 +18,7 @@ _HIGH_BITS = 16
 def _names(enum: str, prefix: str) -> dict[int, str]:
     try:
         values = btf.kernel().enum_values(enum)
-    except (KeyError, OSError):
+    except (KeyError, HostError):
         return {}
     return {value: name.removeprefix(prefix) for name, value in values.items()}
 

@@ -2,6 +2,7 @@
 
 from tracer.core.errors import HostError
 from tracer.sources.live import syscalls
+from tracer.sources.live.btf import VMLINUX
 from tracer.sources.live.engine import Config
 from tracer.sources.live.engine_base import Loaded, LoadedEngine
 from tracer.sources.live.event_layout import Hook
@@ -24,6 +25,11 @@ class CoreEngine(LoadedEngine):
         path = bpf_folder() / "journey.bpf.o"
         if not path.exists():
             raise HostError("The compiled BPF object is missing.", "Run `scripts/build-bpf`.")
+        if not VMLINUX.exists():
+            raise HostError(
+                f"This kernel has no BTF ({VMLINUX}), which the engine core needs.",
+                "Use `--engine bcc`: it can read the kernel's headers.",
+            )
         causes = []
         for programs in _selections(config):
             obj = BpfObject(path)
