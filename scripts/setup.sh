@@ -61,4 +61,4 @@ LAB_PACKAGES="iproute2 iptables nftables conntrack tcpdump iputils-ping procps"
 LIVE_PACKAGES="libbpf1 libelf1 python3-bpfcc"
 TEST_PACKAGES="$LAB_PACKAGES $LIVE_PACKAGES tshark wireshark-common iputils-arping iperf3 tmux clang llvm libbpf-dev bpftool ethtool
   zstd xz-utils chromium chromium-driver shellcheck python3-venv"
-MATRIX_PACKAGES="linux-image-amd64 linux-image-6.12-amd64 qemu-system-x86 busybox-static kmod udev openvswitch-switch"
+MATRIX_PACKAGES="linux-image-amd64 linux-headers-amd64 linux-image-6.12-amd64 qemu-system-x86 busybox-static kmod udev openvswitch-switch"

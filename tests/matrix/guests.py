@@ -18,6 +18,7 @@ import pytest
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import JourneySet
 from tracer.correlate.join import join
+from tracer.sources.live.event_layout import EVENT_DTYPE
 from tracer.sources.live.observations import to_batch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -127,7 +128,8 @@ class Guest:
     @cached_property
     def events(self) -> dict[str, Any]:
         """Raw events by engine."""
-        return {name: np.load(self.shared / f"{name}.npy") for name in ENGINES}
+        # As bytes: fields that share their place would each get one of their own.
+        return {name: np.load(self.shared / f"{name}.npy").view(EVENT_DTYPE) for name in ENGINES}
 
     def _batch(self, engine: str) -> ObservationBatch:
         events = self.events[engine]
