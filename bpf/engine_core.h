@@ -14,6 +14,11 @@ struct pt_regs {	/* any kernel struct that begins with machine words */
 } __attribute__((preserve_access_index));
 
 extern void *bpf_rdonly_cast(const void *from, __u32 type) __ksym __weak;
+
+/* Whether the kernel has that function: its verifier then has this name for it. */
+enum special_kfunc_type { KF_bpf_rdonly_cast };
+#define opt_cast bpf_core_enum_value_exists(enum special_kfunc_type, KF_bpf_rdonly_cast)
+
 #define WORDS(at) bpf_rdonly_cast((const void *)(at), bpf_core_type_id_kernel(struct pt_regs))
 
 /* LOAD(direct, dst, pointer, field): `direct` is a constant; 1 where the verifier knows the pointer's
@@ -41,7 +46,7 @@ extern void *bpf_rdonly_cast(const void *from, __u32 type) __ksym __weak;
 #define OPTION_ARRAY const volatile
 
 OPTION struct filter user_filter;
-OPTION __u8 opt_match_all, opt_tunnels, opt_route, opt_cast;
+OPTION __u8 opt_match_all, opt_tunnels, opt_route;
 OPTION __u32 opt_snap, opt_tracked_mask = 0xffff;
 OPTION __u64 opt_protocols = ~0ULL;
 

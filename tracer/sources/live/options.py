@@ -1,6 +1,5 @@
 """The options both engines compile or write into the programs, computed once."""
 
-from tracer.sources.live import btf
 from tracer.sources.live.engine import Config
 from tracer.sources.live.engine_base import round_up, snap_bytes
 from tracer.sources.live.event_layout import Hook
@@ -13,7 +12,6 @@ def scalar_options(config: Config) -> dict[str, tuple[int, int]]:
         "opt_match_all": (int(config.filter.is_empty), 1),
         "opt_tunnels": (int(config.tunnels), 1),
         "opt_route": (int(Hook.ROUTE in config.hooks), 1),
-        "opt_cast": (int(btf.has_text("bpf_rdonly_cast")), 1),
         "opt_snap": (snap_bytes(config), 4),
         "opt_tracked_mask": (round_up(config.tracked, 16) - 1, 4),
         "opt_protocols": (protocol_mask(config.filter, config.tunnels), 8),
