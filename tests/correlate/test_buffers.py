@@ -5,7 +5,7 @@ import numpy as np
 from tracer.core.batch import ObservationBatch
 from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, null_record
-from tracer.correlate.buffers import SILENCE_NS, lifetimes, united
+from tracer.correlate.buffers import SILENCE_NS, lifetimes, unambiguous, united
 
 
 def batch(rows: list[tuple[int, int, int, str]]) -> ObservationBatch:
@@ -69,3 +69,9 @@ def test_without_buffers_nothing_changes() -> None:
     joined, count = united(journey, np.full(3, -1))
     assert joined.tolist() == [0, 1, -1]
     assert count == 2
+
+
+def test_what_one_buffer_holds_together_is_certain() -> None:
+    journey, lifetime = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 0, 1, 1, 2, -1])
+    sure = unambiguous(journey, 3, lifetime, np.arange(6))
+    assert sure.tolist() == [True, True, False, True, False, False]

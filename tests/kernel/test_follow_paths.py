@@ -218,5 +218,9 @@ def test_a_recording_gives_the_same_journeys_later(recording: Recording, engine:
     done = subprocess.run(
         tracer("offline", str(file), "--format", "jsonl"), capture_output=True, check=True
     )
-    later = sorted(told(json.loads(line)) for line in done.stdout.splitlines())
-    assert later == sorted(map(told, _journeys(recording.folder.parent, engine)))
+    later = [json.loads(line) for line in done.stdout.splitlines()]
+    live = _journeys(recording.folder.parent, engine)
+    assert len(later) == len(live)
+    # The lab's proxy answers ARP after up to 0.8 s: what is open at the end is open to judgement.
+    settled = [[told(j) for j in one if j["proto"] != "arp"] for one in (later, live)]
+    assert sorted(settled[0]) == sorted(settled[1])

@@ -153,7 +153,7 @@ class _Watch:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lost = 0
-        self._looked = time.time_ns()
+        self._looked = 0  # what was lost before the first look, too
 
     def look(
         self, now_ns: int, lost_between: Callable[[int, int], None], *, at_once: bool = False

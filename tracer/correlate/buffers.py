@@ -139,6 +139,22 @@ def united(journey: Codes, lifetime: Codes) -> tuple[Codes, int]:
     return np.where(journey >= 0, number[journey], journey), len(kept)
 
 
+def unambiguous(journey: Codes, journeys: int, lifetime: Codes, time: Codes) -> Any:
+    """Return which rows a buffer joins beyond doubt, shape (rows,).
+
+    All but the first of each lifetime; that one, too, where its whole journey is one lifetime.
+    """
+    used = np.flatnonzero((lifetime >= 0) & (journey >= 0))
+    used = used[np.argsort(time[used], kind="stable")]
+    _, first = np.unique(lifetime[used], return_index=True)
+    sure = np.zeros(len(journey), np.bool_)
+    sure[used] = True
+    sure[used[first]] = False
+    begun = np.bincount(journey[(journey >= 0) & ~sure], minlength=journeys)
+    sure[used[first]] = begun[journey[used[first]]] == 1
+    return sure
+
+
 def _hosts(batch: ObservationBatch, point: NDArray[Any]) -> Codes:
     names: dict[str | None, int] = {}
     codes = [names.setdefault(p.host, len(names)) for p in batch.points]

@@ -11,7 +11,7 @@ from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
 from tracer.correlate import groups, nat, order
 from tracer.correlate.assembly import Assembly, assemble
-from tracer.correlate.buffers import lifetimes, united
+from tracer.correlate.buffers import lifetimes, unambiguous, united
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
@@ -85,10 +85,20 @@ def assembled(
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
-    found.journey, found.journeys = united(found.journey, lifetimes(batch))
+    _unite(batch, found, time)
     layout = _in_order(packets, identity, found, links, time, falling)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
+
+
+def _unite(batch: ObservationBatch, found: Assembly, time: Codes) -> None:
+    # Where a kernel was watched its buffers have the last word.
+    if not len(batch.sections["kernel"]):
+        return
+    lifetime = lifetimes(batch)
+    found.journey, found.journeys = united(found.journey, lifetime)
+    sure = unambiguous(found.journey, found.journeys, lifetime, time)
+    found.ambiguous[sure], found.repeated[sure], found.candidates[sure] = False, False, 1
 
 
 def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Groups:
