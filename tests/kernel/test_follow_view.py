@@ -1,12 +1,11 @@
 """The live view of `tracer follow`, at a real terminal: tmux shows it and sends the keys."""
 
-import itertools
 import json
-import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ SIZES = [(80, 24), (200, 50)]
 READY_S = 240.0  # a cold cache of compiled code is filled first
 PINGS = 23
 FLOOD_PACKETS, FLOOD_RATE = 10_007, 2_000  # five events each: 10,000 events/s
-NUMBERS = itertools.count(1)
 
 _UNSET = ["-u", "COLUMNS", "-u", "LINES", "-u", "NO_COLOR"]  # what runs the tests may set them
 
@@ -50,13 +48,13 @@ class Terminal:
     """A terminal of a given size in which a command runs."""
 
     def tmux(self, *arguments: str) -> str:
-        command = ["tmux", "-L", self._server, *arguments]
+        command = ["tmux", "-S", f"{self._folder.name}/tmux", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def __init__(self, columns: int, rows: int, command: list[str], **env: str) -> None:
-        self._server = f"tracer-test-{os.getpid()}-{next(NUMBERS)}"  # the last one may still end
+        self._folder = tempfile.TemporaryDirectory()  # of its own: the last server may still end
         words = [f"{name}={value}" for name, value in env.items()]
         shell = f"{shlex.join(['env', *_UNSET, *words, *command])}; echo EXIT $?; cat"
         size = ["-x", str(columns), "-y", str(rows)]
@@ -67,6 +65,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self.tmux("kill-server")
+        self._folder.cleanup()
 
     @property
     def text(self) -> str:
