@@ -142,13 +142,14 @@ class Feed:
 
     def _run(self) -> None:
         try:
-            for part in self.tally.counted(self._following.journeys(self._stop, self._keep)):
+            for part in self._following.journeys(self._stop, self._keep):
                 self._take(part)
         except BaseException as error:  # handed on by `end`, in the thread that asked
             self.error = error
         self._ended_ns = time.monotonic_ns()
 
     def _take(self, part: "JourneySet") -> None:
-        with self._lock:
-            self._ways.add(part)
-            self.kept.add(part)
+        with self._lock:  # all three, so that no picture shows counts that disagree
+            for counted in self.tally.counted([part]):
+                self._ways.add(counted)
+                self.kept.add(counted)
