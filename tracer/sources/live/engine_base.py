@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tracer.core.errors import HostError
-from tracer.sources.live import btf, syscalls
+from tracer.sources.live import syscalls
 from tracer.sources.live.engine import Attached, Config, EventArray, Stats
 from tracer.sources.live.event_layout import (
     COUNTERS_FIELDS,
@@ -94,13 +94,6 @@ class LoadedEngine(ABC):
         """Load programs and maps; raises HostError with the cause and the next command."""
         if os.geteuid() != 0:
             raise HostError("Loading BPF programs needs root.", "Run it with sudo.")
-        if not btf.VMLINUX.exists():
-            raise HostError(
-                f"This kernel has no BTF ({btf.VMLINUX}): where its structs have their fields is"
-                " unknown.",
-                "Boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, or capture with tcpdump and use"
-                " `tracer offline`.",
-            )
         self.config = config
         self._dtype = None
         loaded = self._loaded = self._load_programs(config)
@@ -235,6 +228,11 @@ class LoadedEngine(ABC):
             name: sum(unpack_from("<Q", raw, start)[0] for start in range(offset, size, CPU_SIZE))
             for name, _, offset in COUNTERS_FIELDS  # `count` is the first member of struct cpu
         }
+
+    def program_times(self) -> dict[str, tuple[int, int]]:
+        """Return (calls, ns) of each program by name, while the kernel's statistics are on."""
+        programs = self._need().programs.items()
+        return {name: syscalls.program_times(descriptor) for name, descriptor in programs}
 
     def stats(self) -> Stats:
         """Return the counters, summed over CPUs."""

@@ -26,7 +26,8 @@ class Ring:
         self._size = size
         self._stride = (record + 8 + 7) & ~7
         self._consumer = mmap.mmap(fd, page)
-        self._producer = mmap.mmap(fd, page + 2 * size, prot=mmap.PROT_READ, offset=page)
+        # The kernel offers the data twice in a row; mapped once it counts once as ours.
+        self._producer = mmap.mmap(fd, page + size, prot=mmap.PROT_READ, offset=page)
         self._read_position = memoryview(self._consumer)[:8].cast("Q")
         self._write_position = memoryview(self._producer)[:8].cast("Q")
 
@@ -44,9 +45,7 @@ class Ring:
         count = min((self._write_position[0] - start) // self._stride, limit)
         if count <= 0:
             return np.empty((0, words - 1), np.uint64)
-        offset = mmap.PAGESIZE + (start & (self._size - 1))
-        flat = np.frombuffer(self._producer, np.uint64, count * words, offset)
-        view = flat.reshape(count, words)
+        view = self._words(start, count * words).reshape(count, words)
         header = view[:, 0]
         busy = np.flatnonzero(header & np.uint64(_BUSY))
         if len(busy):
@@ -56,6 +55,19 @@ class Ring:
         records = view[~discarded, 1:] if discarded.any() else view[:, 1:].copy()
         self._read_position[0] = start + count * self._stride
         return records
+
+    def _words(self, start: int, count: int) -> "NDArray[np.uint64]":
+        # The words from a position on: a view, or a copy where they go round the end.
+        import numpy as np
+
+        offset = start & (self._size - 1)
+        before_end = min(count, (self._size - offset) // 8)
+        page = mmap.PAGESIZE
+        first = np.frombuffer(self._producer, np.uint64, before_end, page + offset)
+        if before_end == count:
+            return first
+        rest = np.frombuffer(self._producer, np.uint64, count - before_end, page)
+        return np.concatenate([first, rest])
 
     def close(self) -> None:
         """Unmap the buffer."""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 _NUMBERS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 4, 5
-_RAW_TRACEPOINT_OPEN, _MAP_FREEZE, _LINK_CREATE, _ENABLE_STATS = 17, 22, 28, 32
+_OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _MAP_FREEZE, _LINK_CREATE, _ENABLE_STATS = 15, 17, 22, 28, 32
 _ATTR_SIZE = 128
+_INFO_SIZE, _INFO_TIMES = 224, 192
 _CLONE_NEWNET = 0x40000000
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
 _KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe")
@@ -112,6 +113,14 @@ def link_netfilter(program: int, family: int, hook: int, priority: int) -> int:
 def enable_statistics() -> int:
     """Return a descriptor that keeps the kernel's BPF run-time statistics on while it is open."""
     return _bpf(_ENABLE_STATS, struct.pack("<I", 0))
+
+
+def program_times(fd: int) -> tuple[int, int]:
+    """Return (calls, ns spent in them) of a program, counted while statistics are enabled."""
+    info = ctypes.create_string_buffer(_INFO_SIZE)  # struct bpf_prog_info
+    _bpf(_OBJECT_INFO, struct.pack("<IIQ", fd, _INFO_SIZE, _address(info)))
+    spent, calls = struct.unpack_from("<QQ", info, _INFO_TIMES)
+    return calls, spent
 
 
 def load_program(
