@@ -83,9 +83,11 @@ class Terminal:
 
     def answer(self, question: str, text: str) -> None:
         """Replace what the last line proposes; each step is waited for, as a person would."""
-        self.until(rf"{question} .*Esc: leave")
-        self.press("C-u")
-        self.until(lambda shown: re.match(question, shown.rstrip().splitlines()[-1]))
+        # Below the line that tells the keys: what is proposed, else the question once more.
+        last = self.until(rf"{question} .*Esc: leave\)\n.*\S").rstrip().splitlines()[-1]
+        if not last.startswith(question):
+            self.press("C-u")
+            self.until(rf"Esc: leave\)\n{question}")
         self.type(text)
         self.until(lambda shown: shown.rstrip().endswith(text[-30:]))
         self.press("Enter")
