@@ -5,10 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tracer import jit_cache
 
 jit_cache.prepare()  # numba's own cache misses changes in functions of other files
+# How long an example takes says something of the machine, nothing of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 GOLDEN = Path(__file__).resolve().parent / "golden"
 

@@ -12,7 +12,7 @@ from tracer.cli.failure import ReaderGone
 COMMANDS = {
     "follow": "Show the journeys of packets while they travel, through NAT and back.",
     "offline": "Show the journeys of the packets in captures.",
-    "report": "Write an incident report as one HTML file, or as tables.",
+    "report": "Write an incident report: what happened, where, and on what evidence.",
     "observations": "Write every packet of captures, decoded, a row each.",
     "schema": "Print the JSON Schema of what the commands write.",
     "doctor": "Check what this host offers, and say what to do about the rest.",
@@ -60,6 +60,7 @@ def group() -> None:
       sudo tracer follow --icmp-id 22344
       tracer offline incident/ --icmp-id 22344
       tracer offline qr-1f6b0aa3-3d.pcap --point eth0=nic.pcap.gz
+      tracer report incident/ -o incident.html
       tracer observations incident/ -o packets.parquet
       tracer doctor
     """

@@ -67,7 +67,7 @@ def command(
     \b
     Examples:
       tracer report incident/ -o incident.html
-      tracer report incident/ -o incident.html --before yesterday/ --title "Pings lost at 9:29"
+      tracer report incident/ -o incident.html --before yesterday/ --title "Lost pings"
       tracer report recording.parquet -o incident.html --host 100.122.0.145
       tracer report incident/ -o incident.html --redact-key redact.key
       tracer report incident/ -o hops.parquet
