@@ -55,20 +55,15 @@ def places(journey: Journey) -> list[str]:
     return [place(hop) for hop in journey["hops"]]
 
 
-def expected(first: bool, reply: bool) -> list[str]:
-    """Where a ping of the VM is seen; the first one has no flow in OVS yet and takes an upcall."""
-    upcall = ["{} ovs-upcall"] if first else []
-    if not reply:
-        ovs = ["tap ovs-receive", *(p.format("tap") for p in upcall), "wan ovs-send"]
-        return [
-            *("vm/v0>", ">router/r0", "router postrouting", "router/r1>", ">tap", *ovs, "wan>"),
-            *(">ext/p0", ">ext/p0.20"),
-        ]
-    ovs = ["wan ovs-receive", *(p.format("wan") for p in upcall), "tap ovs-send"]
-    return [
-        *("ext/p0.20>", "ext/p0>", ">wan", *ovs, "tap>"),
-        *(">router/r1", "router prerouting", "router/r0>", ">vm/v0"),
-    ]
+#: Where a request of the VM is seen, and its reply; upcalls come on top.
+WAY_OUT = [
+    *("vm/v0>", ">router/r0", "router postrouting", "router/r1>"),
+    *(">tap", "tap ovs-receive", "wan ovs-send", "wan>", ">ext/p0", ">ext/p0.20"),
+]
+WAY_BACK = [
+    *("ext/p0.20>", "ext/p0>", ">wan", "wan ovs-receive", "tap ovs-send", "tap>"),
+    *(">router/r1", "router prerouting", "router/r0>", ">vm/v0"),
+]
 
 
 def test_nat_is_seen_by_what_the_kernel_has(guest: Guest) -> None:
@@ -107,9 +102,16 @@ def test_each_ping_is_one_exchange(guest: Guest, engine: str) -> None:
 def test_a_ping_is_seen_everywhere_on_its_way(guest: Guest, engine: str) -> None:
     found = journeys(guest, engine)
     by_number = {j["journey"]: j for j in found}
-    for number, request in enumerate(echoes(found, "echo-request", OUT)):
-        assert places(request) == expected(number == 0, reply=False)
-        assert places(by_number[request["reply"]]) == expected(number == 0, reply=True)
+    for request in echoes(found, "echo-request", OUT):
+        assert without_upcalls(request) == WAY_OUT
+        assert without_upcalls(by_number[request["reply"]]) == WAY_BACK
+    for request in echoes(found, "echo-request", IN):
+        assert without_upcalls(request) == WAY_BACK
+        assert without_upcalls(by_number[request["reply"]]) == WAY_OUT
+
+
+def without_upcalls(journey: Journey) -> list[str]:
+    return [where for where in places(journey) if not where.endswith("ovs-upcall")]
 
 
 def test_both_engines_show_the_same_journeys(guest: Guest) -> None:
@@ -159,15 +161,24 @@ def test_the_bridges_change_the_vlan_and_ovs_agrees(guest: Guest, engine: str) -
 
 
 def test_an_upcall_is_bridged(guest: Guest, engine: str) -> None:
-    first, *others = echoes(journeys(guest, engine), "echo-request", OUT)
-    hooks = [hop["hook"] for hop in first["hops"]]
-    assert "ovs-upcall" in hooks
-    for other in others:
-        assert "ovs-upcall" not in {hop["hook"] for hop in other["hops"]}
-    # The buffer that OVS sends is another one than the one that it received.
-    hops = {hop["hook"]: hop for hop in first["hops"] if hop["hook"]}
-    after = hops["ovs-send"]["join"]
-    assert after["evidence"] in ("conntrack", "fingerprint")
+    found = journeys(guest, engine)
+    by_number = {j["journey"]: j for j in found}
+    requests = echoes(found, "echo-request", OUT)
+    bridged = {"echo-request": 0, "echo-reply": 0}
+    for journey in (*requests, *(by_number[request["reply"]] for request in requests)):
+        hooks = [hop["hook"] for hop in journey["hops"]]
+        sent = journey["hops"][hooks.index("ovs-send")]["join"]["evidence"]
+        if "ovs-upcall" in hooks:
+            bridged[journey["kind"]] += 1
+            at = hooks.index("ovs-upcall")
+            assert hooks[at - 1 : at + 2] == ["ovs-receive", "ovs-upcall", "ovs-send"]
+            # The buffer that OVS sends is another one than the one that it received.
+            assert sent in ("conntrack", "fingerprint")
+        else:
+            assert sent == "skb"
+    # Each direction's first packet found no flow; the last one did.
+    assert 1 <= bridged["echo-request"] < SENT[OUT]
+    assert bridged["echo-reply"] >= 1
 
 
 LINE = re.compile(
