@@ -141,14 +141,14 @@ def _mark_overlaps(
 
 
 @inner
-def _chain(p: Any, rows: Codes, slots: Any, time: Times, links: Any, limits: Any, out: Any) -> int:
+def _chain(p: Any, rows: Codes, slots: Any, time: Times, links: Any, limits: Any, out: Any) -> Any:
     # Rows in time order are added to the chain they fit best, or begin a new one.
     journey, candidates, base = out
     slot, slots_used = slots
     last = np.empty(MOST_OPEN, np.int64)
     seen = filled(slots_used * MOST_OPEN, -1)
     length = filled(MOST_OPEN, 0)
-    opened = np.int64(0)  # not a literal, for which callees would be compiled apart
+    opened: Any = np.int64(0)  # not a literal, for which callees would be compiled apart
     for i in range(len(rows)):
         row = rows[i]
         best, fitting = _best(p, row, slot[i], opened, (last, seen, length), time, links, limits)
@@ -226,7 +226,8 @@ def _assemble(
                 count += 1
                 continue
             part = part.copy()
-            sort_rows(part, np.int64(0), len(part), time, ttl, stream)
+            begin: Any = np.int64(0)  # as in all other calls: one compilation
+            sort_rows(part, begin, len(part), time, ttl, stream)
             slots = _slots(p, part, stream)
             for row in part:
                 repeated[row] = True

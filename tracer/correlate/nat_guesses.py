@@ -45,7 +45,7 @@ def _distance(p: Any, time: Codes, a: int, b: int) -> int:
 
 @inner
 def _nearest(
-    p: Any, time: Codes, this: int, own: int, others: Codes, count: int, ahead: bool
+    p: Any, time: Codes, this: int, own: int, others: Codes, count: int, ahead: Any
 ) -> Any:
     best, best_ns, next_ns = -1, -1, -1
     for k in range(count):
