@@ -172,13 +172,26 @@ def test_an_upcall_is_bridged(guest: Guest, engine: str) -> None:
             bridged[journey["kind"]] += 1
             at = hooks.index("ovs-upcall")
             assert hooks[at - 1 : at + 2] == ["ovs-receive", "ovs-upcall", "ovs-send"]
-            # The buffer that OVS sends is another one than the one that it received.
-            assert sent in ("conntrack", "fingerprint")
+            # OVS sends another buffer than it received; its address may be a reused one.
+            if _address(guest, engine, journey, Hook.OVS_UPCALL) != _address(
+                guest, engine, journey, Hook.OVS_SEND
+            ):
+                assert sent in ("conntrack", "fingerprint")
         else:
             assert sent == "skb"
     # Each direction's first packet found no flow; the last one did.
     assert 1 <= bridged["echo-request"] < SENT[OUT]
     assert bridged["echo-reply"] >= 1
+
+
+def _address(guest: Guest, engine: str, journey: Journey, hook: Hook) -> int:
+    hop = next(hop for hop in journey["hops"] if hop["hook"] == hook.name.lower().replace("_", "-"))
+    events = guest.events[engine]
+    found = events[events["hook"] == hook]
+    for name in ("icmp_id", "icmp_seq", "icmp_type"):
+        found = found[found[name] == hop[name]]
+    (address,) = found["skb"]
+    return int(address)
 
 
 LINE = re.compile(
