@@ -39,7 +39,9 @@ class Config:
     """What an engine is loaded with.
 
     The kernel's filter takes what may belong to `filter` (a term with more than four alternatives
-    is left to user space) and everything its translations and replies become. Sizes are rounded up
+    is left to user space) and everything its translations and replies become. A filter that names
+    an address which only NAT brings in takes a connection's first packet from NAT on; from the
+    second on, and for all replies, conntrack's tuples tell at every hook. Sizes are rounded up
     to powers of two: `ring_bytes`, `followed` (flow directions), `tracked` (packets in flight).
     `snap` is how many bytes from the link header on are copied behind each event.
     """
