@@ -22,7 +22,7 @@ from tracer.sources.live.event_layout import EVENT_DTYPE
 from tracer.sources.live.observations import to_batch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 540  # of a guest's life, all told
+SECONDS = 900  # of a guest's life, all told; half of that on two idle CPUs
 ENGINES = ("core", "bcc")
 
 
