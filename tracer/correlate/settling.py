@@ -23,7 +23,7 @@ QUIET_NS = 50_000_000
 #: How long observations are kept after they were given out, and how many of them: joining them
 #: again with each new one is what following costs.
 CONTEXT_NS = 2_000_000_000
-CONTEXT_ROWS = 20_000
+CONTEXT_ROWS = 8_000
 LOST_REASON = "the tracer lost events at this time"
 _NEVER = np.iinfo(np.int64).max
 
@@ -122,7 +122,8 @@ class Settling:
         # When each journey's exchange is over: sooner when it was answered.
         journeys, roots = joined.journeys, exchange_roots(joined)
         last = np.zeros(len(journeys), np.int64)
-        np.maximum.at(last, roots, journeys["last_ns"])
+        order = np.argsort(journeys["last_ns"], kind="stable")
+        last[roots[order]] = journeys["last_ns"][order]  # of several the latest stays
         answered = np.zeros(len(journeys), bool)
         arrived = (journeys["request"] >= 0) & (journeys["outcome"] == Outcome.DELIVERED)
         answered[roots[arrived & (journeys["reply"] < 0)]] = True
