@@ -25,6 +25,13 @@ def test_every_change_of_every_hop() -> None:
             ]
 
 
+def test_texts_that_are_put_together_once_go_to_every_hop() -> None:
+    journey_set = web()
+    count = len(journey_set.hops)
+    once = shown(journey_set, *range(count))
+    assert shown(journey_set, *range(count), *range(count), *range(count)) == once * 3
+
+
 def test_no_change_is_an_empty_list() -> None:
     assert shown(floating_ip(), 0, 1) == [[], []]
     assert shown(floating_ip()) == []

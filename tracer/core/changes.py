@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause
 from tracer.core.journeys import JourneySet
-from tracer.core.rows import Rows, has_record, nulls, values_at
+from tracer.core.rows import Rows, has_record, is_packet_column, is_stored, nulls, values_at
 from tracer.core.schema import BY_NAME
 
 # In the order they are shown. A field that is null on one side is unknown there, not changed ...
@@ -54,7 +55,7 @@ class FieldChanges:
 
 def parent_rows(journey_set: JourneySet, hops: Rows) -> Rows:
     """Return the observation row each hop came from, shape (hops,), -1 for a first hop."""
-    records = journey_set.hops[hops]
+    records = journey_set.hops.take(hops)
     first = journey_set.journeys["first_hop"][records["journey"]]
     has_parent = records["parent"] > 0
     places = np.where(has_parent, first + records["parent"] - 1, 0)
@@ -63,21 +64,47 @@ def parent_rows(journey_set: JourneySet, hops: Rows) -> Rows:
 
 def changes_at(journey_set: JourneySet, hops: Rows) -> list[FieldChanges]:
     """Return the changes of the hops (indices into the set's hops), a record a field."""
-    records = journey_set.hops[hops]
+    records = journey_set.hops.take(hops)
     rows, parents = records["row"], parent_rows(journey_set, hops)
     steps = np.flatnonzero(parents >= 0)
-    rows, parents, causes = rows[steps], parents[steps], records["cause"][steps]
-    ttl_fell = _ttl_fell(journey_set, rows, parents)
+    sides = _Sides(journey_set.observations, parents[steps], rows[steps])
+    causes, ttl_fell = records["cause"][steps], _ttl_fell(sides)
     found = []
     for name in CHANGE_FIELDS:
-        before = values_at(journey_set.observations, name, parents)
-        after = values_at(journey_set.observations, name, rows)
-        changed = _differs(before, after) & _known(journey_set, name, before, after, parents, rows)
-        at = np.flatnonzero(changed)
+        if not is_stored(journey_set.observations, name):
+            continue
+        before, after = sides.values(name)
+        at = np.flatnonzero(_differs(before, after) & _known(sides, name, before, after))
         if len(at):
             cause = _causes(name, causes[at], ttl_fell[at], after, at)
             found.append(FieldChanges(name, steps[at], _at(before, at), _at(after, at), cause))
     return found
+
+
+class _Sides:
+    """Steps' observations before and after; packets are copied once, so that fields lie near."""
+
+    def __init__(self, batch: ObservationBatch, parents: Rows, rows: Rows) -> None:
+        self._batch, self._rows = batch, (parents, rows)
+        self._packets = [ObservationBatch(batch.packets.take(side)) for side in self._rows]
+        self._places = np.arange(len(rows))
+
+    def values(self, name: str) -> list[tuple[NDArray[Any], ...]]:
+        """Return a column's stored values before and after."""
+        if is_packet_column(name):
+            return [values_at(side, name, self._places) for side in self._packets]
+        return [values_at(self._batch, name, rows) for rows in self._rows]
+
+    def is_ethernet(self) -> NDArray[np.bool_]:
+        """Return whether both sides were captured on Ethernet."""
+        # Only Ethernet has a destination MAC (cooked captures have none). A tunnel's frames are
+        # told apart by the tunnel columns, so a tag inside is compared as well.
+        before, after = (
+            ~nulls(BY_NAME["dst_mac"], macs) | has_record(self._batch, "tunnel", rows)
+            for macs, rows in zip(self.values("dst_mac"), self._rows, strict=True)
+        )
+        both: NDArray[np.bool_] = before & after
+        return both
 
 
 def _at(stored: tuple[NDArray[Any], ...], at: Rows) -> tuple[NDArray[Any], ...]:
@@ -94,32 +121,18 @@ def _differs(
 
 
 def _known(
-    journey_set: JourneySet,
-    name: str,
-    before: tuple[NDArray[Any], ...],
-    after: tuple[NDArray[Any], ...],
-    parents: Rows,
-    rows: Rows,
+    sides: _Sides, name: str, before: tuple[NDArray[Any], ...], after: tuple[NDArray[Any], ...]
 ) -> NDArray[np.bool_]:
     if name in TUNNEL_FIELDS:
-        return np.ones(len(rows), np.bool_)
+        return np.ones(len(before[0]), np.bool_)
     if name in TAG_FIELDS:
-        return _is_ethernet(journey_set, parents) & _is_ethernet(journey_set, rows)
+        return sides.is_ethernet()
     column = BY_NAME[name]
     return ~(nulls(column, before) | nulls(column, after))
 
 
-def _is_ethernet(journey_set: JourneySet, rows: Rows) -> NDArray[np.bool_]:
-    # Only Ethernet has a destination MAC (cooked captures have none). A tunnel's frames are told
-    # apart by the tunnel columns, so a tag inside is compared as well.
-    batch = journey_set.observations
-    mac = nulls(BY_NAME["dst_mac"], values_at(batch, "dst_mac", rows))
-    return ~mac | has_record(batch, "tunnel", rows)
-
-
-def _ttl_fell(journey_set: JourneySet, rows: Rows, parents: Rows) -> NDArray[np.bool_]:
-    (after,) = values_at(journey_set.observations, "ttl", rows)
-    (before,) = values_at(journey_set.observations, "ttl", parents)
+def _ttl_fell(sides: _Sides) -> NDArray[np.bool_]:
+    (before,), (after,) = sides.values("ttl")
     fell: NDArray[np.bool_] = (after >= 0) & (before > after)
     return fell
 

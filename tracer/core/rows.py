@@ -37,6 +37,16 @@ def has_record(batch: ObservationBatch, section: str, rows: Rows) -> NDArray[np.
     return _search(batch.sections[section]["row"], rows)[1]
 
 
+def is_packet_column(name: str) -> bool:
+    """Return whether a column is stored for every packet, not in a sparse section."""
+    return name in _PACKET
+
+
+def is_stored(batch: ObservationBatch, name: str) -> bool:
+    """Return whether any row of the batch can have a value in a column."""
+    return name in _PACKET or len(batch.sections[_SECTION[name]]) > 0
+
+
 def nulls(column: Column, stored: tuple[NDArray[Any], ...]) -> NDArray[np.bool_]:
     """Return which of the values `values_at` gave are null, shape (rows,)."""
     missing: NDArray[np.bool_] = stored[0] == null_of(column)
@@ -61,6 +71,8 @@ def _search(keys: Rows, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
 def _pick(
     records: StructuredArray, name: str, places: Rows, found: NDArray[np.bool_], null: int
 ) -> NDArray[Any]:
+    if found.all() and len(records):
+        return records[name][places]
     values = np.full(len(places), null, records.dtype[name])
     values[found] = records[name][places[found]]
     return values

@@ -18,9 +18,9 @@ def subset(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Journey
     Journeys that are not chosen are forgotten where others refer to them. Flows, clocks and
     warnings stay whole.
     """
-    journeys = journey_set.journeys[chosen].copy()
+    journeys = journey_set.journeys.take(chosen)
     indices = hop_indices(journeys)
-    hops = journey_set.hops[indices].copy()
+    hops = journey_set.hops.take(indices)
     rows, where = np.unique(hops["row"], return_inverse=True)
     hops["row"] = where
     hops["journey"] = np.repeat(np.arange(len(journeys)), journeys["n_hops"])

@@ -9,7 +9,7 @@ from tracer.core.enums import Cause
 from tracer.core.journeys import JourneySet
 from tracer.core.rows import Rows
 from tracer.core.schema import BY_NAME
-from tracer.report.columns import labels, stored_column
+from tracer.report.columns import distinct_parts, labels, stored_column
 from tracer.report.json_text import joined, json_values
 
 # The name of a field in the hop's own JSON, where it is not the column's.
@@ -18,9 +18,31 @@ JSON_NAMES = {"ip_len": "len"}
 
 def changes_json(journey_set: JourneySet, hops: Rows) -> pa.Array:
     """Return a JSON array of {field, from, to, cause} for each hop (hops,), `[]` for no change."""
-    spread = [_spread(found, len(hops)) for found in changes_at(journey_set, hops)]
+    found = changes_at(journey_set, hops)
+    codes, firsts = _alike(found, len(hops))
+    if 2 * len(firsts) > len(hops):
+        return _texts(found, len(hops))
+    # Most packets of a flow change alike at a hop: each text is put together once.
+    return _texts(changes_at(journey_set, hops[firsts]), len(firsts)).take(pa.array(codes))
+
+
+def _alike(changes: list[FieldChanges], count: int) -> tuple[Rows, Rows]:
+    # A code for each hop, equal where all changes are equal, and a hop of each code.
+    codes = np.zeros(count, np.int64)
+    for found in changes:
+        own, distinct = distinct_parts((*found.before, *found.after, found.cause))
+        part = np.zeros(count, np.int64)
+        part[found.hops] = own + 1
+        codes, _ = distinct_parts((codes * (len(distinct[0]) + 1) + part,))
+    firsts = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
+    firsts[codes[::-1]] = np.arange(count)[::-1]
+    return codes, firsts
+
+
+def _texts(changes: list[FieldChanges], count: int) -> pa.Array:
+    spread = [_spread(found, count) for found in changes]
     if not spread:
-        return pa.array(np.full(len(hops), "[]", object), pa.string())
+        return pa.array(np.full(count, "[]", object), pa.string())
     # Each change begins with a comma, and the first comma of a hop is cut: Arrow's own skipping of
     # nulls between separators loses the rows where every value is null.
     inside = pc.binary_join_element_wise(*spread, "", null_handling="replace")

@@ -15,9 +15,9 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Label
 from tracer.core.observation import PLACE_FIELDS
 from tracer.core.point import Point
-from tracer.core.rows import Rows, nulls, values_at
+from tracer.core.rows import Rows, is_stored, nulls, values_at
 from tracer.core.schema import BY_NAME, Column
-from tracer.core.values import public_value
+from tracer.report.column_texts import column_texts
 
 _TEXT_KINDS = ("ip", "mac", "digest", "enum")
 
@@ -29,7 +29,15 @@ def observation_column(batch: ObservationBatch, name: str, rows: Rows) -> pa.Arr
     if name == "capture":
         return taken(batch.captures, batch.packets["capture"][rows])
     column = BY_NAME[name]
+    if not is_stored(batch, name):
+        return _unknown(column, len(rows))
     return stored_column(column, values_at(batch, name, rows))
+
+
+def _unknown(column: Column, count: int) -> pa.Array:
+    if column.kind in _TEXT_KINDS:
+        return pa.nulls(count, pa.dictionary(pa.int32(), pa.string()))
+    return pa.nulls(count, pa.bool_() if column.kind == "bool" else pa.int64())
 
 
 def stored_column(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
@@ -39,13 +47,20 @@ def stored_column(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
     missing = nulls(column, stored)
     if column.kind == "bool":
         return pa.array(stored[0] > 0, mask=missing)
-    return pa.array(stored[0].astype(np.int64), mask=missing)
+    return _numbers(stored[0].astype(np.int64), missing)
+
+
+def _numbers(values: NDArray[np.int64], missing: NDArray[np.bool_] | None) -> pa.Array:
+    # Without a mask Arrow takes the memory as it is.
+    if missing is None or not missing.any():
+        return pa.array(values)
+    return pa.nulls(len(values), pa.int64()) if missing.all() else pa.array(values, mask=missing)
 
 
 def integers(values: NDArray[Any], null: int | None = None, add: int = 0) -> pa.Array:
     """Return an int64 array of values + `add`, null where a value equals `null`."""
     mask = None if null is None else values == null
-    return pa.array(values.astype(np.int64) + add, mask=mask)
+    return _numbers(values.astype(np.int64) + add, mask)
 
 
 def labels(words: type[Label], values: NDArray[Any]) -> pa.Array:
@@ -76,31 +91,52 @@ def taken(texts: Sequence[str | None], codes: NDArray[Any]) -> pa.Array:
     distinct = list(dict.fromkeys(text for text in texts if text is not None))
     place = {text: index for index, text in enumerate(distinct)}
     lookup = np.array([*(-1 if text is None else place[text] for text in texts), -1], np.int32)
-    indices = lookup[codes]
-    return pa.DictionaryArray.from_arrays(
-        pa.array(indices, mask=indices < 0), pa.array(distinct, pa.string())
-    )
+    return _by_index(lookup[codes], pa.array(distinct, pa.string()))
+
+
+def _by_index(indices: NDArray[np.int32], texts: pa.Array) -> pa.Array:
+    missing = indices < 0
+    mask = missing if missing.any() else None
+    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=mask), texts)
 
 
 def _distinct(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
-    codes, values = distinct_values(stored)
-    return taken([public_value(column, value) for value in values], codes)
+    codes, parts = distinct_parts(stored)
+    missing = nulls(column, parts)
+    texts = column_texts(column, parts)
+    indices = np.where(missing, -1, np.arange(len(missing))).astype(np.int32)[codes]
+    if not missing.any():
+        return _by_index(indices, texts)
+    # Nulls are no texts: those after one move up.
+    kept = np.append(np.cumsum(~missing) - 1, -1).astype(np.int32)
+    return _by_index(kept[indices], texts.filter(pa.array(~missing)))
 
 
 def distinct_values(
     stored: tuple[NDArray[Any], ...],
 ) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
     """Return (code of each row, the distinct values), found by hashing, not by sorting."""
-    codes, values = _encoded(stored[0])
-    result: list[tuple[int, ...]] = [(value,) for value in values]
+    codes, parts = distinct_parts(stored)
+    return codes, list(zip(*(part.tolist() for part in parts), strict=True))
+
+
+def distinct_parts(
+    stored: tuple[NDArray[Any], ...],
+) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
+    """Return (code of each row, the distinct values' columns), as `distinct_values` does."""
+    codes, first = _encoded(stored[0])
+    parts: tuple[NDArray[Any], ...] = (first,)
     for part in stored[1:]:
         further, values = _encoded(part)
+        if len(parts[0]) == 1:  # as the upper half of addresses mostly is
+            codes, parts = further, (*(p.repeat(len(values)) for p in parts), values)
+            continue
         pairs, kept = _encoded(codes * max(len(values), 1) + further)
-        result = [(*result[pair // len(values)], values[pair % len(values)]) for pair in kept]
+        parts = (*(p[kept // len(values)] for p in parts), values[kept % len(values)])
         codes = pairs
-    return codes, result
+    return codes, parts
 
 
-def _encoded(part: NDArray[Any]) -> tuple[NDArray[np.int64], list[int]]:
+def _encoded(part: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     encoded = pc.dictionary_encode(pa.array(part))
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_numpy()

@@ -27,7 +27,7 @@ STEP_COLUMNS = (
 
 def journey_columns(journey_set: JourneySet, numbers: Rows) -> dict[str, pa.Array]:
     """Return `JOURNEY_COLUMNS` of the journeys at the given indices, by the numbers shown."""
-    records = journey_set.journeys[numbers]
+    records = journey_set.journeys.take(numbers)
     references = ("reply", "request", "retransmission_of", "quotes")
     first = journey_set.first_journey
     columns = {name: integers(records[name], -1, add=first) for name in references}
@@ -52,7 +52,7 @@ def step_columns(journey_set: JourneySet, hops: Rows) -> dict[str, pa.Array]:
 
     `time_ns` is after the clock's offset was applied; `changes` is a JSON array as text.
     """
-    records = journey_set.hops[hops]
+    records = journey_set.hops.take(hops)
     points = journey_set.observations.points
     codes = journey_set.observations.packets["point"][records["row"]]
     is_step = records["parent"] > 0
