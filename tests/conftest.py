@@ -50,6 +50,18 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests share what one process holds, so that two processes can share the rest.
+
+    Kernel tests go to one process, in their order: the lab's names are there once. Others go by
+    file, so that what a file's tests share is made once. The longest must begin first.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("kernel") is None)
+    for item in items:
+        alone = item.get_closest_marker("kernel") is not None
+        item.add_marker(pytest.mark.xdist_group("kernel" if alone else item.path.name))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("kernel") and os.geteuid() != 0:
         unavailable("this test needs root")
