@@ -1,4 +1,4 @@
-"""points.toml with its mistakes, and points from interface names and file names."""
+"""points.toml with its mistakes, and what it says against the names of interfaces and files."""
 
 from pathlib import Path
 
@@ -11,9 +11,7 @@ from tracer.sources.points import (
     PointEntry,
     PointNaming,
     entry_of_option,
-    point_in_name,
     read_points,
-    stem_of,
 )
 
 GOOD = """\
@@ -78,33 +76,6 @@ def test_a_points_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "points.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="is not TOML"):
         read_points(tmp_path / "points.toml")
-
-
-@pytest.mark.parametrize(
-    ("name", "point"),
-    [
-        ("compute03-qr-1f6b0aa3-3d.pcap", Point("compute03", device="qr-1f6b0aa3-3d")),
-        ("a/b/tap2d90b7c4-8e.pcap.gz", Point(device="tap2d90b7c4-8e")),
-        ("compute03_rfp-b6a86b9f-6.pcapng", Point("compute03", device="rfp-b6a86b9f-6")),
-        ("out06-compute03-enp175s0f1.txt", Point("compute03", device="enp175s0f1")),
-        ("out01-ens3.pcap", Point(device="ens3")),
-        ("07-eth0.100.pcap", Point(device="eth0.100")),
-        ("capture-fg-2417e6fb-ee.pcap", Point(device="fg-2417e6fb-ee")),
-        (
-            "net1-qrouter-b6a86b9f-6cf4-4ec3-a57a-00ce3e49142d-qr-1f6b0aa3-3d.pcap",
-            Point("net1", "qrouter-b6a86b9f-6cf4-4ec3-a57a-00ce3e49142d", "qr-1f6b0aa3-3d"),
-        ),
-        ("incident.pcap", Point()),
-        ("seth01.pcap", Point()),
-    ],
-)
-def test_file_names_tell_the_device_and_the_host(name: str, point: Point) -> None:
-    assert point_in_name(name) == point
-
-
-def test_stems_lose_capture_and_compression_suffixes_alone() -> None:
-    names = ["a/x.pcap.gz", "x.pcapng", "enp4s0.1299.pcap", "x", ".pcap"]
-    assert [stem_of(name) for name in names] == ["x", "x", "enp4s0.1299", "x", ".pcap"]
 
 
 def test_an_interface_name_beats_the_file_name_and_an_entry_beats_both() -> None:

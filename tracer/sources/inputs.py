@@ -10,13 +10,13 @@ from pathlib import Path
 from tracer.core.errors import InputError
 from tracer.core.warnings import InputWarning
 from tracer.sources.capture import is_capture
+from tracer.sources.point_names import hosts_by_name, stem_of
 from tracer.sources.points import (
     POINTS_FILE,
     PointEntry,
     PointNaming,
     entry_of_option,
     read_points,
-    stem_of,
 )
 from tracer.sources.stream import STDIN, kind_of
 
@@ -59,7 +59,7 @@ def find_inputs(
     finder = _Finder(overrides, keep_folder=len(paths) > 1)
     for path in dict.fromkeys(paths):
         finder.add(path)
-    return _distinct_stems(finder.found), finder.warnings
+    return _told_apart(_distinct_stems(finder.found)), finder.warnings
 
 
 def _is_covered(file: str, known: set[str]) -> bool:
@@ -152,3 +152,9 @@ def _distinct_stems(found: list[Input]) -> list[Input]:
         else replace(i, naming=replace(i.naming, fallback=i.name))
         for i in found
     ]
+
+
+def _told_apart(found: list[Input]) -> list[Input]:
+    # Entries of a points.toml know better than names; those that have none are named together.
+    hosts = hosts_by_name([i.name for i in found if not i.naming.entries])
+    return [replace(i, naming=replace(i.naming, host=hosts.get(i.name))) for i in found]

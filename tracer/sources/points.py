@@ -1,4 +1,4 @@
-"""Which observation point a capture was made at: points.toml, interface names, file names."""
+"""Which observation point a capture was made at: points.toml first, then what its names say."""
 
 import re
 import tomllib
@@ -10,26 +10,9 @@ from typing import Any
 from tracer.core.address import encode_mac
 from tracer.core.errors import InputError
 from tracer.core.point import Direction, Point
+from tracer.sources.point_names import is_kernel_name, point_in_interface, point_in_name
 
 POINTS_FILE = "points.toml"
-_COMPRESSED = (".gz", ".zst", ".xz")
-_CAPTURE = (".pcap", ".pcapng", ".cap", ".dmp", ".dump", ".txt", ".log", ".parquet", ".ntar")
-
-# Devices as Neutron and Linux name them, inside a file name.
-_DEVICE = re.compile(
-    r"(?<![A-Za-z0-9])("
-    r"(?:tap|qvo|qvb|qbr|qr-|qg-|sg-|ha-|rfp-|fpr-|fg-)[0-9a-f]{8}-[0-9a-f]{1,2}"
-    r"|br-(?:int|ex|tun|vlan|[a-z0-9]{1,12})"
-    r"|(?:en(?:p\d+)?s\d+|enp\d+s\d+f\d+|en[opx][0-9a-f]+|eth\d+|bond\d+|veth[0-9a-f]+|wlan\d+"
-    r"|vxlan_sys_4789|vxlan\d+|virbr\d+|docker\d+)(?:np\d+|f\d+|d\d+)*(?:\.\d+)?"
-    r")(?![A-Za-z0-9])"
-)
-_NETNS = re.compile(
-    r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-)
-# A host's name ends with its number; a number alone, or a word of the trade before it, is no host.
-_HOST = re.compile(r"^(?!(?:out|in|cap|capture|dump|tcpdump|trace|pcap|test|run)[-_]?\d*$)[A-Za-z]")
-_KERNEL_NAME = re.compile(r"[^\s/]{1,15}")  # dev_valid_name() of the kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,50 +128,6 @@ def entry_of_option(name: str, file: str) -> PointEntry:
     return PointEntry(file, host, parts[1] if len(parts) == 3 else None, parts[-1])
 
 
-def stem_of(name: str) -> str:
-    """Return a capture's name without folders, compression and capture suffix."""
-    stem = Path(name).name
-    for suffixes in (_COMPRESSED, _CAPTURE):
-        for suffix in suffixes:
-            if stem.endswith(suffix) and len(stem) > len(suffix):
-                stem = stem.removesuffix(suffix)
-                break
-    return stem
-
-
-def point_in_name(name: str) -> Point:
-    """Return what a file's name says: device, host and namespace in front of it, as far as known.
-
-    `compute03-qr-1f6b0aa3-3d.pcap` is device qr-1f6b0aa3-3d on host compute03.
-    """
-    stem = stem_of(name)
-    netns = _NETNS.search(stem)
-    rest = stem.replace(netns.group(), "") if netns else stem
-    found = list(_DEVICE.finditer(rest))
-    if not found:
-        return Point(netns=netns.group() if netns else None)
-    device = found[-1]
-    before = rest[: device.start()].strip("-_. ")
-    before = re.sub(r"^(?:(?:out|in)?\d+)[-_]", "", before)
-    host = before if _HOST.match(before) and re.search(r"[0-9]$", before) else None
-    return Point(host, netns.group() if netns else None, device.group())
-
-
-def point_in_interface(name: str) -> Point | None:
-    """Return the point that an interface is named after, None for a name that is a device's alone.
-
-    HOST/DEVICE or HOST/NETNS/DEVICE, as `tracer` names interfaces in the pcapng files it writes; an
-    unknown host is empty, and [prerouting] in place of the device is a netfilter hook.
-    """
-    *places, own = name.split("/")
-    if not 1 <= len(places) <= 2 or not own or not (places[0] or len(places) == 2):
-        return None
-    host, netns = places[0] or None, places[1] or None if len(places) == 2 else None
-    if own.startswith("[") and own.endswith("]"):
-        return Point(host, netns, hook=own[1:-1])
-    return Point(host, netns, own) if _KERNEL_NAME.fullmatch(own) else None
-
-
 @dataclass(frozen=True, slots=True)
 class PointNaming:
     """Names the points of one capture: `entries` of points.toml first, then what the file says."""
@@ -196,6 +135,13 @@ class PointNaming:
     name: str  # the capture's
     fallback: str  # what to call the point when nothing names a device
     entries: tuple[PointEntry, ...] = ()
+    host: str | None = None  # told by the names of all captures together
+
+    @property
+    def named(self) -> Point:
+        """What the capture's name says of its point."""
+        found = point_in_name(self.name)
+        return replace(found, host=found.host or self.host)
 
     def point(
         self,
@@ -213,8 +159,8 @@ class PointNaming:
         told = point_in_interface(if_name or "")
         if told is not None and self._entry(interface, ifindex) is None:
             return told.towards(direction)
-        named = point_in_name(self.name)
-        device = if_name if if_name and _KERNEL_NAME.fullmatch(if_name) else None
+        named = self.named
+        device = if_name if if_name and is_kernel_name(if_name) else None
         if ifindex >= 0 and device in (None, "any"):
             device = f"if{ifindex}"
         entry = self._entry(interface, ifindex)
@@ -233,7 +179,7 @@ class PointNaming:
 
         The text itself may name the device, and knows better than the name of its file.
         """
-        named = point_in_name(self.name)
+        named = self.named
         entry = self._entry(0, -1)
         if entry is None:
             return replace(named, device=None), named.device
