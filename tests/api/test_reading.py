@@ -1,6 +1,7 @@
 """`tracer.read` against tcpdump, and against what the commands say."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,8 @@ def test_importing_costs_nothing() -> None:
 
 def test_every_exported_name_is_there() -> None:
     assert all(hasattr(tracer, name) for name in tracer.__all__)
-    from tracer import api
-
-    assert tracer.__all__ == api.__all__
+    told = re.findall(r"import \w+ as (\w+)$", Path(tracer.__file__).read_text(), re.MULTILINE)
+    assert tracer.__all__ == sorted(told)
     with pytest.raises(AttributeError, match="nothing"):
         tracer.nothing  # noqa: B018 -- reading it is the test
 

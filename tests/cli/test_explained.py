@@ -24,6 +24,9 @@ def test_every_hop_but_the_first_is_explained(captures: Path) -> None:
     assert [hop for hop, *_ in explained] == hops[1:]
     # The source NAT proves itself by the conntrack dump in the folder, and says what it changed.
     assert re.search(r"hop 4 after 3: conntrack.*\n.*\n +changed: src icmp_id.*\(snat\)", reasons)
+    assert re.search(
+        r"rule: -A neutron-l3-agent-float-snat .*\n +in POSTROUTING → .*qrouter", reasons
+    )
 
 
 def test_a_journey_that_is_not_there_is_said(captures: Path) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import zstandard
 
+from tracer import lab
+from tracer.sources.rules import read_rules
+
 FOLDERS = ("fip-outbound", "fip-inbound", "snat-centralized", "east-west", "two-tenants")
 FIELDS = [
     *("frame.interface_id", "eth.src", "eth.dst", "vlan.id", "ip.ttl", "ip.src", "ip.dst", "ip.id"),
@@ -132,6 +135,17 @@ def test_conntrack_dumps_are_there(folder: Path) -> None:
             assert len(lines) >= 4
         else:
             assert lines == []
+
+
+def test_rules_are_those_of_the_lab(folder: Path) -> None:
+    tables = tomllib.loads((folder / "points.toml").read_text())["rules"]
+    topology = Path(lab.__file__).parent / "topology"
+    made = {path.parent.name for path in topology.glob("*/iptables.rules")}
+    assert {table["netns"] for table in tables} == {p["netns"] for p in points(folder)} & made
+    for table in tables:
+        recorded, _ = read_rules(folder / table["file"])
+        built, _ = read_rules(topology / table["netns"] / "iptables.rules")
+        assert [rule.text for rule in recorded] == [rule.text for rule in built]
 
 
 def test_the_folder_is_small(captures: Path) -> None:

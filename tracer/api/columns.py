@@ -117,6 +117,7 @@ CHANGES = _table(
     ("after", TEXT, "its value at this hop, as text; none where a header is gone"),
     ("cause", CATEGORY, "why: `snat`, `dnat`, `un-snat`, `forwarded`, `encapsulated` …"),
     ("evidence", CATEGORY, "what joins the two hops"),
+    ("rule", CATEGORY, "recorded NAT rule that did it or is undone; several with ` or `"),
 )
 
 _ENDS = _table(

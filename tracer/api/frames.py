@@ -15,6 +15,8 @@ from tracer.core.changes import FieldChanges, changes_at
 from tracer.core.enums import Cause, Evidence, Kind, Label, Outcome
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import JourneySet
+from tracer.core.nat_rules.matching import rules_at
+from tracer.core.nat_rules.seen import DNATS, SNATS, UNDONE
 from tracer.core.observation import OBSERVATION_FIELDS, PLACE_FIELDS
 from tracer.core.point import Direction
 from tracer.core.protocols import protocol_name
@@ -107,8 +109,19 @@ def changes_frame(journey_set: JourneySet, numbers: Rows) -> pd.DataFrame:
         "after": _sides(found, "after", order),
         "cause": labelled(Cause, causes, none=Cause.NONE),
         "evidence": labelled(Evidence, records["evidence"]),
+        "rule": _rules(journey_set, rank, causes),
     }
     return series.frame(columns.CHANGES, arrays)
+
+
+def _rules(journey_set: JourneySet, hops: Rows, causes: NDArray[np.int8]) -> Any:
+    # Only of what NAT changed: TTL and MACs change in the same step.
+    translated, codes, found = rules_at(journey_set)
+    texts = [" or ".join(journey_set.nat_rules[rule].words for rule in rules) for rules in found]
+    of_hop = np.full(len(journey_set.hops), -1, np.int64)
+    of_hop[translated] = codes
+    of_hop[of_hop >= 0] = np.where([not texts[code] for code in codes], -1, codes)
+    return words(texts, np.where(np.isin(causes, (*SNATS, *DNATS, *UNDONE)), of_hop[hops], -1))
 
 
 def points(batch: ObservationBatch, rows: Rows) -> Any:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tracer.core.errors import InputError
 from tracer.core.journeys import JourneySet
+from tracer.core.nat_rules.matching import rules_of_hop
 
 if TYPE_CHECKING:
     from tracer.correlate.explain_joins import JoinReason, Rejected
@@ -23,8 +24,12 @@ def explained(journey_set: JourneySet, journey: int) -> Iterator[str]:
     reasons = explain_joins(journey_set, index)
     if not reasons:
         yield "  it was seen at one point only: nothing was joined"
+    first = int(journey_set.journeys["first_hop"][index])
     for reason in reasons:
         yield from _reason(reason)
+        for rule in rules_of_hop(journey_set, first + reason.n - 1):
+            yield f"    {'undoes' if reason.cause.startswith('un-') else 'rule'}: {rule.text}"
+            yield f"      in {rule.way}{f' of {rule.netns}' if rule.netns else ''}"
 
 
 def _reason(reason: "JoinReason") -> Iterator[str]:

@@ -1,15 +1,12 @@
 """What the user names as input: captures, points for them, conntrack dumps."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tracer.cli.options import Option
 from tracer.cli.progress import Progress
-from tracer.core.conntrack import ConntrackEntry
-from tracer.core.warnings import InputWarning
 
 if TYPE_CHECKING:
     from tracer.sources.read import Reading, ReadResult
@@ -44,6 +41,11 @@ conntrack_option = click.option(
     type=click.Path(exists=True, dir_okay=False),
     help="Output of `conntrack -L` or `-E`; those in a capture folder are read by themselves.",
 )  # fmt: skip
+rules_option = click.option(
+    "--rules", cls=Option, section="Input", multiple=True, metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Output of iptables-save or `nft list ruleset`; those in a folder are read by themselves.",
+)  # fmt: skip
 
 
 def read_captures(captures: Sequence[str], points: Mapping[str, str]) -> "ReadResult":
@@ -66,17 +68,3 @@ def reading_of(captures: Sequence[str], points: Mapping[str, str], progress: Pro
 def _need(captures: Sequence[str], points: Mapping[str, str]) -> None:
     if not captures and not points:
         raise click.UsageError("Name a capture file or a folder of captures.")
-
-
-def read_dumps(
-    captures: Sequence[str], dumps: Sequence[str]
-) -> tuple[list[ConntrackEntry], list[InputWarning]]:
-    """Return the entries of the named conntrack dumps and of those in capture folders."""
-    folders = [Path(capture) for capture in captures if Path(capture).is_dir()]
-    if not folders and not dumps:
-        return [], []
-    from tracer.sources.conntrack import read_conntrack, read_conntrack_folder
-
-    parts = [read_conntrack_folder(folder) for folder in folders]
-    parts += [read_conntrack(Path(dump)) for dump in dumps]
-    return [e for entries, _ in parts for e in entries], [w for _, found in parts for w in found]

@@ -1,7 +1,7 @@
 """`tracer offline`: journeys from captures."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
@@ -32,9 +32,6 @@ from tracer.core.exchanges import exchange_order
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 
-if TYPE_CHECKING:
-    from tracer.sources.read import ReadResult
-
 _FORMATS = (*FORMATS, "pcapng")
 
 
@@ -42,6 +39,7 @@ _FORMATS = (*FORMATS, "pcapng")
 @inputs.captures_argument
 @inputs.point_option
 @inputs.conntrack_option
+@inputs.rules_option
 @filter_options
 @click.option(
     "--count", cls=Option, section="Output", type=click.IntRange(1), metavar="N",
@@ -57,6 +55,7 @@ def command(
     captures: tuple[str, ...],
     points: dict[str, str],
     conntrack: tuple[str, ...],
+    rules: tuple[str, ...],
     count: int | None,
     explain: int | None,
     format_: str | None,
@@ -92,7 +91,7 @@ def command(
         _in_windows(captures, points, conntrack, flow_filter(conditions), count, format_, output,
                     summary)  # fmt: skip
         return
-    journey_set = joined(captures, points, conntrack)
+    journey_set = joined(captures, points, conntrack, rules)
     chosen = selected(journey_set, flow_filter(conditions), count)
     if redactor is not None:
         journey_set = redactor.journey_set(journey_set)
@@ -129,38 +128,32 @@ def _in_windows(
     conditions: FlowFilter, count: int | None, format_: str, output: str | None,
     summary: str | None,
 ) -> None:  # fmt: skip
+    from tracer.api.joining import conntrack_of
+
     ready("decode", "correlate")
     found = windows.Windows(captures, points)
-    entries, damage = inputs.read_dumps(captures, conntrack)
+    entries, damage = conntrack_of(captures, conntrack)
     settled()
     windows.write_parts(found.parts(entries, conditions, count), format_, output)
     write_summary(found.summary(damage), summary)
 
 
 def joined(
-    captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str]
+    captures: Sequence[str],
+    points: Mapping[str, str],
+    conntrack: Sequence[str],
+    rules: Sequence[str] = (),
 ) -> JourneySet:
     """Return the journeys of everything the captures hold."""
+    from tracer.api.joining import conntrack_of, rules_of
+    from tracer.api.joining import joined as joined_of
+
     ready("decode", "correlate")
     read = inputs.read_captures(captures, points)
-    entries, damage = inputs.read_dumps(captures, conntrack)
+    entries, damage = conntrack_of(captures, conntrack)
+    nat_rules, more = rules_of(captures, rules)
     settled()
-    from tracer.correlate.flow_paths import flow_paths, needs_flow_paths
-    from tracer.correlate.join import join
-
-    journey_set = join(read.batch, entries)
-    if needs_flow_paths(read.batch):
-        paths, clocks = flow_paths(read.batch, entries)
-        journey_set.flow_paths, journey_set.clocks = tuple(paths), tuple(clocks)
-    journey_set.warnings = (*journey_set.warnings, *read.warnings, *damage)
-    journey_set.lost = {**journey_set.lost, **losses(read)}
-    return journey_set
-
-
-def losses(read: "ReadResult") -> dict[str, int]:
-    """Return what was lost before it was read: by a recording's tracer, by captures' kernels."""
-    dropped = sum(capture.dropped or 0 for capture in read.captures)
-    return {**read.lost, **({"capture_dropped": dropped} if dropped else {})}
+    return joined_of(read, entries, nat_rules, (*damage, *more))
 
 
 def selected(

@@ -1,6 +1,8 @@
 """`tracer report`: an incident report, as one HTML file or as tables."""
 
 import json
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from tracer.api.conditions import words_of
+from tracer.api.joining import rules_of
+from tracer.api.origin import origin_of, redacted
 from tracer.cli import inputs
 from tracer.cli.offline import joined, selected
 from tracer.cli.options import Command, Option, filter_options, flow_filter
-from tracer.cli.origin import origin_of, redacted
 from tracer.cli.output import destination, write_summary, write_table
 from tracer.cli.redaction import redaction_options, redactor_of
 from tracer.core.errors import InputError
@@ -30,6 +34,7 @@ FORMATS = ("html", "csv", "parquet", "json")
 @click.argument("captures", nargs=-1, type=click.Path(allow_dash=True), metavar="INPUT...")
 @inputs.point_option
 @inputs.conntrack_option
+@inputs.rules_option
 @click.option(
     "--before", cls=Option, section="Input", multiple=True, metavar="FOLDER",
     type=click.Path(exists=True),
@@ -50,6 +55,7 @@ def command(
     captures: tuple[str, ...],
     points: dict[str, str],
     conntrack: tuple[str, ...],
+    rules: tuple[str, ...],
     before: tuple[str, ...],
     output: str,
     title: str | None,
@@ -75,12 +81,17 @@ def command(
     format_ = _format(output)
     redactor = redactor_of(redact, redact_key)
     only = flow_filter(conditions)
-    now = _chosen(_journeys(captures, points, conntrack), only)
-    earlier = _chosen(_journeys(before, {}, ()), only) if before else None
+    now = _chosen(_journeys(captures, points, conntrack, rules), only)
+    earlier = _chosen(_journeys(before, {}, (), ()), only) if before else None
     origin = None
     if format_ in ("html", "json"):
-        files = (*captures, *points.values(), *conntrack)
-        origin = origin_of(now, files, earlier, before, only)
+        files = (*captures, *points.values(), *conntrack, *rules)
+        origin = origin_of(
+            shlex.join(["tracer", *sys.argv[1:]]),
+            (now, files),
+            None if earlier is None else (earlier, before),
+            words_of(only),
+        )
     if redactor is not None:
         now = redactor.journey_set(now)
         earlier = None if earlier is None else redactor.journey_set(earlier)
@@ -92,19 +103,24 @@ def command(
 
 
 def _journeys(
-    captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str]
-) -> JourneySet:
+    captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str],
+    rules: Sequence[str],
+) -> JourneySet:  # fmt: skip
     from tracer.sources.journeys import is_journeys, read_journeys
 
     written = [name for name in captures if Path(name).is_file() and is_journeys(Path(name))]
     if not written:
-        return joined(captures, points, conntrack)
+        return joined(captures, points, conntrack, rules)
     if len(captures) > 1 or points or conntrack:
         raise InputError(
             f"{written[0]} holds journeys that are joined already, so nothing can be added.",
             "Report on it alone, or on the captures it was made from.",
         )
-    return read_journeys(Path(written[0]))
+    journey_set = read_journeys(Path(written[0]))
+    nat_rules, damage = rules_of((), rules)
+    journey_set.nat_rules = tuple(nat_rules)
+    journey_set.warnings = (*journey_set.warnings, *damage)
+    return journey_set
 
 
 def _format(output: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause
+from tracer.core.nat_rules.rule import NatRule
 from tracer.core.schema import StructuredArray
 from tracer.core.warnings import InputWarning
 
@@ -174,3 +175,4 @@ class JourneySet:
     warnings: tuple[InputWarning, ...] = ()
     lost: dict[str, int] = field(default_factory=dict)
     first_journey: int = 1  # number shown for the first one; a stream goes on counting
+    nat_rules: tuple[NatRule, ...] = ()  # as recorded, in the order the kernel asks them

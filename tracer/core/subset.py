@@ -37,6 +37,7 @@ def subset(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Journey
         reasons=journey_set.reasons,
         warnings=journey_set.warnings,
         first_journey=journey_set.first_journey,
+        nat_rules=journey_set.nat_rules,
     )
 
 

@@ -51,9 +51,13 @@ def record(
     Waits until every capture runs before the traffic starts, and afterwards until the files hold
     every packet of its log at every hop of its path. Writes a pcap a point (`tool` is tcpdump, or
     dumpcap for pcapng with interface names; `options` are passed on to it), points.toml,
-    conntrack/NETNS.txt, truth.json. Raises LabError naming the point that stays short of a packet.
+    conntrack/NETNS.txt, iptables/NETNS.txt, truth.json. Raises LabError naming the point that stays
+    short of a packet.
     """
-    require([tool, "conntrack"], {"dumpcap": "wireshark-common"})
+    require(
+        [tool, "conntrack", "iptables-save"],
+        {"dumpcap": "wireshark-common", "iptables-save": "iptables"},
+    )
     folder.mkdir(parents=True, exist_ok=True)
     files = {file_name(point): point for point in points}
     with contextlib.ExitStack() as stack:
@@ -66,6 +70,7 @@ def record(
         log = traffic()
         _await_complete(folder, files, log)
         _dump_conntrack(folder / "conntrack", points)
+        dump_rules(folder / "iptables", points)
     write_points(folder, files, clock)
     write_truth(folder / "truth.json", log, tagged=status().tagging != "untagged")
     return Recording(folder, files, tuple(log))
@@ -129,10 +134,18 @@ def _dump_conntrack(folder: Path, points: Iterable[Point]) -> None:
         (folder / f"{netns}.txt").write_text(dump)
 
 
+def dump_rules(folder: Path, points: Iterable[Point]) -> None:
+    """Write NETNS.txt, `iptables-save -c`, of each of the points' namespaces that has rules."""
+    folder.mkdir(exist_ok=True)
+    for netns in dict.fromkeys(point.netns for point in points):
+        if dump := run_in(netns, ["iptables-save", "-c"]):
+            (folder / f"{netns}.txt").write_text(dump)
+
+
 def write_points(
     folder: Path, files: Mapping[str, Point | Sequence[Point]], clock: str | None = None
 ) -> None:
-    """Write points.toml: which capture was taken where, and the conntrack dumps of those places.
+    """Write points.toml: which capture was taken where, the conntrack and iptables dumps there.
 
     A file with several points is a pcapng, an interface a point in that order.
     """
@@ -146,6 +159,9 @@ def write_points(
             places[point.netns] = point
     for netns, point in places.items():
         out += ["[[conntrack]]", f'file = "conntrack/{netns}.txt"', *_place(point), ""]
+    for netns, point in places.items():
+        if (folder / "iptables" / f"{netns}.txt").exists():
+            out += ["[[rules]]", f'file = "iptables/{netns}.txt"', *_place(point), ""]
     (folder / "points.toml").write_text("\n".join(out))
 
 

@@ -39,12 +39,14 @@ def read_points(path: Path) -> list[PointEntry]:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:  # syntax, or not UTF-8
         raise InputError(f"{path} is not TOML: {error}.") from None
-    extra = sorted(set(document) - {"point", "conntrack"})  # sources.conntrack reads the latter
+    extra = sorted(set(document) - {"point", "conntrack", "rules"})  # others read the latter
     tables = document.get("point", [])
     if extra or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         key = extra[0] if extra else "point"
         line = _line_of(text, None, key)
-        raise _error(path, line, key, "only [[point]] and [[conntrack]] tables belong here")
+        raise _error(
+            path, line, key, "only [[point]], [[conntrack]] and [[rules]] tables belong here"
+        )
     return [_entry(path, text, index, table) for index, table in enumerate(tables)]
 
 

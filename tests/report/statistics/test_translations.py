@@ -1,8 +1,10 @@
 """Translations against the changes the JSON lines tell."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from tracer.cli.offline import joined
 from tracer.core.journeys import JourneySet
 from tracer.report.statistics.places import places_of
 from tracer.report.statistics.translations import translations_of
@@ -32,3 +34,14 @@ def test_translations(recorded: JourneySet, lines: list[dict[str, Any]]) -> None
     for each in found:
         assert sum(number for _, number in each.evidence) == each.packets
         assert each.undone == each.cause.startswith("un-")
+        assert [rule.action for rule in each.rules] == [each.cause.removeprefix("un-")]
+
+
+def test_translations_of_flow_paths_are_inferred(captures: Path) -> None:
+    whole = joined([str(captures / "walkthrough")], {}, ())
+    found = translations_of(whole, places_of(whole.observations.points))
+    assert found
+    assert all(each.is_inferred and len(each.rules) == 1 for each in found)
+    assert {each.rules[0].text.rpartition(" -j ")[2] for each in found} == {
+        "DNAT [unsupported revision]", "SNAT --to-source 100.122.0.145 --random-fully",
+    }  # fmt: skip

@@ -46,7 +46,7 @@ class NamePseudonyms:
         if named:
             return f"{named[1]}-{self.identifier(named[2])}"
         kind = _HOST_KINDS.match(name)
-        return f"{kind[1] if kind and kind[1] else 'name'}-{self._token(name)}"
+        return f"{kind[1] if kind and kind[1] else 'name'}-{self.token(name)}"
 
     def device(self, name: str) -> str:
         """Return the pseudonym of a device; those any host has (`lo`, `eth0`, `br-int`) stay."""
@@ -58,13 +58,13 @@ class NamePseudonyms:
     def capture(self, name: str) -> str:
         """Return the pseudonym of a capture file, folder by folder; its suffixes stay."""
         *folders, last = name.split("/")
-        parts = [part and f"folder-{self._token(part)}" for part in folders]
+        parts = [part and f"folder-{self.token(part)}" for part in folders]
         if last in _NOBODYS:
             return "/".join([*parts, last])
         last, number, interface = last.partition("#")  # interfaces of a file are numbered
         suffixes = _SUFFIXES.search(last)
         suffix = suffixes.group() if suffixes else ""
-        own = f"capture-{self._token(last.removesuffix(suffix))}{suffix}"
+        own = f"capture-{self.token(last.removesuffix(suffix))}{suffix}"
         return "/".join([*parts, own + number + interface])
 
     def identifier(self, digits: str) -> str:
@@ -85,9 +85,10 @@ class NamePseudonyms:
             return named[1] + self.identifier(named[2])
         if named := _MAC_DEVICE.fullmatch(name):
             return f"{named[1]}{self._mac(int(named[2], 16)):012x}"
-        return f"dev-{self._token(name)}"
+        return f"dev-{self.token(name)}"
 
-    def _token(self, name: str) -> str:
+    def token(self, name: str) -> str:
+        """Return eight hexadecimal digits that stand for a name."""
         return self._hash(b"name", name, 4).hex()
 
     def _hash(self, purpose: bytes, text: str, size: int) -> bytes:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from tracer.core.address import decode_ip, decode_mac, encode_ip, encode_mac
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import ClockEstimate, FlowPath, FlowPathHop, FlowPathJoin, JourneySet
+from tracer.core.nat_rules.rule import NatRule
 from tracer.core.point import Point
 from tracer.core.redaction.addresses import AddressPseudonyms
 from tracer.core.redaction.names import NamePseudonyms
+from tracer.core.redaction.rules import RulePseudonyms
 from tracer.core.redaction.sentences import Sentences
 from tracer.core.schema import COLUMNS, StructuredArray
 from tracer.core.warnings import InputWarning
@@ -55,6 +57,7 @@ class Redactor:
             flow_paths=tuple(self._flow_path(path) for path in journey_set.flow_paths),
             reasons=tuple(self.text(reason) for reason in journey_set.reasons),
             warnings=self.warnings(journey_set.warnings),
+            nat_rules=tuple(self._rule(rule) for rule in journey_set.nat_rules),
         )
 
     def batch(self, batch: ObservationBatch) -> ObservationBatch:
@@ -189,6 +192,17 @@ class Redactor:
             join, before=self.text(join.before), after=self.text(join.after),
             text=self.text(join.text),
         )  # fmt: skip
+
+    def _rule(self, rule: NatRule) -> NatRule:
+        pseudonyms = RulePseudonyms(
+            self._addresses.ip, lambda name: self._device(name) or "", self._pseudonyms.token
+        )
+        return dataclasses.replace(
+            pseudonyms.rule(rule),
+            host=self._place(rule.host),
+            netns=self._place(rule.netns),
+            capture=None if rule.capture is None else self.capture(rule.capture),
+        )
 
     def _ip_text(self, text: str | None) -> str | None:
         return None if text is None else decode_ip(*self._addresses.ip(*encode_ip(text)))

@@ -13,6 +13,7 @@ from tracer.report.statistics.figures import Figures, figures_of
 from tracer.report.statistics.places import Place
 from tracer.report.statistics.quantiles import QUANTILES, bin_edges_ns
 from tracer.report.statistics.segments import Segment
+from tracer.report.statistics.translations import Translation
 from tracer.report.summary import summary_of
 
 SCHEMA = 1
@@ -44,11 +45,7 @@ def figures_json(
             {"at": _label(figures, at), "outcome": outcome, "reason": reason, "journeys": number}
             for (at, outcome, reason), number in figures.stops.items()
         ],
-        "translations": [
-            asdict(each)
-            | {"origin": _label(figures, each.origin), "target": _label(figures, each.target)}
-            for each in figures.translations
-        ],
+        "translations": [_translation(each, figures) for each in figures.translations],
         "flows": [asdict(flow) for flow in figures.flows],
         "timeline": asdict(figures.timeline) if figures.timeline else None,
         "evidence": figures.evidence,
@@ -73,6 +70,17 @@ def _segment(segment: Segment, figures: Figures) -> dict[str, Any]:
         "origin": _label(figures, segment.origin),
         "target": _label(figures, segment.target),
         "loss": segment.loss,
+    }
+
+
+def _translation(translation: Translation, figures: Figures) -> dict[str, Any]:
+    return asdict(translation) | {
+        "origin": _label(figures, translation.origin),
+        "target": _label(figures, translation.target),
+        "rules": [
+            {"rule": rule.text, "chains": rule.chains, "host": rule.host, "netns": rule.netns}
+            for rule in translation.rules
+        ],
     }
 
 

@@ -20,7 +20,8 @@ class Figures:
     """Everything counted once over a journey set.
 
     `outcomes` and `evidence` count journeys and steps by word; `stops` maps (place, outcome word,
-    reason) to the journeys that ended there without being delivered.
+    reason) to the journeys that ended there without being delivered; `has_rules`: NAT rules were
+    recorded.
     """
 
     places: Places
@@ -33,6 +34,7 @@ class Figures:
     outcomes: dict[str, int]
     evidence: dict[str, int]
     stops: dict[tuple[int, str, str | None], int]
+    has_rules: bool = False
 
 
 def figures_of(journey_set: JourneySet) -> Figures:
@@ -49,6 +51,7 @@ def figures_of(journey_set: JourneySet) -> Figures:
         _outcomes(journey_set),
         _evidence(journey_set),
         _stops(journey_set, places),
+        bool(journey_set.nat_rules),
     )
 
 

@@ -1,6 +1,7 @@
 """Translations seen: which addresses became which, where, how often, and on what evidence."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from tracer.core.address import decode_ip
 from tracer.core.changes import parent_rows
 from tracer.core.enums import Cause, Evidence
 from tracer.core.journeys import JourneySet
+from tracer.core.nat_rules.matching import rules_at, rules_of
+from tracer.core.nat_rules.rule import NatRule
+from tracer.core.nat_rules.seen import path_steps
 from tracer.core.rows import Rows, values_at
 from tracer.report.columns import distinct_values
 from tracer.report.statistics.places import Places, hop_places
 
-_NAT = (Cause.SNAT, Cause.DNAT, Cause.SNAT_DNAT)
 _UNDONE = (Cause.UN_SNAT, Cause.UN_DNAT, Cause.UN_SNAT_UN_DNAT)
 _PORTS = ("sport", "dport", "icmp_id")
 
@@ -24,7 +27,8 @@ class Translation:
     """Addresses that became others between two places; `undone` for replies on their way back.
 
     `ports` counts packets whose port or echo identifier changed as well; `evidence` counts the
-    packets by what their join rests on, strongest first.
+    packets by what their join rests on, strongest first. `rules` are those recorded that may have
+    done it, of replies those that are undone; `is_inferred`: from captures that share no packet.
     """
 
     cause: str
@@ -37,15 +41,21 @@ class Translation:
     flows: int
     ports: int
     evidence: tuple[tuple[str, int], ...]
+    rules: tuple[NatRule, ...] = ()
+    is_inferred: bool = False
 
 
 def translations_of(journey_set: JourneySet, places: Places) -> list[Translation]:
     """Return the translations, those on the way out first, then by packets."""
-    hops = np.flatnonzero(np.isin(journey_set.hops["cause"], (*_NAT, *_UNDONE)))
-    parents = parent_rows(journey_set, hops)
-    hops, parents = hops[parents >= 0], parents[parents >= 0]
+    found = [*_seen(journey_set, places), *_inferred(journey_set, places)]
+    return sorted(found, key=lambda each: (each.undone, -each.packets))
+
+
+def _seen(journey_set: JourneySet, places: Places) -> list[Translation]:
+    hops, rule_codes, rule_sets = rules_at(journey_set)
     if not len(hops):
         return []
+    parents = parent_rows(journey_set, hops)
     rows = journey_set.hops["row"][hops]
     codes, keys = _distinct(journey_set, places, hops, rows, parents)
     flows = journey_set.journeys["flow"][journey_set.hops["journey"][hops]]
@@ -54,11 +64,32 @@ def translations_of(journey_set: JourneySet, places: Places) -> list[Translation
     packets, by_flow = np.bincount(codes, minlength=count), np.bincount(pairs, minlength=count)
     ports = np.bincount(codes[_ports_changed(journey_set, rows, parents)], minlength=count)
     evidence = _evidence(journey_set.hops["evidence"][hops], codes, count)
-    found = [
-        _translation(key, packets[at], by_flow[at], ports[at], evidence[at])
+    rules: list[dict[int, None]] = [{} for _ in keys]
+    for at, code in np.unique(np.stack([codes, rule_codes]), axis=1).T.tolist():
+        rules[at] |= dict.fromkeys(rule_sets[code])
+    return [
+        replace(
+            _translation(key, packets[at], by_flow[at], ports[at], evidence[at]),
+            rules=tuple(journey_set.nat_rules[number] for number in rules[at]),
+        )
         for at, key in enumerate(keys)
     ]
-    return sorted(found, key=lambda each: (each.undone, -each.packets))
+
+
+def _inferred(journey_set: JourneySet, places: Places) -> Iterator[Translation]:
+    # In flow paths: there is no journey from the one form to the other.
+    seen, steps = path_steps(journey_set)
+    rules = rules_of(journey_set.nat_rules, seen, journey_set.observations.points)
+    for (_, before, after), numbers in zip(steps, rules, strict=True):
+        changed = [(getattr(before, name), getattr(after, name)) for name in _PORTS]
+        ports = any(None not in pair and pair[0] != pair[1] for pair in changed)
+        yield Translation(
+            after.cause.label, after.cause in _UNDONE, int(places.of_point[before.point]),
+            int(places.of_point[after.point]), (before.src, before.dst), (after.src, after.dst),
+            len(after.rows), 1, len(after.rows) if ports else 0,
+            ((after.join or "inferred", len(after.rows)),),
+            tuple(journey_set.nat_rules[number] for number in numbers), is_inferred=True,
+        )  # fmt: skip
 
 
 def _distinct(

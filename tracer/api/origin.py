@@ -2,11 +2,9 @@
 
 import hashlib
 import platform
-import shlex
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracer import __version__
-from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 
 if TYPE_CHECKING:
@@ -25,29 +22,30 @@ _PACKAGES = ("numpy", "pandas", "pyarrow", "numba")
 
 
 def origin_of(
-    now: JourneySet,
-    files: Sequence[str],
-    earlier: JourneySet | None,
-    before: Sequence[str],
-    only: FlowFilter,
+    command: str,
+    now: tuple[JourneySet, Sequence[str]],
+    before: tuple[JourneySet, Sequence[str]] | None = None,
+    filter_words: str = "",
 ) -> "Origin":
-    """Return how this run makes its report; every input file is read for its digest."""
+    """Return how a report is made of journeys and the files they were read from.
+
+    Every file is read for its digest; a name without a file is a stream.
+    """
     from tracer.report.document.origin import Origin
 
     versions = {"tracer": __version__, "Python": platform.python_version()}
     return Origin(
-        command=shlex.join(["tracer", *sys.argv[1:]]),
+        command=command,
         made_ns=time.time_ns(),
         versions=versions | {name: metadata.version(name) for name in _PACKAGES},
-        inputs=tuple(_input_files(files, _packets(now))),
-        before=() if earlier is None else tuple(_input_files(before, _packets(earlier))),
-        filter_words=filter_words(only),
+        inputs=tuple(_input_files(*now)),
+        before=() if before is None else tuple(_input_files(*before)),
+        filter_words=filter_words,
     )
 
 
 def redacted(origin: "Origin", redactor: "Redactor") -> "Origin":
     """Return the same without names: of the command only that there was one."""
-    from dataclasses import replace
 
     def renamed(files: "tuple[InputFile, ...]") -> "tuple[InputFile, ...]":
         # A name as the journeys have it, without its folder: the two must agree.
@@ -62,16 +60,6 @@ def redacted(origin: "Origin", redactor: "Redactor") -> "Origin":
     )
 
 
-def filter_words(only: FlowFilter) -> str:
-    """Return the filter as a person says it, empty where there is none."""
-    found = {name: value for name, value in asdict(only).items() if value not in (None, ())}
-    values = {
-        name: " or ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        for name, value in found.items()
-    }
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
-
-
 def _packets(journey_set: JourneySet) -> Mapping[str, int]:
     batch = journey_set.observations
     codes = batch.packets["capture"]
@@ -79,9 +67,10 @@ def _packets(journey_set: JourneySet) -> Mapping[str, int]:
     return dict(zip(batch.captures, counts.tolist(), strict=True))
 
 
-def _input_files(names: Sequence[str], packets: Mapping[str, int]) -> "Iterator[InputFile]":
+def _input_files(journey_set: JourneySet, names: Sequence[str]) -> "Iterator[InputFile]":
     from tracer.report.document.origin import InputFile
 
+    packets = _packets(journey_set)
     for name in names:
         path = Path(name)
         if not path.exists():

@@ -1,0 +1,8 @@
+from tracer.core.nat_rules.rule import NatRule
+
+
+def test_words() -> None:
+    rule = NatRule("postrouting", ("POSTROUTING", "a"), "masquerade", "-A a -j MASQUERADE")
+    assert rule.words == "-A a -j MASQUERADE (POSTROUTING → a)"
+    mine = rule.at("h", "n", "f.txt")
+    assert (mine.host, mine.netns, mine.capture) == ("h", "n", "f.txt")

@@ -1,0 +1,1 @@
+"""Recorded NAT rules, and which of them may have done a translation that was seen."""

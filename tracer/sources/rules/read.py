@@ -1,0 +1,117 @@
+"""Files of recorded NAT rules: found in a folder, told from their text, scoped by their names."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tracer.core.errors import InputError
+from tracer.core.nat_rules.rule import NatRule
+from tracer.core.warnings import InputWarning
+from tracer.sources.rules.chains import Chains
+from tracer.sources.rules.iptables import read_iptables
+from tracer.sources.rules.nftables import read_nftables
+
+_KIND = r"(?:ip6?tables|nft|nftables|nat[-_]?rules|ruleset)"
+_NAMED = re.compile(
+    rf"^(?:(?P<host>.+?)[-_.])??{_KIND}(?:[-_.](?:save|nat|list|ruleset|rules|S))*"
+    r"(?:[-_.](?P<netns>.+))?$"
+)
+_FOLDER = re.compile(rf"^{_KIND}(?:[-_](?:save|nat|rules))?$")
+_SUFFIX = re.compile(r"(?:\.(?:txt|log|out|dump|rules|v4|v6|nft))+$")
+_NEUTRON = re.compile(r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}[0-9a-f-]*")
+_NFT = re.compile(r"(?m)^\s*table +(?:\w+ +)?\S+ +\{")
+_IPTABLES = re.compile(r"(?m)^(?:\[\d+:\d+\] +)?(?:-[APN] +\S|\*\w+$|:\S+ +\S+ +\[)")
+_LARGEST = 64 << 20  # bytes of a file that is looked at
+
+Scope = tuple[str | None, str | None]  # host, netns; None is not known
+Found = tuple[list[NatRule], list[InputWarning]]
+
+
+def read_rules(path: Path, host: str | None = None, netns: str | None = None) -> Found:
+    """Return the rules of a file that translate, in the order the kernel asks them, and warnings.
+
+    A host or namespace not given comes from a name such as `compute03-iptables-qrouter-….txt`.
+    Raises InputError when the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST).decode("utf-8", "replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    named = scope_of(path)
+    host, netns = host or named[0], netns or named[1]
+    tables, odd = _tables(text)
+    rules = [rule.at(host, netns, path.name) for table in tables for rule in table.rules()]
+    return rules, list(_warnings(path.name, text, odd))
+
+
+def read_rules_folder(folder: Path) -> Found:
+    """Return the rules of all files in a folder that hold some, and warnings.
+
+    Those `[[rules]]` of its points.toml names (`file`, `host`, `netns`), else files whose name, or
+    whose folder's, says iptables or nft. Raises InputError when a named file is unusable.
+    """
+    rules: list[NatRule] = []
+    warnings: list[InputWarning] = []
+    for path, host, netns in _files(folder):
+        some, wrong = read_rules(path, host, netns)
+        rules += some
+        warnings += wrong
+    return rules, warnings
+
+
+def scope_of(path: Path) -> Scope:
+    """Return (host, netns) that a file's name says, None for what it does not.
+
+    In a folder that is called `iptables` or the like, its name is the namespace's.
+    """
+    stem = _SUFFIX.sub("", path.name)
+    neutron = _NEUTRON.search(stem)
+    match = _NAMED.search(stem)
+    if match is not None:
+        return match["host"], neutron[0] if neutron else match["netns"]
+    if _FOLDER.match(path.parent.name):
+        return None, neutron[0] if neutron else stem or None
+    return None, neutron[0] if neutron else None
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str | None, str | None]]:
+    points = folder / "points.toml"
+    if points.exists():
+        try:
+            tables = tomllib.loads(points.read_text("utf-8")).get("rules", [])
+        except (OSError, ValueError) as error:
+            raise InputError(f"{points} cannot be read: {error}.") from error
+        if tables:
+            yield from ((folder / str(t["file"]), t.get("host"), t.get("netns")) for t in tables)
+            return
+    for path in sorted(folder.rglob("*")):
+        by_name = _NAMED.search(_SUFFIX.sub("", path.name)) or _FOLDER.match(path.parent.name)
+        if by_name and path.is_file() and path.suffix != ".md" and _holds_rules(path):
+            yield path, None, None
+
+
+def _holds_rules(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(1 << 16)
+    except OSError:
+        return False
+    text = start.decode("utf-8", "replace")
+    return b"\0" not in start and bool(_NFT.search(text) or _IPTABLES.search(text))
+
+
+def _tables(text: str) -> tuple[list[Chains], list[str]]:
+    if _NFT.search(text):
+        return read_nftables(text.splitlines())
+    table, odd = read_iptables(text.splitlines())
+    return [table], odd
+
+
+def _warnings(name: str, text: str, odd: list[str]) -> Iterator[InputWarning]:
+    if odd:
+        message = f"rules that could not be understood were passed over, such as: {odd[0][:100]}"
+        yield InputWarning("unparsed-rule", message, name, max(text.find(odd[0]), 0), len(odd))
+    if text.strip() and not _IPTABLES.search(text) and not _NFT.search(text):
+        yield InputWarning("no-rules", "it holds no rules of iptables or nft", name, 0, 1)
