@@ -2,6 +2,7 @@
 /* bcc: compiled on the host; offsets (OFF_, BIT_, HAS_) come as -D from user space, which puts the maps'
  * descriptors in the places of FD_: what was compiled can be kept for any map and any option. */
 #include "event.h"
+#include "state.h"
 #include "options.h"
 #include "kernel.h"
 
@@ -54,6 +55,7 @@ ALWAYS int load_bit(const void *at, const int bit)
 #define opt_match_all (OPTIONS->match_all)
 #define opt_tunnels (OPTIONS->tunnels)
 #define opt_route (OPTIONS->route)
+#define opt_headers (OPTIONS->headers)
 
 #define NF_ACCEPT 1
 #define HAVE_TYPED WITH_BTF

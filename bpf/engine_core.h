@@ -4,6 +4,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "event.h"
+#include "state.h"
 #include "options.h"
 #include "kernel.h"
 
@@ -46,7 +47,7 @@ enum special_kfunc_type { KF_bpf_rdonly_cast };
 #define OPTION_ARRAY const volatile
 
 OPTION struct filter user_filter;
-OPTION __u8 opt_match_all, opt_tunnels, opt_route;
+OPTION __u8 opt_match_all, opt_tunnels, opt_route, opt_headers;
 OPTION __u32 opt_snap, opt_tracked_mask = 0xffff;
 OPTION __u64 opt_protocols = ~0ULL;
 

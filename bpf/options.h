@@ -28,7 +28,7 @@ struct options {
 	struct filter user_filter;
 	__u64 protocols;
 	__u32 snap, tracked_mask;
-	__u8 match_all, tunnels, route, pad[5];
+	__u8 match_all, tunnels, route, headers, pad[4];
 };
 
 #endif

@@ -316,6 +316,25 @@ def test_snap_holds_the_frame(net: Routed, open_engine: Callable[..., Engine]) -
     assert b"\xc0\xff\xee\xc0\xff\xee" in raw
 
 
+def test_headers_alone_are_copied_unless_more_is_asked_for(
+    net: Routed, open_engine: Callable[..., Engine]
+) -> None:
+    engine = open_engine(FlowFilter(host=("10.7.0.0/16",)), snap=192, headers_only=True)
+    net.ping(options="-c1 -e 22356 -p c0ffee")
+    net.ping_in_vain("-t1 -e 22357 -p c0ffee")
+    with pytest.raises(AssertionError):
+        run(f"ip netns exec {net.client} python3 -c '{UDP_TO_NOBODY}'")
+    events = drain_until(engine, lambda e: bool((e["inner_proto"] == 17).any()))
+    sizes = {(int(e["icmp_type"]), int(e["proto"])): set[int]() for e in events}
+    for event in at(events, Hook.XMIT):
+        raw = bytes(event["snap"])[: int(event["snap_len"])]
+        assert b"\xc0\xff\xee" not in raw
+        sizes[int(event["icmp_type"]), int(event["proto"])].add(len(raw))
+    # Ethernet 14, IPv4 20, ICMP or UDP 8; of an error also the headers that it quotes.
+    assert sizes[8, 1] == sizes[0, 1] == sizes[0, 17] == {42}
+    assert sizes[11, 1] == sizes[3, 1] == {70}
+
+
 def test_keys_can_be_followed_before_their_packets_come(
     net: Routed, open_engine: Callable[..., Engine]
 ) -> None:

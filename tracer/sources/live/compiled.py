@@ -79,7 +79,7 @@ def _fingerprint(maps: tuple[str, ...]) -> str:
     facts = (maps, os.uname(), syscalls.has_kprobes(), btf.VMLINUX.exists())
     found = hashlib.sha256(repr(facts).encode())
     folder = bpf_folder()
-    for source in sorted([*folder.glob("*.h"), *folder.glob("*.c"), *folder.glob("bcc/**/*.h")]):
+    for source in sorted(folder.rglob("*.[ch]")):
         found.update(source.read_bytes())
     for own in ("linker.py", "compiled.py", "points.py"):
         found.update(Path(__file__).with_name(own).read_bytes())

@@ -43,7 +43,8 @@ class Config:
     an address which only NAT brings in takes a connection's first packet from NAT on; from the
     second on, and for all replies, conntrack's tuples tell at every hook. Sizes are rounded up
     to powers of two: `ring_bytes`, `followed` (flow directions), `tracked` (packets in flight).
-    `snap` is how many bytes from the link header on are copied behind each event.
+    `snap` is how many bytes from the link header on are copied behind each event; `headers_only`
+    keeps the payload out of them.
     """
 
     filter: FlowFilter = field(default_factory=FlowFilter)
@@ -52,6 +53,7 @@ class Config:
     followed: int = 1 << 16
     tracked: int = 1 << 16
     snap: int = 0
+    headers_only: bool = False
     tunnels: bool = True
 
 

@@ -324,7 +324,8 @@ OPTIONS_FIELDS: Fields = (
     ("match_all", "<u1", 488),
     ("tunnels", "<u1", 489),
     ("route", "<u1", 490),
-    ("pad", "(5,)<u1", 491),
+    ("headers", "<u1", 491),
+    ("pad", "(4,)<u1", 492),
 )
 OPTIONS_SIZE = 496
 

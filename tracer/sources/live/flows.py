@@ -15,7 +15,7 @@ _GOLDEN, _SECOND, _THIRD = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3
 
 
 def bloom_bit(keys: "NDArray[Any]") -> "NDArray[np.uint64]":
-    """Return the bit of each key in `followed_bits`: bloom_bit() of bpf/flow.h, shape (n,)."""
+    """Return the bit of each key in `followed_bits`, shape (n,): bloom_bit() of bpf/flow."""
     import numpy as np
 
     key = {name: keys[name].astype(np.uint64) for name, _, _ in FLOW_KEY_FIELDS}

@@ -12,6 +12,7 @@ def scalar_options(config: Config) -> dict[str, tuple[int, int]]:
         "opt_match_all": (int(config.filter.is_empty), 1),
         "opt_tunnels": (int(config.tunnels), 1),
         "opt_route": (int(Hook.ROUTE in config.hooks), 1),
+        "opt_headers": (int(config.headers_only), 1),
         "opt_snap": (snap_bytes(config), 4),
         "opt_tracked_mask": (round_up(config.tracked, 16) - 1, 4),
         "opt_protocols": (protocol_mask(config.filter, config.tunnels), 8),

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* A packet at a device: netif_receive_skb, net_dev_start_xmit, net_dev_queue. */
+#ifndef TRACER_HOOKS_DEVICE_H
+#define TRACER_HOOKS_DEVICE_H
+
+SLOW int show_typed(const struct view *v, void *skb, const struct place *at, struct cpu *cpu)
+{
+	struct event *e = begin(v, skb, at, cpu, 1);
+
+	if (e)
+		finish(e, cpu);
+	return 0;
+}
+
+SLOW int show_untyped(const struct view *v, void *skb, const struct place *at, struct cpu *cpu)
+{
+	struct event *e = begin(v, skb, at, cpu, 0);
+
+	if (e)
+		finish(e, cpu);
+	return 0;
+}
+
+ALWAYS int show(const struct view *v, void *skb, const struct place *at, struct cpu *cpu,
+		const int direct)
+{
+	return direct ? show_typed(v, skb, at, cpu) : show_untyped(v, skb, at, cpu);
+}
+
+/* Seen at a device, going in or out. */
+ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
+{
+	const int translating = hook == HOOK_XMIT || hook == HOOK_QUEUE;
+	struct place at = { .hook = hook, .dev = dev };
+	struct cpu *cpu = this_cpu();
+	struct view *v;
+
+	if (!cpu)
+		return 0;
+	if (opt_route && hook == HOOK_RECEIVE)
+		cpu->routed = 0;
+	if (is_stranger(skb, direct, hook == HOOK_RECEIVE, translating, cpu)) {
+		cpu->count.seen++;
+		return 0;
+	}
+	v = start(cpu);
+	if (!v)
+		return 0;
+	if (!identify(v, skb, direct, hook == HOOK_RECEIVE, cpu) &&
+	    taken(v, skb, direct, translating, translating, cpu)) {
+		track(address_of(skb, cpu), v->signature, cpu);
+		if (opt_route && hook == HOOK_RECEIVE)
+			cpu->routed = address_of(skb, cpu);
+		show(v, skb, &at, cpu, direct);
+	}
+	return end(cpu);
+}
+
+ALWAYS void *device_of(void *skb, const int direct)
+{
+	void *dev = 0;
+
+	LOAD(direct, dev, skb, skb_dev);
+	return dev;
+}
+
+#if HAVE_TYPED
+PROGRAM("tp_btf/netif_receive_skb", receive_typed, __u64)
+{
+	void *skb = (void *)ctx[0];
+
+	return at_device(skb, device_of(skb, 1), HOOK_RECEIVE, 1);
+}
+
+PROGRAM("tp_btf/net_dev_start_xmit", xmit_typed, __u64)
+{
+	return at_device((void *)ctx[0], (void *)ctx[1], HOOK_XMIT, 1);
+}
+
+PROGRAM("tp_btf/net_dev_queue", queue_typed, __u64)
+{
+	void *skb = (void *)ctx[0];
+
+	return at_device(skb, device_of(skb, 1), HOOK_QUEUE, 1);
+}
+#endif
+
+#if HAVE_RAW
+PROGRAM("raw_tp/netif_receive_skb", receive_raw, __u64)
+{
+	void *skb = (void *)ctx[0];
+
+	return at_device(skb, device_of(skb, 0), HOOK_RECEIVE, 0);
+}
+
+PROGRAM("raw_tp/net_dev_start_xmit", xmit_raw, __u64)
+{
+	return at_device((void *)ctx[0], (void *)ctx[1], HOOK_XMIT, 0);
+}
+
+PROGRAM("raw_tp/net_dev_queue", queue_raw, __u64)
+{
+	void *skb = (void *)ctx[0];
+
+	return at_device(skb, device_of(skb, 0), HOOK_QUEUE, 0);
+}
+#endif
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The end of a buffer: kfree_skb with its reason, consume_skb. */
+#ifndef TRACER_HOOKS_FREE_H
+#define TRACER_HOOKS_FREE_H
+
+/* The device that holds a buffer being freed, and the namespace of its socket where it has none. */
+ALWAYS void holder(struct place *at, void *skb, const int direct)
+{
+	void *sk = 0;
+
+	LOAD(direct, at->dev, skb, skb_dev);
+	LOAD(direct, sk, skb, skb_sk);
+	if (sk)
+		LOAD(direct, at->net, sk, sk_net);
+}
+
+ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
+{
+	struct place at = { .hook = HOOK_KFREE, .location = location, .reason = reason };
+	struct cpu *cpu = this_cpu();
+	struct view *v;
+
+	if (!cpu)
+		return 0;
+	if (is_stranger(skb, direct, 0, 1, cpu)) {
+		cpu->count.seen++;
+		return 0;
+	}
+	v = start(cpu);
+	if (!v)
+		return 0;
+	if (!identify(v, skb, direct, 0, cpu) && taken(v, skb, direct, 1, 0, cpu)) {
+		forget(address_of(skb, cpu));
+		holder(&at, skb, direct);
+		if (HAS_DROP_REASON)
+			at.flags = FLAG_REASON;
+		show(v, skb, &at, cpu, direct);
+	}
+	return end(cpu);
+}
+
+/* Only buffers seen before: a clone that a sniffer frees has another address. */
+ALWAYS int at_consume(void *skb, const int direct)
+{
+	struct place at = { .hook = HOOK_CONSUME };
+	struct cpu *cpu = this_cpu();
+	__u64 address;
+	struct view *v;
+
+	if (!cpu)
+		return 0;
+	address = address_of(skb, cpu);
+	if (!is_tracked_address(address)) {
+		cpu->count.seen++;
+		return 0;
+	}
+	v = start(cpu);
+	if (!v)
+		return 0;
+	if (!identify(v, skb, direct, 0, cpu) && is_tracked(address, v->signature)) {
+		cpu->count.matched++;
+		holder(&at, skb, direct);
+		show(v, skb, &at, cpu, direct);
+	}
+	forget(address);
+	return end(cpu);
+}
+
+#if HAVE_TYPED
+PROGRAM("tp_btf/kfree_skb", kfree_typed, __u64)
+{
+	return at_kfree((void *)ctx[0], ctx[1], HAS_DROP_REASON ? ctx[2] : 0, 1);
+}
+
+PROGRAM("tp_btf/consume_skb", consume_typed, __u64)
+{
+	return at_consume((void *)ctx[0], 1);
+}
+#endif
+
+#if HAVE_RAW
+PROGRAM("raw_tp/kfree_skb", kfree_raw, __u64)
+{
+	return at_kfree((void *)ctx[0], ctx[1], HAS_DROP_REASON ? ctx[2] : 0, 0);
+}
+
+PROGRAM("raw_tp/consume_skb", consume_raw, __u64)
+{
+	return at_consume((void *)ctx[0], 0);
+}
+#endif
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Routing decisions: fib_table_lookup, fib6_table_lookup. */
+#ifndef TRACER_HOOKS_ROUTE_H
+#define TRACER_HOOKS_ROUTE_H
+
+struct route {
+	struct flow_key asked;
+	__u64 gateway_hi, gateway_lo;
+	__u32 table;
+	__s32 oif, iif, error;
+};
+
+ALWAYS int is_about(const struct route *route, const struct flow_key *key)
+{
+	return key->src_hi == route->asked.src_hi && key->src_lo == route->asked.src_lo &&
+	       key->dst_hi == route->asked.dst_hi && key->dst_lo == route->asked.dst_lo;
+}
+
+SLOW int show_about(struct view *v, void *skb, const struct route *route, struct cpu *cpu)
+{
+	struct place at = { .hook = HOOK_ROUTE };
+	struct event *e;
+
+	cpu->count.matched++;
+	LOAD(0, at.dev, skb, skb_dev);
+	e = begin(v, skb, &at, cpu, 0);
+	if (!e)
+		return 0;
+	e->aux = AUX_ROUTE;
+	e->route_gateway_hi = route->gateway_hi;
+	e->route_gateway_lo = route->gateway_lo;
+	e->route_table = route->table;
+	e->route_oif = route->oif;
+	e->route_iif = route->iif;
+	e->route_error = route->error;
+	finish(e, cpu);
+	return 0;
+}
+
+/* A routing decision about the packet this CPU received last, if the addresses say that it is. */
+SLOW int show_route(const struct route *route)
+{
+	struct cpu *cpu = this_cpu();
+	struct view *v = start(cpu);
+	void *skb;
+
+	if (!v)
+		return 0;
+	skb = (void *)(unsigned long)cpu->routed;
+	if (!locate(v, skb, 0, 0) && !read_l3(v) && is_about(route, &v->key))
+		show_about(v, skb, route, cpu);
+	return end(cpu);
+}
+
+SLOW int read_next_hop(struct route *route, void *nhc)
+{
+	__be32 gateway[4] = {};
+	__u8 family = 0;
+
+	if (!nhc)
+		return 0;
+	LOAD(0, route->oif, nhc, nhc_oif);
+	LOAD(0, family, nhc, nhc_gw_family);
+	bpf_probe_read_kernel(gateway, sizeof(gateway), ADDRESS(nhc, nhc_gw));
+	if (family)
+		ct_address(gateway, family, &route->gateway_hi, &route->gateway_lo);
+	return 0;
+}
+
+ALWAYS int at_route4(__u32 table, void *flow, void *nhc, int error)
+{
+	struct cpu *cpu = this_cpu();
+	struct route route = {};
+	__be32 src = 0, dst = 0;
+
+	if (!cpu || !cpu->routed)
+		return 0;
+	LOAD(0, src, flow, fl4_saddr);
+	LOAD(0, dst, flow, fl4_daddr);
+	key_v4(&route.asked, src, dst);
+	LOAD(0, route.iif, flow, fl_iif);
+	route.table = table;
+	route.error = error;
+	read_next_hop(&route, nhc);
+	return show_route(&route);
+}
+
+ALWAYS int at_route6(void *result, void *table, void *flow)
+{
+	struct cpu *cpu = this_cpu();
+	struct route route = {};
+	__be32 address[4] = {};
+	void *next_hop = 0;
+
+	if (!cpu || !cpu->routed)
+		return 0;
+	bpf_probe_read_kernel(address, sizeof(address), ADDRESS(flow, fl6_saddr));
+	ct_address(address, 10, &route.asked.src_hi, &route.asked.src_lo);
+	bpf_probe_read_kernel(address, sizeof(address), ADDRESS(flow, fl6_daddr));
+	ct_address(address, 10, &route.asked.dst_hi, &route.asked.dst_lo);
+	LOAD(0, route.iif, flow, fl_iif);
+	LOAD(0, route.table, table, fib6_table_id);
+	LOAD(0, next_hop, result, fib6_nh);
+	if (next_hop)
+		read_next_hop(&route, next_hop); /* fib_nh_common is its first member */
+	return show_route(&route);
+}
+
+PROGRAM("raw_tp/fib_table_lookup", route4_raw, __u64)
+{
+	return at_route4(ctx[0], (void *)ctx[1], (void *)ctx[2], ctx[3]);
+}
+
+PROGRAM("raw_tp/fib6_table_lookup", route6_raw, __u64)
+{
+	return at_route6((void *)ctx[1], (void *)ctx[2], (void *)ctx[3]);
+}
+
+#endif

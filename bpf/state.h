@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the programs keep between packets, and count; user space reads it, too. */
+#ifndef TRACER_STATE_H
+#define TRACER_STATE_H
+
+/* Per CPU; what the tracer itself did, and what it missed. */
+struct counters {
+	__u64 seen;		/* calls of any hook */
+	__u64 matched;		/* packets that the filter or a followed flow took */
+	__u64 sent;		/* records put into the ring */
+	__u64 ring_full;	/* records lost because the ring was full */
+	__u64 followed_added;	/* keys put into `followed`; less those still there: evictions */
+	__u64 followed_failed;	/* keys that `followed` refused */
+	__u64 tracked_added;
+	__u64 tracked_evicted;	/* tracked buffers pushed out by another one */
+	__u64 unreadable;	/* matched or possible packets whose headers could not be read */
+};
+
+/* One direction of a flow as `followed` keys it; ICMP echo has its id in both ports. A later fragment
+ * has kind KEY_FRAGMENT, its IP id in sport and dport 0. */
+enum flow_kind { KEY_FLOW = 0, KEY_FRAGMENT = 1, KEY_ARP = 2 };
+
+struct flow_key {
+	__u64 src_hi, src_lo, dst_hi, dst_lo;
+	__u16 sport, dport;
+	__u8 proto, kind;
+	__u16 pad;
+};
+
+/* What one CPU keeps: its counters, and the packet it is routing or translating, whose fate is sealed
+ * before the CPU takes up another one. */
+struct cpu {
+	struct counters count;
+	__u64 address;		/* turns a pointer into a number */
+	__u64 routed;		/* skb whose routing decision comes next */
+	__u64 translated;	/* skb that is inside NAT now */
+	struct flow_key before;	/* its key before NAT */
+	__u64 vlan_slot;	/* struct sk_buff ** of vlan_do_receive */
+	__u32 nat_hook;
+	__u32 depth;		/* programs running on this CPU, one inside the other */
+};
+
+/* Value of `followed`: the conntrack entry whose tuples have been added already. */
+struct flow_state {
+	__u64 ct;
+	__u64 ct_bits;
+};
+
+#endif
