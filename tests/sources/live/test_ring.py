@@ -18,20 +18,23 @@ BUSY, DISCARDED = 1 << 31, 1 << 30
 class Written:
     """The writer's side: pages as in kernel/bpf/ringbuf.c, the data mapped twice in a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = SIZE, words: int = RECORD // 8) -> None:
+        self.size, self.words = size, words
         self.fd = os.memfd_create("ring")
-        os.truncate(self.fd, 2 * mmap.PAGESIZE + 2 * SIZE)
+        os.truncate(self.fd, 2 * mmap.PAGESIZE + 2 * size)
         self.position = 0
 
     def put(self, number: int, flags: int = 0) -> None:
-        record = struct.pack("<II", RECORD | flags, 0) + struct.pack("<QQQ", number, 0, number)
-        for copy in (0, SIZE, -SIZE):
-            at = self.position % SIZE + copy
-            if -STRIDE < at < 2 * SIZE:
+        values = (number, *[0] * (self.words - 2), number)
+        record = struct.pack("<II", 8 * self.words | flags, 0)
+        record += struct.pack(f"<{self.words}Q", *values)
+        for copy in (0, self.size, -self.size):
+            at = self.position % self.size + copy
+            if -len(record) < at < 2 * self.size:
                 start = max(0, -at)
-                end = min(len(record), 2 * SIZE - at)
+                end = min(len(record), 2 * self.size - at)
                 os.pwrite(self.fd, record[start:end], 2 * mmap.PAGESIZE + max(at, 0))
-        self.position += STRIDE
+        self.position += len(record)
         os.pwrite(self.fd, struct.pack("<Q", self.position), mmap.PAGESIZE)
 
 
@@ -100,3 +103,20 @@ def test_records_are_copies(written: Written) -> None:
 def test_records_are_whole_words(written: Written) -> None:
     with pytest.raises(ValueError, match="64-bit"):
         Ring(written.fd, SIZE, 20)
+
+
+@pytest.mark.parametrize("words", [3, 4, 48])
+def test_a_ring_is_read_window_by_window(words: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracer.sources.live.ring._WINDOW", mmap.PAGESIZE)
+    written = Written(8 * mmap.PAGESIZE, words)
+    ring = Ring(written.fd, written.size, 8 * words)
+    seen: list[tuple[int, int]] = []
+    for number in range(5000):
+        written.put(number, DISCARDED if number % 7 == 3 else 0)
+        if number % 67 == 0:
+            seen += [(row[0], row[-1]) for row in ring.read().tolist()]
+    for limit in (11, 100_000):
+        seen += [(row[0], row[-1]) for row in ring.read(limit).tolist()]
+    assert seen == [(number, number) for number in range(5000) if number % 7 != 3]
+    ring.close()
+    os.close(written.fd)

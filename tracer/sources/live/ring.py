@@ -4,6 +4,9 @@ Records have one fixed size. The kernel writes an 8-byte header before each: the
 while the record is being filled, bit 30 when it was discarded (Documentation/bpf/ringbuf.rst). The
 reading position is written back only after the records were copied. The loads rely on the order
 that x86 keeps between them.
+
+The kernel maps a whole buffer at once, touched or not, and it counts as this process's memory: so
+it is mapped in windows, one at a time.
 """
 
 import mmap
@@ -13,7 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Words = NDArray[np.uint64]
+
 _BUSY, _DISCARDED = 1 << 31, 1 << 30
+_WINDOW = 1 << 20
+_DATA = 2 * mmap.PAGESIZE  # behind a page with the reading and one with the writing position
 
 
 class Ring:
@@ -23,55 +30,79 @@ class Ring:
         if record % 8:
             raise ValueError("records are whole 64-bit words")
         page = mmap.PAGESIZE
-        self._size = size
+        self._fd, self._size = fd, size
         self._stride = (record + 8 + 7) & ~7
         self._consumer = mmap.mmap(fd, page)
-        # The kernel offers the data twice in a row; mapped once it counts once as ours.
-        self._producer = mmap.mmap(fd, page + size, prot=mmap.PROT_READ, offset=page)
+        self._producer = mmap.mmap(fd, page, prot=mmap.PROT_READ, offset=page)
         self._read_position = memoryview(self._consumer)[:8].cast("Q")
         self._write_position = memoryview(self._producer)[:8].cast("Q")
+        self._window: mmap.mmap | None = None
+        self._window_start = -1
 
     @property
     def pending(self) -> int:
         """Bytes written and not read yet."""
         return self._write_position[0] - self._read_position[0]
 
-    def read(self, limit: int = 1 << 18) -> "NDArray[np.uint64]":
+    def read(self, limit: int = 1 << 18) -> "Words":
         """Return the complete records, at most `limit`: uint64, shape (n, record / 8), a copy."""
         import numpy as np
 
-        start = self._read_position[0]
-        words = self._stride // 8
-        count = min((self._write_position[0] - start) // self._stride, limit)
-        if count <= 0:
-            return np.empty((0, words - 1), np.uint64)
-        view = self._words(start, count * words).reshape(count, words)
-        header = view[:, 0]
-        busy = np.flatnonzero(header & np.uint64(_BUSY))
-        if len(busy):
-            count = int(busy[0])
-            view, header = view[:count], header[:count]
-        discarded = (header & np.uint64(_DISCARDED)) != 0
-        records = view[~discarded, 1:] if discarded.any() else view[:, 1:].copy()
-        self._read_position[0] = start + count * self._stride
-        return records
+        count = max(0, min(self.pending // self._stride, limit))
+        records = np.empty((count, self._stride // 8 - 1), np.uint64)
+        filled = seen = 0
+        while seen < count:
+            wanted, passed, kept = self._copy(count - seen, records[filled:])
+            self._read_position[0] += passed * self._stride
+            seen, filled = seen + passed, filled + kept
+            if passed < wanted:
+                break
+        return records[:filled]
 
-    def _words(self, start: int, count: int) -> "NDArray[np.uint64]":
-        # The words from a position on: a view, or a copy where they go round the end.
+    def _copy(self, most: int, records: "Words") -> tuple[int, int, int]:
+        # Copies what one window has: how many records it has, were complete, were not discarded.
         import numpy as np
 
-        offset = start & (self._size - 1)
-        before_end = min(count, (self._size - offset) // 8)
-        page = mmap.PAGESIZE
-        first = np.frombuffer(self._producer, np.uint64, before_end, page + offset)
-        if before_end == count:
-            return first
-        rest = np.frombuffer(self._producer, np.uint64, count - before_end, page)
-        return np.concatenate([first, rest])
+        view = self._view(most)
+        header = view[:, 0]
+        busy = np.flatnonzero(header & np.uint64(_BUSY))
+        passed = int(busy[0]) if len(busy) else len(view)
+        kept = (header[:passed] & np.uint64(_DISCARDED)) == 0
+        if kept.all():
+            records[:passed] = view[:passed, 1:]
+            return len(view), passed, passed
+        number = int(kept.sum())
+        records[:number] = view[:passed][kept, 1:]
+        return len(view), passed, number
+
+    def _view(self, most: int) -> "Words":
+        # The records from the reading position on that begin in one window, at most so many.
+        import numpy as np
+
+        at = self._read_position[0] & (self._size - 1)
+        length = min(_WINDOW, self._size)
+        start = at & ~(length - 1)
+        if start != self._window_start:
+            self._map(start, length)
+        assert self._window is not None
+        count = min(most, -(-(start + length - at) // self._stride))
+        words = self._stride // 8
+        flat = np.frombuffer(self._window, np.uint64, count * words, at - start)
+        return flat.reshape(count, words)
+
+    def _map(self, start: int, length: int) -> None:
+        # The last record goes on behind the window; behind the end the kernel has the data again.
+        more = -(-self._stride // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = min(length + more, 2 * self._size - start)
+        if self._window is not None:
+            self._window.close()
+        self._window = mmap.mmap(self._fd, length, prot=mmap.PROT_READ, offset=_DATA + start)
+        self._window_start = start
 
     def close(self) -> None:
         """Unmap the buffer."""
         self._read_position.release()
         self._write_position.release()
-        self._consumer.close()
-        self._producer.close()
+        for part in (self._consumer, self._producer, self._window):
+            if part is not None:
+                part.close()
