@@ -77,11 +77,41 @@ def test_hops_go_to_tables(net: Routed, tmp_path: Path) -> None:
 def test_files_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
     done = follow("--write", "journeys.txt")
     assert done.returncode == 2
-    assert "'journeys.txt' does not end in .parquet" in done.stderr
+    assert "'journeys.txt' does not end in .parquet or .pcapng" in done.stderr
     done = follow("--ready-file", str(tmp_path / "none" / "ready"))
     assert done.returncode == 1
     assert "cannot be made: No such file or directory." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_with_redaction_no_name_or_address_is_in_any_output(net: Routed, tmp_path: Path) -> None:
+    key, file = tmp_path / "key", tmp_path / "kept.pcapng"
+    key.write_text("a key for this test alone")
+    key.chmod(0o600)
+    options = ["--icmp-id", str(ID), "--redact-key", str(key), "--write", str(file)]
+    with Follower(tmp_path, "red", *options) as follower:
+        subprocess.run(ping(net, ID, "-c2 -p c0ffee"), check=True, capture_output=True)
+        follower.wait(lambda j: j["kind"] == "echo-reply", "replies", 2)
+    later = tracer("offline", str(file), "--format", "jsonl")
+    words = subprocess.run(later, check=True, capture_output=True, text=True).stdout
+    told = follower.out.read_text()
+    for text in (told, words, follower.errors, json.dumps(follower.summary)):
+        assert not re.search(rf"10\.7\.|{net.client}|{net.router}|\"[crs][01]\"", text)
+    raw = file.read_bytes()
+    for secret in (
+        bytes([10, 7, 1, 2]),
+        bytes([10, 7, 2, 2]),
+        net.client.encode(),
+        b"\xc0\xff\xee",
+    ):
+        assert secret not in raw
+    # What is told apart stays apart, what is the same stays the same, live and later.
+    assert [hop["src"] for j in follower.journeys for hop in j["hops"]] == [
+        hop["src"] for line in words.splitlines() for hop in json.loads(line)["hops"]
+    ]
+    request = follower.journeys[0]
+    assert len({hop["src"] for hop in request["hops"]}) == 2
+    assert [hop["ttl"] for hop in request["hops"]] == [64, 64, 63, 63, 63]
 
 
 def attached() -> tuple[set[str], set[str]]:

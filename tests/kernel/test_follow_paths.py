@@ -5,7 +5,8 @@ of the lab say what it has to look like.
 import json
 import re
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.kernel
 ENGINES = ("core", "bcc")
 CASES = sorted(lab_package.cases())
 NETWORKS = ("192.168.3.0/24", "10.20.0.0/24", "100.121.0.0/24", "100.122.0.0/24")
+#: What each follower keeps everything in.
+KEPT = {"core": "core.pcapng", "bcc": "bcc.parquet"}
 PINGS = 23
 MARKER = re.compile(rb"#tracer:\d{8}#")
 Frames = dict[tuple[str, bytes], list[dict[str, Any]]]
@@ -39,8 +42,8 @@ def recording(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Recor
     hosts = [part for net in NETWORKS for part in ("--host", net)]
     options = [*hosts, "--write"]
     followers = together(
-        Follower(folder, name, "--engine", name, *options, str(folder / f"{name}.parquet"))
-        for name in ENGINES
+        Follower(folder, name, "--engine", name, *options, str(folder / file))
+        for name, file in KEPT.items()
     )
     try:
         made = lab_package.record(folder / "pcap", lab_package.points(), _traffic)
@@ -214,7 +217,7 @@ def test_nothing_was_lost(recording: Recording, engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_recording_gives_the_same_journeys_later(recording: Recording, engine: str) -> None:
-    file = recording.folder.parent / f"{engine}.parquet"
+    file = recording.folder.parent / KEPT[engine]
     done = subprocess.run(
         tracer("offline", str(file), "--format", "jsonl"), capture_output=True, check=True
     )
@@ -224,3 +227,32 @@ def test_a_recording_gives_the_same_journeys_later(recording: Recording, engine:
     # The lab's proxy answers ARP after up to 0.8 s: what is open at the end is open to judgement.
     settled = [[told(j) for j in one if j["proto"] != "arp"] for one in (later, live)]
     assert sorted(settled[0]) == sorted(settled[1])
+
+
+def test_wireshark_sees_in_a_recording_what_tcpdump_saw(
+    recording: Recording, frames: Frames
+) -> None:
+    """Every echo at every device, header for header; and none of the payload."""
+    shown = Counter(tuple(line) for line in _tshark(recording.folder.parent / KEPT["core"]))
+    seen: Counter[tuple[str, ...]] = Counter()
+    for (name, _), caught in frames.items():
+        point = recording.files[name]
+        place = f"{point.host}/{point.netns}/{point.device}"
+        for frame in (f for f in caught if "icmp_id" in f and f["vni"] is None):
+            keys = ("src_mac", "dst_mac", "src", "dst", "ttl", "ip_id", "icmp_id", "icmp_seq")
+            seen[(place.split("/", 1)[1], *(str(frame[key]) for key in keys))] += 1
+    assert sum(seen.values()) > 300
+    assert {key: shown[key] for key in seen} == seen
+
+
+def _tshark(file: Path) -> Iterator[list[str]]:
+    fields = ("frame.interface_name", "eth.src", "eth.dst", "ip.src", "ip.dst", "ip.ttl", "ip.id",
+              "icmp.ident", "icmp.seq", "data.len")  # fmt: skip
+    options = [word for field in fields for word in ("-e", field)]
+    words = ["tshark", "-r", str(file), "-Y", "icmp && !vxlan", "-T", "fields", *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        place, *macs_and_ends, ip_id, icmp_id, icmp_seq, payload = line.split("\t")
+        assert payload == ""
+        numbers = (str(int(value, 0)) for value in (ip_id, icmp_id, icmp_seq))
+        yield [place.split("/", 1)[1], *macs_and_ends, *numbers]

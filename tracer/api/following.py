@@ -40,8 +40,8 @@ def follow(
     `Follow.stop`; without any of these, never. `settle` is how many seconds without news an
     unanswered packet waits for. `engine` is auto, core or bcc; `ring_size` the buffer between
     kernel and tracer in MiB; `map_size` how many flows and packets in flight can be followed;
-    `snap` bytes of each packet are copied. `write` names a Parquet file that keeps every
-    observation for `read`.
+    `snap` bytes of each packet are copied. `write` names a file that keeps every observation for
+    `read`: Parquet, or pcapng with the packets' headers (or `snap` bytes of each).
 
     Attaching happens on entering the context, or at the first journey asked for. Raises HostError
     then when this host cannot do it.
@@ -152,12 +152,14 @@ class Follow:
     def _attach(self, stack: ExitStack) -> None:
         jit_cache.prepare()
         from tracer.cli.following import Following, Limits, Stop
-        from tracer.cli.keeping import Keeping
+        from tracer.cli.keeping import Keeping, copied
         from tracer.report.running import RunningSummary
         from tracer.sources.live.engine import open_engine
         from tracer.sources.live.session import Session
 
-        session = stack.enter_context(Session(open_engine(self._engine, self._config)))
+        session = stack.enter_context(
+            Session(open_engine(self._engine, copied(self._config, self._write)))
+        )
         # Not entered as a context: signals are the caller's business here.
         self._session, self._stop, self._tally = session, Stop(), RunningSummary()
         self._attached = session.attach()
@@ -169,6 +171,11 @@ class Follow:
 
 
 def _recording(write: str | PathLike[str] | None) -> str | None:
-    if write is None or Path(write).suffix == ".parquet":
-        return None if write is None else fspath(write)
-    raise InputError(f"{fspath(write)!r} does not end in .parquet.", "Name the recording so.")
+    if write is None:
+        return None
+    from tracer.cli.keeping import WRITERS
+
+    if Path(write).suffix in WRITERS:
+        return fspath(write)
+    known = " or ".join(WRITERS)
+    raise InputError(f"{fspath(write)!r} does not end in {known}.", "Name the recording so.")

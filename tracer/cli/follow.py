@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tracer.cli.keeping import Keeping, lost, writable
+from tracer.cli.keeping import Keeping, copied, lost, writable
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -17,6 +17,7 @@ from tracer.cli.options import (
     flow_filter,
     output_options,
 )
+from tracer.cli.redaction import redaction_options, redactor_of
 from tracer.cli.stop import Stop
 from tracer.core.errors import InputError
 
@@ -58,7 +59,7 @@ _STOPPING, _KERNEL = "When to stop", "Kernel"
 )  # fmt: skip
 @click.option(
     "--snap", cls=Option, section=_KERNEL, type=click.IntRange(0, 1500), default=0, metavar="N",
-    help="Copy the first N bytes of each packet too.",
+    help="Copy the first N bytes of each packet, payload too, for --write FILE.pcapng.",
 )  # fmt: skip
 @click.option(
     "--ready-file", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
@@ -67,13 +68,15 @@ _STOPPING, _KERNEL = "When to stop", "Kernel"
 @click.option(
     "--write", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
     callback=writable,
-    help="Keep every observation in FILE.parquet for `tracer offline` and `tracer report`.",
+    help="Keep every observation in FILE.parquet or FILE.pcapng (headers, without payload) for"
+    " `tracer offline` and `tracer report`.",
 )  # fmt: skip
 @click.option(
     "--plain", cls=Option, section="Output", is_flag=True,
     help="Lines on a terminal, too, instead of the live view (which --count and COMMAND have not).",
 )  # fmt: skip
 @output_options(*FORMATS)
+@redaction_options
 @click.argument("command_line", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def command(
     command_line: tuple[str, ...],
@@ -83,6 +86,8 @@ def command(
     write: str | None,
     ready_file: str | None,
     plain: bool,
+    redact: bool,
+    redact_key: str | None,
     **options: Any,
 ) -> int:
     """Show the journeys of packets while they travel, through NAT and back.
@@ -99,7 +104,8 @@ def command(
       sudo tracer follow --host 192.168.3.69 --format jsonl --write incident.parquet
     """
     stopping = [options.pop(name) for name in ("count", "duration", "settle")]
-    engine, conditions = _loaded(options)
+    redactor = redactor_of(redact, redact_key)
+    engine, conditions = _loaded(options, write)
     with engine, Stop() as stop:
         attached = engine.attach()
         _ready(engine, attached, ready_file)
@@ -110,14 +116,15 @@ def command(
 
         with Session(engine) as session:
             session.attach()
-            following = Following(session, conditions, Limits(*stopping))
+            following = Following(session, conditions, Limits(*stopping), redactor)
             if command_line:
                 following.start(command_line)
             try:
-                with Keeping(write, session) as keep:
+                with Keeping(write, session, redactor) as keep:
                     kind = chosen_format(format_, output, FORMATS)
                     if view.is_wanted(plain, kind, output, stopping[0], command_line):
-                        tally = view.run(following, stop, keep, session, conditions)
+                        shown = None if redactor else conditions
+                        tally = view.run(following, stop, keep, session, shown)
                     else:
                         tally = _write(following.journeys(stop, keep), kind, output)
             finally:
@@ -126,13 +133,13 @@ def command(
     return following.exit_status or 0
 
 
-def _loaded(options: dict[str, Any]) -> "tuple[Engine, Any]":
+def _loaded(options: dict[str, Any], write: str | None) -> "tuple[Engine, Any]":
     from tracer.sources.live.engine import Config, open_engine
 
     name, ring, maps, snap = (options.pop(k) for k in ("engine", "ring_size", "map_size", "snap"))
     conditions = flow_filter(options)
     config = Config(conditions, ring_bytes=ring << 20, followed=maps, tracked=maps, snap=snap)
-    return open_engine(name, config), conditions
+    return open_engine(name, copied(config, write)), conditions
 
 
 def _ready(engine: "Engine", attached: "Attached", ready_file: str | None) -> None:

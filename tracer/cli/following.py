@@ -14,6 +14,7 @@ from tracer.sources.live.session import HOLD_NS, Session
 if TYPE_CHECKING:
     from tracer.core.batch import ObservationBatch
     from tracer.core.journeys import JourneySet
+    from tracer.core.redaction.redactor import Redactor
     from tracer.correlate.settling import Settling
 
 _TICK_NS = 20_000_000
@@ -33,10 +34,19 @@ class Limits:
 
 
 class Following:
-    """Joins a session's observations while they come; `journeys` yields what is over."""
+    """Joins a session's observations while they come; `journeys` yields what is over.
 
-    def __init__(self, session: Session, conditions: FlowFilter, limits: Limits) -> None:
-        self._session = session
+    With a redactor that has pseudonyms; `keep` gets the observations as they are.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        conditions: FlowFilter,
+        limits: Limits,
+        redactor: "Redactor | None" = None,
+    ) -> None:
+        self._session, self._redactor = session, redactor
         self._conditions = conditions
         self._limits = limits
         self._settle_ns = int(limits.settle * 1e9)
@@ -137,7 +147,8 @@ class Following:
             chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
         if exchanges:
             self._shown += len(exchanges)
-            yield found if len(chosen) == len(found.journeys) else subset(found, chosen)
+            shown = found if len(chosen) == len(found.journeys) else subset(found, chosen)
+            yield shown if self._redactor is None else self._redactor.journey_set(shown)
 
 
 _STDERR = 2  # a followed command talks to the terminal; standard output is for journeys

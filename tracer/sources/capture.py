@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from tracer.core.errors import InputError
 from tracer.sources.findings import Findings
 from tracer.sources.frames import Interface, Window
+from tracer.sources.packet_recording.reader import is_recording, was_recorded
 from tracer.sources.pcap import PcapReader, is_pcap
 from tracer.sources.pcapng.options import is_pcapng
 from tracer.sources.pcapng.reader import PcapngReader
@@ -36,7 +37,8 @@ class PacketReader(Protocol):
 class Capture:
     """An opened capture; `kind` is pcap, pcapng, tcpdump-text or recording.
 
-    `packets` is set for pcap and pcapng; of a text, `text` gives the bytes.
+    `packets` is set for pcap and pcapng, also where it is a recording; of a text, `text` gives the
+    bytes.
     """
 
     kind: str
@@ -92,12 +94,25 @@ def _recognise(path: str, capture: Capture, findings: Findings) -> None:
         raise InputError(f"{path} cannot be used: {error.message}") from None
     if capture.packets is not None:
         capture.kind = capture.packets.kind
+        if was_recorded(head):
+            _recognise_recording(path, capture, findings)
     elif head[:4] == _PARQUET and capture.compression is None:
         capture.kind = "recording"
     elif sniff(head):
         capture.kind = "tcpdump-text"
     else:
         raise _refusal(path, head, buffer, findings)
+
+
+def _recognise_recording(path: str, capture: Capture, findings: Findings) -> None:
+    if capture.compression is None and is_recording(path):
+        capture.kind = "recording"
+        return
+    findings.add(
+        "incomplete-recording",
+        "`tracer follow` wrote it, but did not complete it, or it was changed or compressed since: "
+        "its packets were read, not what the kernel knew of them",
+    )
 
 
 def _refusal(path: str, head: bytes, buffer: Buffer, findings: Findings) -> InputError:

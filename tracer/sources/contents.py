@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from tracer.sources.findings import Findings
 from tracer.sources.frames import Window
 from tracer.sources.inputs import Input
 from tracer.sources.tcpdump_text import read_text
+
+if TYPE_CHECKING:
+    from tracer.sources.recording import Recording
 
 
 def packet_windows(
@@ -40,10 +44,10 @@ def read_whole(
 ) -> tuple[ObservationBatch, dict[str, int]]:
     """Return the batch of a tcpdump text or a recording, and what its tracer lost."""
     if capture.kind == "recording":
-        from tracer.sources.recording import read_recording  # loads pyarrow
-
-        recording = read_recording(Path(given.path))
+        recording = _recording(Path(given.path), capture)
         findings.extend(recording.warnings)
+        if capture.packets is not None:
+            recording.batch.captures = (given.name,)
         return recording.batch, recording.lost
     point, hint = given.naming.text_point()
     batch, warnings = read_text(capture.text(), point=point, capture=given.name, device_hint=hint)
@@ -52,6 +56,17 @@ def read_whole(
     )
     findings.extend(warnings)
     return batch, {}
+
+
+def _recording(path: Path, capture: Capture) -> "Recording":
+    # Imported here: both load pyarrow.
+    if capture.packets is not None:
+        from tracer.sources.packet_recording.reader import read_packet_recording
+
+        return read_packet_recording(path)
+    from tracer.sources.recording import read_recording
+
+    return read_recording(path)
 
 
 def _parts(window: Window, room: Callable[[], int | None]) -> Iterator[Window]:

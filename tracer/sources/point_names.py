@@ -23,6 +23,7 @@ _NETNS = re.compile(
 )
 # A host's name ends with its number; a number alone, or a word of the trade before it, is no host.
 _HOST = re.compile(r"^(?!(?:out|in|cap|capture|dump|tcpdump|trace|pcap|test|run)[-_]?\d*$)[A-Za-z]")
+_HOOKED = re.compile(r"(?P<device>[^\s/\[\]]{0,15})\[(?P<hook>[^\[\]]+)\]")
 _KERNEL_NAME = re.compile(r"[^\s/]{1,15}")
 _ANY = re.compile(r"(?<![A-Za-z0-9])any(?![A-Za-z0-9])")
 
@@ -89,12 +90,13 @@ def point_in_interface(name: str) -> Point | None:
     """Return the point that an interface is named after, None for a name that is a device's alone.
 
     HOST/DEVICE or HOST/NETNS/DEVICE, as `tracer` names interfaces in the pcapng files it writes; an
-    unknown host is empty, and [prerouting] in place of the device is a netfilter hook.
+    unknown host is empty, and [prerouting] in place of the device or behind it is a hook.
     """
     *places, own = name.split("/")
     if not 1 <= len(places) <= 2 or not own or not (places[0] or len(places) == 2):
         return None
     host, netns = places[0] or None, places[1] or None if len(places) == 2 else None
-    if own.startswith("[") and own.endswith("]"):
-        return Point(host, netns, hook=own[1:-1])
+    hooked = _HOOKED.fullmatch(own)
+    if hooked:
+        return Point(host, netns, hooked["device"] or None, hook=hooked["hook"])
     return Point(host, netns, own) if is_kernel_name(own) else None

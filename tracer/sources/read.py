@@ -158,7 +158,8 @@ class Reading:
             return
         capture = open_capture(given.path, findings)
         try:
-            contents = self._packets if capture.packets is not None else self._whole
+            is_whole = capture.packets is None or capture.kind == "recording"
+            contents = self._whole if is_whole else self._packets
             packets = yield from contents(given, capture, findings)
         finally:
             capture.close()

@@ -10,19 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracer.core.batch import ObservationBatch, concat
 from tracer.core.errors import InputError
-from tracer.core.point import Direction, Point
-from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, StructuredArray, null_record
 from tracer.core.warnings import InputWarning
+from tracer.sources.recording_table import Codes, arrow_schema, batch_of
 
 VERSION = 1
 _KEY = b"tracer"
 MAGIC = b"PAR1"
+_GROUP_ROWS = 1 << 14  # observations come some at a time; a row group of each would be all footer
 
 
 class RecordingWriter:
@@ -35,11 +34,11 @@ class RecordingWriter:
     def __init__(self, path: Path) -> None:
         self.lost: dict[str, int] = {}
         self.watched_ns: int | None = None
-        self._points: dict[Point, int] = {}
-        self._captures: dict[str, int] = {}
-        self._labels: dict[str, dict[int, str]] = {}
+        self._codes = Codes()
+        self._gathered: list[ObservationBatch] = []
+        self._rows = 0
         try:
-            self._writer = pq.ParquetWriter(path, _arrow_schema(), compression="zstd")
+            self._writer = pq.ParquetWriter(path, arrow_schema(), compression="zstd")
         except OSError as error:
             raise InputError(
                 f"{path} cannot be written: {error.strerror}.", "Name another file with --write."
@@ -47,33 +46,28 @@ class RecordingWriter:
 
     def write(self, batch: ObservationBatch) -> None:
         """Append a batch; its points and captures are coded anew over the whole file."""
-        codes = [self._points.setdefault(point, len(self._points)) for point in batch.points]
-        files = [self._captures.setdefault(name, len(self._captures)) for name in batch.captures]
-        for column, words in batch.labels.items():
-            self._labels.setdefault(column, {}).update(words)
-        columns = {name: batch.packets[name] for name in PACKET_DTYPE.names or ()}
-        columns["point"] = np.array([*codes, -1], np.int32)[batch.packets["point"]]
-        columns["capture"] = np.array([*files, -1], np.int32)[batch.packets["capture"]]
-        for section, dtype in SECTION_DTYPES.items():
-            present = np.zeros(len(batch), bool)
-            present[batch.rows_with(section)] = True
-            columns[f"has_{section}"] = present
-            for name in (dtype.names or ())[1:]:
-                columns[f"{section}.{name}"] = batch.column(name)
-        self._writer.write_table(pa.table(columns, schema=_arrow_schema()))
+        self._gathered.append(batch)
+        self._rows += len(batch)
+        if self._rows >= _GROUP_ROWS:
+            self._flush()
 
     def close(self) -> None:
-        """Write the footer; nothing can be written after it."""
+        """Write what is left and the footer; nothing can be written after it."""
+        self._flush()
         footer = {
             "version": VERSION,
-            "points": [dataclasses.asdict(point) for point in self._points],
-            "captures": list(self._captures),
-            "labels": self._labels,
+            **self._codes.footer(),
             "lost": self.lost,
             "watched_ns": self.watched_ns,
         }
         self._writer.add_key_value_metadata({_KEY: json.dumps(footer).encode()})
         self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(self._codes.table(concat(self._gathered)))
+        self._gathered.clear()
+        self._rows = 0
 
     def __enter__(self) -> Self:
         return self
@@ -112,57 +106,18 @@ def read_recording(path: Path) -> Recording:
             "Give the file that `tracer follow --write` made.",
         )
     footer = json.loads(raw)
+    tables = (file.read_row_group(n) for n in range(file.num_row_groups))
+    return recording_of(path, footer, tables)
+
+
+def recording_of(path: Path, footer: dict[str, Any], tables: Any) -> Recording:
+    """Return the recording of a footer and its tables; raises InputError when it is newer."""
     if footer["version"] > VERSION:
         raise InputError(
             f"{path} was written by a newer tracer (recording version {footer['version']}).",
             "Update tracer to read it.",
         )
-    points = tuple(_point(values) for values in footer["points"])
-    captures = tuple(footer["captures"])
-    labels = {
-        column: {int(number): word for number, word in words.items()}
-        for column, words in footer["labels"].items()
-    }
-    parts = [_batch(file.read_row_group(n)) for n in range(file.num_row_groups)]
-    for part in parts:
-        part.points, part.captures = points, captures
-    batch = concat(parts) if parts else ObservationBatch(points=points, captures=captures)
-    batch.labels, batch.watched_ns = labels, footer.get("watched_ns")
+    parts = [batch_of(table, footer) for table in tables]
+    batch = concat(parts or [batch_of(arrow_schema().empty_table(), footer)])
+    batch.watched_ns = footer.get("watched_ns")
     return Recording(batch, footer["lost"])
-
-
-def _arrow_schema() -> Any:
-    fields = [(name, _arrow_type(PACKET_DTYPE[name])) for name in PACKET_DTYPE.names or ()]
-    for section, dtype in SECTION_DTYPES.items():
-        fields.append((f"has_{section}", pa.bool_()))
-        fields += [(f"{section}.{n}", _arrow_type(dtype[n])) for n in (dtype.names or ())[1:]]
-    return pa.schema(fields)
-
-
-def _arrow_type(dtype: np.dtype[Any]) -> Any:
-    return pa.from_numpy_dtype(dtype)
-
-
-def _point(values: dict[str, Any]) -> Point:
-    return Point(**{**values, "direction": Direction(values["direction"])})
-
-
-def _batch(table: Any) -> ObservationBatch:
-    packets = _records(table, PACKET_DTYPE, "", np.arange(table.num_rows))
-    sections = {}
-    for section, dtype in SECTION_DTYPES.items():
-        rows = np.flatnonzero(table.column(f"has_{section}").to_numpy())
-        sections[section] = _records(table, dtype, f"{section}.", rows)
-        sections[section]["row"] = rows
-    return ObservationBatch(packets, sections)
-
-
-def _records(
-    table: Any, dtype: np.dtype[Any], prefix: str, rows: StructuredArray
-) -> StructuredArray:
-    records = np.repeat(null_record(dtype), len(rows))
-    for name in dtype.names or ():
-        # A column that an older version did not have stays null.
-        if prefix + name in table.column_names:
-            records[name] = table.column(prefix + name).to_numpy()[rows]
-    return records

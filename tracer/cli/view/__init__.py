@@ -44,9 +44,12 @@ def run(
     stop: "Stop",
     keep: "Callable[[ObservationBatch], None]",
     session: "Session",
-    conditions: "FlowFilter",
+    conditions: "FlowFilter | None",
 ) -> "RunningSummary":
-    """Show the live view until it is quit or following has ended, and return the counts."""
+    """Show the live view until it is quit or following has ended, and return the counts.
+
+    Conditions that are None are not to be shown.
+    """
     from tracer.cli.compiled import ready
 
     ready("correlate")
@@ -57,7 +60,8 @@ def run(
     try:
         from tracer.cli.view.app import View
 
-        View(feed, _words(conditions)).run(mouse=False)
+        words = "what a filter chose (redacted)" if conditions is None else _words(conditions)
+        View(feed, words).run(mouse=False)
     finally:
         tally = feed.end()
     _leave_paths(feed)

@@ -71,7 +71,7 @@ def to_batch(
     `epoch_ns` has shape (events,): the same instants as `events["time_ns"]`, UTC. `reason_name`
     names the kernel's reasons (without prefix) for freeing a packet; not each one means a drop.
     """
-    events = _plain(events)
+    events = plain_events(events)
     order = np.argsort(epoch_ns, kind="stable")
     place = np.flatnonzero(_is_observation(events, reason_name)[order])
     kept = order[place]
@@ -127,11 +127,11 @@ def _has(events: EventArray, flag: Flag) -> NDArray[np.bool_]:
     return present
 
 
-def _plain(events: EventArray) -> EventArray:
-    # Without the bytes behind each event, whose length would make every --snap another type.
+def plain_events(events: EventArray) -> EventArray:
+    """Return events without the bytes behind each, whose length would be another type each."""
     if events.dtype.itemsize == EVENT_SIZE:
         return events
-    raw = np.ascontiguousarray(events).view(np.uint8).reshape(len(events), -1)
+    raw = np.ascontiguousarray(events).view(np.uint8).reshape(-1, events.dtype.itemsize)
     plain: EventArray = np.ascontiguousarray(raw[:, :EVENT_SIZE]).reshape(-1).view(EVENT_DTYPE)
     return plain
 

@@ -127,6 +127,11 @@ class Session:
         """Return the UTC nanoseconds of a CLOCK_MONOTONIC time."""
         return int(self._clock.epoch_ns(np.array([ktime_ns], np.uint64))[0])
 
+    @property
+    def engine_name(self) -> str:
+        """Which engine it is."""
+        return self._engine.name
+
     def stats(self) -> Stats:
         """Return the engine's counters."""
         return self._engine.stats()
