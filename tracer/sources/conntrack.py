@@ -156,7 +156,7 @@ def _line_entry(text: str, host: str | None, netns: str | None) -> ConntrackEntr
             flags.append(flag)
         elif key == "src":
             ways.append({"src": value})
-        elif not _is_of_tuple(key, proto, ways[-1]):
+        elif not ways or not _is_of_tuple(key, proto, ways[-1]):
             rest[key] = value
         else:
             ways[-1][key] = value
