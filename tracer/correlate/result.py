@@ -44,8 +44,9 @@ def journey_set(
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     paths = outcome.Paths(rows, starts, journeys["kind"], journeys["reply"], _is_quoted(journeys))
     journeys["outcome"] = outcome.outcomes(
-        batch.packets, identity, links.link, paths, clocks.time_ns, int(identity.place.max(initial=-1)) + 1
-    )
+        batch.packets, identity, links.link, paths, clocks.time_ns,
+        int(identity.place.max(initial=-1)) + 1,
+    )  # fmt: skip
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     reasons = give_reasons(batch, journeys, first, dropped)
