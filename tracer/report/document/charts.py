@@ -46,7 +46,8 @@ def timeline_chart(timeline: Timeline) -> Markup:
         for start in (timeline.arrived[at] if kind == "other" else 0,)
     ]  # fmt: skip
     whole = [0, max(len(timeline.arrived), 1) * seconds]
-    title = f"seconds after {moment(timeline.start_ns)} UTC"
+    after = moment(timeline.start_ns)
+    title = f"seconds after {after[11:] if after.startswith('1970') else f'{after} UTC'}"
     kept = [row for row in rows if row["kind"] != "lost"]
     lost = [row for row in rows if row["kind"] == "lost"]
     parts = [_bars(kept, whole, 130, None if lost else title, f"packets in {_width(timeline)}")]

@@ -260,7 +260,7 @@
       const line = make("tr");
       line.append(make("td", hop + 1, { class: "n" }), make("td", time === null ? "?" : clock(base + BigInt(time)), { class: "n" }),
         make("td", hop ? (delta === null ? "?" : `+${duration(delta)}`) : "", { class: "n" }));
-      const where = append(make("td"), direction === 0 ? "→ " : "", placeNode(at), direction === 1 ? " →" : "");
+      const where = append(make("td", null, { class: "point" }), direction === 0 ? "→ " : "", placeNode(at), direction === 1 ? " →" : "");
       if (parent && parent !== hop) where.append(` (from hop ${parent})`);
       const changes = make("td");
       if (example) example[hop][0].forEach((change) => changes.append(changeNode(change), " "));

@@ -29,6 +29,7 @@ from tracer.report.document.path_map import path_map
 from tracer.report.document.path_views import PathView, path_views, path_ways
 from tracer.report.document.safety import content_policy, script_json, visible
 from tracer.report.document.sentences import what_happened
+from tracer.report.roles import short_netns
 from tracer.report.statistics.comparison import comparison_of
 from tracer.report.statistics.figures import Figures, figures_of
 from tracer.report.statistics.places import hop_places
@@ -94,7 +95,7 @@ def _title(journey_set: JourneySet) -> str:
     journeys = journey_set.journeys
     if not len(journeys):
         return "Packet journeys"
-    return f"Packet journeys, {units.moment(int(journeys['first_ns'].min()))[:16]} UTC"
+    return f"Packet journeys, {units.began(int(journeys['first_ns'].min()))}"
 
 
 def _map(journey_set: JourneySet, figures: Figures, views: Sequence[PathView]) -> Any:
@@ -186,7 +187,7 @@ def _template() -> Any:
     environment.filters |= {
         "duration": units.duration, "number": units.count, "percent": units.percent,
         "moment": units.moment, "size": units.size, "plural": units.plural,
-        "health": health_of,
+        "health": health_of, "netns": short_netns,
     }  # fmt: skip
     environment.globals["segment_name"] = segment_name
     return environment.get_template("page.html.j2")

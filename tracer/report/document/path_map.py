@@ -271,23 +271,31 @@ def _figures(
     picture: _Picture, group: Element, upper: int, lower: int, at: tuple[float, float]
 ) -> None:
     found = [
-        (sign, picture.segments[ends])
+        (sign, ends)
         for sign, ends in (("↓", (upper, lower)), ("↑", (lower, upper)))
-        if ends in picture.segments
+        if ends in picture.segments or ends in picture.notes
     ]
     y = at[1] + 4 - 8 * (len(found) - 1)
-    for sign, segment in found:
+    for sign, ends in found:
         text = add(group, "text", class_="figures", x=at[0], y=y)
-        add(text, "tspan", f"{sign} {count(segment.packets)}")
-        if segment.lost:
-            words = f"   {count(segment.lost)} lost ({percent(segment.loss)})"
-            add(text, "tspan", words, class_=f"lost {health_of(segment)}")
-        if segment.timed:
-            words = f"   p50 {duration(segment.p50_ns)}, p99 {duration(segment.p99_ns)}"
-            add(text, "tspan", words, class_="slow" if health_of(segment) == "slow" else None)
-        for note in picture.notes.get((segment.origin, segment.target), ()):
+        segment = picture.segments.get(ends)
+        if segment is None:  # inferred: there is nothing to count
+            add(text, "tspan", sign)
+        else:
+            _segment_figures(text, sign, segment)
+        for note in picture.notes.get(ends, ()):
             add(text, "tspan", f"   {note}", class_="nat")
         y += 16
+
+
+def _segment_figures(text: Element, sign: str, segment: Segment) -> None:
+    add(text, "tspan", f"{sign} {count(segment.packets)}")
+    if segment.lost:
+        words = f"   {count(segment.lost)} lost ({percent(segment.loss)})"
+        add(text, "tspan", words, class_=f"lost {health_of(segment)}")
+    if segment.timed:
+        words = f"   p50 {duration(segment.p50_ns)}, p99 {duration(segment.p99_ns)}"
+        add(text, "tspan", words, class_="slow" if health_of(segment) == "slow" else None)
 
 
 def _sentence(picture: _Picture, segment: Segment) -> str:

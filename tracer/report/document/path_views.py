@@ -11,8 +11,8 @@ from tracer.report.words import cause_word
 
 _FIELDS = (
     ("ttl", "TTL"), ("src", "source"), ("dst", "destination"), ("sport", "source port"),
-    ("dport", "destination port"), ("icmp_id", "id"), ("src_mac", "source MAC"),
-    ("dst_mac", "destination MAC"), ("vlan", "VLAN"),
+    ("dport", "destination port"), ("icmp_id", "id"), ("src_mac", "src MAC"),
+    ("dst_mac", "dst MAC"), ("vlan", "VLAN"),
 )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ class HopView:
     place: Place
     first_ns: int
     packets: int
-    ends: str
+    ends: tuple[str, str]
     ttl: int | None
     changes: tuple[str, ...]
     join: str | None
@@ -75,7 +75,7 @@ def _hops(path: FlowPath, places: Places) -> Iterator[HopView]:
         for number, hop in enumerate(hops, 1):
             yield HopView(
                 number, direction, places.places[int(places.of_point[hop.point])], hop.first_ns,
-                len(hop.rows), f"{hop.src or '?'} → {hop.dst or '?'}", hop.ttl,
+                len(hop.rows), (hop.src or "?", hop.dst or "?"), hop.ttl,
                 tuple(_changes(before, hop)), hop.join, hop.reason,
             )  # fmt: skip
             before = hop

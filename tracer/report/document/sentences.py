@@ -27,15 +27,27 @@ def what_happened(journey_set: JourneySet, figures: Figures) -> list[str]:
     """Return the three sentences, in plain text."""
     if not len(journey_set.journeys):
         return ["No packet was found in what was given.", "", ""]
+    if journey_set.flow_paths:
+        return [*_inferred(journey_set, figures), _slow(journey_set, figures)]
     return [_outcomes(journey_set, figures), _stops(figures), _slow(journey_set, figures)]
+
+
+def _inferred(journey_set: JourneySet, figures: Figures) -> tuple[str, str]:
+    total, paths = len(journey_set.journeys), len(journey_set.flow_paths)
+    answered = int((journey_set.journeys["reply"] >= 0).sum())
+    return (
+        f"No two of these captures share a packet, so no journey can be followed: from "
+        f"{plural(total, 'packet')} seen at {_points(figures)} the "
+        f"{'path of one flow was' if paths == 1 else f'paths of {paths} flows were'} put together, "
+        "by inference.",
+        f"Whether packets were lost on the way cannot be told; {plural(answered, 'request')} "
+        f"{'has its' if answered == 1 else 'have their'} answer in the same capture.",
+    )
 
 
 def _outcomes(journey_set: JourneySet, figures: Figures) -> str:
     total = len(journey_set.journeys)
-    hosts = {place.host for place in figures.places.places if place.host}
-    where = plural(len(figures.places), "observation point")
-    if len(hosts) > 1:
-        where += f" on {plural(len(hosts), 'host')}"
+    where = _points(figures)
     first = int(journey_set.journeys["first_ns"].min())
     last = int(journey_set.journeys["last_ns"].max())
     took = f" within {duration(last - first)}" if last > first else ""
@@ -48,6 +60,12 @@ def _outcomes(journey_set: JourneySet, figures: Figures) -> str:
         every = "The one packet" if total == 1 else f"All {plural(total, 'packet')}"
         return f"{every} seen at {where}{took} {'was' if total == 1 else 'were'} delivered."
     return f"Of {plural(total, 'packet')} seen at {where}{took}, {_listed(parts)}."
+
+
+def _points(figures: Figures) -> str:
+    hosts = {place.host for place in figures.places.places if place.host}
+    where = plural(len(figures.places), "observation point")
+    return f"{where} on {plural(len(hosts), 'host')}" if len(hosts) > 1 else where
 
 
 def _stops(figures: Figures) -> str:

@@ -3,12 +3,17 @@
 import math
 from datetime import UTC, datetime
 
+_UNDATED_NS = 2 * 86_400 * 1_000_000_000
+
 
 def duration(nanoseconds: float | None) -> str:
-    """Return `46 µs`, `3.51 ms`, `1.20 s`; `–` where it is not known."""
+    """Return `46 µs`, `3.51 ms`, `1.20 s`, `6 h 44 min`; `–` where it is not known."""
     if nanoseconds is None or math.isnan(nanoseconds):
         return "–"
     sign, value = ("−" if nanoseconds < 0 else ""), abs(nanoseconds)
+    if value >= 600e9:
+        hours, minutes = divmod(round(value / 60e9), 60)
+        return f"{sign}{hours} h {minutes} min" if hours else f"{sign}{minutes} min"
     for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if value >= size:
             return f"{sign}{_three_digits(value / size)} {unit}"
@@ -46,6 +51,15 @@ def moment(time_ns: int) -> str:
     """Return a UTC time to the millisecond, `2026-11-23 07:08:32.348`."""
     stamp = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
     return f"{stamp:%Y-%m-%d %H:%M:%S}.{time_ns // 1_000_000 % 1000:03d}"
+
+
+def began(time_ns: int) -> str:
+    """Return when something began, to the minute: `2026-11-23 07:08 UTC`, `09:28, date unknown`.
+
+    Stamps without a date are kept on 1970-01-01.
+    """
+    shown = moment(time_ns)[:16]
+    return f"{shown[11:]}, date unknown" if time_ns < _UNDATED_NS else f"{shown} UTC"
 
 
 def size(number: int) -> str:
