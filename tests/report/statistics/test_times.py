@@ -1,5 +1,6 @@
 """Round trips and the timeline against plain loops."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,17 @@ def test_timeline_holds_every_journey(recorded: JourneySet, lines: list[dict[str
         for journey in own:
             at = (journey["first_ns"] - timeline.start_ns) // timeline.width_ns
             assert counts[at] > 0
+
+
+def test_stamps_of_a_damaged_capture_may_be_centuries_apart(recorded: JourneySet) -> None:
+    journeys = recorded.journeys.copy()
+    journeys["first_ns"][0], journeys["first_ns"][-1] = -(2**63) + 5, 2**63 - 5
+    timeline = timeline_of(replace(recorded, journeys=journeys))
+    assert timeline is not None
+    kinds = (timeline.arrived, timeline.lost, timeline.other)
+    assert sum(map(sum, kinds)) == len(journeys)
+    assert sum(counts[0] for counts in kinds) == 1
+    assert sum(counts[-1] for counts in kinds) == 1
 
 
 @pytest.mark.parametrize(

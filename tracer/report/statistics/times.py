@@ -60,10 +60,11 @@ def timeline_of(journey_set: JourneySet) -> Timeline | None:
     if not len(journeys):
         return None
     first = journeys["first_ns"]
-    start = int(first.min())
-    width = round_width((int(first.max()) - start) // _BINS + 1)
-    start -= start % width
-    bins = (first - start) // width
+    earliest = int(first.min())
+    width = round_width((int(first.max()) - earliest) // _BINS + 1)
+    start = earliest - earliest % width
+    # Divided first: stamps of a damaged capture may be further apart than 64 bits can say.
+    bins = first // width - start // width
     count = int(bins.max()) + 1
     is_lost = np.isin(journeys["outcome"], LOST)
     arrived = journeys["outcome"] == Outcome.DELIVERED
