@@ -40,7 +40,7 @@ _BESIDE = {  # a program of ours, and the tracepoint it shares with an empty one
     "xmit": "net_dev_start_xmit",
     "kfree": "kfree_skb",
 }
-_PORT, _SLICE, _SLICES = 7999, 4000, 20
+_PORT, _SLICE, _SLICES, _JOURNEYS = 7999, 4000, 20, 20
 _OTHER_FLOW = FlowFilter(host=("192.0.2.1",))
 _THIS_FLOW = FlowFilter(proto=17)
 _CONNTRACK = "ct state established counter"
@@ -218,6 +218,30 @@ def ready(engine_name: str) -> tuple[float, float, float]:
     return round(min(walls), 3), round(min(cpus), 3), round(min(sizes))
 
 
+def latency(engine_name: str, sender: Sender) -> float:
+    """Return the ms after its settle time at which `tracer follow` prints a journey, at most."""
+    settle_s, beyond = 0.2, []
+    with tempfile.TemporaryDirectory() as folder:
+        flag = Path(folder, "ready")
+        words = ["--port", str(_PORT), "--engine", engine_name, "--settle", str(settle_s)]
+        command = [sys.executable, "-m", "tracer.cli", "follow", *words, "--format", "jsonl"]
+        command += ["--ready-file", str(flag)]
+        with (
+            open(os.devnull, "w") as null,
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=null) as process,
+        ):
+            assert process.stdout is not None
+            while not flag.exists() and process.poll() is None:
+                time.sleep(0.005)
+            for number in range(_JOURNEYS + 1):
+                sender.send(1)
+                last_ns = json.loads(process.stdout.readline())["last_ns"]
+                if number:  # the first one waits for what is imported after it is ready
+                    beyond.append((time.time_ns() - last_ns) / 1e6 - settle_s * 1e3)
+            process.terminate()
+    return float(round(max(beyond), 1))
+
+
 def _peak(process: "subprocess.Popen[bytes]") -> float:
     # The most memory it had, MB, looked at until it ends (its rusage would count its parent's).
     peak = 0.0
@@ -248,6 +272,7 @@ def measured(engine: str, namespaces: tuple[str, str], sender: Sender) -> Figure
         "TCP rate, following another flow": (tcp_ratio(engine, namespaces), ">= 0.97"),
         "drain and decode, events/s": (rate, ">= 2000000"),
         "correlate live, events a CPU second": (correlated(), ">= 200000"),
+        "settled to printed, ms at most": (latency(engine, sender), "<= 50"),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tracer.cli.memory import give_back
 from tracer.cli.stop import Stop as Stop  # part of what this module offers
 from tracer.core.errors import HostError
 from tracer.core.filter import FlowFilter
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _TICK_NS = 20_000_000
 _STATS_NS = 200_000_000
-_IDLE_S = 0.05
+_IDLE_S, _LEAST_S = 0.05, 0.001
 _QUIET_NS = 100_000_000
 _MOST_SILENCE_NS = 500_000_000
 
@@ -71,10 +72,9 @@ class Following:
         """Yield the exchanges that match, as sets, until stopped; `keep` gets every observation."""
         settling, watch = self._settling(), _Watch(self._session)
         deadline = _deadline(self._limits.duration)
-        next_join = 0
+        next_join, is_idle = 0, True
         while not (stop.requested or time.monotonic() >= deadline or self._is_over(settling)):
-            wait = HOLD_NS / 1e9 if self._session.is_holding else _IDLE_S
-            self._take_in(self._session.observations(wait), settling, keep)
+            self._take_in(self._session.observations(self._wait_s(settling)), settling, keep)
             now = self._session.until_ns
             watch.look(now, settling.lost_between)
             if (settling.has_news and now >= next_join) or now >= settling.due_ns:
@@ -83,6 +83,9 @@ class Following:
                 next_join = now + max(_TICK_NS, 2 * (time.monotonic_ns() - started))
             if self._limits.count is not None and self._shown >= self._limits.count:
                 return
+            if settling.is_empty and not settling.has_news and not is_idle:
+                give_back()
+            is_idle = settling.is_empty and not settling.has_news
         self._take_in(self._session.rest(), settling, keep)
         watch.look(self._session.until_ns, settling.lost_between, at_once=True)
         yield from self._shown_of(settling.flush())
@@ -96,7 +99,11 @@ class Following:
     def _settling(self) -> "Settling":
         from tracer.correlate.join import JoinOptions, join
         from tracer.correlate.settling import Settling
+        from tracer.correlate.warm import warm
 
+        # While nothing has come yet: the first packet is not to wait for what is loaded.
+        warm()
+        give_back()
         silence_ns = min(self._settle_ns, _MOST_SILENCE_NS)
         return Settling(
             lambda batch, entries: join(
@@ -104,6 +111,13 @@ class Following:
             ),
             self._settle_ns,
         )
+
+    def _wait_s(self, settling: "Settling") -> float:
+        # How long nothing is due: events that are held become ripe, exchanges become over.
+        if self._session.is_holding:
+            return HOLD_NS / 1e9
+        until_due = (settling.due_ns + HOLD_NS - time.time_ns()) / 1e9
+        return min(_IDLE_S, max(_LEAST_S, until_due))
 
     def _take_in(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.point import Point
+from tracer.core.records import joined
 from tracer.core.schema import (
     BY_NAME,
     PACKET_DTYPE,
@@ -64,9 +65,12 @@ class ObservationBatch:
             place = np.full(len(self), -1, np.int64)
             place[rows] = np.arange(len(rows))
             for name, section in self.sections.items():
-                moved = section[place[section["row"]] >= 0].copy()
-                moved["row"] = place[moved["row"]]
-                sections[name] = moved[np.argsort(moved["row"], kind="stable")]
+                rows_now = place[section["row"]]
+                moved = section.compress(rows_now >= 0)
+                moved["row"] = rows_now[rows_now >= 0]
+                if (np.diff(moved["row"]) < 0).any():
+                    moved = moved.take(np.argsort(moved["row"], kind="stable"))
+                sections[name] = moved
         packets = self.packets.take(rows)  # records are moved whole: ten times as fast as by index
         return ObservationBatch(
             packets, sections, self.points, self.captures, self.labels, self.watched_ns
@@ -82,29 +86,29 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
     """Return all observations in one batch, in the given order; equal points become one."""
     points: dict[Point, int] = {}
     captures: dict[str, int] = {}
-    packets = np.concatenate([b.packets for b in batches] or [np.empty(0, PACKET_DTYPE)])
-    sections: dict[str, list[StructuredArray]] = {name: [] for name in SECTION_DTYPES}
+    packets = joined([b.packets for b in batches], PACKET_DTYPE)
+    sections = {
+        name: joined([b.sections[name] for b in batches], dtype)
+        for name, dtype in SECTION_DTYPES.items()
+    }
+    filled = dict.fromkeys(SECTION_DTYPES, 0)
     start = 0
     for batch in batches:
         part = packets[start : start + len(batch)]
         _recode(part, "point", [points.setdefault(p, len(points)) for p in batch.points])
         _recode(part, "capture", [captures.setdefault(c, len(captures)) for c in batch.captures])
         for name, section in batch.sections.items():
-            moved = section.copy()
-            moved["row"] += start
-            sections[name].append(moved)
+            first = filled[name]
+            filled[name] = first + len(section)
+            sections[name]["row"][first : filled[name]] += start
         start += len(batch)
-    joined = {
-        name: np.concatenate(parts) if parts else np.empty(0, SECTION_DTYPES[name])
-        for name, parts in sections.items()
-    }
     labels: dict[str, dict[int, str]] = {}
     for batch in batches:
         for column, words in batch.labels.items():
             labels.setdefault(column, {}).update(words)
     ends = [batch.watched_ns for batch in batches if batch.watched_ns is not None]
     watched = max(ends, default=None)
-    return ObservationBatch(packets, joined, tuple(points), tuple(captures), labels, watched)
+    return ObservationBatch(packets, sections, tuple(points), tuple(captures), labels, watched)
 
 
 def _recode(part: StructuredArray, name: str, codes: list[int]) -> None:

@@ -14,6 +14,7 @@ from tracer.core.conntrack import ConntrackEntry
 from tracer.core.enums import Outcome
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import FLOW_DTYPE, JourneySet
+from tracer.core.records import joined as put_together
 from tracer.core.schema import StructuredArray
 from tracer.core.subset import subset
 
@@ -182,7 +183,7 @@ class _FlowNumbers:
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
-        self._records: list[StructuredArray] = []
+        self._records = np.empty(64, FLOW_DTYPE)  # with room for more
 
     def renumber(
         self, flows: StructuredArray, used: NDArray[np.int32]
@@ -192,9 +193,11 @@ class _FlowNumbers:
         for flow in np.unique(used[used >= 0]).tolist():
             record = flows[flow : flow + 1].copy()
             record["journeys"] = 0
-            key = record.tobytes()
-            number[flow] = self._numbers.setdefault(key, len(self._numbers))
-            if len(self._records) < len(self._numbers):
-                self._records.append(record)
-        records = np.concatenate(self._records) if self._records else np.empty(0, FLOW_DTYPE)
-        return number[used], records
+            known = len(self._numbers)
+            number[flow] = self._numbers.setdefault(record.tobytes(), known)
+            if len(self._numbers) > known:
+                if known == len(self._records):
+                    self._records = put_together([self._records] * 2, FLOW_DTYPE)
+                self._records[known] = record[0]
+        # What was given out before is never written to again.
+        return number[used], self._records[: len(self._numbers)]

@@ -1,0 +1,29 @@
+"""What is given back is gone from this process, and comes again when it is used."""
+
+import subprocess
+import sys
+
+USED = """
+import re
+from pathlib import Path
+from numba import njit
+from tracer.cli.memory import give_back
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+twice = njit(lambda number: 2 * number)
+assert twice(21) == 42
+heap = [bytearray(10_000) for _ in range(10_000)]
+before = resident()
+del heap
+give_back()
+print(before, resident())
+assert njit(lambda number: 3 * number)(14) == 42
+"""
+
+
+def test_heap_and_compiler_are_given_back_and_still_work() -> None:
+    done = subprocess.run([sys.executable, "-c", USED], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before - after > 100_000  # kB: the heap's 100 MB and some of LLVM
