@@ -10,12 +10,13 @@ from tracer.core.jit import inner, jit
 from tracer.correlate.duplicates import COPY_NS
 from tracer.correlate.groups import sort_rows
 from tracer.correlate.hashing import Codes, filled, first_at_least
-from tracer.correlate.order import LinkOrder, is_before
+from tracer.correlate.order import TIE_NS, LinkOrder, is_before
 from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams
 
 Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
 MOST_SLOTS = 512
+NOWHERE = -2
 UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot be told apart
 
 
@@ -83,25 +84,66 @@ def _cost(row: int, last: int, time: Times, link: Codes, keys: Any, delays: Code
 
 
 @inner
+def _can_follow(p: Any, row: int, previous: int, links: Any) -> bool:
+    link, keys, votes, _ = links
+    if p[row].ttl > p[previous].ttl:
+        return False
+    return not is_before(keys, votes, link[row], link[previous])
+
+
+@inner
+def _place(p: Any, rows: Codes, i: int, at: int, prev: Codes, time: Times, links: Any) -> int:
+    # What row i of a chain that ends at `at` comes after, -1 for the first of all. It may have been
+    # stamped a little late, so that it was before those that end the chain.
+    while at >= 0:
+        if _can_follow(p, rows[i], rows[at], links):
+            return at
+        if time[rows[i]] - time[rows[at]] > TIE_NS:
+            return NOWHERE
+        at = prev[at]
+    return -1
+
+
+@inner
+def _add(p: Any, rows: Codes, i: int, k: int, state: Any, time: Times, links: Any) -> None:
+    last, prev, _, length = state
+    after = -1
+    if length[k]:
+        after = _place(p, rows, i, last[k], prev, time, links)
+    prev[i] = after
+    if length[k] == 0 or after == last[k]:
+        last[k] = i
+    else:
+        at = last[k]
+        while prev[at] != after:
+            at = prev[at]
+        prev[at] = i
+    length[k] += 1
+
+
+@inner
 def _best(
-    p: Any, row: int, slot: int, opened: int, state: Any, time: Times, links: Any, limits: Any
-) -> tuple[int, int]:
+    p: Any, rows: Codes, i: int, slot: int, opened: int, state: Any, time: Times, links: Any,
+    limits: Any,
+) -> tuple[int, int]:  # fmt: skip
     # The open chain that fits best, and how many fit about as well.
-    last, seen, length = state
-    link, keys, votes, delays = links
-    gap_ns = limits[0]
+    last, prev, seen, length = state
+    link, keys, _, delays = links
+    gap_ns, row = limits[0], rows[i]
     costs = np.empty(MOST_OPEN, np.int64)
     best, best_cost, fitting = -1, 0, 0
     for chain in range(max(0, opened - MOST_OPEN), opened):
         k = chain % MOST_OPEN
-        previous = last[k]
-        if seen[slot * MOST_OPEN + k] == chain or p[row].ttl > p[previous].ttl:
+        previous = rows[last[k]]
+        if seen[slot * MOST_OPEN + k] == chain or time[row] - time[previous] > gap_ns:
             continue
-        if time[row] - time[previous] > gap_ns:
+        after = _place(p, rows, i, last[k], prev, time, links)
+        if after == NOWHERE:
             continue
-        if is_before(keys, votes, link[row], link[previous]):
-            continue
-        cost = _cost(row, previous, time, link, keys, delays)
+        if after >= 0:
+            cost = _cost(row, rows[after], time, link, keys, delays)
+        else:
+            cost = _cost(previous, row, time, link, keys, delays)
         # Of two about equal, the longer one: a copy at the former point begins a chain of its own.
         gain = length[k] - (length[best % MOST_OPEN] if best >= 0 else 0)
         close = best >= 0 and abs(cost - best_cost) <= UNSURE_NS and gain != 0
@@ -146,19 +188,21 @@ def _chain(p: Any, rows: Codes, slots: Any, time: Times, links: Any, limits: Any
     journey, candidates, base = out
     slot, slots_used = slots
     last = np.empty(MOST_OPEN, np.int64)
+    prev = np.empty(len(rows), np.int64)  # the row of the same chain before each, -1 none
     seen = filled(slots_used * MOST_OPEN, -1)
     length = filled(MOST_OPEN, 0)
+    state = (last, prev, seen, length)
     opened: Any = np.int64(0)  # not a literal, for which callees would be compiled apart
     for i in range(len(rows)):
         row = rows[i]
-        best, fitting = _best(p, row, slot[i], opened, (last, seen, length), time, links, limits)
+        best, fitting = _best(p, rows, i, slot[i], opened, state, time, links, limits)
         if best < 0:
             best = opened
             length[best % MOST_OPEN] = 0
             opened += 1
-        length[best % MOST_OPEN] += 1
-        last[best % MOST_OPEN] = row
-        seen[slot[i] * MOST_OPEN + best % MOST_OPEN] = best
+        k = best % MOST_OPEN
+        _add(p, rows, i, k, state, time, links)
+        seen[slot[i] * MOST_OPEN + k] = best
         journey[row] = base + best
         candidates[row] = max(fitting, 1)
     return opened

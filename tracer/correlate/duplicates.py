@@ -9,6 +9,7 @@ from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, filled
 
 MOST_ROWS = 64
+OFTEN = 5  # copies of numbered packets that make a point one that doubles
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 
 
@@ -36,31 +37,68 @@ def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Code
 
 
 @jit
-def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes) -> Codes:
-    """Return for each row the earlier row it is a copy of, -1 for none, shape (rows,).
+def _habits(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int) -> Any:
+    # How long after the packet each point shows a copy of it at most, as its numbered packets
+    # tell; -1 where it shows hardly any twice.
+    seen = np.zeros(points, np.int64)
+    twice = np.zeros(points, np.int64)
+    latest = np.zeros(points, np.int64)
+    for group in range(len(starts) - 1):
+        for i in range(starts[group], starts[group + 1]):
+            row = order[i]
+            if not _is_numbered(p, row):
+                continue
+            seen[p[row].point] += 1
+            other = _earlier(p, order, starts[group], i, stream, time)
+            if other >= 0:
+                twice[p[row].point] += 1
+                latest[p[row].point] = max(latest[p[row].point], time[row] - time[other])
+    for point in range(points):
+        if twice[point] < OFTEN or twice[point] * 50 < seen[point]:
+            latest[point] = -1
+    return latest
 
-    Groups are rows of equal fingerprint in time order; a copy is on the same link at the same TTL.
-    """
+
+@inner
+def _earlier(p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes) -> int:
+    # The latest row of the group that shows the same at the same link, COPY_NS before at most.
+    row = order[i]
+    j = i - 1
+    while j >= start and time[row] - time[order[j]] <= COPY_NS:
+        if stream[order[j]] == stream[row] and p[order[j]].ttl == p[row].ttl:
+            return int(order[j])
+        j -= 1
+    return -1
+
+
+@jit
+def _copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes) -> Codes:
     copy_of = filled(len(p), -1)
     for group in range(len(starts) - 1):
         asked, doubled = False, False
         for i in range(starts[group] + 1, starts[group + 1]):
             row = order[i]
-            j = i - 1
-            while j >= starts[group] and time[row] - time[order[j]] <= COPY_NS:
-                other = order[j]
-                if stream[other] == stream[row] and p[other].ttl == p[row].ttl:
-                    numbered = _is_numbered(p, row)
-                    if not numbered and not asked:
-                        asked = True
-                        doubled = _is_partly_doubled(
-                            p, order, starts[group], starts[group + 1], stream
-                        )
-                    if numbered or doubled:
-                        copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
-                    break
-                j -= 1
+            other = _earlier(p, order, starts[group], i, stream, time)
+            if other < 0:
+                continue
+            known = _is_numbered(p, row) or time[row] - time[other] <= 2 * habit[p[row].point]
+            if not known and not asked:
+                asked = True
+                doubled = _is_partly_doubled(p, order, starts[group], starts[group + 1], stream)
+            if known or doubled:
+                copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
     return copy_of
+
+
+def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int) -> Codes:
+    """Return for each row the earlier row it is a copy of, -1 for none, shape (rows,).
+
+    Groups are rows of equal fingerprint in time order; a copy is on the same link at the same TTL.
+    A packet without a number of its own is a copy where its point is known to double others.
+    """
+    habit = _habits(p, order, starts, stream, time, points)
+    found: Codes = _copies(p, order, starts, stream, time, habit)
+    return found
 
 
 @jit

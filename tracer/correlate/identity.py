@@ -105,13 +105,14 @@ def _scan(p: Any, rank: Row, shortest: int, with_stamps: bool, out: Any) -> None
 
 @jit
 def _cuts(p: Any) -> tuple[int, bool]:
-    # The shortest payload that a capture cut, and whether one cut inside the TCP options.
+    # The shortest payload of which too little was captured for a digest, and whether a capture cut
+    # inside the TCP options.
     shortest, hidden = 1 << 40, False
     for i in range(len(p)):
         r = p[i]
         if r.cap_len >= r.wire_len:
             continue
-        if r.payload_len > 0:
+        if r.payload_len > 0 and r.payload_digest == 0 and (r.icmp_type < 0 or r.icmp_id >= 0):
             shortest = min(shortest, r.payload_len)
         hidden = hidden or (r.tcp_seq >= 0 and r.tcp_tsval < 0)
     return shortest, hidden
@@ -187,8 +188,8 @@ def identify(batch: ObservationBatch) -> Identity:
     """Return the identity hashes of every row of a batch."""
     rows = len(batch)
     ranks = _point_columns(batch)
-    # A digest covers captured bytes only: where a capture cut packets, digests of payloads as long
-    # as those it cut say nothing, in this capture or another.
+    # One packet has one digest, or none where too little was captured: then digests of payloads as
+    # long as that do not tell rows of one packet from others, in this capture or another.
     shortest, hidden = _cuts(batch.packets)
     packet, flow, link = (np.empty(rows, np.uint64) for _ in range(3))
     src_mac, dst_mac = (np.empty(rows, np.uint64) for _ in range(2))

@@ -64,7 +64,7 @@ def assembled(
     time, slack_ns = scales.time_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
     streams = streams_of(packets, identity)
-    copy_of = copies(packets, *by_time, streams.stream, time)
+    copy_of = copies(packets, *by_time, streams.stream, time, len(batch.points))
     by_time = without(*by_time, copy_of >= 0)
     falling = 256 - identity.ttl
     by_ttl = _sorted(by_time, falling, time, identity)

@@ -44,19 +44,55 @@ def _distance(p: Any, time: Codes, a: int, b: int) -> int:
 
 
 @inner
-def _nearest(
-    p: Any, time: Codes, this: int, own: int, others: Codes, count: int, ahead: Any
-) -> Any:
-    best, best_ns, next_ns = -1, -1, -1
-    for k in range(count):
-        a, b = (this, others[k]) if ahead else (others[k], this)
-        away = _distance(p, time, a, b)
-        if away < 0 or k == own:
+def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bool:
+    # Two classes a link shows at one TTL are two packets: one would pass there once.
+    for a in rows:
+        if segment[a] != one:
             continue
-        if best < 0 or away < best_ns:
-            best, best_ns, next_ns = k, away, best_ns
-        elif next_ns < 0 or away < next_ns:
-            next_ns = away
+        for b in rows:
+            if segment[b] != other or p[a].point != p[b].point or p[a].ttl != p[b].ttl:
+                continue
+            if p[a].src_mac == p[b].src_mac and p[a].dst_mac == p[b].dst_mac:
+                return True
+    return False
+
+
+@inner
+def _distances(
+    p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, away: Any
+) -> None:
+    # away[k, other]: from the end of class k to the beginning of another, -1 where it cannot be.
+    first, last = ends
+    for k in range(count):
+        for other in range(count):
+            away[k, other] = -1
+            if other == k:
+                continue
+            distance = _distance(p, time, last[k], first[other])
+            if distance >= 0 and not _share_link(
+                p, rows, segment, segment[last[k]], segment[first[other]]
+            ):
+                away[k, other] = distance
+
+
+@inner
+def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> Any:
+    # The class that is nearest to the end (ahead) or the beginning of class k, and whether no other
+    # is about as near. One that is reached from the nearest over a router is no other choice.
+    first, last = ends
+    best, best_ns, next_ns = -1, np.int64(-1), np.int64(-1)
+    for other in range(count):
+        distance = away[k, other] if ahead else away[other, k]
+        if distance >= 0 and (best < 0 or distance < best_ns):
+            best, best_ns = other, distance
+    for other in range(count):
+        distance = away[k, other] if ahead else away[other, k]
+        if distance < 0 or other == best:
+            continue
+        a, b = (best, other) if ahead else (other, best)
+        beyond = away[a, b] >= 0 and p[first[b]].ttl < p[last[a]].ttl
+        if not beyond and (next_ns < 0 or distance < next_ns):
+            next_ns = distance
     clear = best >= 0 and (next_ns < 0 or next_ns > 2 * best_ns + MARGIN_NS)
     return best, clear
 
@@ -74,6 +110,7 @@ def guesses(
     right = np.empty(len(order), np.int64)
     first = np.empty(MOST_RELATED, np.int64)
     last = np.empty(MOST_RELATED, np.int64)
+    away = np.empty((MOST_RELATED, MOST_RELATED), np.int64)
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
@@ -82,11 +119,12 @@ def guesses(
         chains, twice = _chains(p, rows, segment, stream, first, last)
         if twice or chains < 2:
             continue
+        _distances(p, time, rows, segment, (first, last), chains, away)
         for k in range(chains):
-            to, clear = _nearest(p, time, last[k], k, first, chains, np.bool_(True))
+            to, clear = _nearest(p, away, k, chains, (first, last), np.bool_(True))
             if not clear:
                 continue
-            back, mutual = _nearest(p, time, first[to], to, last, chains, np.bool_(False))
+            back, mutual = _nearest(p, away, to, chains, (first, last), np.bool_(False))
             if mutual and back == k:
                 left[count], right[count] = last[k], first[to]
                 count += 1
@@ -105,17 +143,18 @@ def unresolved(
     choices = np.zeros(len(flow_class), np.int64)
     first = np.empty(MOST_RELATED, np.int64)
     last = np.empty(MOST_RELATED, np.int64)
+    away = np.empty((MOST_RELATED, MOST_RELATED), np.int64)
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
         if len(rows) < 3 or len(rows) > MOST_RELATED:
             continue
         chains, _ = _chains(p, rows, flow_class, stream, first, last)
+        _distances(p, time, rows, flow_class, (first, last), chains, away)
         for k in range(chains):
             onward, back = 0, 0
             for other in range(chains):
-                if other != k:
-                    onward += _distance(p, time, last[k], first[other]) >= 0
-                    back += _distance(p, time, last[other], first[k]) >= 0
+                onward += away[k, other] >= 0
+                back += away[other, k] >= 0
             most = max(onward, back)
             for row in rows:
                 if most > 1 and flow_class[row] == flow_class[first[k]]:

@@ -314,10 +314,10 @@ def _join_guesses(
     size = np.zeros(len(segment), np.int64)
     np.maximum.at(size, segment, streams.count)
     edges = _counted((segment[streams.stream[rows[0]]], segment[streams.stream[rows[1]]]))
-    most = np.zeros(len(segment), np.int64)
-    for side in (edges.left, edges.right):
-        np.maximum.at(most, side, edges.votes)
-    best = (edges.votes == most[edges.left]) | (edges.votes == most[edges.right])
+    onward, back = np.zeros(len(segment), np.int64), np.zeros(len(segment), np.int64)
+    np.maximum.at(onward, edges.left, edges.votes)
+    np.maximum.at(back, edges.right, edges.votes)
+    best = (edges.votes == onward[edges.left]) & (edges.votes == back[edges.right])
     _union(parent, edges.left, edges.right, best & (edges.votes >= 2) & _enough(edges, size, 0.5))
 
 
