@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
+from tracer.correlate.duplicates import COPY_NS, is_numbered
 from tracer.correlate.groups import chosen
 from tracer.correlate.hashing import Codes, factorise, pair_keys
 from tracer.correlate.identity import Identity
@@ -32,7 +33,9 @@ class Samples:
 
 
 @jit
-def _pairs(order: Codes, starts: Codes, ttl: Any, place: Codes, scale: Codes, most: int) -> Any:
+def _pairs(
+    p: Any, order: Codes, starts: Codes, place: Codes, scale: Codes, time: Times, most: int
+) -> Any:
     left = np.empty(most, np.int64)
     right = np.empty(most, np.int64)
     sign = np.empty(most, np.int8)
@@ -40,7 +43,7 @@ def _pairs(order: Codes, starts: Codes, ttl: Any, place: Codes, scale: Codes, mo
     count = 0
     for group in range(len(starts) - 1):
         start, stop = starts[group], starts[group + 1]
-        whole[group] = _is_single(order, start, stop, ttl, place)
+        whole[group] = _is_single(p, order, start, stop, place, scale, time)
         if not whole[group] or stop - start > MOST_ROWS:
             continue
         for i in range(start, stop):
@@ -51,18 +54,25 @@ def _pairs(order: Codes, starts: Codes, ttl: Any, place: Codes, scale: Codes, mo
                 if scale[a] > scale[b]:
                     a, b = b, a
                 left[count], right[count] = a, b
-                sign[count] = np.sign(ttl[a] - ttl[b])
+                sign[count] = np.sign(np.int64(p[a].ttl) - np.int64(p[b].ttl))
                 count += 1
     return left[:count].copy(), right[:count].copy(), sign[:count].copy(), whole
 
 
 @inner
-def _is_single(order: Codes, start: int, stop: int, ttl: Any, place: Codes) -> bool:
+def _is_single(
+    p: Any, order: Codes, start: int, stop: int, place: Codes, scale: Codes, time: Times
+) -> bool:
+    # No place shows it twice at one TTL, but for copies of a packet with a number of its own.
     if stop - start > 2 * MOST_ROWS:
         return False
+    numbered = is_numbered(p, order[start])
     for i in range(start, stop):
         for j in range(i + 1, stop):
-            if place[order[i]] == place[order[j]] and ttl[order[i]] == ttl[order[j]]:
+            a, b = order[i], order[j]
+            if place[a] != place[b] or p[a].ttl != p[b].ttl:
+                continue
+            if not numbered or scale[a] != scale[b] or abs(time[a] - time[b]) > COPY_NS:
                 return False
     return True
 
@@ -101,11 +111,10 @@ def samples_of(
     packets: Any, identity: Identity, groups: tuple[Codes, Codes], scale: Codes, time: Times
 ) -> Samples:
     """Return the pairs of stamps that packets beyond doubt give for two scales."""
-    ttl = packets["ttl"].astype(np.int64)
     most = min(MOST_SAMPLES, len(groups[0]) * MOST_ROWS)
-    *pairs, whole = _pairs(*groups, ttl, identity.place, scale, most)
+    *pairs, whole = _pairs(packets, *groups, identity.place, scale, time, most)
     parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole))
-    *more, _ = _pairs(*parts, ttl, identity.place, scale, most)
+    *more, _ = _pairs(packets, *parts, identity.place, scale, time, most)
     found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
     _signed_by_way(found, packets, time)
     return found

@@ -14,8 +14,8 @@ COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a sec
 
 
 @inner
-def _is_numbered(p: Any, row: int) -> bool:
-    # With an IP id, an echo's number, or TCP bytes with a number, equal means one packet.
+def is_numbered(p: Any, row: int) -> bool:
+    """Return whether equal means one packet: an IP id, an echo's number, TCP bytes with a number."""
     numbered = p[row].ip_id > 0 or p[row].icmp_seq >= 0
     return bool(numbered or (p[row].tcp_seq >= 0 and p[row].payload_len > 0))
 
@@ -46,7 +46,7 @@ def _habits(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, poi
     for group in range(len(starts) - 1):
         for i in range(starts[group], starts[group + 1]):
             row = order[i]
-            if not _is_numbered(p, row):
+            if not is_numbered(p, row):
                 continue
             seen[p[row].point] += 1
             other = _earlier(p, order, starts[group], i, stream, time)
@@ -81,7 +81,7 @@ def _copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, hab
             other = _earlier(p, order, starts[group], i, stream, time)
             if other < 0:
                 continue
-            known = _is_numbered(p, row) or time[row] - time[other] <= 2 * habit[p[row].point]
+            known = is_numbered(p, row) or time[row] - time[other] <= 2 * habit[p[row].point]
             if not known and not asked:
                 asked = True
                 doubled = _is_partly_doubled(p, order, starts[group], starts[group + 1], stream)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from scenarios.catalogue import chance, clock, mess, nat, paths, protocols, tcp
+from scenarios.catalogue import adverse, chance, clock, mess, nat, paths, protocols, tcp
 from scenarios.scenario import Scenario
 
 Maker = Callable[[int, float], Scenario]
@@ -15,6 +15,7 @@ SCENARIOS: dict[str, Maker] = {
     **mess.SCENARIOS,
     **clock.SCENARIOS,
     **chance.SCENARIOS,
+    **adverse.SCENARIOS,
 }
 
 
