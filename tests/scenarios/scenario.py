@@ -17,6 +17,8 @@ _FIXED = ("ip_id", "proto", "payload_len", "tcp_seq", "tcp_ack", "tcp_flags", "t
           "tcp_tsecr", "tcp_window", "icmp_type", "icmp_code", "icmp_seq", "frag_offset",
           "more_fragments", "tos", "flow_label", "df")  # fmt: skip
 _REWRITTEN = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+_OPPOSITE = {"src_hi": "dst_hi", "src_lo": "dst_lo", "dst_hi": "src_hi", "dst_lo": "src_lo",
+             "sport": "dport", "dport": "sport"}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -69,8 +71,9 @@ def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_
     np.minimum.at(start, row_of, frames.meta["true_ns"])
     np.maximum.at(stop, row_of, frames.meta["true_ns"])
     identity = _identity(frames, row_of, first)
-    unique = ~_overlapping(identity, start, stop)
     flow = frames.meta["flow"][first]
+    start, stop = _possible(flow, start, stop)
+    unique = ~_overlapping(identity, start, stop)
     known = np.zeros(int(flow.max()) + 1, bool)
     known[: len(told)] |= told[: len(known)]
     known |= np.bincount(flow[unique], minlength=len(known)) >= ENOUGH
@@ -78,6 +81,18 @@ def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_
     alone = ~_overlapping(_codes(in_flow), start, stop)
     found: NDArray[np.bool_] = (unique | (known[flow] & alone))[row_of]
     return found
+
+
+# When each packet may have been on its way: one that was lost, or not captured at first, might have
+# been seen for as long as half of its flow's packets were.
+def _possible(
+    flow: NDArray[np.int64], start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = np.lexsort((stop - start, flow))
+    begins = np.searchsorted(flow[order], flow)
+    sizes = np.searchsorted(flow[order], flow, side="right") - begins
+    usual = (stop - start)[order[begins + sizes // 2]]
+    return np.minimum(start, stop - usual), np.maximum(stop, start + usual)
 
 
 def _codes(columns: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -97,11 +112,16 @@ def _identity(
         if section is not None:
             columns += [section[f][first].astype(np.int64) for f in section.dtype.names or ()
                         if f not in ("inner_ttl",)]  # fmt: skip
-    for name in _REWRITTEN:
+    # What is rewritten in one packet of a flow is so in all, and in answers at the other end.
+    flow = m["flow"][first]
+    rewritten = np.zeros((len(_REWRITTEN), int(flow.max()) + 1), bool)
+    for i, name in enumerate(_REWRITTEN):
         value = p[name].astype(np.uint64).view(np.int64)
-        same = np.ones(len(first), bool)
-        np.logical_and.at(same, row_of, value == value[first][row_of])
-        columns.append(np.where(same, value[first], -7))
+        np.logical_or.at(rewritten[i], flow[row_of], value != value[first][row_of])
+    for i, name in enumerate(_REWRITTEN):
+        either = rewritten[i] | rewritten[_REWRITTEN.index(_OPPOSITE.get(name, name))]
+        value = p[name].astype(np.uint64).view(np.int64)[first]
+        columns.append(np.where(either[flow], -7, value))
     return _codes(np.column_stack(columns))
 
 

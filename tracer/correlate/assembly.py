@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from tracer.core.jit import inner, jit
 from tracer.correlate.duplicates import COPY_NS
 from tracer.correlate.groups import sort_rows
-from tracer.correlate.hashing import Codes, filled, first_at_least
+from tracer.correlate.hashing import Codes, Keys, filled, first_at_least
+from tracer.correlate.identity import Identity
 from tracer.correlate.order import TIE_NS, LinkOrder, is_before
-from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams
+from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams, differ
 
 Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
 MOST_SLOTS = 512
 NOWHERE = -2
+SYN = 0x02
 UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot be told apart
 
 
@@ -36,9 +38,11 @@ class Assembly:
 
 
 @inner
-def _is_line(ttl: Codes, rows: Codes, stream: Codes, time: Times, slack_ns: int) -> bool:
+def _is_line(
+    ttl: Codes, rows: Codes, stream: Codes, body: Keys, time: Times, slack_ns: int
+) -> bool:
     # Each stream shows the packet once at a TTL, and times agree with TTLs.
-    if len(rows) > MOST_ROWS_OF_ONE_PACKET:
+    if len(rows) > MOST_ROWS_OF_ONE_PACKET or differ(body, rows):
         return False
     level = 0  # first row of this TTL
     before = latest = time[rows[0]]  # last time of higher TTLs, and of this one too
@@ -53,6 +57,20 @@ def _is_line(ttl: Codes, rows: Codes, stream: Codes, time: Times, slack_ns: int)
                 return False
         latest = max(latest, time[row])
     return True
+
+
+@inner
+def _is_sent_again(r: Any) -> bool:
+    # TCP sends what was delayed that long again, and what comes late may be that.
+    return bool(r.tcp_seq >= 0 and r.tcp_flags & SYN == 0)
+
+
+@inner
+def _pauses(rows: Codes, time: Times, gap_ns: int) -> bool:
+    for i in range(1, len(rows)):
+        if time[rows[i]] - time[rows[i - 1]] > gap_ns:
+            return True
+    return False
 
 
 @inner
@@ -123,11 +141,12 @@ def _add(p: Any, rows: Codes, i: int, k: int, state: Any, time: Times, links: An
 
 @inner
 def _best(
-    p: Any, rows: Codes, i: int, slot: int, opened: int, state: Any, time: Times, links: Any,
-    limits: Any,
+    p: Any, rows: Codes, i: int, slot: int, opened: int, state: Any, said: Any, time: Times,
+    links: Any, limits: Any,
 ) -> tuple[int, int]:  # fmt: skip
     # The open chain that fits best, and how many fit about as well.
     last, prev, seen, length = state
+    bytes_of, own = said
     link, keys, _, delays = links
     gap_ns, row = limits[0], rows[i]
     costs = np.empty(MOST_OPEN, np.int64)
@@ -136,6 +155,8 @@ def _best(
         k = chain % MOST_OPEN
         previous = rows[last[k]]
         if seen[slot * MOST_OPEN + k] == chain or time[row] - time[previous] > gap_ns:
+            continue
+        if own != 0 and bytes_of[k] != 0 and bytes_of[k] != own:
             continue
         after = _place(p, rows, i, last[k], prev, time, links)
         if after == NOWHERE:
@@ -183,7 +204,9 @@ def _mark_overlaps(
 
 
 @inner
-def _chain(p: Any, rows: Codes, slots: Any, time: Times, links: Any, limits: Any, out: Any) -> Any:
+def _chain(
+    p: Any, rows: Codes, slots: Any, body: Keys, time: Times, links: Any, limits: Any, out: Any
+) -> Any:
     # Rows in time order are added to the chain they fit best, or begin a new one.
     journey, candidates, base = out
     slot, slots_used = slots
@@ -191,16 +214,22 @@ def _chain(p: Any, rows: Codes, slots: Any, time: Times, links: Any, limits: Any
     prev = np.empty(len(rows), np.int64)  # the row of the same chain before each, -1 none
     seen = filled(slots_used * MOST_OPEN, -1)
     length = filled(MOST_OPEN, 0)
+    bytes_of = np.zeros(MOST_OPEN, np.uint64)
     state = (last, prev, seen, length)
     opened: Any = np.int64(0)  # not a literal, for which callees would be compiled apart
     for i in range(len(rows)):
         row = rows[i]
-        best, fitting = _best(p, rows, i, slot[i], opened, state, time, links, limits)
+        own = body[row] if len(body) else np.uint64(0)
+        said = (bytes_of, own)
+        best, fitting = _best(p, rows, i, slot[i], opened, state, said, time, links, limits)
         if best < 0:
             best = opened
             length[best % MOST_OPEN] = 0
+            bytes_of[best % MOST_OPEN] = 0
             opened += 1
         k = best % MOST_OPEN
+        if own != 0:
+            bytes_of[k] = own
         _add(p, rows, i, k, state, time, links)
         seen[slot[i] * MOST_OPEN + k] = best
         journey[row] = base + best
@@ -250,7 +279,7 @@ def _drop_copies(
 
 @jit
 def _assemble(
-    p: Any, ttl: Codes, order: Codes, starts: Codes, stream: Codes, flow_class: Codes,
+    p: Any, ttl: Codes, order: Codes, starts: Codes, stream: Codes, body: Keys, flow_class: Codes,
     time: Times, links: Any, limits: Any, out: Any,
 ) -> int:  # fmt: skip
     journey, copy_of, candidates, ambiguous, repeated = out
@@ -264,7 +293,9 @@ def _assemble(
                 stop += 1
             part = rows[start:stop]
             start = stop
-            if _is_line(ttl, part, stream, time, limits[1]):
+            if _is_line(ttl, part, stream, body, time, limits[1]) and not (
+                _is_sent_again(p[part[0]]) and _pauses(part, time, limits[0])
+            ):
                 for row in part:
                     journey[row] = count
                 count += 1
@@ -275,7 +306,7 @@ def _assemble(
             slots = _slots(p, part, stream)
             for row in part:
                 repeated[row] = True
-            opened = _chain(p, part, slots, time, links, limits, (journey, candidates, count))
+            opened = _chain(p, part, slots, body, time, links, limits, (journey, candidates, count))
             opened = _drop_copies(part, slots, time, count, opened, journey, copy_of)
             _mark_overlaps(part, time, count, opened, journey, copy_of, ambiguous)
             count += opened
@@ -284,7 +315,7 @@ def _assemble(
 
 def assemble(
     packets: Any,
-    ttl: Codes,
+    identity: Identity,
     groups: tuple[Codes, Codes],
     streams: Streams,
     copy_of: Codes,
@@ -307,7 +338,7 @@ def assemble(
         0,
     )
     out.journeys = _assemble(
-        packets, ttl, *groups, streams.stream, streams.flow_class, time,
+        packets, identity.ttl, *groups, streams.stream, identity.body, streams.flow_class, time,
         (links.link, links.keys, links.votes, links.delay_ns), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, filled
 
 MOST_ROWS = 64
+JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 
@@ -38,11 +39,11 @@ def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Code
 
 @jit
 def _habits(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int) -> Any:
-    # How long after the packet each point shows a copy of it at most, as its numbered packets
-    # tell; -1 where it shows hardly any twice.
+    # How long after the packet each point shows a copy of it, as its numbered packets tell; -1
+    # where it shows hardly any twice.
     seen = np.zeros(points, np.int64)
     twice = np.zeros(points, np.int64)
-    latest = np.zeros(points, np.int64)
+    total = np.zeros(points, np.int64)
     for group in range(len(starts) - 1):
         for i in range(starts[group], starts[group + 1]):
             row = order[i]
@@ -52,11 +53,12 @@ def _habits(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, poi
             other = _earlier(p, order, starts[group], i, stream, time)
             if other >= 0:
                 twice[p[row].point] += 1
-                latest[p[row].point] = max(latest[p[row].point], time[row] - time[other])
+                total[p[row].point] += time[row] - time[other]
+    usual = filled(points, -1)
     for point in range(points):
-        if twice[point] < OFTEN or twice[point] * 50 < seen[point]:
-            latest[point] = -1
-    return latest
+        if twice[point] >= OFTEN and twice[point] * 50 >= seen[point]:
+            usual[point] = total[point] // twice[point]
+    return usual
 
 
 @inner
@@ -65,8 +67,10 @@ def _earlier(p: Any, order: Codes, start: int, i: int, stream: Codes, time: Code
     row = order[i]
     j = i - 1
     while j >= start and time[row] - time[order[j]] <= COPY_NS:
-        if stream[order[j]] == stream[row] and p[order[j]].ttl == p[row].ttl:
-            return int(order[j])
+        a, b = p[order[j]], p[row]
+        cut = a.payload_digest == 0 or b.payload_digest == 0
+        if stream[order[j]] == stream[row] and a.ttl == b.ttl:
+            return int(order[j]) if cut or a.payload_digest == b.payload_digest else -1
         j -= 1
     return -1
 
@@ -81,7 +85,9 @@ def _copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, hab
             other = _earlier(p, order, starts[group], i, stream, time)
             if other < 0:
                 continue
-            known = is_numbered(p, row) or time[row] - time[other] <= 2 * habit[p[row].point]
+            usual = habit[p[row].point]
+            known = is_numbered(p, row)
+            known = known or (usual >= 0 and time[row] - time[other] <= 4 * usual + JITTER_NS)
             if not known and not asked:
                 asked = True
                 doubled = _is_partly_doubled(p, order, starts[group], starts[group + 1], stream)

@@ -111,6 +111,13 @@ def find(parent: Codes, item: int) -> int:
     return item
 
 
+def find_root(parent: Codes, item: int) -> int:
+    """Return the root of an item, as `find` does, for callers that are not compiled."""
+    while parent[item] != item:
+        item = int(parent[item])
+    return item
+
+
 @jit
 def roots(parent: Codes) -> Codes:
     """Return the root of every item of a union-find forest."""

@@ -23,7 +23,8 @@ class Identity:
     `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
     `link`: point, MACs, VLAN and VNI, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
-    `clock`: index into `clocks`.
+    `clock`: index into `clocks`. `body`: digests that `packet` leaves out, because some capture cut
+    such payloads, 0 where it is not known; no element where nothing was left out.
     """
 
     packet: Keys
@@ -38,6 +39,7 @@ class Identity:
     ttl: Row
     src_mac: Keys
     dst_mac: Keys
+    body: Keys
     clocks: tuple[str, ...]
     places: tuple[Point, ...]
 
@@ -116,6 +118,15 @@ def _cuts(p: Any) -> tuple[int, bool]:
             shortest = min(shortest, r.payload_len)
         hidden = hidden or (r.tcp_seq >= 0 and r.tcp_tsval < 0)
     return shortest, hidden
+
+
+def _bodies(p: Any, shortest: int) -> Keys:
+    left_out = p["payload_len"] >= shortest
+    left_out &= p["payload_digest"] != 0
+    if not left_out.any():
+        return np.empty(0, np.uint64)
+    bodies: Keys = np.where(left_out, p["payload_digest"], 0)
+    return bodies
 
 
 @jit
@@ -204,6 +215,7 @@ def identify(batch: ObservationBatch) -> Identity:
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
         ranks["host"][point], ranks["clock"][point], ttl, src_mac, dst_mac,
+        _bodies(batch.packets, shortest),
         tuple(sorted({point.clock_name for point in batch.points})), batch.points,
     )  # fmt: skip
     _mix_sections(batch, identity)

@@ -15,11 +15,11 @@ from tracer.correlate.buffers import lifetimes, unambiguous, united
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.hashing import Codes, grouped
-from tracer.correlate.identity import Identity, identify
+from tracer.correlate.identity import Identity, identify, mixed
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
-from tracer.correlate.streams import Groups, Streams, classify, doubts, streams_of
+from tracer.correlate.streams import Groups, Streams, Voting, classify, doubts, streams_of
 from tracer.correlate.watched import Watch
 
 Assembled = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, order.LinkOrder, Watch]
@@ -66,6 +66,7 @@ def assembled(
     streams = streams_of(packets, identity)
     copy_of = copies(packets, *by_time, streams.stream, time, len(batch.points))
     by_time = without(*by_time, copy_of >= 0)
+    streams.count = np.bincount(streams.stream[copy_of < 0], minlength=len(streams.first))
     falling = 256 - identity.ttl
     by_ttl = _sorted(by_time, falling, time, identity)
     doubt = doubts(identity, by_ttl, time, slack_ns)
@@ -76,11 +77,12 @@ def assembled(
     pieces = _sorted(pieces, falling, time, identity)
     pieces = nat.related_parts(packets, identity.flow, *pieces)
     voting = ((by_ttl, doubt), (pieces, doubts(identity, pieces, time, slack_ns)))
+    voting += _by_bytes(packets, identity, copy_of, time, slack_ns, order.usual_gap(links))
     proven = nat.translations(conntrack, batch)
     classify(packets, identity, streams, voting, by_time, proven, time)
     groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
-    limits = (options.gap_ns, slack_ns)
-    found = assemble(packets, identity.ttl, by_ttl, streams, copy_of, time, links, limits)
+    limits = (order.longest_gap(links, options.gap_ns), slack_ns)
+    found = assemble(packets, identity, by_ttl, streams, copy_of, time, links, limits)
     choices = unresolved(packets, *pieces, streams.flow_class, streams.stream, time)
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
@@ -89,6 +91,21 @@ def assembled(
     layout = _in_order(packets, identity, found, links, time, falling)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
+
+
+def _by_bytes(
+    packets: Any, identity: Identity, copy_of: Codes, time: Codes, slack_ns: int, gap_ns: int
+) -> tuple[Voting, ...]:
+    # Where a capture cut payloads, those of the others are left out of the fingerprint. They still
+    # say which streams of the others are one flow.
+    if not len(identity.body):
+        return ()
+    known = identity.usable & (identity.body != 0) & (copy_of < 0)
+    rows = groups.packet_groups(mixed(identity.packet, identity.body), known)
+    rows = groups.bursts(*rows, time, identity.point, gap_ns)
+    groups.sort_groups(*rows, 256 - identity.ttl, time, identity.point)
+    rows = nat.related_parts(packets, identity.flow, *rows)
+    return ((rows, doubts(identity, rows, time, slack_ns)),)
 
 
 def _unite(batch: ObservationBatch, found: Assembly, time: Codes) -> None:

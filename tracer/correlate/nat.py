@@ -15,6 +15,7 @@ from tracer.correlate.identity import tuple_hash
 
 ICMP, ICMP6 = 1, 58
 MOST_RELATED = 64
+LOWEST_CHOSEN = 1024  # ports and echo ids below are well-known ones
 
 
 @inner
@@ -29,6 +30,31 @@ def is_translation(p: Any, a: int, b: int) -> bool:
     src = x.src_hi == y.src_hi and x.src_lo == y.src_lo and x.sport == y.sport
     dst = x.dst_hi == y.dst_hi and x.dst_lo == y.dst_lo and x.dport == y.dport
     return bool(src or dst)
+
+
+@inner
+def keeps_numbers(p: Any, a: int, b: int) -> bool:
+    """Return whether rows `a` and `b` have equal ports, or equal echo ids.
+
+    NAT keeps them if it can. Well-known numbers are equal by themselves, so those of two packets
+    with other addresses on both sides count only where one was chosen at random.
+    """
+    x, y = p[a], p[b]
+    if x.proto != y.proto or x.ip_version != y.ip_version or x.icmp_type != y.icmp_type:
+        return False
+    return bool(x.sport == y.sport and x.dport == y.dport and x.icmp_id == y.icmp_id)
+
+
+@inner
+def may_translate(p: Any, a: int, b: int) -> bool:
+    """Return `is_translation`, or whether several NATs may have been passed from `a` to `b`."""
+    if is_translation(p, a, b):
+        return True
+    x = p[a]
+    chosen = x.icmp_id >= LOWEST_CHOSEN or (
+        x.sport != x.dport and max(x.sport, x.dport) >= LOWEST_CHOSEN
+    )
+    return chosen and keeps_numbers(p, a, b)
 
 
 @jit
@@ -83,7 +109,7 @@ def _spread(p: Any, flow: Keys, rows: Codes, part: Codes, seed: int) -> None:
         for j in range(len(rows)):
             if part[j] >= 0:
                 continue
-            if flow[rows[i]] == flow[rows[j]] or is_translation(p, rows[i], rows[j]):
+            if flow[rows[i]] == flow[rows[j]] or may_translate(p, rows[i], rows[j]):
                 part[j] = seed
                 queue[tail] = j
                 tail += 1

@@ -10,8 +10,9 @@ import numpy as np
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
-from tracer.correlate.nat import MOST_RELATED, is_translation
+from tracer.correlate.nat import MOST_RELATED, keeps_numbers, may_translate
 
+ROUNDS = 3
 MARGIN_NS = 20_000  # the next best partner has to be at least this much, and twice, as far away
 
 
@@ -38,7 +39,7 @@ def _chains(
 @inner
 def _distance(p: Any, time: Codes, a: int, b: int) -> int:
     # Time from the end `a` of one class to the beginning `b` of another, -1 where it cannot be.
-    if p[b].ttl > p[a].ttl or time[b] < time[a] or not is_translation(p, a, b):
+    if p[b].ttl > p[a].ttl or time[b] < time[a] or not may_translate(p, a, b):
         return -1
     return int(time[b] - time[a])
 
@@ -59,16 +60,19 @@ def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bo
 
 @inner
 def _distances(
-    p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, away: Any
+    p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, twice: Any, away: Any
 ) -> None:
-    # away[k, other]: from the end of class k to the beginning of another, -1 where it cannot be.
+    # away[k, other]: from the end of class k to the beginning of another, -1 where it cannot be. It
+    # says nothing (0) where some class is there more than once.
     first, last = ends
     for k in range(count):
         for other in range(count):
             away[k, other] = -1
             if other == k:
                 continue
-            distance = _distance(p, time, last[k], first[other])
+            distance = _distance(p, time, first[k] if twice else last[k], first[other])
+            if twice and distance > 0:
+                distance = 0
             if distance >= 0 and not _share_link(
                 p, rows, segment, segment[last[k]], segment[first[other]]
             ):
@@ -78,16 +82,24 @@ def _distances(
 @inner
 def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> Any:
     # The class that is nearest to the end (ahead) or the beginning of class k, and whether no other
-    # is about as near. One that is reached from the nearest over a router is no other choice.
+    # is about as near. Those whose ports and ids are kept come first. One that is reached from the
+    # nearest over a router is no other choice.
     first, last = ends
-    best, best_ns, next_ns = -1, np.int64(-1), np.int64(-1)
+    best, best_ns, next_ns, kept = -1, np.int64(-1), np.int64(-1), False
     for other in range(count):
         distance = away[k, other] if ahead else away[other, k]
-        if distance >= 0 and (best < 0 or distance < best_ns):
-            best, best_ns = other, distance
+        if distance < 0:
+            continue
+        a, b = (k, other) if ahead else (other, k)
+        keeps = keeps_numbers(p, last[a], first[b])
+        if best < 0 or (keeps and not kept) or (keeps == kept and distance < best_ns):
+            best, best_ns, kept = other, distance, keeps
     for other in range(count):
         distance = away[k, other] if ahead else away[other, k]
         if distance < 0 or other == best:
+            continue
+        a, b = (k, other) if ahead else (other, k)
+        if keeps_numbers(p, last[a], first[b]) != kept:
             continue
         a, b = (best, other) if ahead else (other, best)
         beyond = away[a, b] >= 0 and p[first[b]].ttl < p[last[a]].ttl
@@ -95,6 +107,18 @@ def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> An
             next_ns = distance
     clear = best >= 0 and (next_ns < 0 or next_ns > 2 * best_ns + MARGIN_NS)
     return best, clear
+
+
+@inner
+def _take_out(away: Any, segment: Codes, ends: Any, chains: int, left: Codes, right: Codes) -> None:
+    # Classes that found each other are no longer there for others.
+    first, last = ends
+    for i in range(len(left)):
+        for k in range(chains):
+            if segment[last[k]] == segment[left[i]]:
+                away[k, :chains] = -1
+            if segment[first[k]] == segment[right[i]]:
+                away[:chains, k] = -1
 
 
 @jit
@@ -106,8 +130,8 @@ def guesses(
     `segment` is the class of each row as far as it is known; groups are rows of equal fingerprint
     in order of travel. Each is the other's nearest in time, and no third is about as near.
     """
-    left = np.empty(len(order), np.int64)
-    right = np.empty(len(order), np.int64)
+    left = np.empty(2 * len(order), np.int64)
+    right = np.empty(2 * len(order), np.int64)
     first = np.empty(MOST_RELATED, np.int64)
     last = np.empty(MOST_RELATED, np.int64)
     away = np.empty((MOST_RELATED, MOST_RELATED), np.int64)
@@ -117,17 +141,22 @@ def guesses(
         if len(rows) < 2 or len(rows) > MOST_RELATED:
             continue
         chains, twice = _chains(p, rows, segment, stream, first, last)
-        if twice or chains < 2:
+        if chains < 2:
             continue
-        _distances(p, time, rows, segment, (first, last), chains, away)
-        for k in range(chains):
-            to, clear = _nearest(p, away, k, chains, (first, last), np.bool_(True))
-            if not clear:
-                continue
-            back, mutual = _nearest(p, away, to, chains, (first, last), np.bool_(False))
-            if mutual and back == k:
-                left[count], right[count] = last[k], first[to]
-                count += 1
+        _distances(p, time, rows, segment, (first, last), chains, twice, away)
+        for _ in range(ROUNDS):
+            before = count
+            for k in range(chains):
+                to, clear = _nearest(p, away, k, chains, (first, last), np.bool_(True))
+                if not clear:
+                    continue
+                back, mutual = _nearest(p, away, to, chains, (first, last), np.bool_(False))
+                if mutual and back == k:
+                    left[count], right[count] = last[k], first[to]
+                    count += 1
+            if count == before:
+                break
+            _take_out(away, segment, (first, last), chains, left[before:count], right[before:count])
     return left[:count].copy(), right[:count].copy()
 
 
@@ -149,7 +178,7 @@ def unresolved(
         if len(rows) < 3 or len(rows) > MOST_RELATED:
             continue
         chains, _ = _chains(p, rows, flow_class, stream, first, last)
-        _distances(p, time, rows, flow_class, (first, last), chains, away)
+        _distances(p, time, rows, flow_class, (first, last), chains, np.bool_(False), away)
         for k in range(chains):
             onward, back = 0, 0
             for other in range(chains):

@@ -68,6 +68,16 @@ def usual_gap(links: LinkOrder) -> int:
     return int(min(max(20 * int(seen.max(initial=250_000)), 2_000_000), 100_000_000))
 
 
+def longest_gap(links: LinkOrder, gap_ns: int) -> int:
+    """Return how long a packet is silent between two hops at most, where equal packets are near.
+
+    A host sends the same again after 200 ms at the earliest (TCP), so what took longer than that
+    and than is usual between any two links is another packet.
+    """
+    usual = int(links.delay_ns[links.votes >= 3].max(initial=0))
+    return min(gap_ns, max(100_000_000, 4 * usual))
+
+
 @inner
 def votes_of(keys: Any, votes: Codes, first: int, second: int) -> int:
     """Return the votes for link `first` before link `second`."""

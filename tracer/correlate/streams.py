@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
 from tracer.core.jit import inner, jit
-from tracer.correlate.hashing import Codes, Keys, factorise, find, pair_keys, roots
-from tracer.correlate.identity import Identity
+from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
+from tracer.correlate.identity import Identity, mixed
 from tracer.correlate.nat import are_translations, is_translation, unordered
 from tracer.correlate.nat_guesses import guesses
 
@@ -66,10 +66,24 @@ def _is_bridged(src_mac: Any, dst_mac: Any, a: int, b: int) -> bool:
     return bool(unknown or src_mac[a] == src_mac[b] or dst_mac[a] == dst_mac[b])
 
 
+@inner
+def differ(body: Keys, rows: Codes) -> bool:
+    """Return whether rows have other bytes (`Identity.body`), as far as they are known."""
+    if len(body) == 0:
+        return False
+    seen = np.uint64(0)
+    for row in rows:
+        if body[row] != 0 and seen != 0 and body[row] != seen:
+            return True
+        if body[row] != 0:
+            seen = body[row]
+    return False
+
+
 @jit
 def in_doubt(
     order: Codes, starts: Codes, ttl: Codes, src_mac: Keys, dst_mac: Keys, place: Codes,
-    time: Codes, slack_ns: int,
+    body: Keys, time: Codes, slack_ns: int,
 ) -> NDArray[np.bool_]:  # fmt: skip
     """Return which groups (by falling TTL, then time) are not one packet beyond doubt.
 
@@ -80,7 +94,7 @@ def in_doubt(
         start, stop = starts[group], starts[group + 1]
         level = start  # first row of this TTL
         before = latest = np.iinfo(np.int64).min // 2  # last time of higher TTLs, and of this too
-        doubt = stop - start > MOST_ROWS_OF_ONE_PACKET
+        doubt = stop - start > MOST_ROWS_OF_ONE_PACKET or differ(body, order[start:stop])
         for i in range(start, start if doubt else stop):
             row = order[i]
             if ttl[row] != ttl[order[level]]:
@@ -144,7 +158,8 @@ def _weak_votes(
     p: Any, order: Codes, starts: Codes, flow: Keys, netns: Codes, stream: Codes,
     doubtful: NDArray[np.bool_],
 ) -> tuple[Codes, Codes]:  # fmt: skip
-    # Groups in time order that are more than one packet: each row with the next of its tuple.
+    # Groups in time order that are more than one packet: each row with the next of its tuple, where
+    # little is known of a stream with that tuple.
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
     count = 0
@@ -233,14 +248,15 @@ def classify(
     _union(parent, edges.left, edges.right, same & _likely(identity, streams, edges, size, 0.25))
     doubtful = clear * 10 <= streams.count
     if doubtful.any():
-        weak = _counted(_weak_votes(packets, *by_time, flow, identity.netns, stream, doubtful))
+        near = np.isin(tuples, tuples[doubtful])
+        weak = _counted(_weak_votes(packets, *by_time, flow, identity.netns, stream, near))
         likely = _likely(identity, streams, weak, streams.count, 0.5)
         _union(parent, weak.left, weak.right, likely)
         size = np.maximum(size, streams.count * doubtful)
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
-    _join_guesses(packets, streams, parent, voting[-1][0], time)
+    _join_guesses(packets, identity, streams, parent, voting[1][0], time)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
 
@@ -249,7 +265,7 @@ def doubts(identity: Identity, groups: Groups, time: Codes, slack_ns: int) -> ND
     """Return `in_doubt` of groups of an identity's rows."""
     of = identity
     found: NDArray[np.bool_] = in_doubt(
-        *groups, of.ttl, of.src_mac, of.dst_mac, of.place, time, slack_ns
+        *groups, of.ttl, of.src_mac, of.dst_mac, of.place, of.body, time, slack_ns
     )
     return found
 
@@ -305,7 +321,7 @@ def _join_translations(
 
 
 def _join_guesses(
-    packets: Any, streams: Streams, parent: Codes, groups: Groups, time: Codes
+    packets: Any, identity: Identity, streams: Streams, parent: Codes, groups: Groups, time: Codes
 ) -> None:
     segment = roots(parent)
     rows = guesses(packets, *groups, segment[streams.stream], streams.stream, time)
@@ -314,11 +330,43 @@ def _join_guesses(
     size = np.zeros(len(segment), np.int64)
     np.maximum.at(size, segment, streams.count)
     edges = _counted((segment[streams.stream[rows[0]]], segment[streams.stream[rows[1]]]))
-    onward, back = np.zeros(len(segment), np.int64), np.zeros(len(segment), np.int64)
-    np.maximum.at(onward, edges.left, edges.votes)
-    np.maximum.at(back, edges.right, edges.votes)
-    best = (edges.votes == onward[edges.left]) & (edges.votes == back[edges.right])
-    _union(parent, edges.left, edges.right, best & (edges.votes >= 2) & _enough(edges, size, 0.5))
+    shared = _shared_time(segment[streams.stream], time, edges)
+    allowed = (edges.votes >= 2) & (
+        edges.votes >= 0.5 * shared * np.minimum(size[edges.left], size[edges.right])
+    )
+    _unite_apart(identity, streams, parent, edges.where(allowed))
+
+
+def _shared_time(segment: Codes, time: Codes, edges: _Edges) -> NDArray[np.float64]:
+    # The share of its time that the shorter-lived of two classes was there beside the other: one
+    # whose capture began late, or stopped early, can have no more votes than that.
+    begin = np.full(int(segment.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    end = np.full(len(begin), np.iinfo(np.int64).min)
+    np.minimum.at(begin, segment, time)
+    np.maximum.at(end, segment, time)
+    both = np.minimum(end[edges.left], end[edges.right])
+    both = both - np.maximum(begin[edges.left], begin[edges.right])
+    longer = np.maximum(end[edges.left] - begin[edges.left], end[edges.right] - begin[edges.right])
+    share: NDArray[np.float64] = np.clip(both / np.maximum(longer, 1), 0.2, 1.0)
+    return share
+
+
+def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: _Edges) -> None:
+    # Edges with most votes first. Classes that one link shows at one TTL stay two: a packet passes
+    # there once.
+    segment = roots(parent)
+    heads = streams.first
+    where = mixed(identity.link[heads], identity.ttl[heads])
+    wanted = np.unique(np.concatenate([edges.left, edges.right]))
+    members = np.flatnonzero(np.isin(segment, wanted))
+    links: dict[int, set[int]] = {int(root): set() for root in wanted}
+    for stream, root in zip(where[members].tolist(), segment[members].tolist(), strict=True):
+        links[root].add(stream)
+    for at in np.argsort(-edges.votes, kind="stable").tolist():
+        a, b = find_root(parent, int(edges.left[at])), find_root(parent, int(edges.right[at]))
+        if a != b and links[a].isdisjoint(links[b]):
+            parent[a] = b
+            links[b] |= links.pop(a)
 
 
 def is_proven(a: Keys, b: Keys, proven: Keys) -> NDArray[np.bool_]:

@@ -86,7 +86,7 @@ def adverse(seed: int, scale: float) -> Scenario:
     rng = world.rng
     for name in list(world.clocks)[1:]:
         offset = int(rng.integers(-5 * SECOND, 5 * SECOND)) if rng.random() < 0.7 else 0
-        world.clocks[name] = Clock(offset, float(rng.uniform(-50, 50)),
+        world.clocks[name] = Clock(offset, float(rng.uniform(-50, 50)) if offset else 0.0,
                                    noise_ns=int(rng.choice([0, 1_000, 4_000])))  # fmt: skip
     n = max(int(40 * scale), 6)
     arrived = once(world.run(chain, join(_alike(world, n))))
