@@ -239,8 +239,9 @@ def _chain(
 
 @inner
 def _drop_copies(
-    rows: Codes, slots: Any, time: Times, base: int, opened: int, journey: Codes, copy_of: Codes
-) -> int:
+    rows: Codes, slots: Any, body: Keys, time: Times, base: int, opened: int, journey: Codes,
+    copy_of: Codes,
+) -> int:  # fmt: skip
     # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
     slot, slots_used = slots
     length = filled(opened, 0)
@@ -253,6 +254,9 @@ def _drop_copies(
         near = latest[slot[i]]
         latest[slot[i]] = i
         if near >= 0 and time[rows[i]] - time[rows[near]] <= COPY_NS:
+            if len(body) and body[rows[i]] != 0 and body[rows[i]] != body[rows[near]] != 0:
+                other[journey[rows[i]] - base] = other[journey[rows[near]] - base] = -2
+                continue
             twin[i] = near
             if twin[near] < 0:
                 twin[near] = i
@@ -307,7 +311,7 @@ def _assemble(
             for row in part:
                 repeated[row] = True
             opened = _chain(p, part, slots, body, time, links, limits, (journey, candidates, count))
-            opened = _drop_copies(part, slots, time, count, opened, journey, copy_of)
+            opened = _drop_copies(part, slots, body, time, count, opened, journey, copy_of)
             _mark_overlaps(part, time, count, opened, journey, copy_of, ambiguous)
             count += opened
     return count

@@ -14,7 +14,9 @@ from tracer.correlate.identity import Identity
 from tracer.correlate.nat import related_parts
 
 Times = NDArray[np.int64]
-MOST_ROWS = 12  # of one packet; more points than this add nothing to the samples
+MOST_ROWS = 12  # of one packet are compared with each other; of more, one of each clock
+MOST_POINTS = 400  # rows of one packet
+NEXT = 3  # clocks further along the way that each is compared with
 MOST_SAMPLES = 400_000
 MOST_JUMPS = 64
 JUMP_NS = 5_000_000  # a file whose stamps fall back this far had its clock stepped
@@ -42,13 +44,16 @@ def _pairs(
     whole = np.zeros(len(starts) - 1, np.bool_)
     count = 0
     for group in range(len(starts) - 1):
-        start, stop = starts[group], starts[group + 1]
-        whole[group] = _is_single(p, order, start, stop, place, scale, time)
-        if not whole[group] or stop - start > MOST_ROWS:
+        rows = order[starts[group] : starts[group + 1]]
+        whole[group] = _is_single(p, rows, place, scale, time)
+        if not whole[group] or len(rows) < 2:
             continue
-        for i in range(start, stop):
-            for j in range(i + 1, stop):
-                a, b = order[i], order[j]
+        far = MOST_ROWS
+        if len(rows) > MOST_ROWS:
+            rows, far = _one_a_scale(p, rows, scale), NEXT
+        for i in range(len(rows)):
+            for j in range(i + 1, min(len(rows), i + far + 1)):
+                a, b = rows[i], rows[j]
                 if scale[a] == scale[b] or count == most:
                     continue
                 if scale[a] > scale[b]:
@@ -60,16 +65,34 @@ def _pairs(
 
 
 @inner
-def _is_single(
-    p: Any, order: Codes, start: int, stop: int, place: Codes, scale: Codes, time: Times
-) -> bool:
+def _one_a_scale(p: Any, rows: Codes, scale: Codes) -> Codes:
+    # The first row of each scale, by falling TTL.
+    kept = np.empty(len(rows), np.int64)
+    count = 0
+    for row in rows:
+        known = False
+        for i in range(count):
+            known = known or scale[kept[i]] == scale[row]
+        if known:
+            continue
+        i = count
+        while i and p[kept[i - 1]].ttl < p[row].ttl:
+            kept[i] = kept[i - 1]
+            i -= 1
+        kept[i] = row
+        count += 1
+    return kept[:count]
+
+
+@inner
+def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> bool:
     # No place shows it twice at one TTL, but for copies of a packet with a number of its own.
-    if stop - start > 2 * MOST_ROWS:
+    if len(rows) > MOST_POINTS:
         return False
-    numbered = is_numbered(p, order[start])
-    for i in range(start, stop):
-        for j in range(i + 1, stop):
-            a, b = order[i], order[j]
+    numbered = is_numbered(p, rows[0])
+    for i in range(len(rows)):
+        for j in range(i + 1, len(rows)):
+            a, b = rows[i], rows[j]
             if place[a] != place[b] or p[a].ttl != p[b].ttl:
                 continue
             if not numbered or scale[a] != scale[b] or abs(time[a] - time[b]) > COPY_NS:

@@ -79,7 +79,7 @@ def assembled(
     voting = ((by_ttl, doubt), (pieces, doubts(identity, pieces, time, slack_ns)))
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, order.usual_gap(links))
     proven = nat.translations(conntrack, batch)
-    classify(packets, identity, streams, voting, by_time, proven, time)
+    classify(batch, identity, streams, voting, by_time, proven, time)
     groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
     limits = (order.longest_gap(links, options.gap_ns), slack_ns)
     found = assemble(packets, identity, by_ttl, streams, copy_of, time, links, limits)

@@ -110,6 +110,16 @@ def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> An
 
 
 @inner
+def _packets(p: Any, rows: Codes, segment: Codes, stream: Codes, row: int) -> int:
+    # How many packets of a row's class are in the group.
+    found = 0
+    for other in rows:
+        same = segment[other] == segment[row] and stream[other] == stream[row]
+        found += same and p[other].ttl == p[row].ttl
+    return found
+
+
+@inner
 def _take_out(away: Any, segment: Codes, ends: Any, chains: int, left: Codes, right: Codes) -> None:
     # Classes that found each other are no longer there for others.
     first, last = ends
@@ -151,7 +161,9 @@ def guesses(
                 if not clear:
                     continue
                 back, mutual = _nearest(p, away, to, chains, (first, last), np.bool_(False))
-                if mutual and back == k:
+                if not mutual or back != k:
+                    continue
+                for _ in range(_packets(p, rows, segment, stream, last[k]) if twice else 1):
                     left[count], right[count] = last[k], first[to]
                     count += 1
             if count == before:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
+from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
-from tracer.correlate.identity import Identity, mixed
+from tracer.correlate.identity import Identity, mixed, reverse_of
 from tracer.correlate.nat import are_translations, is_translation, unordered
 from tracer.correlate.nat_guesses import guesses
 
@@ -22,6 +23,7 @@ Groups = tuple[Codes, Codes]
 Voting = tuple[Groups, NDArray[np.bool_]]  # groups, and which of them are in doubt
 MOST_ROWS_OF_ONE_PACKET = 512
 LOOK_AHEAD = 24
+MOST_BY_CHANCE = 3  # packets of two flows with equal IP ids, and nothing that tells them apart
 NULL = np.uint64(NULL_U64)
 TCP = 6
 CERTAIN = np.iinfo(np.int32).max
@@ -115,10 +117,11 @@ def in_doubt(
 def _votes(
     p: Any, order: Codes, starts: Codes, doubt: NDArray[np.bool_], flow: Keys, stream: Codes,
     rare: NDArray[np.bool_], clear: Codes,
-) -> tuple[Codes, Codes]:  # fmt: skip
+) -> tuple[Codes, Codes, int]:  # fmt: skip
+    # Pairs of streams; the last ones, from where they begin on, rest on the IP id alone.
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
-    count = 0
+    count, end = 0, len(order)
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
         if len(rows) < 2 or doubt[group]:
@@ -130,7 +133,13 @@ def _votes(
             if flow[a] == flow[b] or is_translation(p, a, b) or rare[group]:
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
-    return first[:count].copy(), second[:count].copy()
+            elif p[a].ip_id > 0 and p[a].ttl > p[b].ttl:
+                end -= 1
+                first[end], second[end] = stream[a], stream[b]
+    first[count : count + len(order) - end] = first[end:].copy()
+    second[count : count + len(order) - end] = second[end:].copy()
+    whole = count + len(order) - end
+    return first[:whole].copy(), second[:whole].copy(), count
 
 
 @inner
@@ -229,7 +238,7 @@ def streams_of(packets: Any, identity: Identity) -> Streams:
 
 
 def classify(
-    packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
+    batch: ObservationBatch, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
     by_time: Groups, translations: tuple[Keys, Keys], time: Codes,
 ) -> None:  # fmt: skip
     """Set `flow_class` and `proven` of the streams.
@@ -237,10 +246,10 @@ def classify(
     `voting` groups are rows of equal fingerprint without copies, sorted by falling TTL and time;
     `by_time` are the bursts in time order.
     """
-    stream, flow = streams.stream, identity.flow
+    packets, stream, flow = batch.packets, streams.stream, identity.flow
     tuples = flow[streams.first]
     clear = np.zeros(len(tuples), np.int64)
-    edges = _all_votes(packets, identity, streams, voting, clear)
+    edges, by_id = _all_votes(packets, identity, streams, voting, clear)
     # Votes are counted among the packets that could vote, if those are not too few.
     size = np.maximum(clear, streams.count // 10)
     same = tuples[edges.left] == tuples[edges.right]
@@ -256,7 +265,14 @@ def classify(
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
+    _unite_apart(
+        identity,
+        streams,
+        parent,
+        by_id.where((by_id.votes >= MOST_BY_CHANCE) & _enough(by_id, size, 0.5)),
+    )
     _join_guesses(packets, identity, streams, parent, voting[1][0], time)
+    _join_answers(batch, streams, parent, tuples)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
 
@@ -272,13 +288,22 @@ def doubts(identity: Identity, groups: Groups, time: Codes, slack_ns: int) -> ND
 
 def _all_votes(
     packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...], clear: Codes
-) -> _Edges:
+) -> tuple[_Edges, _Edges]:
+    # By everything; and those that only the IP ids speak for, which may be equal by chance.
     parts = [
         _votes(packets, *groups, doubt, identity.flow, streams.stream, is_rare(packets, groups),
                clear)
         for groups, doubt in voting
     ]  # fmt: skip
-    return _counted((np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])))
+    left = (
+        np.concatenate([a[:n] for a, _, n in parts]),
+        np.concatenate([b[:n] for _, b, n in parts]),
+    )
+    rest = (
+        np.concatenate([a[n:] for a, _, n in parts]),
+        np.concatenate([b[n:] for _, b, n in parts]),
+    )
+    return _counted(left), _counted(rest)
 
 
 def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> None:
@@ -351,19 +376,36 @@ def _shared_time(segment: Codes, time: Codes, edges: _Edges) -> NDArray[np.float
     return share
 
 
+def _join_answers(batch: ObservationBatch, streams: Streams, parent: Codes, tuples: Keys) -> None:
+    # What is translated one way is translated back: tuples that are one flow have reversed ones
+    # that are one flow.
+    segment = roots(parent)
+    order = np.argsort(segment, kind="stable")
+    first = np.r_[True, segment[order][1:] != segment[order][:-1]]
+    head = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    other = tuples[order] != tuples[head]
+    if not other.any():
+        return
+    pairs = np.unique(np.column_stack([head[other], order[other]]), axis=0)
+    turned = (reverse_of(batch, streams.first[pairs[:, 0]]),
+              reverse_of(batch, streams.first[pairs[:, 1]]))  # fmt: skip
+    _join_proven(parent, tuples, turned)
+
+
 def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: _Edges) -> None:
     # Edges with most votes first. Classes that one link shows at one TTL stay two: a packet passes
     # there once.
     segment = roots(parent)
     heads = streams.first
     where = mixed(identity.link[heads], identity.ttl[heads])
-    wanted = np.unique(np.concatenate([edges.left, edges.right]))
+    left, right = segment[edges.left], segment[edges.right]
+    wanted = np.unique(np.concatenate([left, right]))
     members = np.flatnonzero(np.isin(segment, wanted))
     links: dict[int, set[int]] = {int(root): set() for root in wanted}
     for stream, root in zip(where[members].tolist(), segment[members].tolist(), strict=True):
         links[root].add(stream)
     for at in np.argsort(-edges.votes, kind="stable").tolist():
-        a, b = find_root(parent, int(edges.left[at])), find_root(parent, int(edges.right[at]))
+        a, b = find_root(parent, int(left[at])), find_root(parent, int(right[at]))
         if a != b and links[a].isdisjoint(links[b]):
             parent[a] = b
             links[b] |= links.pop(a)
