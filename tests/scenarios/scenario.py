@@ -106,7 +106,12 @@ def _identity(
 ) -> NDArray[np.int64]:
     p, m = frames.packets, frames.meta
     columns = [p[name][first].astype(np.int64) for name in _FIXED]
-    columns += [m["offset"][first], m["stream"][first].view(np.int64)]
+    # Where some capture cut a flow's packets, their bytes tell rows apart at other points only.
+    cut = np.zeros(int(m["flow"].max()) + 1, bool)
+    quoting = np.isin(p["icmp_type"], (3, 4, 5, 11, 12))
+    cut[m["flow"][(p["payload_len"] > 0) & (p["payload_digest"] == 0) & ~quoting]] = True
+    stream = np.where(cut[m["flow"][first]], 0, m["stream"][first].view(np.int64))
+    columns += [m["offset"][first], stream]
     for name in ("arp", "quoted"):
         section = frames.sections.get(name)
         if section is not None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
-from tracer.correlate.duplicates import COPY_NS
+from tracer.correlate.duplicates import COPY_NS, SOON_NS, is_numbered
 from tracer.correlate.groups import sort_rows
 from tracer.correlate.hashing import Codes, Keys, filled, first_at_least
 from tracer.correlate.identity import Identity
@@ -18,6 +18,7 @@ Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
 MOST_SLOTS = 512
 NOWHERE = -2
+FAR_NS = 1_000_000
 SYN = 0x02
 UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot be told apart
 
@@ -67,10 +68,10 @@ def _is_sent_again(r: Any) -> bool:
 
 @inner
 def _pauses(rows: Codes, time: Times, gap_ns: int) -> bool:
+    longest = np.int64(0)
     for i in range(1, len(rows)):
-        if time[rows[i]] - time[rows[i - 1]] > gap_ns:
-            return True
-    return False
+        longest = max(longest, time[rows[i]] - time[rows[i - 1]])
+    return bool(longest > gap_ns)
 
 
 @inner
@@ -93,12 +94,19 @@ def _slots(p: Any, rows: Codes, stream: Codes) -> tuple[Codes, int]:
 
 
 @inner
-def _cost(row: int, last: int, time: Times, link: Codes, keys: Any, delays: Codes) -> int:
-    # How far the step is from the usual delay between the two links; no usual delay: 0.
+def _cost(
+    row: int, last: int, time: Times, link: Codes, keys: Any, delays: Codes, numbered: Any
+) -> int:
+    # How far the step is from the usual delay between the two links (no usual delay: from 0); -1
+    # where it is too far for packets that nothing but the time tells apart.
     key = (np.uint64(link[last]) << np.uint64(32)) | np.uint64(link[row])
     at = first_at_least(keys, key)
-    usual = delays[at] if at < len(keys) and keys[at] == key else 0
-    return int(abs(time[row] - time[last] - usual))
+    known = at < len(keys) and keys[at] == key
+    usual = delays[at] if known else 0
+    away = abs(time[row] - time[last] - usual)
+    if known and not numbered and away > 4 * abs(usual) + FAR_NS:
+        return -1
+    return int(away)
 
 
 @inner
@@ -149,6 +157,7 @@ def _best(
     bytes_of, own = said
     link, keys, _, delays = links
     gap_ns, row = limits[0], rows[i]
+    numbered = is_numbered(p, row)
     costs = np.empty(MOST_OPEN, np.int64)
     best, best_cost, fitting = -1, 0, 0
     for chain in range(max(0, opened - MOST_OPEN), opened):
@@ -162,9 +171,11 @@ def _best(
         if after == NOWHERE:
             continue
         if after >= 0:
-            cost = _cost(row, rows[after], time, link, keys, delays)
+            cost = _cost(row, rows[after], time, link, keys, delays, numbered)
         else:
-            cost = _cost(previous, row, time, link, keys, delays)
+            cost = _cost(previous, row, time, link, keys, delays, numbered)
+        if cost < 0:
+            continue
         # Of two about equal, the longer one: a copy at the former point begins a chain of its own.
         gain = length[k] - (length[best % MOST_OPEN] if best >= 0 else 0)
         close = best >= 0 and abs(cost - best_cost) <= UNSURE_NS and gain != 0
@@ -239,12 +250,13 @@ def _chain(
 
 @inner
 def _drop_copies(
-    rows: Codes, slots: Any, body: Keys, time: Times, base: int, opened: int, journey: Codes,
+    p: Any, rows: Codes, slots: Any, body: Keys, time: Times, base: int, opened: int, journey: Codes,
     copy_of: Codes,
 ) -> int:  # fmt: skip
     # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
     slot, slots_used = slots
     length = filled(opened, 0)
+    longest = COPY_NS if is_numbered(p, rows[0]) else SOON_NS
     twin = filled(len(rows), -1)
     other = filled(opened, -1)  # -1 no twin yet, -2 not a copy
     latest = filled(slots_used, -1)
@@ -253,7 +265,7 @@ def _drop_copies(
     for i in range(len(rows)):
         near = latest[slot[i]]
         latest[slot[i]] = i
-        if near >= 0 and time[rows[i]] - time[rows[near]] <= COPY_NS:
+        if near >= 0 and time[rows[i]] - time[rows[near]] <= longest:
             if len(body) and body[rows[i]] != 0 and body[rows[i]] != body[rows[near]] != 0:
                 other[journey[rows[i]] - base] = other[journey[rows[near]] - base] = -2
                 continue
@@ -311,7 +323,7 @@ def _assemble(
             for row in part:
                 repeated[row] = True
             opened = _chain(p, part, slots, body, time, links, limits, (journey, candidates, count))
-            opened = _drop_copies(part, slots, body, time, count, opened, journey, copy_of)
+            opened = _drop_copies(p, part, slots, body, time, count, opened, journey, copy_of)
             _mark_overlaps(part, time, count, opened, journey, copy_of, ambiguous)
             count += opened
     return count

@@ -11,12 +11,13 @@ from tracer.correlate.hashing import Codes, filled
 MOST_ROWS = 64
 JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
+SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 
 
 @inner
 def is_numbered(p: Any, row: int) -> bool:
-    """Return whether equal means one packet: an IP id, an echo's number, TCP bytes with a number."""
+    """Return whether equal is one: it has an IP id, an echo's number, or numbered TCP bytes."""
     numbered = p[row].ip_id > 0 or p[row].icmp_seq >= 0
     return bool(numbered or (p[row].tcp_seq >= 0 and p[row].payload_len > 0))
 
@@ -67,17 +68,21 @@ def _earlier(p: Any, order: Codes, start: int, i: int, stream: Codes, time: Code
     row = order[i]
     j = i - 1
     while j >= start and time[row] - time[order[j]] <= COPY_NS:
-        a, b = p[order[j]], p[row]
-        cut = a.payload_digest == 0 or b.payload_digest == 0
-        if stream[order[j]] == stream[row] and a.ttl == b.ttl:
+        if stream[order[j]] == stream[row] and p[order[j]].ttl == p[row].ttl:
+            a, b = p[order[j]], p[row]
+            cut = a.payload_digest == 0 or b.payload_digest == 0
             return int(order[j]) if cut or a.payload_digest == b.payload_digest else -1
         j -= 1
     return -1
 
 
 @jit
-def _copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes) -> Codes:
+def _copies(
+    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes
+) -> tuple[Codes, bool]:
+    # The copies, and whether some packets without a number may be some.
     copy_of = filled(len(p), -1)
+    unknown = False
     for group in range(len(starts) - 1):
         asked, doubled = False, False
         for i in range(starts[group] + 1, starts[group + 1]):
@@ -87,13 +92,16 @@ def _copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, hab
                 continue
             usual = habit[p[row].point]
             known = is_numbered(p, row)
+            if not known and time[row] - time[other] > SOON_NS:
+                continue
+            unknown = unknown or not known
             known = known or (usual >= 0 and time[row] - time[other] <= 4 * usual + JITTER_NS)
             if not known and not asked:
                 asked = True
                 doubled = _is_partly_doubled(p, order, starts[group], starts[group + 1], stream)
             if known or doubled:
                 copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
-    return copy_of
+    return copy_of, unknown
 
 
 def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int) -> Codes:
@@ -102,8 +110,12 @@ def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, poin
     Groups are rows of equal fingerprint in time order; a copy is on the same link at the same TTL.
     A packet without a number of its own is a copy where its point is known to double others.
     """
-    habit = _habits(p, order, starts, stream, time, points)
-    found: Codes = _copies(p, order, starts, stream, time, habit)
+    nothing = np.full(points, -1, np.int64)
+    found: Codes
+    found, unknown = _copies(p, order, starts, stream, time, nothing)
+    if unknown:
+        habit = _habits(p, order, starts, stream, time, points)
+        found, _ = _copies(p, order, starts, stream, time, habit)
     return found
 
 

@@ -76,7 +76,10 @@ def assembled(
     )
     pieces = _sorted(pieces, falling, time, identity)
     pieces = nat.related_parts(packets, identity.flow, *pieces)
-    voting = ((by_ttl, doubt), (pieces, doubts(identity, pieces, time, slack_ns)))
+    voting: tuple[Voting, ...] = (
+        (by_ttl, doubt),
+        (pieces, doubts(identity, pieces, time, slack_ns)),
+    )
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, order.usual_gap(links))
     proven = nat.translations(conntrack, batch)
     classify(batch, identity, streams, voting, by_time, proven, time)

@@ -271,8 +271,8 @@ def classify(
         parent,
         by_id.where((by_id.votes >= MOST_BY_CHANCE) & _enough(by_id, size, 0.5)),
     )
-    _join_guesses(packets, identity, streams, parent, voting[1][0], time)
-    _join_answers(batch, streams, parent, tuples)
+    if _join_guesses(packets, identity, streams, parent, voting[1][0], time) or doubtful.any():
+        _join_answers(batch, streams, parent, tuples)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
 
@@ -347,11 +347,12 @@ def _join_translations(
 
 def _join_guesses(
     packets: Any, identity: Identity, streams: Streams, parent: Codes, groups: Groups, time: Codes
-) -> None:
+) -> bool:
+    # Whether any were made.
     segment = roots(parent)
     rows = guesses(packets, *groups, segment[streams.stream], streams.stream, time)
     if not len(rows[0]):
-        return
+        return False
     size = np.zeros(len(segment), np.int64)
     np.maximum.at(size, segment, streams.count)
     edges = _counted((segment[streams.stream[rows[0]]], segment[streams.stream[rows[1]]]))
@@ -360,6 +361,7 @@ def _join_guesses(
         edges.votes >= 0.5 * shared * np.minimum(size[edges.left], size[edges.right])
     )
     _unite_apart(identity, streams, parent, edges.where(allowed))
+    return bool(allowed.any())
 
 
 def _shared_time(segment: Codes, time: Codes, edges: _Edges) -> NDArray[np.float64]:
