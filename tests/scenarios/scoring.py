@@ -108,14 +108,24 @@ def pairwise(
     return hit / said if said else 1.0, right / real if real else 1.0
 
 
-def _joins(truth: Truth, result: JourneySet) -> dict[str, float | int]:
+def claims(
+    truth: Truth, result: JourneySet
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+    """Return of each join the confidence it claims and whether it is right, and the joined hops."""
     hops = result.hops
     later = np.flatnonzero(hops["parent"] > 0)
     first = result.journeys["first_hop"][hops["journey"][later]]
     parent = hops["row"][first + hops["parent"][later] - 1]
-    row = hops["row"][later]
-    right = truth.packet[parent] == truth.packet[row]
-    sure = hops["confidence"][later] >= SURE
+    right = truth.packet[parent] == truth.packet[hops["row"][later]]
+    return hops["confidence"][later], right, later
+
+
+def _joins(truth: Truth, result: JourneySet) -> dict[str, float | int]:
+    hops = result.hops
+    confidence, right, later = claims(truth, result)
+    first = result.journeys["first_hop"][hops["journey"][later]]
+    parent, row = hops["row"][first + hops["parent"][later] - 1], hops["row"][later]
+    sure = confidence >= SURE
     ahead = truth.place[parent] <= truth.place[row]
     delta = hops["delta_ns"][later]
     return {

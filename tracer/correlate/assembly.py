@@ -19,6 +19,7 @@ MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
 MOST_SLOTS = 512
 NOWHERE = -2
 FAR_NS = 1_000_000
+UNHEARD_NS = 200_000
 SYN = 0x02
 UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot be told apart
 
@@ -97,8 +98,9 @@ def _slots(p: Any, rows: Codes, stream: Codes) -> tuple[Codes, int]:
 def _cost(
     row: int, last: int, time: Times, link: Codes, keys: Any, delays: Codes, numbered: Any
 ) -> int:
-    # How far the step is from the usual delay between the two links (no usual delay: from 0); -1
-    # where it is too far for packets that nothing but the time tells apart.
+    # How far the step is from the usual delay between the two links; without one, from 0 and a bit
+    # more, for few packets skip a link. -1 where it is too far for packets that nothing but the
+    # time tells apart.
     key = (np.uint64(link[last]) << np.uint64(32)) | np.uint64(link[row])
     at = first_at_least(keys, key)
     known = at < len(keys) and keys[at] == key
@@ -106,7 +108,7 @@ def _cost(
     away = abs(time[row] - time[last] - usual)
     if known and not numbered and away > 4 * abs(usual) + FAR_NS:
         return -1
-    return int(away)
+    return int(away) if known else int(away) + UNHEARD_NS
 
 
 @inner
@@ -250,8 +252,8 @@ def _chain(
 
 @inner
 def _drop_copies(
-    p: Any, rows: Codes, slots: Any, body: Keys, time: Times, base: int, opened: int, journey: Codes,
-    copy_of: Codes,
+    p: Any, rows: Codes, slots: Any, body: Keys, time: Times, base: int, opened: int,
+    journey: Codes, copy_of: Codes,
 ) -> int:  # fmt: skip
     # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
     slot, slots_used = slots

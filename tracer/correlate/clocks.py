@@ -20,6 +20,7 @@ from tracer.correlate.identity import Identity
 Times = NDArray[np.int64]
 SURELY_NS = 100_000  # stamps of one host may be out of order by less
 SLIGHTLY_NS = 2_000
+FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then says it, too
 
 
 @dataclass(slots=True)
@@ -65,7 +66,8 @@ def _agreeing(samples: Samples, scale: Codes, time: Times, count: int) -> Codes:
     total = np.bincount(pair[signed], minlength=len(where))
     surely = np.bincount(pair[signed & (delay < -SURELY_NS)], minlength=len(where))
     slightly = np.bincount(pair[signed & (delay < -SLIGHTLY_NS)], minlength=len(where))
-    denied = (surely > 0.05 * total) | (slightly > 0.25 * total)
+    far = np.bincount(pair[signed & (np.abs(delay) > FAR_NS)], minlength=len(where))
+    denied = (surely > 0.05 * total) | (slightly > 0.25 * total) | (far > 0.5 * total)
     left, right = scale[samples.left[where]], scale[samples.right[where]]
     return _grouped(left, right, denied, total, count)
 

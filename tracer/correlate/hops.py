@@ -14,12 +14,12 @@ from tracer.core.schema import StructuredArray
 from tracer.correlate.assembly import Assembly
 from tracer.correlate.branches import parents
 from tracer.correlate.buffers import note_branches
-from tracer.correlate.hashing import Codes
+from tracer.correlate.confidence import CERTAIN, CONFIDENCE, PROVEN, cell_of
+from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.identity import Identity
+from tracer.correlate.order import LinkOrder
 from tracer.correlate.streams import Streams, is_proven
 
-# Shares of joins that were right where the truth is known; never above what was measured.
-CERTAIN, SURE, LIKELY, UNSURE = 0.9999, 0.999, 0.98, 0.5
 _NONE, _FINGERPRINT = int(Evidence.NONE), int(Evidence.FINGERPRINT)
 _SEQUENCE, _NO_TIME = int(Evidence.SEQUENCE), int(NO_TIME)
 _UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Direction.EGRESS))
@@ -33,25 +33,26 @@ def _is_bare(r: Any) -> bool:
 
 @jit
 def _fill(
-    p: Any, hops: Any, rows: Codes, starts: Codes, time: Codes, parent: Codes, of: Any
-) -> None:
-    candidates, ambiguous, repeated = of
+    p: Any, hops: Any, rows: Codes, starts: Codes, time: Codes, parent: Codes, flow: Keys, of: Any,
+    links: Any, cell: Any,
+) -> None:  # fmt: skip
+    candidates, _, repeated = of
     for journey in range(len(starts) - 1):
         for i in range(starts[journey], starts[journey + 1]):
             row, hop = rows[i], hops[i]
             hop.journey, hop.n, hop.row = journey, i - starts[journey] + 1, row
             hop.time_ns, hop.parent = time[row], parent[i]
             if parent[i] == 0:
-                hop.delta_ns, hop.candidates, hop.confidence = _NO_TIME, -1, np.nan
+                hop.delta_ns, hop.candidates = _NO_TIME, -1
                 continue
-            delta = time[row] - time[rows[starts[journey] + parent[i] - 1]]
+            before = rows[starts[journey] + parent[i] - 1]
+            delta = time[row] - time[before]
             hop.delta_ns = delta if delta >= 0 else _NO_TIME
             hop.candidates = candidates[row]
             bare = repeated[row] or _is_bare(p[row])
             hop.evidence = _SEQUENCE if bare else _FINGERPRINT
-            hop.confidence = LIKELY if bare else SURE
-            if ambiguous[row]:
-                hop.confidence = min(UNSURE, 1 / max(candidates[row], 1))
+            changed = flow[before] != flow[row]
+            cell[i] = cell_of(p, before, row, delta, changed, of, links)
 
 
 @jit
@@ -88,6 +89,7 @@ def hop_table(
     streams: Streams,
     found: Assembly,
     layout: tuple[Codes, Codes],
+    links: LinkOrder,
     time: Codes,
 ) -> tuple[StructuredArray, Codes]:
     """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop)."""
@@ -96,29 +98,36 @@ def hop_table(
     parent = parents(batch.packets, rows, starts, identity.place, identity.host, found.copy_of)
     note_branches(batch, rows, starts, parent)
     joins = (found.candidates, found.ambiguous, found.repeated)
-    _fill(batch.packets, hops, rows, starts, time, parent, joins)
+    cell = np.zeros(len(rows), np.int16)
+    usual = (links.link, links.keys, links.votes, links.delay_ns)
+    _fill(
+        batch.packets, hops, rows, starts, time, parent, identity.flow, joins, usual, cell
+    )  # fmt: skip
     told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
     macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
     own = np.array([*macs, NULL_U64], np.uint64)
     _direct(batch.packets, hops, starts, told, own, identity.netns, identity.ttl)
     before = np.where(parent > 0, rows[np.repeat(starts[:-1], np.diff(starts)) + parent - 1], -1)
-    _prove(batch, identity, streams, hops, before)
+    _prove(batch, identity, streams, hops, before, cell)
     return hops, before
 
 
 def _prove(
-    batch: ObservationBatch, identity: Identity, streams: Streams, hops: Any, before: Codes
-) -> None:
+    batch: ObservationBatch, identity: Identity, streams: Streams, hops: Any, before: Codes,
+    cell: Any,
+) -> None:  # fmt: skip
     rows = hops["row"]
     if len(streams.proven):
         a, b = identity.flow[rows], identity.flow[before]
         changed = np.flatnonzero((before >= 0) & (a != b))
         proven = changed[is_proven(a[changed], b[changed], streams.proven)]
-        sure = proven[hops["confidence"][proven] >= LIKELY - 0.01]
-        hops["evidence"][proven], hops["confidence"][sure] = Evidence.CONNTRACK, CERTAIN
+        hops["evidence"][proven] = Evidence.CONNTRACK
+        cell[proven] += PROVEN
+    joined = before >= 0
+    hops["confidence"] = np.where(joined, CONFIDENCE[cell], np.nan)
     kernel = batch.sections["kernel"]
     if len(kernel):
         skb = np.zeros(len(batch), np.uint64)
         skb[kernel["row"]] = kernel["skb"]
-        same = np.flatnonzero((before >= 0) & (skb[rows] == skb[before]) & (skb[rows] != 0))
+        same = np.flatnonzero(joined & (skb[rows] == skb[before]) & (skb[rows] != 0))
         hops["evidence"][same], hops["confidence"][same] = Evidence.SKB, CERTAIN

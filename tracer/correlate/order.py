@@ -87,6 +87,20 @@ def votes_of(keys: Any, votes: Codes, first: int, second: int) -> int:
 
 
 @inner
+def usual_delay(links: Any, before: int, row: int) -> int:
+    """Return the mean time between the links of two rows, -1 where too few packets tell.
+
+    `links`: link, keys, votes and delay_ns of a `LinkOrder`.
+    """
+    link, keys, votes, delays = links
+    key = (np.uint64(link[before]) << np.uint64(32)) | np.uint64(link[row])
+    at = first_at_least(keys, key)
+    if at == len(keys) or keys[at] != key or votes[at] < 3:
+        return -1
+    return int(abs(delays[at]))
+
+
+@inner
 def is_before(keys: Any, votes: Codes, first: int, second: int) -> bool:
     """Return whether the votes clearly put link `first` before link `second`."""
     forward = votes_of(keys, votes, first, second)

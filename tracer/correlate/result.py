@@ -38,7 +38,7 @@ def journey_set(
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     of = flows_of(batch, identity, streams, first, last)
-    hops, before = hop_table(batch, identity, streams, found, layout, clocks.time_ns)
+    hops, before = hop_table(batch, identity, streams, found, layout, links, clocks.time_ns)
     hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)

@@ -1,0 +1,108 @@
+"""How sure a join is: the share of joins like it that were right where the truth is known.
+
+A join's situation is a cell: what witnesses its bytes have, whether its tuple was translated, how
+many candidates there were, whether its delay is usual. `scripts/fit_confidence.py` counts the joins
+of simulated networks by cell; of cells with few joins the coarser situation around them counts.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import inner
+from tracer.correlate.confidence_table import MEASURED
+from tracer.correlate.order import usual_delay
+
+#: A buffer's identity within one lifetime is the kernel's own; no simulation has it.
+CERTAIN = 0.9999
+#: Sizes of the parts of a cell: proof, ambiguous, translated, repeated, candidates, witnesses,
+#: delay, payload hidden, merged. The first ones matter most.
+PARTS = (2, 2, 2, 2, 4, 4, 3, 2, 2)
+CELLS = int(np.prod(PARTS))
+PROVEN = CELLS // 2  # added to the cell of a join that a conntrack entry proves
+ENOUGH = 300  # joins of a situation that say how sure it is
+Z = 1.96  # of the lower bound of a share (Wilson): 95 of 100 such bounds are below the truth
+
+USUAL, UNKNOWN, UNUSUAL = 0, 1, 2
+LONG_NS = 50_000_000
+LATE_NS = 200_000
+TCP, ETHERTYPE_ARP = 6, 0x0806
+
+
+@inner
+def _witnesses(r: Any) -> int:
+    # How many things of its own a packet has that no other one is likely to have: 3 is 3 or more.
+    count = int(r.ip_id > 0) + int(r.icmp_seq >= 0 or r.ethertype == ETHERTYPE_ARP)
+    count += int(r.tcp_tsval > 0) + int(r.payload_digest != 0 and r.payload_len >= 8)
+    if r.proto == TCP and r.tcp_seq >= 0:
+        count += 1 + int(r.payload_len > 0 or r.tcp_flags & 0x03 != 0)
+    return min(count, 3)
+
+
+@inner
+def _delay(a: int, b: int, delta: Any, doubtful: Any, links: Any) -> int:
+    # Whether the step took about as long as between these two links it does. Where nothing is in
+    # doubt that is asked of long ones only, for it takes time.
+    if not doubtful and delta < LONG_NS:
+        return USUAL
+    usual = usual_delay(links, a, b)
+    if usual < 0:
+        return UNKNOWN
+    return UNUSUAL if abs(delta - usual) > 4 * usual + LATE_NS else USUAL
+
+
+@inner
+def cell_of(p: Any, before: int, row: int, delta: Any, changed: Any, of: Any, links: Any) -> int:
+    """Return the cell of the join of two rows, without proof; `changed`: a tuple was translated.
+
+    `of`: candidates, ambiguous and repeated by row (`Assembly`).
+    """
+    candidates, ambiguous, repeated = of
+    x, y = p[before], p[row]
+    several = candidates[row]
+    level = 3 if several > 4 else (2 if several > 2 else several - 1)
+    doubtful = ambiguous[row] or repeated[row] or several > 1
+    cell = int(ambiguous[row])
+    cell = cell * 2 + int(changed)
+    cell = cell * 2 + int(repeated[row])
+    cell = cell * 4 + max(level, 0)
+    cell = cell * 4 + min(_witnesses(x), _witnesses(y))
+    cell = cell * 3 + _delay(before, row, delta, doubtful, links)
+    hidden = x.payload_len > 0 and (x.payload_digest == 0) != (y.payload_digest == 0)
+    cell = cell * 2 + int(hidden)
+    return int(cell * 2 + int(x.payload_len != y.payload_len))
+
+
+def _lower(joins: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Wilson's lower bound of the share that is right (E. B. Wilson, JASA 22, 1927).
+    right = 1 - wrong / np.maximum(joins, 1)
+    spread = Z * np.sqrt(right * (1 - right) / np.maximum(joins, 1) + (Z / (2 * joins)) ** 2)
+    bound: NDArray[np.float64] = (right + Z**2 / (2 * joins) - spread) / (1 + Z**2 / joins)
+    return bound
+
+
+def table(measured: dict[int, tuple[int, int]]) -> NDArray[np.float32]:
+    """Return the confidence of each cell (float32, shape (CELLS,)) from {cell: (joins, wrong)}.
+
+    A cell with less than ENOUGH joins takes those of the cells that differ in its last parts only.
+    """
+    joins, wrong = np.zeros(CELLS), np.zeros(CELLS)
+    for cell, (count, bad) in measured.items():
+        joins[cell], wrong[cell] = count, bad
+    found = np.full(CELLS, np.nan)
+    for kept in range(len(PARTS), -1, -1):
+        group = np.arange(CELLS) // int(np.prod(PARTS[kept:]))
+        all_of, bad_of = np.bincount(group, joins), np.bincount(group, wrong).astype(np.float64)
+        known = np.isnan(found) & ((all_of >= ENOUGH)[group] | (kept == 0))
+        found[known] = _lower(np.maximum(all_of, 1.0), bad_of)[group[known]]
+    bounded: NDArray[np.float32] = np.minimum(found, CERTAIN).astype(np.float32)
+    return bounded
+
+
+CONFIDENCE = table(MEASURED)
+
+
+def situation(cell: int) -> tuple[int, ...]:
+    """Return the parts of a cell, in the order of PARTS."""
+    return tuple(int(part) for part in np.unravel_index(cell, PARTS))
