@@ -15,7 +15,8 @@ from tracer.core.enums import Cause
 from tracer.core.journeys import ClockEstimate, FlowPath
 from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, null_record
-from tracer.correlate.flow_paths import flow_paths, needs_flow_paths
+from tracer.correlate.apart import needs_flow_paths
+from tracer.correlate.flow_paths import flow_paths
 from tracer.sources.read import read
 
 VM, FIP, SDATA, PROXY = "192.168.3.69", "100.122.0.145", "100.121.0.75", "100.121.0.57"

@@ -51,11 +51,13 @@ def joined(
 
     `damage` is what was wrong with the dumps and rules.
     """
-    from tracer.correlate.flow_paths import flow_paths, needs_flow_paths
+    from tracer.correlate.apart import needs_flow_paths
     from tracer.correlate.join import join
 
     journey_set = join(read.batch, entries)
     if needs_flow_paths(read.batch):
+        from tracer.correlate.flow_paths import flow_paths
+
         paths, clocks = flow_paths(read.batch, entries)
         journey_set.flow_paths, journey_set.clocks = tuple(paths), tuple(clocks)
     journey_set.nat_rules = tuple(rules)

@@ -1,6 +1,7 @@
 """Compiled code: where it is kept, and a word to the user when it has to be made first."""
 
 import atexit
+import gc
 import subprocess
 import sys
 
@@ -8,7 +9,10 @@ import click
 
 from tracer import jit_cache
 
-_BEHIND = "import sys; sys.path[:] = {path!r}; from tracer.correlate.warm import warm; warm()"
+_BEHIND = (
+    "import gc, sys; gc.set_threshold(*{rarely!r}); sys.path[:] = {path!r}; "
+    "from tracer.correlate.warm import warm; warm()"
+)
 _LONGEST_S = 120  # to wait for the second process; what it has not compiled is then compiled here
 _helpers: list[subprocess.Popen[bytes]] = []
 
@@ -48,7 +52,7 @@ def settled() -> None:
 
 def _compile_behind() -> None:
     # -I: nothing from the working directory or the environment is imported, also for root.
-    command = [sys.executable, "-I", "-c", _BEHIND.format(path=sys.path)]
+    command = [sys.executable, "-I", "-c", _BEHIND.format(rarely=gc.get_threshold(), path=sys.path)]
     quiet = subprocess.DEVNULL
     try:
         helper = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)

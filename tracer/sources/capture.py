@@ -11,9 +11,7 @@ from tracer.sources.frames import Interface, Window
 from tracer.sources.packet_recording.reader import is_recording, was_recorded
 from tracer.sources.pcap import PcapReader, is_pcap
 from tracer.sources.pcapng.options import is_pcapng
-from tracer.sources.pcapng.reader import PcapngReader
 from tracer.sources.stream import WINDOW, Buffer, FileStream, open_buffer, open_input
-from tracer.sources.tcpdump_text import sniff
 
 _HEAD = 4096
 _PARQUET = b"PAR1"
@@ -89,6 +87,8 @@ def _recognise(path: str, capture: Capture, findings: Findings) -> None:
         if is_pcap(head):
             capture.packets = PcapReader(buffer, findings)
         elif is_pcapng(head):
+            from tracer.sources.pcapng.reader import PcapngReader
+
             capture.packets = PcapngReader(buffer, findings)
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error.message}") from None
@@ -98,7 +98,7 @@ def _recognise(path: str, capture: Capture, findings: Findings) -> None:
             _recognise_recording(path, capture, findings)
     elif head[:4] == _PARQUET and capture.compression is None:
         capture.kind = "recording"
-    elif sniff(head):
+    elif _is_text(head):
         capture.kind = "tcpdump-text"
     else:
         raise _refusal(path, head, buffer, findings)
@@ -113,6 +113,12 @@ def _recognise_recording(path: str, capture: Capture, findings: Findings) -> Non
         "`tracer follow` wrote it, but did not complete it, or it was changed or compressed since: "
         "its packets were read, not what the kernel knew of them",
     )
+
+
+def _is_text(head: bytes) -> bool:
+    from tracer.sources.tcpdump_text import sniff  # a reader that most captures never need
+
+    return sniff(head)
 
 
 def _refusal(path: str, head: bytes, buffer: Buffer, findings: Findings) -> InputError:

@@ -13,7 +13,6 @@ from tracer.sources.decode.linktypes import KNOWN
 from tracer.sources.findings import Findings
 from tracer.sources.frames import Window
 from tracer.sources.inputs import Input
-from tracer.sources.tcpdump_text import read_text
 
 if TYPE_CHECKING:
     from tracer.sources.recording import Recording
@@ -49,6 +48,8 @@ def read_whole(
         if capture.packets is not None:
             recording.batch.captures = (given.name,)
         return recording.batch, recording.lost
+    from tracer.sources.tcpdump_text import read_text
+
     point, hint = given.naming.text_point()
     batch, warnings = read_text(capture.text(), point=point, capture=given.name, device_hint=hint)
     batch.points = tuple(
