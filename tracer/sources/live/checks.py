@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tracer.sources.live import btf, syscalls
+from tracer.core.errors import HostError
+from tracer.sources.live import btf, libbpf, syscalls
 from tracer.sources.live.source import bpf_folder
 
 OK, MISSING, UNKNOWN = "ok", "missing", "unknown"
@@ -144,7 +145,7 @@ def _raw_tracepoints() -> Check:
 
 def _typed_tracepoints() -> Check:
     def attempt() -> str:
-        target = btf.kernel().typedef_id("btf_trace_netif_receive_skb")
+        target = _typedef("btf_trace_netif_receive_skb")
         program = syscalls.load_program(syscalls.PROG_TRACING, _EXIT, "probe", 23, target)
         try:
             os.close(syscalls.open_raw_tracepoint(program, None))
@@ -153,6 +154,14 @@ def _typed_tracepoints() -> Check:
         return "typed programs attach: cheaper for packets that do not match"
 
     return _attempt("typed tracepoints", None, (), attempt)
+
+
+def _typedef(name: str) -> int:
+    try:
+        found = libbpf.kernel_typedef(name)
+    except HostError:  # no libbpf
+        found = None
+    return btf.kernel().typedef_id(name) if found is None else found
 
 
 def _netfilter_links() -> Check:
