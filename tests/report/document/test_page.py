@@ -138,6 +138,9 @@ def test_landmarks_headers_and_references(page: str) -> None:
     for picture in elements.all("svg"):
         assert picture["role"] == "img"
         assert picture["aria-labelledby"]
+    assert not re.search(r"<summary>(?:(?!</summary>).)*<(?:a|button)\b", page, re.DOTALL)
+    inside = page[page.index("<main>") : page.index("</main>")]
+    assert not re.search(r"<(?:aside|nav|header|footer)\b", inside)  # landmarks stand beside it
 
 
 def test_every_section_of_the_report_is_there(page: str) -> None:
