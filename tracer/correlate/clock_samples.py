@@ -45,7 +45,7 @@ def _pairs(
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
-        whole[group] = _is_single(p, rows, place, scale, time)
+        whole[group] = len(rows) < 2 or _is_single(p, rows, place, scale, time)
         if not whole[group] or len(rows) < 2:
             continue
         far = MOST_ROWS
