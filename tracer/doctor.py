@@ -55,6 +55,8 @@ _PACKAGES = (
     ("pandas", "pandas", "data frames in Python", ""),
     ("scapy", "scapy", "tracer lab", "lab"),
     ("jinja2", "jinja2", "tracer report", "report"),
+    ("markupsafe", "markupsafe", "tracer report", "report"),
+    ("vl-convert-python", "vl_convert", "tracer report", "report"),
 )
 # Command, what needs it, whether it is quick to tell its version (tshark takes 0.2 s).
 _TOOLS = (
@@ -112,9 +114,24 @@ def _package(name: str, module: str, needed_for: str, group: str) -> Check:
         except importlib.metadata.PackageNotFoundError:
             return "ok", "installed, version unknown"
 
+    return Check(
+        f"Python package {name}", needed_for, run, _install(name, group), required=not group
+    )
+
+
+def _install(name: str, group: str) -> str:
     package = f"'tracer[{group}]'" if group else name
-    hint = f"{sys.executable} -m pip install {package}"
-    return Check(f"Python package {name}", needed_for, run, hint, required=not group)
+    return f"{sys.executable} -m pip install {package}"
+
+
+def lacking(module: str) -> tuple[str, str] | None:
+    """Return what to say when a module cannot be imported: what it is needed for, and the command
+    that installs it; None for a module that is nobody's package.
+    """
+    for name, own, needed_for, group in _PACKAGES:
+        if own == module.split(".")[0]:
+            return needed_for, _install(name, group)
+    return None
 
 
 def _tool(name: str, needed_for: str, is_quick: bool) -> Check:

@@ -10,7 +10,7 @@ from cli.conftest import Run
 from tracer import __version__
 from tracer.cli.commands import COMMANDS, group
 
-HEAVY = ("numpy", "pandas", "numba", "pyarrow", "scapy", "bcc", "rich", "pyroute2", "dask")
+HEAVY = ("numpy", "pandas", "numba", "pyarrow", "scapy", "bcc", "rich", "pyroute2")
 
 
 def command_of(name: str) -> click.Command:

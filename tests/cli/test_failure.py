@@ -37,6 +37,25 @@ def test_an_interrupt_is_quiet(error: BaseException, capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("module", ["markupsafe", "vl_convert"])
+def test_a_package_that_is_not_installed_is_named_with_the_command_for_it(
+    module: str, captures: Path, tmp_path: Path
+) -> None:
+    words = ("report", "captures/fip-outbound", "-o", str(tmp_path / "x.html"))
+    # The interpreter finds every package but this one.
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['tracer', *{words!r}]; "
+        "from tracer.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=captures.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert module.replace("_", "-") in done.stderr
+    assert "pip install 'tracer[report]'" in done.stderr
+
+
 def test_an_error_nobody_foresaw_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_status(ZeroDivisionError())

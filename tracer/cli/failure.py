@@ -36,7 +36,20 @@ def exit_status(error: BaseException) -> int:
         case OSError():
             _say(_os_sentence(error), None)
             return CANNOT
+        case ModuleNotFoundError() if _says_what_lacks(error):
+            return CANNOT
     raise error
+
+
+def _says_what_lacks(error: ModuleNotFoundError) -> bool:
+    from tracer.doctor import lacking
+
+    found = lacking(error.name or "")
+    if found is None:
+        return False
+    needed_for, command = found
+    _say(f"The Python package {error.name}, needed for {needed_for}, is not installed.", command)
+    return True
 
 
 def _say(message: str, hint: str | None) -> None:
