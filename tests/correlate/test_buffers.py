@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, null_record
@@ -39,6 +40,26 @@ def test_a_rising_ttl_is_another_packet() -> None:
     made.packets["ttl"] = [64, 63, 64]
     found = lifetimes(made)
     assert found[0] == found[1] != found[2]
+
+
+def test_an_answer_without_id_in_the_same_buffer_is_another_packet() -> None:
+    made = batch([(1, 0xA, -1, "g"), (2, 0xA, -1, "h"), (3, 0xA, -1, "i"), (4, 0xA, -1, "j")])
+    made.points = tuple(Point("h", device=point.host) for point in made.points)
+    made.packets["src_hi"] = made.packets["dst_hi"] = 0xFD00 << 48
+    made.packets["src_lo"], made.packets["dst_lo"] = [1, 1, 2, 2], [2, 2, 1, 1]
+    found = lifetimes(made)
+    assert found[0] == found[1] != found[2] == found[3]
+
+
+def test_arp_frames_are_told_apart_by_their_macs() -> None:
+    made = batch([(n, 0xA, -1, "h") for n in range(4)])
+    made.packets["ethertype"] = 0x0806
+    made.packets["src_mac"], made.packets["dst_mac"] = [1, 1, 2, 1], [9, 9, 1, 9]
+    found = lifetimes(made)
+    assert found[0] == found[1]
+    assert len({found[1], found[2], found[3]}) == 3
+    made.packets["src_mac"][1] = NULL_U64  # not known there
+    assert lifetimes(made)[1] == found[0]
 
 
 def test_silence_ends_a_lifetime() -> None:

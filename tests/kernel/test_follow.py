@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ from tracer.correlate.settling import LOST_REASON
 
 pytestmark = pytest.mark.kernel
 ID = 30_001
+NAT_LINKS = 16  # before and after, at four hooks, IPv4 and IPv6
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +160,25 @@ def test_what_is_on_its_way_is_shown_when_it_is_ended(net: Routed, tmp_path: Pat
         net.ping_in_vain(f"-t1 -e {ID}")
     (request,) = (j for j in follower.journeys if j["kind"] == "echo-request")
     assert request["hops"][0]["icmp_id"] == ID
+
+
+def test_namespaces_that_appear_meanwhile_are_followed_by_name_and_through_nat(
+    tmp_path: Path,
+) -> None:
+    number = ID + 1
+    with Follower(tmp_path, "late", "--icmp-id", str(number)) as follower, ExitStack() as stack:
+        held = len(ours(follower.process))
+        net = stack.enter_context(routed("late"))
+        wait_for(lambda: len(ours(follower.process)) >= held + NAT_LINKS, "links around its NAT")
+        net.ping(options=f"-c1 -e {number}")
+        follower.wait(lambda j: j["kind"] == "echo-reply", "the reply")
+    request, reply = follower.journeys
+    places = [(hop["netns"], hop["device"] or hop["hook"]) for hop in request["hops"]]
+    assert places == [
+        (net.client, "c0"), (net.router, "r0"), (net.router, "postrouting"),
+        (net.router, "r1"), (net.server, "s0"),
+    ]  # fmt: skip
+    assert reply["hops"][-1]["netns"] == net.client
 
 
 def test_a_full_ring_is_counted_and_told_where_it_matters(net: Routed, tmp_path: Path) -> None:

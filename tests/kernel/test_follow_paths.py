@@ -32,6 +32,8 @@ LENGTHS = {
     "tcp": 200,
     "udp": 56,
 }  # of the payloads in the log: a connection's other segments have none
+FLOATING = "100.122.0.145"  # nobody's own: the floating-IP namespace answers for it
+ARP: dict[str, str] = {}  # address asked for: MAC that answered, by arping
 SPORTS = {name: 40_000 + number for number, name in enumerate(CASES)}
 
 
@@ -57,12 +59,22 @@ def recording(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Recor
 
 def _traffic() -> list[Sent]:
     log: list[Sent] = []
+    _ask_for(FLOATING)
     for name in CASES:
         count = PINGS if name == "fip-outbound" else 3
         log += lab_package.ping(name, count, interval_s=0.01, icmp_id=SPORTS[name])
         log += lab_package.send_tcp(name, sport=SPORTS[name], port=8080)
         log += lab_package.send_udp(name, sport=SPORTS[name], port=5353)
     return log
+
+
+def _ask_for(address: str) -> None:
+    """Have the switch ask who has an address, and note which MAC it is told (`ARP`)."""
+    inside = "ip netns exec l3switch"
+    subprocess.run(f"{inside} ip neigh flush dev vlan20".split(), check=True)
+    words = f"{inside} arping -c 1 -w 5 -I vlan20 {address}".split()
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    ARP[address] = re.findall(r"[\dA-Fa-f:]{17}", said)[0].lower()
 
 
 def _is_answer(journey: Journey, sent: Sent) -> bool:
@@ -193,6 +205,26 @@ def test_hops_rest_on_the_buffer_and_say_where_nat_happened(journeys: list[Journ
             if causes:
                 assert hop["hook"] in ("prerouting", "postrouting"), hop
                 assert hop["join"]["evidence"] in ("skb", "conntrack")
+
+
+def test_proxy_arp_answers_for_a_floating_address(journeys: list[Journey]) -> None:
+    by_number = {journey["journey"]: journey for journey in journeys}
+    asked = [
+        j for j in journeys
+        if j["kind"] == "arp-request" and j["hops"][0]["arp_target_ip"] == FLOATING
+        and (j["hops"][0]["netns"], j["hops"][0]["device"]) == ("l3switch", "vlan20")
+    ]  # fmt: skip
+    assert asked
+    for request in asked:
+        places = {(hop["netns"], hop["device"]) for hop in request["hops"]}
+        fg = next(p for p in lab_package.points() if p.device.startswith("fg-"))
+        assert (fg.netns, fg.device) in places
+        reply = by_number[request["reply"]]
+        first, last = reply["hops"][0], reply["hops"][-1]
+        assert (first["netns"], first["device"]) == (fg.netns, fg.device)
+        assert (last["netns"], last["device"]) == ("l3switch", "vlan20")
+        assert {hop["src_mac"] for hop in reply["hops"]} == {ARP[FLOATING]}
+        assert {hop["arp_sender_ip"] for hop in reply["hops"]} == {FLOATING}
 
 
 def test_both_engines_show_the_same_journeys(recording: Recording) -> None:

@@ -79,7 +79,11 @@ def test_points_file_names_every_capture(recording: lab_package.Recording) -> No
     assert all((recording.folder / entry["file"]).exists() for entry in points["conntrack"])
 
 
-def test_a_point_without_its_packets_is_an_error(lab: LabStatus, tmp_path: Path) -> None:
+def test_a_point_without_its_packets_is_an_error(
+    lab: LabStatus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracer.lab.recording.COMPLETE_S", 0.3)
+
     def elsewhere() -> list[Sent]:
         return [replace(line, case="fip-inbound") for line in lab_package.ping("east-west", 1)]
 

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.point import Direction
 from tracer.correlate.hashing import Codes, factorise, filled
-from tracer.correlate.identity import mixed
+from tracer.correlate.identity import ETHERTYPE_ARP, mixed
 
 #: One packet does not stay in one host longer between two hops (a queue's worst, nanoseconds).
 SILENCE_NS = 200_000_000
+_NULL_MAC = np.uint64(NULL_U64)
 
 
 def lifetimes(batch: ObservationBatch) -> Codes:
@@ -66,7 +68,24 @@ def _goes_on(before: Any, now: Any, start: Any) -> bool:
         return False
     if before.icmp_type != now.icmp_type or before.icmp_seq != now.icmp_seq:
         return False
-    return bool(before.ethertype == now.ethertype)
+    return bool(before.ethertype == now.ethertype) and not _is_another(before, now)
+
+
+@inner
+def _is_another(before: Any, now: Any) -> bool:
+    # Where nothing numbers packets: an answer goes the other way, and nobody rewrites an ARP frame.
+    if now.ethertype == ETHERTYPE_ARP:
+        return _differ(before.src_mac, now.src_mac) or _differ(before.dst_mac, now.dst_mac)
+    if now.src_hi != before.dst_hi or now.src_lo != before.dst_lo:
+        return False
+    turned = now.dst_hi == before.src_hi and now.dst_lo == before.src_lo
+    return bool(turned and (now.src_hi != now.dst_hi or now.src_lo != now.dst_lo))
+
+
+@inner
+def _differ(a: Any, b: Any) -> bool:
+    # Two MACs that are both known.
+    return bool(a != b and a != _NULL_MAC and b != _NULL_MAC)
 
 
 def note_branches(batch: ObservationBatch, rows: Codes, starts: Codes, parent: Codes) -> None:
