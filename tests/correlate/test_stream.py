@@ -1,14 +1,18 @@
 """Windows give the journeys that all rows at once give."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scenarios.catalogue import make
 
-from tracer.core.batch import ObservationBatch
+from tracer.core.batch import ObservationBatch, concat
 from tracer.core.journeys import JourneySet
 from tracer.correlate.join import join
+from tracer.correlate.ordered import Horizon
 from tracer.correlate.stream import join_windows, windows
 
 
@@ -30,31 +34,76 @@ def members(found: JourneySet) -> Iterator[tuple[tuple[str, int], ...]]:
         yield tuple(hops[journey["first_hop"] : journey["first_hop"] + journey["n_hops"]])
 
 
-@pytest.mark.parametrize("name", ["reordering", "loss", "icmp_errors", "tcp_gso"])
-def test_windows_give_what_all_at_once_gives(name: str) -> None:
+def records(found: JourneySet) -> dict[int, tuple[object, ...]]:
+    """Each journey by its number: hops and what is said of them, outcome, references, flow."""
+    names = ("reply", "request", "retransmission_of", "quotes")
+    indices = np.arange(len(found.journeys))
+    shown = {name: found.shown(name, indices).tolist() for name in ("journey", *names)}
+    out = {}
+    for place, (hops, journey) in enumerate(zip(members(found), found.journeys, strict=True)):
+        mine = found.hops[journey["first_hop"] : journey["first_hop"] + journey["n_hops"]]
+        said = [mine[name].tolist() for name in ("parent", "candidates", "evidence", "cause")]
+        reason = found.reasons[journey["reason"]] if journey["reason"] >= 0 else None
+        out[shown["journey"][place]] = (
+            hops, *said, np.nan_to_num(mine["confidence"]).tolist(), int(journey["flow"]),
+            int(journey["kind"]), int(journey["outcome"]), reason, int(journey["ambiguous"]),
+            int(journey["duplicates"]), *(shown[name][place] for name in names),
+        )  # fmt: skip
+    return out
+
+
+SHORT = Horizon(quiet_ns=30_000_000, answer_ns=60_000_000, context_ns=2_000_000_000)
+
+
+@pytest.mark.parametrize("name", ["reordering", "loss", "icmp_errors", "wrapped_ids"])
+@pytest.mark.parametrize("rows", [700, 1200])
+def test_windows_give_what_all_at_once_gives(name: str, rows: int) -> None:
     batch = make(name, 5, 1.0).batch
-    whole = join(batch)
-    parts = list(join_windows(split(batch, 300), rows=1500, settle_ns=30_000_000))
+    whole = records(join(batch))
+    parts = list(join_windows(split(batch, 300), rows=rows, horizon=SHORT))
     assert len(parts) > 2
-    assert sorted(j for part in parts for j in members(part)) == sorted(members(whole))
-    outcomes = np.concatenate([part.journeys["outcome"] for part in parts])
-    assert np.bincount(outcomes).tolist() == np.bincount(whole.journeys["outcome"]).tolist()
+    numbered = [records(part) for part in parts]
+    together = {number: said for part in numbered for number, said in part.items()}
+    assert len(together) == sum(len(part) for part in numbered)
+    assert together == whole
 
 
-def test_journeys_are_numbered_on() -> None:
-    parts = list(join_windows(split(make("loss", 5).batch, 300), rows=1500, settle_ns=30_000_000))
-    ends = np.cumsum([len(part.journeys) for part in parts])
-    assert [part.first_journey for part in parts] == [1, *(1 + ends[:-1])]
+@settings(max_examples=8, deadline=None)
+@given(rows=st.integers(300, 6000), piece=st.integers(10, 800))
+def test_the_size_of_windows_does_not_matter(rows: int, piece: int) -> None:
+    batch, whole = _loss()
+    parts = join_windows(split(batch, piece), rows=rows, horizon=SHORT)
+    assert {n: said for part in parts for n, said in records(part).items()} == whole
+
+
+@cache
+def _loss() -> tuple[ObservationBatch, dict[int, tuple[object, ...]]]:
+    batch = make("loss", 5).batch
+    return batch, records(join(batch))
+
+
+def test_what_comes_too_late_is_a_journey_of_its_own() -> None:
+    batch = make("loss", 5, 0.3).batch
+    parts = list(join_windows(split(batch, 20), rows=100, horizon=Horizon(0, 0, 0, 0, 0, 0)))
+    seen = sorted(hop for part in parts for hops in members(part) for hop in hops)
+    assert seen == sorted(hop for hops in members(join(batch)) for hop in hops)
+    numbers = [number for part in parts for number in records(part)]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
 
 
 def test_windows_are_complete_up_to_their_time() -> None:
     batch = make("reordering", 5).batch
     seen, last = 0, np.iinfo(np.int64).min
-    for window, until_ns in windows(split(batch, 200), rows=1000):
-        times = window.packets["time_ns"]
+    for window in windows(split(batch, 200), rows=1000):
+        given = concat([batch for batches in window.given for batch in batches])
+        following = concat([batch for batches in window.following for batch in batches])
+        times = given.packets["time_ns"]
         assert times.min() > last
-        assert times.max() <= until_ns
-        seen, last = seen + len(window), until_ns
+        if window.until_ns is not None:
+            assert times.max() <= window.until_ns
+            assert following.packets["time_ns"].min() > window.until_ns
+            last = window.until_ns
+        seen += len(times)
     assert seen == len(batch)
 
 

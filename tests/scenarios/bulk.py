@@ -28,6 +28,7 @@ DELAY_NS = np.cumsum((40, 9_000, 13_000, 2_500, 12_000, 9_000, 160_000, 50_000))
 LEVEL = np.array((0, 0, 1, 1, 2, 2, 3, 3))  # routers crossed before a point
 NAT_AT, TAGGED = 2, 5  # points from here on see translated packets; the one that shows a VLAN
 SNAPLEN, CHUNK, FLOWS, GAP_NS = 200, 250_000, 20_000, 2_000
+ROUND_TRIP = 250  # packets, of GAP_NS each, between a question and its answer
 LOWEST = 10_000  # of the ports; no tunnel's port is among them
 # IP protocol, payload bytes and L4 header bytes of TCP data, TCP ACK, UDP and ping.
 PROTO, PAYLOAD, HEADER = (
@@ -69,10 +70,12 @@ def chunks(observations: int, seed: int = 1) -> Iterator[Chunk]:
     # A translated port is used once a protocol.
     ports[1] = rng.permutation(np.arange(LOWEST, 65536))[:FLOWS]
     state = rng.integers(0, 1 << 16, (2, FLOWS))
+    state[1] = np.where(kind_of == 3, state[0], state[1])  # a ping's answer repeats its number
     for start in range(0, total, CHUNK):
         number = np.arange(start, min(start + CHUNK, total))
         flow = rng.integers(0, FLOWS, len(number))
-        back = rng.random(len(number)) < 0.4
+        back = (rng.random(len(number)) < 0.4) & (kind_of[flow] == 0)
+        _answer(number, flow, back, kind_of)
         kind = kind_of[flow] + (back & (kind_of[flow] == 0))
         rank = _ranks(flow * 2 + back)
         count = state[back.astype(int), flow] + rank
@@ -82,6 +85,21 @@ def chunks(observations: int, seed: int = 1) -> Iterator[Chunk]:
             number, kind, back, flow, count & 0xFFFF, count * 1448 & 0xFFFFFFFF,
             (ports[0][flow], ports[1][flow]), times,
         )  # fmt: skip
+
+
+def _answer(
+    number: NDArray[np.int64], flow: NDArray[np.int64], back: NDArray[np.bool_],
+    kind_of: NDArray[np.int64],
+) -> None:  # fmt: skip
+    # UDP and pings: what was asked in the first half of a block is answered in the second.
+    asked = np.flatnonzero(number % (2 * ROUND_TRIP) < ROUND_TRIP)
+    asked = asked[asked < len(number) - ROUND_TRIP]
+    asked = asked[kind_of[flow[asked]] > 1]
+    taken = np.flatnonzero(number % (2 * ROUND_TRIP) >= ROUND_TRIP)
+    taken = taken[kind_of[flow[taken]] > 1]
+    tcp = np.flatnonzero(kind_of == 0)
+    flow[taken] = tcp[flow[taken] % len(tcp)]  # questions that would come too late in the block
+    flow[asked + ROUND_TRIP], back[asked + ROUND_TRIP] = flow[asked], True
 
 
 def _ranks(key: NDArray[np.int64]) -> NDArray[np.int64]:

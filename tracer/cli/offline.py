@@ -71,7 +71,9 @@ def command(
     standard input, or a folder of these; points.toml in the folder says where each was taken.
 
     Captures of 400 MB and more together are joined in windows of time, in bounded memory: exchanges
-    are then written and numbered as they end, and captures that share no packet give no flow paths.
+    are then written as they end, numbered as ever, and captures that share no packet give no flow
+    paths. What answers a packet or repeats its bytes more than ten seconds later, sooner where
+    packets come faster than 60 000 a second, is then not told to belong to it.
     Not so with --redact, --redact-key or pcapng output, which hold all packets.
 
     \b

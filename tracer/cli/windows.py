@@ -1,11 +1,13 @@
 """`tracer offline` on captures too large to hold: read side by side, joined window by window."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracer.cli.ahead import ahead
 from tracer.cli.output import (
     destination,
     is_coloured,
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 #: Bytes of captures from which on they are joined in windows: about two million small packets.
 LARGE = 400_000_000
-_BATCH_ROWS = 1 << 16
+_MOST_ROWS = 1 << 19  # of all captures together that are read before there is a window
+_OTHER_FILES = 64  # that are open beside the captures
 _PACKED = {".gz": 6, ".xz": 8, ".zst": 6}  # bytes of a capture in one compressed byte, about
 
 
@@ -44,6 +47,21 @@ def is_large(captures: Sequence[str], points: Mapping[str, str]) -> bool:
     return total >= LARGE
 
 
+def _allow_files(count: int) -> None:
+    # All captures are open at once.
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + _OTHER_FILES
+    if needed > hard != resource.RLIM_INFINITY:
+        raise InputError(
+            f"{count} captures cannot be read side by side: {hard} files may be open.",
+            "Merge those of one point with mergecap, or give fewer.",
+        )
+    if needed > soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 class Windows:
     """The journeys of large captures in parts; `summary` is complete once `parts` is exhausted."""
 
@@ -51,9 +69,11 @@ class Windows:
         from tracer.report.running import RunningSummary
         from tracer.sources.read import Reading
 
-        self._readings, self._warnings = Reading.side_by_side(captures, points, _BATCH_ROWS)
+        self._readings, self._warnings = Reading.side_by_side(captures, points, _MOST_ROWS)
+        _allow_files(len(self._readings))
         self._refusals: list[InputError] = []
         self._observations = 0
+        self._undecoded: Counter[str] = Counter()
         self._shown = 0
         self._last = JourneySet(ObservationBatch())
         self._running = RunningSummary()
@@ -69,7 +89,7 @@ class Windows:
 
         batches = [self._batches(reading) for reading in self._readings]
         left = count
-        for part in self._running.counted(join_windows(batches, entries)):
+        for part in self._running.counted(join_windows(batches, entries, ahead=ahead)):
             self._last = part
             chosen = _selected(part, conditions)
             if left is not None:
@@ -90,7 +110,7 @@ class Windows:
         whole.clocks = self._last.clocks
         whole.warnings = (*self._last.warnings, *self._warnings, *found, *damage)
         said = summary_of(whole)
-        value = self._running.value(self._observations, self._lost())
+        value = self._running.value(self._observations, self._lost(), self._undecoded)
         return value | {
             "shown": self._shown,
             "clocks": said["clocks"],
@@ -98,9 +118,12 @@ class Windows:
         }
 
     def _batches(self, reading: "Reading") -> Iterator[ObservationBatch]:
+        from tracer.report.summary import decode_counts
+
         try:
             for batch in reading.batches():
                 self._observations += len(batch)
+                self._undecoded.update(decode_counts(batch))
                 yield batch
         except InputError as error:  # one of many: it is among the reading's warnings
             self._refusals.append(error)
@@ -126,7 +149,7 @@ def _selected(part: JourneySet, conditions: FlowFilter) -> Any:
 def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -> None:
     """Write journeys that come in parts to a file or standard output, as they come."""
     first = next(parts, None)  # read now: before a file is overwritten for nothing
-    everything = _with_first(first, parts)
+    everything = ahead(_with_first(first, parts))
     with destination(output) as file:
         if format_ == "text":
             from tracer.report.text import text_of

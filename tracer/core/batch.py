@@ -76,6 +76,18 @@ class ObservationBatch:
             packets, sections, self.points, self.captures, self.labels, self.watched_ns
         )
 
+    def between(self, start: int, stop: int) -> "ObservationBatch":
+        """Return the rows from `start` to before `stop`; the packets are not copied."""
+        sections = {}
+        for name, section in self.sections.items():
+            first, last = np.searchsorted(section["row"], (start, stop))
+            sections[name] = section[first:last].copy()
+            sections[name]["row"] -= start
+        return ObservationBatch(
+            self.packets[start:stop], sections, self.points, self.captures, self.labels,
+            self.watched_ns,
+        )  # fmt: skip
+
     def rows_with(self, section: str) -> NDArray[np.int64]:
         """Return the rows that have a record in a section, ascending, shape (n,)."""
         rows: NDArray[np.int64] = self.sections[section]["row"]
@@ -112,5 +124,7 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
 
 
 def _recode(part: StructuredArray, name: str, codes: list[int]) -> None:
+    if codes == list(range(len(codes))):
+        return
     # -1 (unknown) indexes the appended last entry, which is -1 again.
     part[name] = np.array([*codes, -1], np.int32)[part[name]]

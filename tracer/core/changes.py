@@ -10,7 +10,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause
 from tracer.core.journeys import JourneySet
 from tracer.core.rows import Rows, has_record, is_packet_column, is_stored, nulls, values_at
-from tracer.core.schema import BY_NAME
+from tracer.core.schema import BY_NAME, PACKET_DTYPE
 
 # In the order they are shown. A field that is null on one side is unknown there, not changed ...
 PACKET_FIELDS = (
@@ -22,6 +22,14 @@ PACKET_FIELDS = (
 TAG_FIELDS = ("vlan", "vlan_inner", "mpls_label")
 TUNNEL_FIELDS = ("encap", "vni", "outer_src", "outer_dst")
 CHANGE_FIELDS = PACKET_FIELDS[:8] + TAG_FIELDS + TUNNEL_FIELDS + PACKET_FIELDS[8:]
+
+# Eight bytes of a record are compared at once: how many there are, and in which a column lies.
+_WORDS = PACKET_DTYPE.itemsize // 8
+_OFFSETS = {name: place[1] for name, place in (PACKET_DTYPE.fields or {}).items()}
+_WORDS_OF = {
+    name: [_OFFSETS[part] // 8 for part in (name, f"{name}_hi", f"{name}_lo") if part in _OFFSETS]
+    for name in CHANGE_FIELDS
+}
 
 _SOURCE_CAUSE = {Cause.SNAT_DNAT: Cause.SNAT, Cause.UN_SNAT_UN_DNAT: Cause.UN_DNAT}
 _TARGET_CAUSE = {Cause.SNAT_DNAT: Cause.DNAT, Cause.UN_SNAT_UN_DNAT: Cause.UN_SNAT}
@@ -71,7 +79,7 @@ def changes_at(journey_set: JourneySet, hops: Rows) -> list[FieldChanges]:
     causes, ttl_fell = records["cause"][steps], _ttl_fell(sides)
     found = []
     for name in CHANGE_FIELDS:
-        if not is_stored(journey_set.observations, name):
+        if sides.are_equal(name):
             continue
         before, after = sides.values(name)
         at = np.flatnonzero(_differs(before, after) & _known(sides, name, before, after))
@@ -88,6 +96,14 @@ class _Sides:
         self._batch, self._rows = batch, (parents, rows)
         self._packets = [ObservationBatch(batch.packets.take(side)) for side in self._rows]
         self._places = np.arange(len(rows))
+        before, after = (side.packets.view(np.uint64).reshape(-1, _WORDS) for side in self._packets)
+        self._differs = (before != after).any(axis=0)
+
+    def are_equal(self, name: str) -> bool:
+        """Return whether a column surely has the same values before and after; a quick look."""
+        if not is_packet_column(name):
+            return not is_stored(self._batch, name)
+        return not any(self._differs[word] for word in _WORDS_OF[name])
 
     def values(self, name: str) -> list[tuple[NDArray[Any], ...]]:
         """Return a column's stored values before and after."""

@@ -5,8 +5,10 @@ built from it only for what is shown.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause
@@ -73,6 +75,11 @@ FLOW_DTYPE = np.dtype(
         ("journeys", "<i4"),
     ]
 )  # fmt: skip
+
+# The numbers shown for a journey and for those it refers to, -1 for none.
+NUMBERS_DTYPE = np.dtype(
+    [(name, "<i8") for name in ("journey", "reply", "request", "retransmission_of", "quotes")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +170,11 @@ def _empty(dtype: np.dtype[np.void]) -> StructuredArray:
 
 @dataclass(slots=True)
 class JourneySet:
-    """Journeys over one observation batch, with everything a report needs."""
+    """Journeys over one observation batch, with everything a report needs.
+
+    `numbers` (NUMBERS_DTYPE, a record a journey) is there where journeys are a part of all there
+    are and refer to others; else the first one is shown as `first_journey`, and so on.
+    """
 
     observations: ObservationBatch
     hops: StructuredArray = field(default_factory=lambda: _empty(HOP_DTYPE))
@@ -176,3 +187,18 @@ class JourneySet:
     lost: dict[str, int] = field(default_factory=dict)
     first_journey: int = 1  # number shown for the first one; a stream goes on counting
     nat_rules: tuple[NatRule, ...] = ()  # as recorded, in the order the kernel asks them
+    numbers: StructuredArray | None = None
+
+    def shown(self, name: str, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Return the numbers shown for the journeys at the indices, (n,), or for what they name.
+
+        `name` is `journey`, or a reference: `reply`, `request`, `retransmission_of`, `quotes`, of
+        which -1 means none.
+        """
+        if self.numbers is not None:
+            numbers: NDArray[np.int64] = self.numbers[name][indices]
+            return numbers
+        if name == "journey":
+            return np.asarray(indices, np.int64) + self.first_journey
+        named = self.journeys[name][indices].astype(np.int64)
+        return np.where(named >= 0, named + self.first_journey, -1)

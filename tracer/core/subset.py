@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import NUMBERS_DTYPE, JourneySet
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices
 
@@ -18,18 +18,40 @@ def subset(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Journey
     Journeys that are not chosen are forgotten where others refer to them. Flows, clocks and
     warnings stay whole.
     """
+    found = chosen_of(journey_set, chosen)
+    used = np.zeros(len(journey_set.observations), np.bool_)
+    used[found.hops["row"]] = True
+    found.hops["row"] = (np.cumsum(used) - 1)[found.hops["row"]]
+    found.observations = journey_set.observations.take(np.flatnonzero(used))
+    return found
+
+
+def in_hop_order(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> JourneySet:
+    """Return `subset`, its observations in the order of hops: what is read together lies together.
+
+    Journeys that are not chosen are still referred to, by number.
+    """
+    numbers = np.empty(len(chosen), NUMBERS_DTYPE)
+    for name in NUMBERS_DTYPE.names or ():
+        numbers[name] = journey_set.shown(name, chosen)
+    found = chosen_of(journey_set, chosen)
+    found.observations = journey_set.observations.take(found.hops["row"])
+    found.hops["row"] = np.arange(len(found.hops))
+    found.numbers = numbers
+    return found
+
+
+def chosen_of(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> JourneySet:
+    """Return `subset` with the observations of all journeys."""
     journeys = journey_set.journeys.take(chosen)
-    indices = hop_indices(journeys)
-    hops = journey_set.hops.take(indices)
-    rows, where = np.unique(hops["row"], return_inverse=True)
-    hops["row"] = where
+    hops = journey_set.hops.take(hop_indices(journeys))
     hops["journey"] = np.repeat(np.arange(len(journeys)), journeys["n_hops"])
     journeys["first_hop"] = np.cumsum(journeys["n_hops"]) - journeys["n_hops"]
     place = _places(len(journey_set.journeys), chosen)
     for name in _REFERENCES:
         journeys[name] = place[journeys[name]]
     return JourneySet(
-        journey_set.observations.take(rows),
+        journey_set.observations,
         hops,
         journeys,
         journey_set.flows,
@@ -38,6 +60,7 @@ def subset(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Journey
         warnings=journey_set.warnings,
         first_journey=journey_set.first_journey,
         nat_rules=journey_set.nat_rules,
+        numbers=None if journey_set.numbers is None else journey_set.numbers.take(chosen),
     )
 
 

@@ -14,7 +14,7 @@ from tracer.core.changes import changes_at
 from tracer.core.enums import Cause, Decode, Encap, Evidence, Kind, Label, Outcome
 from tracer.core.hop import Change, Hop, Join
 from tracer.core.journey import Journey
-from tracer.core.journeys import NO_TIME, JourneySet
+from tracer.core.journeys import NO_TIME, NUMBERS_DTYPE, JourneySet
 from tracer.core.observation import Observation
 from tracer.core.point import Direction, Point
 from tracer.core.protocols import protocol_name
@@ -92,9 +92,10 @@ def journeys_of(
     records = journey_set.journeys[chosen]
     hops = hop_indices(records)
     values = iter(_hops(journey_set, hops))
+    numbers = [journey_set.shown(name, chosen).tolist() for name in NUMBERS_DTYPE.names or ()]
     return [
-        _journey(journey_set, int(number), record, [next(values) for _ in range(record["n_hops"])])
-        for number, record in zip(chosen, records, strict=True)
+        _journey(journey_set, shown, record, [next(values) for _ in range(record["n_hops"])])
+        for shown, record in zip(zip(*numbers, strict=True), records, strict=True)
     ]
 
 
@@ -148,9 +149,12 @@ def _hop(record: Any, observation: Observation, changes: tuple[Change, ...]) -> 
     )
 
 
-def _journey(journey_set: JourneySet, index: int, record: Any, hops: list[Hop]) -> Journey:
+def _journey(
+    journey_set: JourneySet, shown: tuple[int, ...], record: Any, hops: list[Hop]
+) -> Journey:
+    journey, reply, request, retransmission_of, quotes = shown
     return Journey(
-        journey=index + journey_set.first_journey,
+        journey=journey,
         flow=_number(record["flow"]),
         proto=protocol_name(int(record["proto"])),
         kind=Kind(record["kind"]).label,
@@ -159,15 +163,19 @@ def _journey(journey_set: JourneySet, index: int, record: Any, hops: list[Hop]) 
         outcome=Outcome(record["outcome"]).label,
         outcome_point=_entry(journey_set.observations.points, int(record["outcome_point"]), None),
         reason=_entry(journey_set.reasons, int(record["reason"]), None),
-        reply=_number(record["reply"], journey_set.first_journey),
-        request=_number(record["request"], journey_set.first_journey),
-        retransmission_of=_number(record["retransmission_of"], journey_set.first_journey),
-        quotes=_number(record["quotes"], journey_set.first_journey),
+        reply=_known(reply),
+        request=_known(request),
+        retransmission_of=_known(retransmission_of),
+        quotes=_known(quotes),
         ambiguous=bool(record["ambiguous"]),
         duplicates=int(record["duplicates"]),
         hops=tuple(hops),
     )
 
 
-def _number(index: int, first: int = 1) -> int | None:
-    return int(index) + first if index >= 0 else None
+def _number(index: int) -> int | None:
+    return int(index) + 1 if index >= 0 else None
+
+
+def _known(number: int) -> int | None:
+    return number if number >= 0 else None

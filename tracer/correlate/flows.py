@@ -12,6 +12,7 @@ from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.identity import Identity, mixed, reverse_of
+from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.streams import Streams
 
 _FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
@@ -84,9 +85,17 @@ def _opposite_classes(
 
 
 def flows_of(
-    batch: ObservationBatch, identity: Identity, streams: Streams, firsts: Codes, lasts: Codes
+    batch: ObservationBatch,
+    identity: Identity,
+    streams: Streams,
+    firsts: Codes,
+    lasts: Codes,
+    known: KnownFlows | None = None,
 ) -> Flows:
-    """Return the flows of journeys given by their first and last rows, in order of first time."""
+    """Return the flows of journeys given by their first and last rows, in order of first time.
+
+    Flows that are `known` keep their original way.
+    """
     packets = batch.packets
     if not len(firsts):
         return Flows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0, FLOW_DTYPE))
@@ -101,8 +110,22 @@ def flows_of(
     opening = opening.copy()
     opening[flow[asking][::-1]] = asking[::-1]
     forward = flip[of_journey] == flip[of_journey[opening]][flow]
+    if known is not None:
+        forward ^= _turned(batch, firsts, flow, forward, known)[flow]
     table = _table(packets, flow, forward, firsts, lasts, opening)
     return Flows(flow, forward, table)
+
+
+def _turned(
+    batch: ObservationBatch, firsts: Codes, flow: Codes, forward: NDArray[np.bool_],
+    known: KnownFlows,
+) -> NDArray[np.bool_]:  # fmt: skip
+    # Which flows are known to go the other way: the first journey that is known says so.
+    number, way = known.find(batch, firsts)
+    seen = np.flatnonzero(number >= 0)[::-1]
+    turned = np.zeros(int(flow.max()) + 1, np.bool_)
+    turned[flow[seen]] = way[seen] != forward[seen]
+    return turned
 
 
 def _asks(packets: Any, rows: Codes) -> NDArray[np.bool_]:

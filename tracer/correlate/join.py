@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
@@ -14,8 +15,10 @@ from tracer.correlate.assembly import Assembly, assemble
 from tracer.correlate.buffers import lifetimes, unambiguous, united
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.duplicates import copies, without
+from tracer.correlate.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify, mixed
+from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
@@ -48,6 +51,19 @@ def join(
     Each such row is in exactly one hop; a packet seen at one point only is a journey of one hop.
     """
     return journey_set(batch, *assembled(batch, conntrack, options))
+
+
+def join_knowing(
+    batch: ObservationBatch,
+    conntrack: Sequence[ConntrackEntry],
+    options: JoinOptions,
+    known: KnownFlows,
+) -> tuple[JourneySet, NDArray[np.bool_]]:
+    """Return `join` where some flows are known, and whether each journey goes its original way."""
+    parts = assembled(batch, conntrack, options)
+    identity, streams, _, (rows, starts) = parts[:4]
+    of = flows_of(batch, identity, streams, rows[starts[:-1]], rows[starts[1:] - 1], known)
+    return journey_set(batch, *parts, of), of.forward
 
 
 def assembled(

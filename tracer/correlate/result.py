@@ -33,11 +33,15 @@ def journey_set(
     clocks: Clocks,
     links: LinkOrder,
     watch: Watch,
+    of: Flows | None = None,
 ) -> JourneySet:
-    """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey."""
+    """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey.
+
+    `of` are their flows, where they are known already.
+    """
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
-    of = flows_of(batch, identity, streams, first, last)
+    of = of or flows_of(batch, identity, streams, first, last)
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks.time_ns)
     hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)

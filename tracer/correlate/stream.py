@@ -1,24 +1,23 @@
-"""Journeys of captures too large to hold: windows of time, each exchange given out once.
+"""Captures too large to hold, read side by side: windows of rows, complete up to a time.
 
-The captures are read side by side; what is complete up to a time is joined together with what an
-earlier window left open, so that memory is bounded by the window and not by the captures.
+What a window leaves open is joined again with the next one (`ordered`), so that memory is bounded
+by the window and not by the captures.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from tracer.core.batch import ObservationBatch, concat
+from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
-from tracer.correlate.join import JoinOptions, join
-from tracer.correlate.settling import Settling
+from tracer.correlate.join import JoinOptions, join_knowing
+from tracer.correlate.ordered import LAST, Horizon, Ordered, Window
 
 #: Rows of a window; about 1 kB of memory each while they are joined.
-WINDOW_ROWS = 500_000
-#: An exchange nothing of which was seen for this long is over.
-SETTLE_NS = 2_000_000_000
+WINDOW_ROWS = 400_000
 _DEFAULT = JoinOptions()
+_DEFAULT_HORIZON = Horizon()
 
 
 class _Source:
@@ -28,12 +27,8 @@ class _Source:
         self._batches = iter(batches)
         self._held: list[ObservationBatch] = []
         self.is_done = False
+        self.rows = 0
         self.until_ns = np.iinfo(np.int64).min
-
-    @property
-    def rows(self) -> int:
-        """Rows that are held."""
-        return sum(len(batch) for batch in self._held)
 
     def load(self) -> None:
         """Hold one more batch, or know that there is none."""
@@ -42,28 +37,35 @@ class _Source:
             self.is_done = True
         elif len(batch):
             self._held.append(batch)
+            self.rows += len(batch)
             self.until_ns = max(self.until_ns, int(batch.packets["time_ns"].max()))
 
     def give(self, until_ns: int | None) -> list[ObservationBatch]:
         """Return what is held up to a time (None: all), and hold it no longer."""
-        if until_ns is None:
-            whole, self._held = self._held, []
-            return whole
         given: list[ObservationBatch] = []
         kept: list[ObservationBatch] = []
         for batch in self._held:
-            early = batch.packets["time_ns"] <= until_ns
+            times = batch.packets["time_ns"]
+            early = np.ones(len(batch), np.bool_) if until_ns is None else times <= until_ns
             for some, rows in ((given, early), (kept, ~early)):
                 if rows.any():
                     some.append(batch if rows.all() else batch.take(np.flatnonzero(rows)))
         self._held = kept
+        self.rows = sum(len(batch) for batch in kept)
         return given
+
+    def next_row(self) -> list[ObservationBatch]:
+        """Return the earliest row that is held, as a batch, which stays held; [] for none."""
+        if not self._held:
+            return []
+        first = min(self._held, key=lambda batch: int(batch.packets["time_ns"].min()))
+        return [first.take(np.array([first.packets["time_ns"].argmin()]))]
 
 
 def windows(
     captures: Sequence[Iterable[ObservationBatch]], rows: int = WINDOW_ROWS
-) -> Iterator[tuple[ObservationBatch, int]]:
-    """Yield (observations, time) of all captures together, complete up to the time (ns, stamps).
+) -> Iterator[Window]:
+    """Yield the observations of all captures together, capture after capture, in windows of time.
 
     `captures` gives each capture's batches in file order. A window has `rows` rows or more: as many
     as it takes until every capture has been read up to one time.
@@ -71,22 +73,25 @@ def windows(
     sources = [_Source(batches) for batches in captures]
     while True:
         for source in sources:
-            if not source.is_done and not source.rows:
+            while not source.is_done and not source.rows:
                 source.load()
         live = [source for source in sources if not source.is_done]
         if not live:
-            rest = [batch for source in sources for batch in source.give(None)]
-            if rest:
-                whole = concat(rest)
-                yield whole, int(whole.packets["time_ns"].max())
+            if any(source.rows for source in sources):
+                yield _window(sources, None)
             return
         behind = min(live, key=lambda source: source.until_ns)
-        if sum(source.rows for source in sources) < rows or not behind.rows:
+        if sum(source.rows for source in sources) < rows:
             behind.load()
             continue
-        given = [batch for source in sources for batch in source.give(behind.until_ns)]
-        yield concat(given), behind.until_ns
-        behind.load()
+        until_ns = behind.until_ns
+        behind.load()  # so that its next row is known
+        yield _window(sources, until_ns)
+
+
+def _window(sources: Sequence[_Source], until_ns: int | None) -> Window:
+    given = [source.give(until_ns) for source in sources]
+    return Window(given, [source.next_row() for source in sources], until_ns)
 
 
 def join_windows(
@@ -94,31 +99,20 @@ def join_windows(
     conntrack: Sequence[ConntrackEntry] = (),
     options: JoinOptions = _DEFAULT,
     rows: int = WINDOW_ROWS,
-    settle_ns: int = SETTLE_NS,
+    horizon: Horizon = _DEFAULT_HORIZON,
+    ahead: Callable[[Iterator[Window]], Iterator[Window]] = iter,
 ) -> Iterator[JourneySet]:
-    """Yield the journeys of captures in windows, the same as `join` finds in all of them at once.
+    """Yield the journeys of captures in windows, as `join` finds and numbers them all at once.
 
-    Journeys are numbered on (`first_journey`), flows keep their numbers; an exchange is given out
-    whole when nothing of it was seen for `settle_ns`. References to journeys given out earlier
-    (a retransmission after more than that) are lost.
+    An exchange is given out whole, once nothing more is expected of it (`Horizon`), and refers by
+    number to journeys given out before and after. `ahead` may read windows while others are joined.
     """
-    spread = 0
-
-    def joined(batch: ObservationBatch, _: Sequence[ConntrackEntry]) -> JourneySet:
-        nonlocal spread
-        found = join(batch, conntrack, options)
-        spread = max([spread, *(abs(clock.offset_ns) for clock in found.clocks)])
-        return found
-
-    settling = Settling(joined, settle_ns, context_ns=settle_ns)
-    for number, (batch, until_ns) in enumerate(windows(captures, rows)):
-        if not number:
-            joined(batch, ())  # tells how far apart the clocks are, so what is late by them
-        settling.push(batch)
-        # Stamps of the clock that is furthest ahead are complete up to that much less.
-        found = settling.take(until_ns - 2 * spread)
+    ordered = Ordered(lambda batch, known: join_knowing(batch, conntrack, options, known), horizon)
+    for window in ahead(windows(captures, rows)):
+        found = ordered.take(window)
         if found is not None:
             yield found
-    rest = settling.flush()
-    if rest is not None:
-        yield rest
+    while not ordered.is_empty:  # what came late to journeys that were given out
+        found = ordered.take(LAST)
+        if found is not None:
+            yield found

@@ -29,11 +29,10 @@ def journey_columns(journey_set: JourneySet, numbers: Rows) -> dict[str, pa.Arra
     """Return `JOURNEY_COLUMNS` of the journeys at the given indices, by the numbers shown."""
     records = journey_set.journeys.take(numbers)
     references = ("reply", "request", "retransmission_of", "quotes")
-    first = journey_set.first_journey
-    columns = {name: integers(records[name], -1, add=first) for name in references}
+    columns = {name: integers(journey_set.shown(name, numbers), -1) for name in references}
     points = journey_set.observations.points
     return columns | {
-        "journey": integers(numbers, add=first),
+        "journey": integers(journey_set.shown("journey", numbers)),
         "flow": integers(records["flow"], -1, add=1),
         "proto": _protocols(records["proto"]),
         "kind": labels(Kind, records["kind"]),

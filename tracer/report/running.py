@@ -1,7 +1,7 @@
 """The summary of a run whose journeys come in parts."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tracer.core.batch import ObservationBatch
@@ -30,8 +30,16 @@ class RunningSummary:
             self._flows = max(self._flows, found["flows"])
             yield part
 
-    def value(self, observations: int, lost: dict[str, int]) -> dict[str, Any]:
-        """Return the summary as JSON values; `observations` counts what no journey holds, too."""
+    def value(
+        self, observations: int, lost: dict[str, int], undecoded: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
+        """Return the summary as JSON values; `observations` counts what no journey holds, too.
+
+        `undecoded` are the counts of all observations, where they are known apart from the parts.
+        """
+        if undecoded is not None:
+            self._undecoded = Counter(undecoded)
+            self._counts["undecoded"] = self._undecoded.total()
         empty = summary_of(JourneySet(ObservationBatch()))
         return empty | {name: self._counts[name] for name in _ADDED} | {
             "observations": observations,

@@ -56,8 +56,8 @@ def summary_of(journey_set: JourneySet, shown: int | None = None) -> dict[str, A
 
 def decode_counts(batch: ObservationBatch) -> dict[str, int]:
     """Return how many observations were not decoded to the end, by `core.enums.Decode` word."""
-    counts = Counter(batch.packets["decode"].tolist())
-    return {word.label: counts[word] for word in Decode if word and counts[word]}
+    counts = np.bincount(batch.packets["decode"].clip(0), minlength=max(Decode) + 1)
+    return {word.label: int(counts[word]) for word in Decode if word and counts[word]}
 
 
 class ObservationCounts:

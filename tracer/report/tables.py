@@ -17,7 +17,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import JourneySet
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.rows import Rows
-from tracer.core.values import hop_indices
+from tracer.core.subset import in_hop_order
 from tracer.report.columns import observation_column
 from tracer.report.hop_columns import JOURNEY_COLUMNS, STEP_COLUMNS, journey_columns, step_columns
 
@@ -45,18 +45,17 @@ def hop_tables(
 ) -> Iterator[pa.Table]:
     """Yield tables of `HOP_COLUMNS`, a row each hop of the chosen journeys (all by default)."""
     numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
-    hops = hop_indices(journey_set.journeys[numbers])
-    for start in range(0, max(len(hops), 1), CHUNK_ROWS):
-        yield hop_table(journey_set, hops[start : start + CHUNK_ROWS])
+    ends = np.cumsum(journey_set.journeys["n_hops"][numbers])
+    for part in np.split(numbers, np.flatnonzero(np.diff(ends // CHUNK_ROWS)) + 1):
+        near = in_hop_order(journey_set, part)
+        yield hop_table(near, np.arange(len(near.hops)))
 
 
 def hop_table(journey_set: JourneySet, hops: Rows) -> pa.Table:
     """Return a table of `HOP_COLUMNS` for the given hops (indices into the set's hops)."""
     columns = journey_columns(journey_set, journey_set.hops["journey"][hops])
     columns |= step_columns(journey_set, hops)
-    # Copied together once: each column is then read from memory that is near.
-    batch = journey_set.observations.take(journey_set.hops["row"][hops])
-    rows = np.arange(len(hops))
+    batch, rows = journey_set.observations, journey_set.hops["row"][hops]
     for name in HOP_COLUMNS:
         if name not in columns:
             columns[name] = observation_column(batch, name, rows)

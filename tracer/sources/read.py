@@ -17,6 +17,7 @@ from tracer.sources.findings import Findings
 from tracer.sources.inputs import Input, find_inputs
 from tracer.sources.memory import row_limit
 
+LEAST_ROWS, MOST_ROWS = 1 << 12, 1 << 16  # of a batch of captures that are read side by side
 Progress = Callable[[int, int | None], None]  # bytes read of all inputs, their sum if known
 
 
@@ -113,9 +114,11 @@ class Reading:
     ) -> tuple[list["Reading"], tuple[InputWarning, ...]]:
         """Return a reading for each capture, to be read in turns, and what was wrong with inputs.
 
-        A file that is there twice gets one reading, and a warning.
+        Their batches are such that one of each has `rows` in all, at least LEAST_ROWS, at most
+        MOST_ROWS. A file that is there twice gets one reading, and a warning.
         """
-        whole = cls(inputs, points=points, rows=rows)
+        whole = cls(inputs, points=points)
+        rows = min(max(rows // max(1, len(whole._inputs)), LEAST_ROWS), MOST_ROWS)
         readings = []
         for given in whole._inputs:
             twin = whole._duplicates.twin_of(given.path)

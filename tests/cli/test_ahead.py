@@ -1,0 +1,47 @@
+"""What is made ahead comes in order, with its error, and ends when nobody asks any more."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tracer.cli.ahead import ahead
+
+
+def test_values_come_in_order() -> None:
+    assert list(ahead(iter(range(100)))) == list(range(100))
+    assert list(ahead(iter(range(100)), depth=7)) == list(range(100))
+    assert list(ahead(iter(()))) == []
+
+
+def test_a_value_is_made_before_it_is_asked_for() -> None:
+    made = threading.Event()
+
+    def values() -> Iterator[int]:
+        yield 1
+        made.set()
+        yield 2
+
+    found = ahead(values())
+    assert next(found) == 1
+    assert made.wait(10)
+    assert list(found) == [2]
+
+
+def test_an_error_is_raised_where_it_is_met() -> None:
+    def values() -> Iterator[int]:
+        yield 1
+        raise ValueError("no more")
+
+    found = ahead(values())
+    assert next(found) == 1
+    with pytest.raises(ValueError, match="no more"):
+        next(found)
+
+
+def test_closing_ends_the_thread() -> None:
+    before = threading.active_count()
+    found = ahead(iter(range(1000)), depth=2)
+    assert next(found) == 0
+    found.close()  # type: ignore[attr-defined]  # a generator
+    assert threading.active_count() == before
