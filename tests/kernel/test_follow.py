@@ -231,6 +231,15 @@ def test_another_user_is_told_to_use_sudo() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_root_without_capabilities_is_told_which() -> None:
+    words = ["setpriv", "--bounding-set=-sys_admin,-bpf,-perfmon"]
+    words += tracer("follow", "--icmp-id", "1")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "lacks CAP_BPF" in done.stderr
+    assert "--privileged" in done.stderr
+
+
 def test_json_comes_line_by_line(net: Routed) -> None:
     words = tracer("follow", "--icmp-id", str(ID), "--format", "jsonl")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

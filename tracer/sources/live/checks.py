@@ -71,7 +71,7 @@ def _kernel() -> Check:
         "kernel",
         syscalls.kernel_version() >= (5, 8),
         f"{release} {platform.machine()}",
-        None,
+        "boot a kernel of 5.8 or later",
         ("core", "bcc"),
     )
 
@@ -105,7 +105,9 @@ def _bcc() -> Check:
 def _lockdown() -> Check:
     path = Path("/sys/kernel/security/lockdown")
     if not path.exists():
-        return Check("lockdown", UNKNOWN, f"{path} is not there (securityfs not mounted)")
+        detail = f"{path} is not there (securityfs not mounted)"
+        fix = "mount -t securityfs securityfs /sys/kernel/security"
+        return Check("lockdown", UNKNOWN, detail, fix)
     mode = path.read_text().split("[")[1].split("]")[0]
     return _check("lockdown", mode != "confidentiality", mode, "boot with lockdown=integrity")
 
@@ -128,7 +130,8 @@ def _ring_buffer() -> Check:
         os.close(syscalls.create_map(_RINGBUF, 0, 0, 4096, 0, "probe"))
         return "BPF ring buffers can be made"
 
-    return _attempt("ring buffer", None, ("core", "bcc"), attempt)
+    fix = "boot a kernel of 5.8 or later, with CONFIG_BPF_SYSCALL"
+    return _attempt("ring buffer", fix, ("core", "bcc"), attempt)
 
 
 def _raw_tracepoints() -> Check:
@@ -140,7 +143,8 @@ def _raw_tracepoints() -> Check:
             os.close(program)
         return "programs attach to netif_receive_skb"
 
-    return _attempt("raw tracepoints", None, ("core", "bcc"), attempt)
+    fix = "boot a kernel with CONFIG_BPF_EVENTS and CONFIG_TRACEPOINTS"
+    return _attempt("raw tracepoints", fix, ("core", "bcc"), attempt)
 
 
 def _typed_tracepoints() -> Check:
@@ -153,7 +157,7 @@ def _typed_tracepoints() -> Check:
             os.close(program)
         return "typed programs attach: cheaper for packets that do not match"
 
-    return _attempt("typed tracepoints", None, (), attempt)
+    return _attempt("typed tracepoints", "boot a kernel with CONFIG_DEBUG_INFO_BTF", (), attempt)
 
 
 def _typedef(name: str) -> int:

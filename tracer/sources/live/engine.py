@@ -168,7 +168,7 @@ def open_engine(name: str, config: Config) -> Engine:
         return engine
     if len({error.message for _, error in failed}) == 1:  # no root, say: the same for all
         raise failed[0][1]
-    causes = "; ".join(f"{candidate}: {error.message}" for candidate, error in failed)
+    causes = "; ".join(f"{name}: {error.message.rstrip('.')}" for name, error in failed)
     raise HostError(
-        f"No engine can be loaded: {causes}", "Run `tracer doctor` for what is missing."
+        f"No engine can be loaded: {causes}.", "Run `tracer doctor` for what is missing."
     )

@@ -96,7 +96,10 @@ class LoadedEngine(ABC):
             raise HostError("Loading BPF programs needs root.", "Run it with sudo.")
         self.config = config
         self._dtype = None
-        loaded = self._loaded = self._load_programs(config)
+        try:
+            loaded = self._loaded = self._load_programs(config)
+        except PermissionError:
+            raise _not_permitted() from None
         ring_bytes = round_up(config.ring_bytes, 4096)
         record = EVENT_SIZE + snap_bytes(config)
         self._ring = Ring(loaded.maps["events"], ring_bytes, record)
@@ -283,6 +286,15 @@ class LoadedEngine(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _not_permitted() -> HostError:
+    return HostError(
+        "The kernel does not let this root load BPF programs: it lacks CAP_BPF and CAP_PERFMON or"
+        " CAP_SYS_ADMIN, as in a container.",
+        "Run it on the host, or in a container that is --privileged; `tracer doctor` lists what is"
+        " missing.",
+    )
 
 
 def snap_bytes(config: Config) -> int:

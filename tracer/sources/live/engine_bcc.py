@@ -57,6 +57,8 @@ class BccEngine(LoadedEngine):
     ) -> None:
         try:
             programs[name] = _load(name, place_maps(compiled.programs[name], maps), compiled)
+        except PermissionError:
+            raise
         except OSError as error:
             if not name.endswith("_netfilter"):  # older kernels have none: NAT is seen otherwise
                 raise HostError(

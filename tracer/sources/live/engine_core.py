@@ -35,6 +35,9 @@ class CoreEngine(LoadedEngine):
             obj = BpfObject(path)
             try:
                 return _load(obj, config, programs)
+            except PermissionError:
+                obj.close()
+                raise
             except OSError as error:
                 obj.close()
                 causes.append(str(error.strerror))
