@@ -22,6 +22,7 @@ _TICK_NS = 20_000_000
 _STATS_NS = 200_000_000
 _IDLE_S, _LEAST_S = 0.05, 0.001
 _QUIET_NS = 100_000_000
+_REST_S = 5.0
 _MOST_SILENCE_NS = 500_000_000
 
 
@@ -54,6 +55,7 @@ class Following:
         self._child: subprocess.Popen[bytes] | None = None
         self._child_ended_ns: int | None = None
         self._shown = 0
+        self._given_back, self._next_rest = 0, 0.0
         self.exit_status: int | None = None
         self.observations = 0
 
@@ -72,7 +74,7 @@ class Following:
         """Yield the exchanges that match, as sets, until stopped; `keep` gets every observation."""
         settling, watch = self._settling(), _Watch(self._session)
         deadline = _deadline(self._limits.duration)
-        next_join, is_idle = 0, True
+        next_join = 0
         while not (stop.requested or time.monotonic() >= deadline or self._is_over(settling)):
             self._take_in(self._session.observations(self._wait_s(settling)), settling, keep)
             now = self._session.until_ns
@@ -83,9 +85,7 @@ class Following:
                 next_join = now + max(_TICK_NS, 2 * (time.monotonic_ns() - started))
             if self._limits.count is not None and self._shown >= self._limits.count:
                 return
-            if settling.is_empty and not settling.has_news and not is_idle:
-                give_back()
-            is_idle = settling.is_empty and not settling.has_news
+            self._rest(settling)
         self._take_in(self._session.rest(), settling, keep)
         watch.look(self._session.until_ns, settling.lost_between, at_once=True)
         yield from self._shown_of(settling.flush())
@@ -111,6 +111,14 @@ class Following:
             ),
             self._settle_ns,
         )
+
+    def _rest(self, settling: "Settling") -> None:
+        # Gives memory back once it is quiet, seldom: it takes a millisecond or two.
+        now = time.monotonic()
+        is_quiet = settling.is_empty and not settling.has_news
+        if self.observations > self._given_back and is_quiet and now >= self._next_rest:
+            give_back()
+            self._given_back, self._next_rest = self.observations, now + _REST_S
 
     def _wait_s(self, settling: "Settling") -> float:
         # How long nothing is due: events that are held become ripe, exchanges become over.
