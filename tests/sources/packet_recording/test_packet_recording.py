@@ -176,9 +176,13 @@ def test_a_newer_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         read_packet_recording(path)
 
 
-def test_a_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_and_a_full_disk_are_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         writer(tmp_path / "none" / "r.pcapng")
+    full = writer(Path("/dev/full"))
+    with pytest.raises(InputError, match="/dev/full cannot be written: No space left"):
+        full.write(batch(5000))
+    full.close()
 
 
 @given(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class PacketRecordingWriter:
 
     `frames` gives the bytes of a batch's packets, `comments` their texts, `named` the name and
     description of a point's interface. `lost` and `watched_ns` are as in `RecordingWriter`;
-    `left_out` counts observations that are in the columns alone.
+    `left_out` counts observations that are in the columns alone. Raises InputError where the file
+    cannot be written.
     """
 
     def __init__(
@@ -46,13 +48,12 @@ class PacketRecordingWriter:
         self._gathered: list[ObservationBatch] = []
         self._rows = self._packets = 0
         self._places: list[int] = []  # of the blocks of columns
+        self._path = path
         try:
             self._file = path.open("wb")
         except OSError as error:
-            raise InputError(
-                f"{path} cannot be written: {error.strerror}.", "Name another file with --write."
-            ) from error
-        self._file.write(blocks.section())
+            raise self._refused(error) from error
+        self._put(blocks.section())
 
     def write(self, batch: ObservationBatch) -> None:
         """Append a batch: its packets now, its columns with those of others."""
@@ -71,21 +72,26 @@ class PacketRecordingWriter:
         times = np.maximum(batch.packets["time_ns"], 0)
         directions = ways[batch.packets["point"]]
         texts = self._comments(batch)
-        self._file.write(packet_blocks(frames, interfaces, times, directions, texts))
+        self._put(packet_blocks(frames, interfaces, times, directions, texts))
         self._gathered.append(batch)
         self._rows += len(batch)
         if self._rows >= _ROWS:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left and the last block, after which the file is a recording."""
+        """Write what is left and the last block, after which the file is a recording.
+
+        Does nothing where writing failed before.
+        """
+        if self._file.closed:
+            return
         self._flush()
         lost = {name: number for name, number in self.lost.items() if number}
         if self._interfaces:
             words = ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in lost.items())
             comment = f"lost by tracer, not by the network: {words or 'nothing'}"
             dropped = lost.get("ring_full", 0)
-            self._file.write(blocks.statistics(self.watched_ns or 0, dropped, comment))
+            self._put(blocks.statistics(self.watched_ns or 0, dropped, comment))
         footer = {
             "version": VERSION,
             **self._codes.footer(),
@@ -94,7 +100,7 @@ class PacketRecordingWriter:
             "columns": self._places,
             "before": self._file.tell(),
         }
-        self._file.write(blocks.end(json.dumps(footer).encode()))
+        self._put(blocks.end(json.dumps(footer).encode()), flush=True)
         self._file.close()
 
     def _interfaces_of(self, batch: ObservationBatch, frames: Frames) -> Any:
@@ -114,8 +120,22 @@ class PacketRecordingWriter:
         key = point, linktype
         if key not in self._interfaces:
             self._interfaces[key] = len(self._interfaces)
-            self._file.write(blocks.interface(linktype, *self._named(point), point.mac))
+            self._put(blocks.interface(linktype, *self._named(point), point.mac))
         return self._interfaces[key]
+
+    def _put(self, data: bytes, *, flush: bool = False) -> None:
+        try:
+            self._file.write(data)
+            if flush:
+                self._file.flush()
+        except OSError as error:
+            with suppress(OSError):  # what is left in its buffer cannot be written, either
+                self._file.close()
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> InputError:
+        message = f"{self._path} cannot be written: {error.strerror}."
+        return InputError(message, "Name another file with --write.")
 
     def _flush(self) -> None:
         if not self._rows:
@@ -123,8 +143,8 @@ class PacketRecordingWriter:
         table = self._codes.table(concat(self._gathered))
         for start in range(0, len(table), _MOST_ROWS):
             self._places.append(self._file.tell())
-            self._file.write(blocks.columns(_stream(table.slice(start, _MOST_ROWS))))
-        self._file.flush()
+            self._put(blocks.columns(_stream(table.slice(start, _MOST_ROWS))))
+        self._put(b"", flush=True)
         self._gathered.clear()
         self._rows = 0
 
