@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracer.core.errors import InputError
 from tracer.sources.inputs import find_inputs
-from tracer.sources.rules import read_rules, read_rules_folder
+from tracer.sources.rules import read, read_rules, read_rules_folder
 from tracer.sources.rules.read import scope_of
 
 QROUTER = "qrouter-b6a86b9f-6cf4-4ec3-a57a-00ce3e49142d"
@@ -71,3 +73,37 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     (tmp_path / "points.toml").write_text('[[rules]]\nfile = "absent.txt"\n')
     with pytest.raises(InputError, match="absent"):
         read_rules_folder(tmp_path)
+
+
+def test_ways_without_end_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_MOST_RULES", 1000)
+    file = tmp_path / "iptables.txt"
+    doubled = "".join(f"-A c{n} -p tcp -j c{n + 1}\n-A c{n} -j c{n + 1}\n" for n in range(25))
+    file.write_text(f"-A POSTROUTING -j c0\n{doubled}")
+    assert read_rules(file) == ([], [])  # none of a million ways leads to a translation
+    file.write_text(f"-A POSTROUTING -j c0\n{doubled}-A c25 -j MASQUERADE\n")
+    rules, (warning,) = read_rules(file)
+    assert len(rules) == 1000
+    assert warning.kind == "too-many-rules"
+
+
+WORDS = st.sampled_from(
+    ["-A", "POSTROUTING", "a", "-s", "!", "10.0.0.1/32", "-j", "SNAT", "DNAT", "--to-source", ":80",
+     "10.0.0.9-10.0.0.1", "-m", "--dports", "1:", "[", "[unsupported", "revision]", '"', "#", "\\",
+     "table", "ip", "nat", "{", "}", "chain", "type", "hook", "postrouting", ";", "snat", "to",
+     "masquerade", "jump", "vmap", "ip saddr", "ip6 daddr", "tcp", "dport", "!=", "@s", "*nat",
+     "\n", "é",
+     "-999999999999999999999", "[::1]:99999", "oifname", "meta", "l4proto", "=", ",", "\x00"]
+)  # fmt: skip
+
+
+@given(st.lists(WORDS, max_size=40), st.booleans())
+def test_whatever_it_holds_a_file_is_read(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str], is_nft: bool
+) -> None:
+    text = " ".join(words).replace(" \n ", "\n")
+    head = "table ip nat {\nchain c {\ntype nat hook postrouting priority 0;\n" if is_nft else ""
+    file = tmp_path_factory.getbasetemp() / "any.txt"
+    file.write_text(f"{head}{text}")
+    rules, _ = read_rules(file)
+    assert all(rule.chains and rule.action for rule in rules)

@@ -30,12 +30,24 @@ class Chains:
 
     def rules(self) -> Iterator[NatRule]:
         """Yield the rules that translate, each way to them, in the order the kernel asks them."""
+        leading = self._leading()
         for base, hook in self.hooks.items():
-            yield from self._below(base, hook, (base,), (), is_open=False)
+            yield from self._below(base, hook, (base,), (), leading, is_open=False)
+
+    def _leading(self) -> set[str]:
+        # Chains from which a translation can be reached: no way into others need be followed.
+        found = {name for name, lines in self.lines.items() if any(line.action for line in lines)}
+        jumps = {
+            name: {target for line in lines for target in line.jumps}
+            for name, lines in self.lines.items()
+        }
+        while more := {name for name, targets in jumps.items() if targets & found} - found:
+            found |= more
+        return found
 
     def _below(
         self, chain: str, hook: str, way: tuple[str, ...], asked: tuple[Condition, ...],
-        *, is_open: bool,
+        leading: set[str], *, is_open: bool,
     ) -> Iterator[NatRule]:  # fmt: skip
         for line in self.lines.get(chain, ()):
             conditions, open_ = (*asked, *line.conditions), is_open or line.is_open
@@ -46,5 +58,7 @@ class Chains:
                     hook, way, action, line.text, conditions, line.to, line.to_ports, open_
                 )
             for target in line.jumps:
-                if target not in way and len(way) < _DEEPEST:
-                    yield from self._below(target, hook, (*way, target), conditions, is_open=open_)
+                if target in leading and target not in way and len(way) < _DEEPEST:
+                    yield from self._below(
+                        target, hook, (*way, target), conditions, leading, is_open=open_
+                    )

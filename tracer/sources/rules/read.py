@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from tracer.core.errors import InputError
@@ -22,6 +23,7 @@ _SUFFIX = re.compile(r"(?:\.(?:txt|log|out|dump|rules|v4|v6|nft))+$")
 _NEUTRON = re.compile(r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}[0-9a-f-]*")
 _NFT = re.compile(r"(?m)^\s*table +(?:\w+ +)?\S+ +\{")
 _IPTABLES = re.compile(r"(?m)^(?:\[\d+:\d+\] +)?(?:-[APN] +\S|\*\w+$|:\S+ +\S+ +\[)")
+_MOST_RULES = 100_000
 _LARGEST = 64 << 20  # bytes of a file that is looked at
 
 Scope = tuple[str | None, str | None]  # host, netns; None is not known
@@ -42,8 +44,13 @@ def read_rules(path: Path, host: str | None = None, netns: str | None = None) ->
     named = scope_of(path)
     host, netns = host or named[0], netns or named[1]
     tables, odd = _tables(text)
-    rules = [rule.at(host, netns, path.name) for table in tables for rule in table.rules()]
-    return rules, list(_warnings(path.name, text, odd))
+    every = (rule.at(host, netns, path.name) for table in tables for rule in table.rules())
+    rules = list(islice(every, _MOST_RULES))
+    warnings = list(_warnings(path.name, text, odd))
+    if next(every, None) is not None:
+        message = f"there are more than {_MOST_RULES} ways to its rules; the rest was not followed"
+        warnings.append(InputWarning("too-many-rules", message, path.name, 0, 1))
+    return rules, warnings
 
 
 def read_rules_folder(folder: Path) -> Found:
