@@ -1,0 +1,147 @@
+"""A wire that delays, swaps and doubles frames, and writes down which: two veth ends and a thread.
+
+netem is not in every kernel, so the wire is a program: what comes out of one end goes into the
+other, except that some frames wait until others have passed and some go twice.
+"""
+
+import os
+import random
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.kernel.routed import Routed, run
+from tracer.sources.live.syscalls import network_namespace
+
+ETH_P_ALL = 3
+_NUMBER_AT = 42  # Ethernet, IPv4 and UDP headers before a datagram's number
+
+
+@dataclass
+class Wire:
+    """What the wire did to numbered datagrams to a port."""
+
+    port: int
+    doubled: list[int] = field(default_factory=list)
+    overtaken: list[int] = field(default_factory=list)
+
+
+@contextmanager
+def wired(net: Routed, port: int, seed: int = 1) -> Iterator[Wire]:
+    """Put the wire between router and server of a topology for the block."""
+    space = net.router.replace("router", "wire")
+    run(f"ip -n {net.router} link del r1 && ip netns add {space}")
+    try:
+        for name, device, end, last in ((net.router, "r1", "w1", 1), (net.server, "s0", "w2", 2)):
+            run(f"ip -n {name} link add {device} type veth peer name {end} netns {space}")
+            run(f"ip -n {name} addr add 10.7.2.{last}/24 dev {device}")
+            run(f"ip -n {name} link set {device} up && ip -n {space} link set {end} up")
+            run(f"ip netns exec {name} ethtool -K {device} tx off tso off gso off gro off")
+        run(f"ip -n {net.server} route add default via 10.7.2.1")
+        run(f"ip netns exec {net.client} ethtool -K c0 tx off tso off gso off gro off")
+        wire = Wire(port)
+        with network_namespace(f"/run/netns/{space}"):
+            ends = [socket.socket(socket.AF_PACKET, socket.SOCK_RAW) for _ in range(2)]
+            for end, device in zip(ends, ("w1", "w2"), strict=True):
+                end.bind((device, ETH_P_ALL))
+        stop, stopped = os.pipe()
+        thread = threading.Thread(target=_carry, args=(wire, ends, stop, random.Random(seed)))
+        thread.start()
+        try:
+            yield wire
+        finally:
+            os.close(stopped)
+            thread.join()
+            os.close(stop)
+            for end in ends:
+                end.close()
+    finally:
+        run(f"ip netns del {space}")
+
+
+def _carry(wire: Wire, ends: list[socket.socket], stop: int, chance: random.Random) -> None:
+    waiting: list[tuple[int, bytes]] = []  # how many have yet to pass, the frame
+    while True:
+        ready, _, _ = select.select([*ends, stop], [], [], 0.02 if waiting else None)
+        if stop in ready:
+            return
+        if not ready:
+            waiting = _pass(ends[1], [(0, frame) for _, frame in waiting])
+        for end in ready:
+            frame, (_, _, kind, *_) = end.recvfrom(1 << 16)
+            if kind == socket.PACKET_OUTGOING:
+                continue
+            other = ends[1 - ends.index(end)]
+            number = _number(frame, wire.port)
+            if number is None:
+                other.send(frame)
+                continue
+            if chance.random() < 0.1:
+                wire.overtaken.append(number)
+                waiting.append((3, frame))
+                continue
+            other.send(frame)
+            if chance.random() < 0.05:
+                wire.doubled.append(number)
+                other.send(frame)
+            waiting = _pass(other, [(left - 1, held) for left, held in waiting])
+
+
+def _pass(end: socket.socket, waiting: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    for left, frame in waiting:
+        if left <= 0:
+            end.send(frame)
+    return [(left, frame) for left, frame in waiting if left > 0]
+
+
+def _number(frame: bytes, port: int) -> int | None:
+    is_udp = frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_UDP
+    if not is_udp or int.from_bytes(frame[36:38], "big") != port:
+        return None
+    number = int.from_bytes(frame[_NUMBER_AT : _NUMBER_AT + 4], "big")
+    return number or None  # 0 is the mark that ends a recording
+
+
+@contextmanager
+def tcpdumps(folder: Path, places: list[tuple[str, str, str]], mark: bytes) -> Iterator[None]:
+    """Capture at (namespace, device, options) during the block, until each file has the mark."""
+    running = []
+    try:
+        for space, device, options in places:
+            command = f"ip netns exec {space} tcpdump -Z root -i {device} -n -U --immediate-mode"
+            file = folder / f"{device}.pcap"
+            child = _Dump(f"{command} {options} -w {file}", file)
+            running.append(child)
+        yield
+        for child in running:
+            child.wait_for(mark)
+    finally:
+        for child in running:
+            child.stop()
+
+
+class _Dump:
+    def __init__(self, command: str, file: Path) -> None:
+        import subprocess
+
+        self._file = file
+        self._child = subprocess.Popen(command.split(), stderr=subprocess.PIPE)
+        assert self._child.stderr is not None
+        while b"listening on" not in (line := self._child.stderr.readline()):
+            assert line, command
+
+    def wait_for(self, mark: bytes) -> None:
+        import time
+
+        until = time.monotonic() + 20
+        while mark not in self._file.read_bytes():
+            assert time.monotonic() < until, f"{self._file} has not the mark"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._child.terminate()
+        self._child.communicate()
