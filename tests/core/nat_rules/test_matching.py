@@ -112,6 +112,20 @@ def test_where_it_goes_was_not_recorded() -> None:
     assert rules_of([unsaid, snat()], seen(), POINTS) == [(0, 1)]
 
 
+def test_what_came_in_by_a_device_did_not_pass_the_output_hook() -> None:
+    here = {"to": (net(FIP),), "netns": "r"}
+    early, late = (
+        NatRule(hook, (hook,), "dnat", "", **here)  # type: ignore[arg-type]
+        for hook in ("output", "prerouting")
+    )
+    record = seen()
+    record["cause"] = Cause.DNAT
+    record["after_dst_hi"], record["after_dst_lo"] = encode_ip(FIP)
+    assert rules_of([early, late], record, POINTS) == [(1,)]
+    record["iif"] = -1
+    assert rules_of([early, late], record, POINTS) == [(0, 1)]
+
+
 def test_target_rules_do_not_change_sources() -> None:
     dnat = NatRule("prerouting", ("PREROUTING",), "dnat", "", to=(net(SERVER),), netns="r")
     assert rules_of([dnat], seen(), POINTS) == [()]

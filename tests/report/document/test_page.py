@@ -17,6 +17,7 @@ from made import POINTS, floating_ip
 from report.document.conftest import Open
 from tracer.cli.offline import joined
 from tracer.core.journeys import JourneySet
+from tracer.core.nat_rules.rule import NatRule
 from tracer.report.document.origin import InputFile, Origin
 from tracer.report.document.page import render
 
@@ -68,7 +69,7 @@ def page(outbound: JourneySet) -> str:
 
 
 def hostile_set() -> JourneySet:
-    """An exchange whose hosts, namespaces, devices, captures and reasons are all hostile."""
+    """An exchange whose hosts, namespaces, devices, captures, reasons and rules are hostile."""
     journey_set = floating_ip()
     points = tuple(
         replace(point, host=HOSTILE[at % 6], netns=HOSTILE[(at + 1) % 6],
@@ -79,6 +80,12 @@ def hostile_set() -> JourneySet:
     journey_set.observations.captures = HOSTILE
     journey_set.reasons = HOSTILE[:1]
     journey_set.journeys["reason"] = 0
+    journey_set.nat_rules = tuple(
+        NatRule("postrouting", HOSTILE, "masquerade", text, host=None, netns=text,
+                is_open=True)
+        for text in HOSTILE
+    )  # fmt: skip
+    journey_set.nat_rules += (NatRule("postrouting", HOSTILE, "masquerade", HOSTILE[1]),)
     return journey_set
 
 
@@ -160,6 +167,7 @@ def test_hostile_names_stay_text() -> None:
     assert not set("\u202e\u2066\u200f\x00\x1b") & set(page)
     assert "⟨U+202E⟩" in page
     assert "⟨U+0000⟩" in page
+    assert 'class="rule"><code>' in page
     page.encode("utf-8")
     assert HOSTILE[0] in {place[0] for place in data_of(page)["journeys"]["places"]}
 

@@ -107,6 +107,8 @@ def _answers(rule: NatRule, seen: StructuredArray, points: Sequence[Point]) -> A
     else:
         answer = np.where(np.isin(seen["cause"], DNATS), YES, NO)
         end = "dst"
+    if rule.hook == "output":  # packets that came in by a device do not pass it
+        answer = np.where(seen["iif"] >= 0, NO, answer)
     if rule.to:
         answer = np.minimum(answer, _in_networks(seen, f"after_{end}", rule.to))
     elif rule.action in ("snat", "dnat") and rule.to_ports is None:
