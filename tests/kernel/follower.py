@@ -93,5 +93,15 @@ def together(followers: Iterable[Follower]) -> list[Follower]:
         raise
 
 
+def stop_together(followers: Iterable[Follower]) -> None:
+    """End followers at one time, so that none sees what comes while another ends."""
+    running = list(followers)
+    for follower in running:
+        if follower.process.poll() is None:
+            follower.process.send_signal(signal.SIGINT)
+    for follower in running:
+        follower.ended()
+
+
 def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **more}

@@ -13,7 +13,7 @@ from typing import Any
 
 import dpkt
 import pytest
-from follower import Follower, Journey, together, tracer
+from follower import Follower, Journey, stop_together, together, tracer
 
 from tracer import lab as lab_package
 from tracer.lab import LabStatus, Recording, Sent
@@ -52,8 +52,7 @@ def recording(lab: LabStatus, tmp_path_factory: pytest.TempPathFactory) -> Recor
         for follower in followers:
             follower.wait(partial(_is_answer, sent=made.log[-1]), "the last answer")
     finally:
-        for follower in followers:
-            follower.stop()
+        stop_together(followers)
     return made
 
 
