@@ -9,22 +9,13 @@ import pytest
 from cli.conftest import Run
 from tracer.cli import windows
 
-NUMBERS = ("reply", "request", "retransmission_of", "quotes")  # of other journeys
-
 
 def outcome(run: Run, *arguments: object, summary: Path) -> tuple[list[str], Any]:
-    """The journeys in no order, numbers only as there or not, and the summary.
-
-    Windows number journeys and flows in the order in which exchanges end.
-    """
+    """The journeys in no order, and the summary."""
     result = run("offline", *arguments, "--format", "jsonl", "--summary", summary)
     assert result.exit_code == 0, result.output
     journeys = [json.loads(line) for line in result.stdout.splitlines()]
-    for journey in journeys:
-        del journey["journey"], journey["flow"]
-        journey |= {name: journey[name] is not None for name in NUMBERS}
     said = json.loads(summary.read_text())
-    del said["flows"]  # windows count those of equal addresses as one
     return sorted(json.dumps(journey) for journey in journeys), said
 
 
@@ -37,6 +28,27 @@ def test_windows_give_the_same_journeys_and_summary(
     parts, also_said = outcome(run, captures / folder, summary=tmp_path / "parts.json")
     assert parts == whole
     assert also_said == said
+
+
+def test_windows_give_the_same_pseudonyms(
+    captures: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    asked = (captures / "fip-outbound", "--redact-key", tmp_path / "key")
+    whole, said = outcome(run, *asked, summary=tmp_path / "whole.json")
+    monkeypatch.setattr(windows, "LARGE", 0)
+    parts, also_said = outcome(run, *asked, summary=tmp_path / "parts.json")
+    assert parts == whole
+    assert also_said == said
+
+
+def test_a_journey_is_explained_though_captures_are_large(
+    captures: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("offline", captures / "fip-outbound", "--explain-joins", 1)
+    whole = run(*asked).stdout
+    monkeypatch.setattr(windows, "LARGE", 0)
+    assert run(*asked).stdout == whole != ""
 
 
 def test_a_filter_and_a_count_apply_to_all_windows(

@@ -72,9 +72,9 @@ def command(
 
     Captures of 400 MB and more together are joined in windows of time, in bounded memory: exchanges
     are then written as they end, numbered as ever, and captures that share no packet give no flow
-    paths. What answers a packet or repeats its bytes more than ten seconds later, sooner where
-    packets come faster than 60 000 a second, is then not told to belong to it.
-    Not so with --redact, --redact-key or pcapng output, which hold all packets.
+    paths. What answers a packet or repeats its bytes more than two seconds later, sooner where
+    packets come faster than 60 000 a second, may then not be told to belong to it. Not so with
+    pcapng output, which holds all packets.
 
     \b
     Examples:
@@ -89,9 +89,11 @@ def command(
     """
     redactor = redactor_of(redact, redact_key)
     format_ = chosen_format(format_, output, _FORMATS)
-    if redactor is None and format_ != "pcapng" and windows.is_large(captures, points):
-        _in_windows(captures, points, conntrack, flow_filter(conditions), count, format_, output,
-                    summary)  # fmt: skip
+    in_parts = explain is None and format_ != "pcapng"
+    if in_parts and windows.is_large(captures, points):
+        found = windows.Windows(captures, points, redactor)
+        _in_windows(found, captures, conntrack, rules, flow_filter(conditions), count, format_,
+                    output, summary)  # fmt: skip
         return
     journey_set = joined(captures, points, conntrack, rules)
     chosen = selected(journey_set, flow_filter(conditions), count)
@@ -126,18 +128,18 @@ def _explain(journey_set: JourneySet, journey: int, output: str | None) -> None:
 
 
 def _in_windows(
-    captures: Sequence[str], points: Mapping[str, str], conntrack: Sequence[str],
-    conditions: FlowFilter, count: int | None, format_: str, output: str | None,
-    summary: str | None,
+    found: windows.Windows, captures: Sequence[str], conntrack: Sequence[str],
+    rules: Sequence[str], conditions: FlowFilter, count: int | None, format_: str,
+    output: str | None, summary: str | None,
 ) -> None:  # fmt: skip
-    from tracer.api.joining import conntrack_of
+    from tracer.api.joining import conntrack_of, rules_of
 
     ready("decode", "correlate")
-    found = windows.Windows(captures, points)
     entries, damage = conntrack_of(captures, conntrack)
+    found.nat_rules, more = rules_of(captures, rules)
     settled()
     windows.write_parts(found.parts(entries, conditions, count), format_, output)
-    write_summary(found.summary(damage), summary)
+    write_summary(found.summary([*damage, *more]), summary)
 
 
 def joined(

@@ -26,6 +26,8 @@ from tracer.core.subset import subset
 from tracer.core.warnings import InputWarning
 
 if TYPE_CHECKING:
+    from tracer.core.nat_rules.rule import NatRule
+    from tracer.core.redaction.redactor import Redactor
     from tracer.sources.read import Reading
 
 #: Bytes of captures from which on they are joined in windows: about two million small packets.
@@ -65,12 +67,19 @@ def _allow_files(count: int) -> None:
 class Windows:
     """The journeys of large captures in parts; `summary` is complete once `parts` is exhausted."""
 
-    def __init__(self, captures: Sequence[str], points: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        captures: Sequence[str],
+        points: Mapping[str, str],
+        redactor: "Redactor | None" = None,
+    ) -> None:
         from tracer.report.running import RunningSummary
         from tracer.sources.read import Reading
 
         self._readings, self._warnings = Reading.side_by_side(captures, points, _MOST_ROWS)
         _allow_files(len(self._readings))
+        self.nat_rules: Sequence[NatRule] = ()
+        self._redactor = redactor
         self._refusals: list[InputError] = []
         self._observations = 0
         self._undecoded: Counter[str] = Counter()
@@ -97,7 +106,9 @@ class Windows:
                 left -= len(exchanges)
                 chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
             self._shown += len(chosen)
-            yield part if len(chosen) == len(part.journeys) else subset(part, chosen)
+            shown = part if len(chosen) == len(part.journeys) else subset(part, chosen)
+            shown.nat_rules = tuple(self.nat_rules)
+            yield shown if self._redactor is None else self._redactor.journey_set(shown)
         if self._refusals and not any(reading.captures for reading in self._readings):
             raise self._refusals[0]
 
@@ -109,7 +120,7 @@ class Windows:
         whole = JourneySet(ObservationBatch())
         whole.clocks = self._last.clocks
         whole.warnings = (*self._last.warnings, *self._warnings, *found, *damage)
-        said = summary_of(whole)
+        said = summary_of(whole if self._redactor is None else self._redactor.journey_set(whole))
         value = self._running.value(self._observations, self._lost(), self._undecoded)
         return value | {
             "shown": self._shown,
