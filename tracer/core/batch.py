@@ -25,6 +25,16 @@ def _empty_sections() -> dict[str, StructuredArray]:
     return {name: np.empty(0, dtype) for name, dtype in SECTION_DTYPES.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Packets that the capture at a point lost between two stamps (UTC ns), as it says itself."""
+
+    point: Point
+    first_ns: int
+    last_ns: int
+    packets: int
+
+
 @dataclass(slots=True)
 class ObservationBatch:
     """Observations as columns.
@@ -33,6 +43,7 @@ class ObservationBatch:
     sparse records (`row` ascending); `points` and `captures` are what those columns index into.
     `labels` names numbers that only one kernel can name: column → number → word (`drop_reason`).
     `watched_ns` says until when (UTC) a tracer watched, where it did: later than its last packet.
+    `gaps`: what captures say they lost.
     """
 
     packets: StructuredArray = field(default_factory=lambda: np.empty(0, PACKET_DTYPE))
@@ -41,6 +52,7 @@ class ObservationBatch:
     captures: tuple[str, ...] = ()
     labels: dict[str, dict[int, str]] = field(default_factory=dict)
     watched_ns: int | None = None
+    gaps: tuple[Gap, ...] = ()
 
     def __len__(self) -> int:
         return len(self.packets)
@@ -73,7 +85,7 @@ class ObservationBatch:
                 sections[name] = moved
         packets = self.packets.take(rows)  # records are moved whole: ten times as fast as by index
         return ObservationBatch(
-            packets, sections, self.points, self.captures, self.labels, self.watched_ns
+            packets, sections, self.points, self.captures, self.labels, self.watched_ns, self.gaps
         )
 
     def between(self, start: int, stop: int) -> "ObservationBatch":

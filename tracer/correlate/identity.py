@@ -1,5 +1,6 @@
 """What tells packets apart, and what forwarding and translation leave alone, as hashes of rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,6 +194,13 @@ def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
         "host": _ranked([key[0] for key in keys]),
         "clock": _ranked([point.clock_name for point in batch.points]),
     }
+
+
+def place_codes(batch: ObservationBatch, points: Sequence[Point]) -> Row:
+    """Return `Identity.place` of points, -1 for those of which the batch has no packet."""
+    names = sorted({_identity_of(point)[:3] for point in batch.points})
+    rank = {name: code for code, name in enumerate(names)}
+    return np.array([rank.get(_identity_of(point)[:3], -1) for point in points], np.int64)
 
 
 def identify(batch: ObservationBatch) -> Identity:

@@ -109,8 +109,11 @@ def _capture_state(
 
 def outcomes(
     packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, places: int
-) -> NDArray[np.int8]:
+) -> tuple[NDArray[np.int8], Codes, Codes]:
     """Return `core.enums.Outcome` of each journey; `link` and `time` by row, `places` in all.
+
+    Also the place each was expected at next (-1 none), and the journeys that end where the next
+    capture had not begun or was over.
 
     Delivered: answered, or last seen where its destination's packets begin, or where no packet was
     ever seen to go on. Vanished: others went on from there, and the next place was being captured.
@@ -134,4 +137,5 @@ def outcomes(
     outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED
     outcome[paths.quoted & ~answered] = Outcome.ANSWERED_ELSEWHERE
     outcome[paths.quoted & ending] = Outcome.DELIVERED
-    return outcome
+    edge = missing[state == 0]
+    return outcome, following, edge[outcome[edge] == Outcome.UNFINISHED]

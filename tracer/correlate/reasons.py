@@ -10,6 +10,7 @@ from tracer.core.enums import Kind, Outcome
 from tracer.core.schema import StructuredArray
 from tracer.correlate.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
+from tracer.correlate.missed import Missed
 
 NO_ANSWER = "no answer seen"
 CAPTURE_GAP = "the next capture was interrupted"
@@ -54,12 +55,14 @@ def icmp_error(packet: Any) -> str:
 
 
 def give_reasons(
-    batch: ObservationBatch, journeys: StructuredArray, first: Codes, dropped: tuple[Codes, Codes]
-) -> tuple[str, ...]:
+    batch: ObservationBatch, journeys: StructuredArray, first: Codes,
+    dropped: tuple[Codes, Codes], missed: Missed, edge: Codes,
+) -> tuple[str, ...]:  # fmt: skip
     """Set the `reason` column of the journeys in place and return the texts it indexes.
 
     `first`: first row of each journey; `dropped`: journeys and the rows where the kernel freed
-    them, as `outcome.kernel_drops` gives them.
+    them, as `outcome.kernel_drops` gives them; `missed`: what captures missed; `edge`: journeys
+    that end at the next capture's edge.
     """
     reasons = Reasons()
     outcome, reason = journeys["outcome"], journeys["reason"]
@@ -67,6 +70,10 @@ def give_reasons(
     open_end = np.isin(outcome, (Outcome.VANISHED, Outcome.DELIVERED, Outcome.UNFINISHED))
     reason[silent & open_end & (journeys["n_hops"] > 1)] = reasons.number(NO_ANSWER)
     reason[outcome == Outcome.LOST_BY_TRACER] = reasons.number(CAPTURE_GAP)
+    edge = edge[outcome[edge] == Outcome.UNFINISHED]
+    reason[edge] = reasons.number(CAPTURE_EDGE)
+    for journey, text in zip(missed.journeys, missed.texts, strict=True):
+        reason[journey] = reasons.number(text)
     errors = np.flatnonzero((journeys["quotes"] >= 0) & (journeys["kind"] == Kind.ICMP_ERROR))
     for error in errors[::-1]:
         text = icmp_error(batch.packets[first[error]])

@@ -15,6 +15,7 @@ from tracer.correlate.flows import ARP, Flows, flows_of
 from tracer.correlate.hashing import Codes
 from tracer.correlate.hops import hop_table
 from tracer.correlate.identity import ETHERTYPE_ARP, Identity
+from tracer.correlate.missed import settle_missed
 from tracer.correlate.order import LinkOrder
 from tracer.correlate.reasons import give_reasons
 from tracer.correlate.retransmissions import retransmissions
@@ -47,13 +48,14 @@ def journey_set(
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     paths = outcome.Paths(rows, starts, journeys["kind"], journeys["reply"], _is_quoted(journeys))
-    journeys["outcome"] = outcome.outcomes(
+    journeys["outcome"], following, edge = outcome.outcomes(
         batch.packets, identity, links.link, paths, clocks.time_ns,
         int(identity.place.max(initial=-1)) + 1,
     )  # fmt: skip
+    missed = settle_missed(batch, identity, paths, following, of.forward, clocks.time_ns, journeys)
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
-    reasons = give_reasons(batch, journeys, first, dropped)
+    reasons = give_reasons(batch, journeys, first, dropped, missed, edge)
     return JourneySet(batch, hops, journeys, of.table, clocks.estimates, reasons=reasons)
 
 

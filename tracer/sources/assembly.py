@@ -1,11 +1,12 @@
 """Windows of several captures → one batch whose rows name their points and captures."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.batch import ObservationBatch
+from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.point import Direction, Point
 from tracer.core.schema import StructuredArray
 from tracer.sources.decode.rows import Decoder
@@ -71,6 +72,7 @@ class Assembler:
             places = np.array([self._point_of(origin) for origin in decoded.origins], np.int32)
             if not np.array_equal(places, np.arange(len(places))):
                 packets["point"] = places[packets["point"]]
+        gaps = tuple(self._gaps())
         start = 0
         for span in self._spans:
             packets["capture"][start : start + span.rows] = span.capture
@@ -79,7 +81,9 @@ class Assembler:
         if self._spans:
             self._spans[-1].first_interface = 0
         self.rows = 0
-        return self._batch(packets, decoded.sections)
+        batch = self._batch(packets, decoded.sections)
+        batch.gaps = gaps
+        return batch
 
     def adopt(self, batch: ObservationBatch) -> ObservationBatch:
         """Return a batch that another reader made, with points and captures as counted here."""
@@ -95,16 +99,31 @@ class Assembler:
     ) -> ObservationBatch:
         return ObservationBatch(packets, sections, tuple(self._points), tuple(self._captures))
 
+    def _gaps(self) -> Iterator[Gap]:
+        # What the captures say they lost, told once.
+        for span in self._spans:
+            for index, interface in enumerate(span.interfaces):
+                point = self._point(span, index, -1, Direction.UNKNOWN)
+                for first_ns, last_ns, packets in interface.gaps:
+                    yield Gap(point, first_ns, last_ns, packets)
+                interface.gaps.clear()
+
     def _point_of(self, origin: StructuredArray) -> int:
         number = int(origin["interface"])
         span = next(s for s in reversed(self._spans) if s.first_interface <= number)
         index = number - span.first_interface - 1
+        point = self._point(
+            span, index, int(origin["ifindex"]), Direction(int(origin["direction"]))
+        )
+        return self._points.setdefault(point, len(self._points))
+
+    def _point(self, span: _Span, index: int, ifindex: int, direction: Direction) -> Point:
         interface = span.interfaces[index] if index >= 0 else Interface(_UNDEFINED)
         point = span.naming.point(
-            index, interface.name, int(origin["ifindex"]), Direction(int(origin["direction"])),
+            index, interface.name, ifindex, direction,
             is_only=len(span.interfaces) == 1 and index == 0,
         )  # fmt: skip
         if (interface.mac, interface.clock) != (None, None):
             mac = interface.mac if point.mac is None else point.mac
             point = replace(point, mac=mac, clock=point.clock or interface.clock)
-        return self._points.setdefault(point, len(self._points))
+        return point

@@ -1,6 +1,6 @@
 """Where the packets of a capture lie: what container readers hand to the decoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ FRAME_DTYPE = np.dtype(
         ("wire_len", "<i8"),  # bytes on the wire, as the container claims (unsigned 32 bit there)
         ("interface", "<i4"),  # index into the capture's interfaces, over all sections
         ("direction", "i1"),  # core.point.Direction where the container says so, else -1
+        (
+            "lost",
+            "<u4",
+        ),  # packets its interface lost since its former packet, as the container says
     ]
 )
 FRAMES_PER_WINDOW = 1 << 16
@@ -44,3 +48,6 @@ class Interface:
     dropped: int | None = None  # packets the kernel or the capturing program lost, if it says so
     mac: int | None = None  # its own address
     clock: str | None = None  # what stamped its packets, where `tracer offline` wrote the file
+    first_ns: int = -1  # stamps of its first and last packet so far; -1 none
+    last_ns: int = -1
+    gaps: list[tuple[int, int, int]] = field(default_factory=list)  # (from, to, packets lost)

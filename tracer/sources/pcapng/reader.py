@@ -70,12 +70,26 @@ class PcapngReader:
         while self._damage is None and (status == b.FULL or self._buffer.fill(need)):
             count, need, status = self._gather(frames)
             if count:
+                self._note_gaps(frames[:count])
                 yield Window(self._buffer.data, frames[:count], self._known_linktypes(), first)
             first += count
         if self._damage is not None:
             self._report_damage()
         elif len(self._buffer):
             self._report_cut(need)
+
+    def _note_gaps(self, frames: StructuredArray) -> None:
+        # What packet blocks say was lost lies between two stamps of their interface.
+        for number in np.unique(frames["interface"][frames["interface"] >= 0]).tolist():
+            mine = frames[frames["interface"] == number]
+            interface = self.interfaces[number]
+            for at in np.flatnonzero(mine["lost"]).tolist():
+                before = int(mine["time_ns"][at - 1]) if at else interface.last_ns
+                now = int(mine["time_ns"][at])
+                interface.gaps.append((before if before >= 0 else now, now, int(mine["lost"][at])))
+            if interface.first_ns < 0:
+                interface.first_ns = int(mine["time_ns"].min())
+            interface.last_ns = int(mine["time_ns"].max())
 
     def _gather(self, frames: StructuredArray) -> tuple[int, int, int]:
         # Consumes the blocks that are in the buffer; returns frames filled, bytes needed, status.
@@ -150,7 +164,16 @@ class PcapngReader:
         index, dropped = drops_of(body, self._order)
         index += self._first_interface
         if dropped is not None and index < len(self.interfaces):
-            self.interfaces[index].dropped = dropped
+            self._note_statistics(self.interfaces[index], dropped)
+
+    def _note_statistics(self, interface: Interface, dropped: int) -> None:
+        # Counters count on from the section's beginning. Packet blocks tell more exactly when.
+        more = dropped - (interface.dropped or 0)
+        since = max((last for _, last, _ in interface.gaps), default=interface.first_ns)
+        told = sum(count for _, _, count in interface.gaps)
+        if more > 0 and told < dropped and interface.last_ns >= 0:
+            interface.gaps.append((since, interface.last_ns, dropped - told))
+        interface.dropped = dropped
 
     def _known_interfaces(self) -> StructuredArray:
         return self._table[: len(self.interfaces) - self._first_interface]

@@ -81,10 +81,12 @@ def _timed(
         note(counts, b.BAD_PACKET, True, at)
         return False
     interface = load32(data, at + 8, swapped)
+    frame.lost = 0
     if kind == b.OBSOLETE_PACKET:
         interface = load16(data, at + 8, swapped)
         drops = load16(data, at + 10, swapped)
-        counts[0, b.DROPS] += drops if drops != b.UNKNOWN_DROPS else 0
+        frame.lost = drops if drops != b.UNKNOWN_DROPS else 0
+        counts[0, b.DROPS] += frame.lost
     frame.offset = at + 28
     frame.cap_len = cap_len
     frame.wire_len = load32(data, at + 24, swapped)
@@ -127,6 +129,7 @@ def _simple(
     frame.direction = -1
     frame.interface = 0 if len(interfaces) > 0 else -1
     frame.time_ns = -1
+    frame.lost = 0
     note(counts, b.UNDEFINED, frame.interface < 0, at)
     note(counts, b.NO_TIME, True, at)
     return True
@@ -156,7 +159,8 @@ def _options(
             if way in (1, 2):
                 frame.direction = way - 1
         elif code == b.OPTION_DROP_COUNT and length == 8:
-            counts[0, b.DROPS] += _low32(data, at + 4, swapped)
+            frame.lost = _low32(data, at + 4, swapped)
+            counts[0, b.DROPS] += frame.lost
         at += 4 + (length + 3) // 4 * 4
 
 
