@@ -92,7 +92,10 @@ def _grouped(
 
 
 def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict[int, Fit]:
-    """Correct `time` in place, one group after the other, beginning with the largest."""
+    """Correct `time` in place, one group after the other, beginning with the largest.
+
+    Groups that share no packet with those are compared among themselves, the largest first.
+    """
     group = member[scale]
     sizes = np.bincount(group, minlength=len(member))
     left, right = group[samples.left], group[samples.right]
@@ -102,7 +105,11 @@ def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict
         here, there = np.isin(left[across], list(done)), np.isin(right[across], list(done))
         border = across[here != there]
         if not len(border):
-            return fits
+            apart = np.unique(left[across[~here & ~there]])
+            if not len(apart):
+                return fits
+            done.add(int(apart[np.argmax(sizes[apart])]))
+            continue
         inside = np.isin(left[border], list(done))
         outer = np.where(inside, right[border], left[border])
         chosen = int(np.argmax(np.bincount(outer)))

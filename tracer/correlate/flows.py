@@ -18,6 +18,7 @@ from tracer.correlate.streams import Streams
 _FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
 ICMP, ICMP6, TCP, ARP = 1, 58, 6, -2
 SYN, ACK = 0x02, 0x10
+FRAGMENT_NS = 30_000_000_000  # Linux keeps fragments that long (ipfrag_time)
 
 
 @dataclass(slots=True)
@@ -102,14 +103,17 @@ def flows_of(
     classes = int(streams.flow_class.max(initial=-1)) + 1
     root, flip = _oppose(classes, *_opposite_classes(batch, identity, streams))
     of_journey = streams.flow_class[firsts]
-    flow, opening = factorise(root[of_journey].astype(np.uint64))
+    root, flip = root[of_journey], flip[of_journey]
+    later, heads = _fragments(packets, firsts)
+    root[later], flip[later] = root[heads], flip[heads]
+    flow, opening = factorise(root.astype(np.uint64))
     # The packet that opens a flow says which direction is the original one: a request or a SYN if
     # there is one, else the first seen.
     asks = _asks(packets, firsts)
     asking = np.flatnonzero(asks)
     opening = opening.copy()
     opening[flow[asking][::-1]] = asking[::-1]
-    forward = flip[of_journey] == flip[of_journey[opening]][flow]
+    forward = flip == flip[opening][flow]
     if known is not None:
         forward ^= _turned(batch, firsts, flow, forward, known)[flow]
     table = _table(packets, flow, forward, firsts, lasts, opening)
@@ -126,6 +130,29 @@ def _turned(
     turned = np.zeros(int(flow.max()) + 1, np.bool_)
     turned[flow[seen]] = way[seen] != forward[seen]
     return turned
+
+
+def _fragments(packets: Any, firsts: Codes) -> tuple[Codes, Codes]:
+    # Later fragments have no ports: each with the first one of its datagram (RFC 791: addresses,
+    # protocol, identification), the nearest in time.
+    offset, more = packets["frag_offset"][firsts], packets["more_fragments"][firsts]
+    later, heads = np.flatnonzero(offset > 0), np.flatnonzero((offset == 0) & (more == 1))
+    if not len(later) or not len(heads):
+        return later[:0], heads[:0]
+    key = np.full(len(firsts), 31, np.uint64)
+    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "proto", "ip_id"):
+        key = mixed(key, packets[name][firsts])
+    time = packets["time_ns"][firsts]
+    heads = heads[np.lexsort((time[heads], key[heads]))]
+    begins = np.searchsorted(key[heads], key[later])
+    stops = np.searchsorted(key[heads], key[later], "right")
+    found = np.full(len(later), -1, np.int64)
+    for i in np.flatnonzero(stops > begins):
+        mine = heads[begins[i] : stops[i]]
+        found[i] = mine[np.argmin(np.abs(time[mine] - time[later[i]]))]
+    near = np.abs(time[found] - time[later]) <= FRAGMENT_NS
+    kept = (found >= 0) & near
+    return later[kept], found[kept]
 
 
 def _asks(packets: Any, rows: Codes) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from tracer.core.address import decode_ip
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
 from tracer.core.schema import StructuredArray
+from tracer.correlate.arp import arp_answers
 from tracer.correlate.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
 from tracer.correlate.missed import Missed
@@ -73,6 +74,8 @@ def give_reasons(
     edge = edge[outcome[edge] == Outcome.UNFINISHED]
     reason[edge] = reasons.number(CAPTURE_EDGE)
     for journey, text in zip(missed.journeys, missed.texts, strict=True):
+        reason[journey] = reasons.number(text)
+    for journey, text in arp_answers(batch, journeys, first):
         reason[journey] = reasons.number(text)
     errors = np.flatnonzero((journeys["quotes"] >= 0) & (journeys["kind"] == Kind.ICMP_ERROR))
     for error in errors[::-1]:

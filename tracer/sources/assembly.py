@@ -103,8 +103,8 @@ class Assembler:
         # What the captures say they lost, told once.
         for span in self._spans:
             for index, interface in enumerate(span.interfaces):
-                point = self._point(span, index, -1, Direction.UNKNOWN)
                 for first_ns, last_ns, packets in interface.gaps:
+                    point = self._point(span, index, -1, Direction.UNKNOWN)
                     yield Gap(point, first_ns, last_ns, packets)
                 interface.gaps.clear()
 

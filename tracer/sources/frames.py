@@ -15,10 +15,6 @@ FRAME_DTYPE = np.dtype(
         ("wire_len", "<i8"),  # bytes on the wire, as the container claims (unsigned 32 bit there)
         ("interface", "<i4"),  # index into the capture's interfaces, over all sections
         ("direction", "i1"),  # core.point.Direction where the container says so, else -1
-        (
-            "lost",
-            "<u4",
-        ),  # packets its interface lost since its former packet, as the container says
     ]
 )
 FRAMES_PER_WINDOW = 1 << 16
@@ -50,4 +46,5 @@ class Interface:
     clock: str | None = None  # what stamped its packets, where `tracer offline` wrote the file
     first_ns: int = -1  # stamps of its first and last packet so far; -1 none
     last_ns: int = -1
+    gone: int = 0  # packets that `gaps` have told of so far, and those given out before
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # (from, to, packets lost)

@@ -24,6 +24,7 @@ from sources.files import (
 from tracer.core.errors import InputError
 from tracer.sources.findings import Findings
 from tracer.sources.pcapng.reader import PcapngReader
+from tracer.sources.read import read
 from tracer.sources.stream import Buffer
 
 
@@ -140,15 +141,33 @@ def test_custom_blocks_are_no_packets() -> None:
     assert not findings.warnings()
 
 
-def test_drops_are_the_last_statistics_of_every_interface() -> None:
-    def statistics(number: int, *options: tuple[int, int]) -> bytes:
-        values = b"".join(option(code, struct.pack("<Q", value)) for code, value in options)
-        return block(5, struct.pack("<III", number, 0, 0) + values)
+def statistics(number: int, *options: tuple[int, int]) -> bytes:
+    values = b"".join(option(code, struct.pack("<Q", value)) for code, value in options)
+    return block(5, struct.pack("<III", number, 0, 0) + values)
 
+
+def test_drops_are_the_last_statistics_of_every_interface() -> None:
     data = section() + interface() + interface() + enhanced()
     data += statistics(0, (4, 100), (5, 1)) + statistics(1, (7, 30)) + statistics(0, (5, 10))
     assert reader_of(data).dropped == 40
     assert reader_of(section() + interface() + statistics(0, (4, 9))).dropped is None
+
+
+def test_what_was_lost_lies_between_two_stamps_of_its_interface(tmp_path: Path) -> None:
+    drops = option(4, struct.pack("<Q", 5))
+    data = section() + interface() + interface()
+    data += enhanced(stamp=START * 10**6) + enhanced(stamp=START * 10**6 + 1, number=1)
+    data += enhanced(stamp=START * 10**6 + 9, options=drops)
+    data += enhanced(stamp=START * 10**6 + 20, number=1) + statistics(1, (5, 7))
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(data)
+
+    gaps = read([path]).batch.gaps
+
+    start = START * 10**9
+    found = {(gap.first_ns - start, gap.last_ns - start, gap.packets) for gap in gaps}
+    assert found == {(0, 9_000, 5), (1_000, 20_000, 7)}
+    assert len({gap.point for gap in gaps}) == 2
 
 
 def test_drop_counts_of_packets_are_added() -> None:

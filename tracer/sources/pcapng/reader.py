@@ -54,6 +54,8 @@ class PcapngReader:
         self._table = np.empty(4, b.INTERFACE_DTYPE)
         self._linktypes = np.empty(0, np.int32)
         self._block_drops = 0
+        self._told: list[tuple[Interface, int]] = []  # statistics of the window under way
+        self._lost = np.zeros(FRAMES_PER_WINDOW, np.int64)  # before each frame of a window
         self._damage: str | None = None
         self._check_first_section()
 
@@ -71,6 +73,10 @@ class PcapngReader:
             count, need, status = self._gather(frames)
             if count:
                 self._note_gaps(frames[:count])
+            for interface, dropped in self._told:
+                self._note_statistics(interface, dropped)
+            self._told.clear()
+            if count:
                 yield Window(self._buffer.data, frames[:count], self._known_linktypes(), first)
             first += count
         if self._damage is not None:
@@ -81,15 +87,17 @@ class PcapngReader:
     def _note_gaps(self, frames: StructuredArray) -> None:
         # What packet blocks say was lost lies between two stamps of their interface.
         for number in np.unique(frames["interface"][frames["interface"] >= 0]).tolist():
-            mine = frames[frames["interface"] == number]
+            mine = np.flatnonzero(frames["interface"] == number)
+            time, lost = frames["time_ns"][mine], self._lost[mine]
             interface = self.interfaces[number]
-            for at in np.flatnonzero(mine["lost"]).tolist():
-                before = int(mine["time_ns"][at - 1]) if at else interface.last_ns
-                now = int(mine["time_ns"][at])
-                interface.gaps.append((before if before >= 0 else now, now, int(mine["lost"][at])))
+            for at in np.flatnonzero(lost).tolist():
+                before = int(time[at - 1]) if at else interface.last_ns
+                now = int(time[at])
+                interface.gaps.append((before if before >= 0 else now, now, int(lost[at])))
+                interface.gone += int(lost[at])
             if interface.first_ns < 0:
-                interface.first_ns = int(mine["time_ns"].min())
-            interface.last_ns = int(mine["time_ns"].max())
+                interface.first_ns = int(time.min())
+            interface.last_ns = int(time.max())
 
     def _gather(self, frames: StructuredArray) -> tuple[int, int, int]:
         # Consumes the blocks that are in the buffer; returns frames filled, bytes needed, status.
@@ -98,7 +106,7 @@ class PcapngReader:
         while status == b.OTHER and self._damage is None:
             filled, at, need, status = walk_blocks(
                 buffer.data, buffer.start, buffer.end, self._order == ">", self._known_interfaces(),
-                self._first_interface, frames, filled, counts,
+                self._first_interface, frames, self._lost, filled, counts,
             )  # fmt: skip
             buffer.start = at
             if status == b.OTHER:
@@ -164,16 +172,16 @@ class PcapngReader:
         index, dropped = drops_of(body, self._order)
         index += self._first_interface
         if dropped is not None and index < len(self.interfaces):
-            self._note_statistics(self.interfaces[index], dropped)
+            self._told.append((self.interfaces[index], dropped))
+            self.interfaces[index].dropped = dropped
 
     def _note_statistics(self, interface: Interface, dropped: int) -> None:
         # Counters count on from the section's beginning. Packet blocks tell more exactly when.
-        more = dropped - (interface.dropped or 0)
+        more = dropped - interface.gone
         since = max((last for _, last, _ in interface.gaps), default=interface.first_ns)
-        told = sum(count for _, _, count in interface.gaps)
-        if more > 0 and told < dropped and interface.last_ns >= 0:
-            interface.gaps.append((since, interface.last_ns, dropped - told))
-        interface.dropped = dropped
+        if more > 0 and interface.last_ns >= 0:
+            interface.gaps.append((since, interface.last_ns, more))
+            interface.gone = dropped
 
     def _known_interfaces(self) -> StructuredArray:
         return self._table[: len(self.interfaces) - self._first_interface]

@@ -23,6 +23,7 @@ def walk_blocks(
     interfaces: StructuredArray,
     first_interface: int,
     frames: StructuredArray,
+    lost: NDArray[np.int64],
     filled: int,
     counts: Counts,
 ) -> tuple[int, int, int, int]:
@@ -30,7 +31,8 @@ def walk_blocks(
 
     `interfaces` has INTERFACE_DTYPE, those of the section; `first_interface` is the index of its
     first over all sections. Returns (frames filled, offset of the first block not taken, bytes that
-    block needs, status). Whatever else than packets Python has to look at is status OTHER.
+    block needs, status). Whatever else than packets Python has to look at is status OTHER. `lost`:
+    how many packets before each one its interface lost, as the packet's block says.
     """
     at = start
     while at + b.MIN_BLOCK <= end:
@@ -51,12 +53,14 @@ def walk_blocks(
             if filled == len(frames):
                 return filled, at, total, b.FULL
             frame = frames[filled]
+            before = counts[0, b.DROPS]
             if kind == b.SIMPLE_PACKET:
                 taken = _simple(data, at, total, swapped, interfaces, frame, counts)
             else:
                 taken = _timed(data, at, total, swapped, interfaces, frame, counts, kind)
             if taken:
                 note(counts, b.EMPTY, frame.cap_len == 0, at)
+                lost[filled] = counts[0, b.DROPS] - before
                 if frame.interface >= 0:
                     frame.interface += first_interface
                 filled += 1
@@ -81,12 +85,10 @@ def _timed(
         note(counts, b.BAD_PACKET, True, at)
         return False
     interface = load32(data, at + 8, swapped)
-    frame.lost = 0
     if kind == b.OBSOLETE_PACKET:
         interface = load16(data, at + 8, swapped)
         drops = load16(data, at + 10, swapped)
-        frame.lost = drops if drops != b.UNKNOWN_DROPS else 0
-        counts[0, b.DROPS] += frame.lost
+        counts[0, b.DROPS] += drops if drops != b.UNKNOWN_DROPS else 0
     frame.offset = at + 28
     frame.cap_len = cap_len
     frame.wire_len = load32(data, at + 24, swapped)
@@ -129,7 +131,6 @@ def _simple(
     frame.direction = -1
     frame.interface = 0 if len(interfaces) > 0 else -1
     frame.time_ns = -1
-    frame.lost = 0
     note(counts, b.UNDEFINED, frame.interface < 0, at)
     note(counts, b.NO_TIME, True, at)
     return True
@@ -159,8 +160,7 @@ def _options(
             if way in (1, 2):
                 frame.direction = way - 1
         elif code == b.OPTION_DROP_COUNT and length == 8:
-            frame.lost = _low32(data, at + 4, swapped)
-            counts[0, b.DROPS] += frame.lost
+            counts[0, b.DROPS] += _low32(data, at + 4, swapped)
         at += 4 + (length + 3) // 4 * 4
 
 

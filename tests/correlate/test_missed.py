@@ -1,0 +1,117 @@
+"""What captures missed is told apart from what the network lost."""
+
+from dataclasses import replace
+
+import numpy as np
+from scenarios.elements import Link
+from scenarios.places import EXTERNAL, FIXED, dvr, line
+from scenarios.scenario import Scenario
+from scenarios.traffic import MILLI, Tcp, datagrams, exchange, pings
+from scenarios.world import World
+
+from tracer.core.batch import Gap
+from tracer.core.enums import Kind, Outcome
+from tracer.core.journeys import JourneySet
+from tracer.correlate.join import join
+from tracer.correlate.missed import ACKNOWLEDGED, BLIND
+
+
+def ended(found: JourneySet, outcome: Outcome) -> np.ndarray:
+    """Return the journeys with an outcome."""
+    return np.flatnonzero(found.journeys["outcome"] == outcome)
+
+
+def lost(scenario: Scenario, found: JourneySet, journeys: np.ndarray) -> np.ndarray:
+    """Return whether the network lost the packet of each journey."""
+    rows = found.hops["row"][found.journeys["first_hop"][journeys]]
+    return scenario.truth.lost_after[scenario.truth.packet[rows]] >= 0
+
+
+def test_what_the_peer_acknowledged_arrived() -> None:
+    world = World(5)
+    chain = line(world, 4)
+    Tcp.open(world, chain, 20, src=FIXED, dst=EXTERNAL).talk(4, burst=3)
+    world.captures[3].missed = world.captures[2].missed = 0.1
+    scenario = world.finish("acknowledged")
+    found = join(scenario.batch)
+    data = found.journeys["kind"] == Kind.TCP_DATA
+    assert not data[ended(found, Outcome.VANISHED)].any()
+    arrived = ended(found, Outcome.LOST_BY_TRACER)
+    said = {found.reasons[n] for n in found.journeys["reason"][arrived[data[arrived]]]}
+    assert ACKNOWLEDGED in said
+    assert not lost(scenario, found, arrived).any()
+
+
+def test_what_was_sent_again_was_lost() -> None:
+    world = World(6)
+    chain = dvr(world, None, Link(150_000, 20_000, loss=0.1))
+    Tcp.open(world, chain, 20, src=FIXED, dst=EXTERNAL).talk(4, burst=3)
+    scenario = world.finish("resent")
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    assert len(vanished) > 10
+    assert lost(scenario, found, vanished).all()
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+
+
+def with_losses(seed: int, loss: float) -> tuple[Scenario, Gap]:
+    """Return datagrams one way of which a capture drops some for 60 ms, and what it says of it."""
+    world = World(seed)
+    chain = line(world, 4, per_host=2)
+    wire = next(e for e in chain.elements[3:] if isinstance(e, Link))
+    wire.loss = loss
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 400, gap_ns=MILLI, flows=5))
+    scenario = world.finish("dropped")
+    batch = scenario.batch
+    p = batch.packets
+    at = int(p["time_ns"].min())
+    first, last = at + 100 * MILLI, at + 160 * MILLI
+    there = (p["point"] >= 2) & (p["time_ns"] >= first) & (p["time_ns"] < last)
+    dropped = there & (np.random.default_rng(seed).random(len(p)) < 0.5)
+    kept = np.flatnonzero(~(there & np.isin(scenario.truth.packet, scenario.truth.packet[dropped])))
+    count = len(np.unique(scenario.truth.packet[there & (p["point"] == 2)])) - int(
+        (there & (p["point"] == 2))[kept].sum()
+    )
+    gap = Gap(batch.points[2], first, last, count)
+    cut = replace(batch.take(kept), gaps=(gap,))
+    truth = replace(scenario.truth, packet=scenario.truth.packet[kept])
+    return replace(scenario, batch=cut, truth=truth), gap
+
+
+def test_what_a_capture_dropped_is_not_lost_by_the_network() -> None:
+    scenario, gap = with_losses(7, 0.0)
+    found = join(scenario.batch)
+    missed = ended(found, Outcome.LOST_BY_TRACER)
+    assert len(missed) == gap.packets > 10
+    assert not len(ended(found, Outcome.VANISHED))
+    reasons = {found.reasons[n] for n in found.journeys["reason"][missed]}
+    assert reasons == {f"the next capture dropped {gap.packets} packets at that time"}
+
+
+def test_more_missing_than_was_dropped_stays_vanished_and_says_so() -> None:
+    scenario, gap = with_losses(8, 0.2)
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    texts = [found.reasons[n] if n >= 0 else "" for n in found.journeys["reason"][vanished]]
+    assert sum(f"or lost by the next capture, which dropped {gap.packets}" in t for t in texts)
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+    outside = [not text for text in texts]
+    assert sum(outside) > 20
+    assert lost(scenario, found, vanished[outside]).all()
+
+
+def test_a_point_that_never_shows_a_protocol_cannot_say_that_a_packet_is_gone() -> None:
+    world = World(9)
+    chain = line(world, 4, per_host=2)
+    exchange(world, chain, pings(world, FIXED, EXTERNAL, 80))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 40, dport=53, flows=40))
+    silent = datagrams(world, FIXED, EXTERNAL, 30, dport=99, flows=30, start_ns=100 * MILLI)
+    world.run(chain, silent)
+    batch = world.finish("filtered").batch
+    p = batch.packets
+    kept = (p["proto"] == 1) | (p["point"] < 2)
+    found = join(batch.take(np.flatnonzero(kept)))
+    hidden = ended(found, Outcome.NOT_OBSERVABLE)
+    assert len(hidden) == 30
+    assert {found.reasons[n] for n in found.journeys["reason"][hidden]} == {BLIND}
+    assert not len(ended(found, Outcome.VANISHED))
