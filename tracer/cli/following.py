@@ -81,8 +81,10 @@ class Following:
             watch.look(now, settling.lost_between)
             if (settling.has_news and now >= next_join) or now >= settling.due_ns:
                 started = time.monotonic_ns()
-                yield from self._shown_of(settling.take(now))
+                found = settling.take(now)
+                # Only what joining takes: what is loaded for the first output is no load.
                 next_join = now + max(_TICK_NS, 2 * (time.monotonic_ns() - started))
+                yield from self._shown_of(found)
             if self._limits.count is not None and self._shown >= self._limits.count:
                 return
             self._rest(settling)
