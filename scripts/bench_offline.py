@@ -1,7 +1,8 @@
 """Captures of eight points to journeys in Parquet, against tshark reading the same packets.
 
 Makes the captures, runs `tracer offline` on them in a fresh process (compiled code is cached) and
-`tshark -T fields` on a smaller set of the same kind, whose time is scaled up, which is said.
+`tshark -T fields` on a smaller set of the same kind, whose time is scaled up, which is said. Then
+compares the journeys of windows with those of all packets at once (the first size).
 Exit status 1 when a target is missed. `--full` does 5 and 20 million packets: growth and memory.
 """
 
@@ -111,6 +112,8 @@ def compare(folder: Path, sizes: tuple[int, ...], slow: int) -> int:
         growth = runs[-1].seconds / runs[0].seconds
         met &= growth <= GROWTH
         print(f"{sizes[-1]} packets take {growth:.2f} times {sizes[0]} (target {GROWTH})")
+    same = [sys.executable, str(ROOT / "scripts" / "bench_offline_same.py"), str(sizes[0])]
+    met &= subprocess.run(same, check=False).returncode == 0
     print(f"targets: {PER_SECOND / 1e6:.0f} M packets/s and {MEMORY / 1e6:.0f} MB from {RATED} on")
     return 0 if met else 1
 
