@@ -104,6 +104,7 @@ class Following:
         from tracer.correlate.warm import warm
 
         # While nothing has come yet: the first packet is not to wait for what is loaded.
+        give_back()  # what the compiler needed to start, before more of it is needed
         warm()
         give_back()
         silence_ns = min(self._settle_ns, _MOST_SILENCE_NS)
