@@ -68,3 +68,12 @@ def test_only_large_captures_are_joined_in_windows(captures: Path, tmp_path: Pat
     assert windows.is_large([str(tmp_path)], {})
     assert windows.is_large([], {"eth0": str(tmp_path / "large.pcap")})
     assert not windows.is_large([str(captures / "fip-outbound"), "-"], {})
+
+
+def test_what_explains_joins_holds_all_packets(
+    captures: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "LARGE", 0)
+    shown = run("offline", captures / "fip-outbound", "--explain-joins", 3).stdout
+    assert "why the hops of journey #3 are one packet" in shown
+    assert "rule: -A neutron-l3-agent-float-snat" in shown

@@ -74,7 +74,7 @@ def command(
     are then written as they end, numbered as ever, and captures that share no packet give no flow
     paths. What answers a packet or repeats its bytes more than two seconds later, sooner where
     packets come faster than 60 000 a second, may then not be told to belong to it. Not so with
-    pcapng output, which holds all packets.
+    --explain-joins or pcapng output, which hold all packets.
 
     \b
     Examples:
