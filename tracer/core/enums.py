@@ -33,6 +33,16 @@ class Encap(Label):
     SIT = 6  # 6in4, RFC 4213
     IP6TNL = 7  # RFC 2473
     VXLAN_GPE = 8
+    GTP = 9  # GTPv0, GTPv1-U (3GPP TS 29.281)
+    TEREDO = 10  # RFC 4380
+    L2TP = 11  # version 2, RFC 2661
+    MPLS = 12  # over IP or UDP, RFC 4023, 7510
+    ETHERIP = 13  # RFC 3378
+    ETHERNET = 14  # IP protocol 143, RFC 8986
+    LISP = 15  # RFC 9300
+    TZSP = 16
+    CAPWAP = 17  # RFC 5415
+    AYIYA = 18
 
 
 class Evidence(Label):

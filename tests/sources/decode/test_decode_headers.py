@@ -87,7 +87,7 @@ def test_vlan_and_macs_are_of_the_innermost_frame() -> None:
         (GRE(proto=0x6558, key_present=1, key=0x5000_01) / INNER_FRAME, Encap.NVGRE, 0x5000),
         (GRE(proto=0x88BE) / INNER_FRAME, Encap.GRE, None),
         (GRE(proto=0x88BE, seqnum_present=1) / Raw(b"e" * 8) / INNER_FRAME, Encap.GRE, None),
-        (GRE(proto=0x22EB, seqnum_present=1) / Raw(b"e" * 11 + b"\1" + b"s" * 8) / INNER_FRAME,
+        (GRE(proto=0x22EB, seqnum_present=1) / Raw(b"e" * 10 + b"\0\1" + b"s" * 8) / INNER_FRAME,
          Encap.GRE, None),
         (INNER, Encap.IPIP, None),
         (IPv6(hlim=9) / UDP(dport=61002), Encap.SIT, None),
@@ -111,9 +111,20 @@ def test_tunnel_in_tunnel_keeps_the_outermost() -> None:
     assert columns(packet, "encap", "vni", "tunnels", "ttl") == (Encap.VXLAN, 1, 3, 9)
 
 
-def test_a_source_port_makes_no_tunnel() -> None:
-    packet = OUTER / UDP(sport=4789, dport=61000) / VXLAN(vni=9) / INNER_FRAME
-    assert columns(packet, "encap", "sport", "ttl") == (None, 4789, 60)
+@pytest.mark.parametrize("other", [53, 4000, 61000])
+def test_the_lower_port_tells_the_tunnel_unless_it_is_a_service(other: int) -> None:
+    for ends in ({"sport": 4789, "dport": other}, {"sport": other, "dport": 4789}):
+        packet = OUTER / UDP(**ends) / VXLAN(vni=9) / INNER_FRAME
+        expected = (Encap.VXLAN, 9) if other > 1024 else (None, 60)
+        assert columns(packet, "encap", "ttl") == expected
+
+
+def test_a_tunnel_without_ip_inside_leaves_the_carrying_packet() -> None:
+    lldp = Ether(src=C, dst=D, type=0x88CC) / Raw(b"lldp")
+    packet = OUTER / UDP(sport=61001, dport=4789) / VXLAN(vni=9) / lldp
+    assert columns(packet, "encap", "dport", "ttl", "src_mac") == (None, 4789, 60, A)
+    nested = OUTER / GRE() / IP(src="10.9.9.9", ttl=33) / GRE(proto=0x6558) / lldp
+    assert columns(nested, "encap", "tunnels", "src", "ttl") == (Encap.GRE, 1, "10.9.9.9", 33)
 
 
 def test_arp_inside_vxlan_is_the_main_packet() -> None:

@@ -15,6 +15,7 @@ FIELDS = (
     *("ipv6.src", "ipv6.dst", "ipv6.hlim", "ipv6.nxt", "ipv6.hopopts.nxt", "ipv6.routing.nxt"),
     *("ipv6.fraghdr.nxt", "ipv6.dstopts.nxt", "ipv6.fraghdr.ident", "ah.next_header"),
     *("tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport"),
+    *("dccp.srcport", "dccp.dstport"),
     *("tcp.seq", "tcp.ack", "tcp.flags", "tcp.window_size_value", "tcp.options.timestamp.tsval"),
     *("icmp.type", "icmp.ident", "icmp.seq", "icmpv6.type", "icmpv6.echo.identifier"),
     *("icmpv6.echo.sequence_number", "mpls.label", "vxlan.vni", "geneve.vni", "gre.key"),
@@ -122,7 +123,8 @@ class Dissection:
             found["arp_target_ip"] = self._at("arp.dst.proto_ipv4", 0)
         tunnels = [name for name in names if name in ("vxlan", "geneve", "gre")]
         places = self._ip_places()
-        if tunnels and len(places) > 1 and names[places[0] + 1] == "udp":
+        is_whole = bool(places) and self.columns()["ttl"] is not None
+        if tunnels and is_whole and len(places) > 1 and names[places[0] + 1] == "udp":
             found["vni"] = self._number(f"{tunnels[0]}.vni", 0)
         return found
 
@@ -184,11 +186,14 @@ class Dissection:
     def _transport(self, names: list[str], last: int) -> dict[str, int | str | None]:
         found: dict[str, int | str | None] = {}
         rest = names[last + 1 :]
-        for name in ("tcp", "udp", "sctp"):
+        for name in ("tcp", "udp", "udplite", "sctp", "dccp"):
             if name in rest:
                 n = names[: last + 1].count(name)
-                found["sport"] = self._number(f"{name}.srcport", n)
-                found["dport"] = self._number(f"{name}.dstport", n)
+                prefix = name.removesuffix("lite")
+                if prefix == "udp":
+                    n = sum(each in ("udp", "udplite") for each in names[: last + 1])
+                found["sport"] = self._number(f"{prefix}.srcport", n)
+                found["dport"] = self._number(f"{prefix}.dstport", n)
         if "tcp" in rest:
             n = names[: last + 1].count("tcp")
             found["tcp_seq"] = self._number("tcp.seq", n)

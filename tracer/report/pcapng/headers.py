@@ -2,7 +2,8 @@
 
 For packets whose bytes are gone (tcpdump text, recordings) or must not be shown (redaction).
 Lengths are those of the wire. Of several tunnels only the outermost has columns, so only it is
-rebuilt; options and extension headers have none.
+rebuilt, and of that what VXLAN, Geneve, GRE and IP in IP look like; of others the inner packet is.
+Options and extension headers have no columns.
 """
 
 import struct
@@ -19,6 +20,7 @@ _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _UDP, _GRE, _FRAGMENT = 17, 47, 44
 _UDP_TUNNELS = (Encap.VXLAN, Encap.GENEVE, Encap.VXLAN_GPE)
 _IP_TUNNELS = {Encap.IPIP: 4, Encap.SIT: 41, Encap.IP6TNL: 41}
+_TUNNELS = {*_UDP_TUNNELS, *_IP_TUNNELS, Encap.GRE, Encap.NVGRE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def rebuilt(values: Values, direction: int) -> Rebuilt | None:
     if inner is None:
         return None
     (data, length), ethertype = inner
-    if "encap" in values:
+    if values.get("encap", 0) in _TUNNELS:
         data, length = _tunnel(values, (data, length), ethertype)
         linktype, ethertype = ETHERNET, _ethertype_of(values, "outer_src")
         names = ("outer_dst_mac", "outer_src_mac", "outer_vlan", "", "")

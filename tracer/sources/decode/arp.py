@@ -16,7 +16,7 @@ _ETHERNET_IPV4 = 0x0001_0800_0604  # hardware type, protocol type, both address 
 def arp(data: Bytes, row: Any, cursor: Any, record: Any) -> None:
     """Fill the `arp` record; of other address families only the operation is read."""
     start = cursor.position
-    if not at.has(row, cursor, 8):
+    if not at.has(row, cursor, start + 8):
         return
     cursor.arp = 1
     record.arp_op = be16(data, start + 6)
@@ -31,6 +31,6 @@ def arp(data: Bytes, row: Any, cursor: Any, record: Any) -> None:
         record.arp_sender_ip_lo = np.uint64(V4_PREFIX | be32(data, start + 14))
     if captured >= 24:
         record.arp_target_mac = be48(data, start + 18)
-    if at.has(row, cursor, 28):
+    if at.has(row, cursor, start + 28):
         record.arp_target_ip_hi = np.uint64(0)
         record.arp_target_ip_lo = np.uint64(V4_PREFIX | be32(data, start + 24))

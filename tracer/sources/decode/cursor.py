@@ -10,8 +10,15 @@ import numpy as np
 
 from tracer.core.address import NULL_U64
 from tracer.core.enums import Decode
+from tracer.core.schema import PACKET_DTYPE
 from tracer.sources.decode.jit import inner
 
+# Columns that speak of an IP header and the frame around it: inside a tunnel they are another's.
+REPLACED = (
+    *("src_hi", "src_lo", "dst_hi", "dst_lo", "src_mac", "dst_mac", "ip_id", "ip_len"),
+    *("frag_offset", "flow_label", "sport", "dport", "ethertype", "vlan", "vlan_inner", "ttl"),
+    *("tos", "proto", "ip_version", "df", "more_fragments"),
+)
 CURSOR_DTYPE = np.dtype(
     [
         ("position", "<i8"),  # of the next unread byte, as an offset into the data
@@ -25,6 +32,8 @@ CURSOR_DTYPE = np.dtype(
         ("quoted", "<i8"),
         ("direction", "<i8"),  # of this packet, from its link header; -1 unknown
         ("ifindex", "<i8"),  # of this packet, from its link header; -1 unknown
+        # What the row said before the last tunnel was entered (`tunnel.enter`).
+        *((name, PACKET_DTYPE[name]) for name in REPLACED),
     ]
 )
 
@@ -58,14 +67,15 @@ def stop(row: Any, reason: int) -> None:
 
 
 @inner
-def has(row: Any, cursor: Any, length: int) -> bool:
-    """Return whether `length` bytes stand at the cursor; else note whether capture or packet ended.
+def has(row: Any, cursor: Any, end: int) -> bool:
+    """Return whether all bytes before offset `end` are there; else note what ended too early.
 
     A header cut by the capture length is truncated; one cut by the packet's own length malformed.
+    (An offset, not a length: for each literal length numba would compile this again.)
     """
-    if cursor.position + length <= cursor.captured_end:
+    if end <= cursor.captured_end:
         return True
-    short = cursor.position + length > cursor.wire_end
+    short = end > cursor.wire_end
     stop(row, MALFORMED if short else TRUNCATED)
     return False
 
@@ -80,3 +90,22 @@ def enter_frame(row: Any, cursor: Any) -> None:
     row.ethertype = -1
     cursor.tags = 0
     cursor.layer = ETHERNET
+
+
+@inner
+def enter_next(row: Any, cursor: Any, kind: int) -> None:
+    """Go on by a next protocol as VXLAN-GPE and NSH number it (RFC 8300, 12.2.4)."""
+    cursor.layer = ETHERTYPE
+    if kind == 1:
+        cursor.kind = 0x0800
+    elif kind == 2:
+        cursor.kind = 0x86DD
+    elif kind == 3:
+        enter_frame(row, cursor)
+    elif kind == 4:
+        cursor.kind = 0x894F
+    elif kind == 5:
+        cursor.kind = 0x8847
+    else:
+        cursor.layer = DONE
+        stop(row, UNKNOWN_PROTOCOL)

@@ -108,6 +108,7 @@ def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor
     cursor.captured_end = end
     cursor.wire_end = max(end, start + frame.wire_len)
     cursor.layer = at.DONE
+    cursor.kind = 0
     cursor.tags = 0
     cursor.tunnels = 0
     cursor.arp = 0

@@ -27,7 +27,9 @@ def icmp(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
             row.icmp_id = be16(data, start + 4)
         if captured >= 8:
             row.icmp_seq = be16(data, start + 6)
-    if not at.has(row, cursor, 4):
+    elif _is_extended_echo(cursor.kind, row.icmp_type) and captured >= 6:
+        row.icmp_id = be16(data, start + 4)
+    if not at.has(row, cursor, start + 4):
         return
     if cursor.wire_end - start < HEADER:
         cursor.position = cursor.wire_end
@@ -39,7 +41,7 @@ def icmp(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
         row.payload_len = cursor.wire_end - cursor.position
         quote(data, row, cursor, quoted)
     else:
-        at.has(row, cursor, 0)
+        at.has(row, cursor, cursor.position)
         payload(data, row, cursor)
 
 
@@ -52,6 +54,14 @@ def _is_query(proto: int, kind: int) -> bool:
 
 
 @inner
+def _is_extended_echo(proto: int, kind: int) -> bool:
+    # RFC 8335; their sequence number has but 8 bits.
+    if proto == 58:
+        return kind == 160 or kind == 161
+    return kind == 42 or kind == 43
+
+
+@inner
 def _is_error(proto: int, kind: int) -> bool:
     if proto == 58:
         return 1 <= kind <= 4
@@ -61,7 +71,7 @@ def _is_error(proto: int, kind: int) -> bool:
 @inner
 def quote(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     """Fill the `quoted` record from the packet at the cursor, as far as it was captured."""
-    if not at.has(row, cursor, 1):
+    if not at.has(row, cursor, cursor.position + 1):
         return
     start = cursor.position
     version = u8(data, start) >> 4
@@ -75,7 +85,7 @@ def quote(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
 
 @inner
 def _quoted_ipv4(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
-    if not at.has(row, cursor, 20):
+    if not at.has(row, cursor, cursor.position + 20):
         return
     cursor.quoted = 1
     start = cursor.position
@@ -93,7 +103,7 @@ def _quoted_ipv4(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
 
 @inner
 def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
-    if not at.has(row, cursor, 40):
+    if not at.has(row, cursor, cursor.position + 40):
         return
     cursor.quoted = 1
     start = cursor.position

@@ -11,14 +11,15 @@ from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
 
 # Extension headers by protocol number (IANA): hop-by-hop, routing, fragment, authentication,
-# destination options, mobility, host identity, shim6.
-_EXTENSION = np.isin(np.arange(256), (0, 43, 44, 51, 60, 135, 139, 140))
+# destination options. (Mobility, host identity and shim6 are protocols of their own.)
+_EXTENSION = np.isin(np.arange(256), (0, 43, 44, 51, 60))
+_MAX_PAYLOAD = 0xFFFF
 
 
 @inner
 def ip(data: Bytes, row: Any, cursor: Any) -> None:
     """Choose IPv4 or IPv6 by the version in the first nibble."""
-    if not at.has(row, cursor, 1):
+    if not at.has(row, cursor, cursor.position + 1):
         return
     version = u8(data, cursor.position) >> 4
     if version == 4:
@@ -33,7 +34,7 @@ def ip(data: Bytes, row: Any, cursor: Any) -> None:
 def ipv4(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an IPv4 header."""
     start = cursor.position
-    if not at.has(row, cursor, 1):
+    if not at.has(row, cursor, start + 1):
         return
     first = u8(data, start)
     if first >> 4 != 4 or first & 0xF < 5:
@@ -41,10 +42,12 @@ def ipv4(data: Bytes, row: Any, cursor: Any) -> None:
         return
     row.ip_version = 4
     _ipv4_fields(data, row, start, cursor.captured_end - start)
-    if not at.has(row, cursor, 20):
+    if not at.has(row, cursor, start + 20):
         return
     header = (first & 0xF) * 4
-    if not _limit(row, cursor, be16(data, start + 2), header) or not at.has(row, cursor, header):
+    if not _limit(row, cursor, be16(data, start + 2), header) or not at.has(
+        row, cursor, start + header
+    ):
         return
     cursor.position = start + header
     _after_ip(data, row, cursor, u8(data, start + 9))
@@ -108,22 +111,32 @@ def _after_ip(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
 def ipv6(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an IPv6 header and what extension headers follow."""
     start = cursor.position
-    if not at.has(row, cursor, 1):
+    if not at.has(row, cursor, start + 1):
         return
     if u8(data, start) >> 4 != 6:
         at.stop(row, at.MALFORMED)
         return
     row.ip_version = 6
     _ipv6_fields(data, row, start, cursor.captured_end - start)
-    if not at.has(row, cursor, 40):
+    if not at.has(row, cursor, start + 40):
         return
     length = be16(data, start + 4)
-    if length != 0:
+    if length != 0 or not _is_jumbo(data, cursor, start):
         length += 40
     if not _limit(row, cursor, length, 40):
         return
     cursor.position = start + 40
     _extensions(data, row, cursor, u8(data, start + 6))
+
+
+@inner
+def _is_jumbo(data: Bytes, cursor: Any, start: int) -> bool:
+    # RFC 2675: length 0 and a hop-by-hop option that tells it; Linux leaves the option away (BIG
+    # TCP), which only the length on the wire then shows.
+    if cursor.wire_end - start - 40 > _MAX_PAYLOAD:
+        return True
+    is_told = u8(data, start + 6) == 0 and start + 44 <= cursor.captured_end
+    return is_told and be16(data, start + 42) == 0xC204
 
 
 @inner
@@ -153,7 +166,7 @@ def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
         start = cursor.position
         if start < cursor.captured_end and not _EXTENSION[u8(data, start)]:
             row.proto = u8(data, start)
-        if not at.has(row, cursor, 8):
+        if not at.has(row, cursor, start + 8):
             return
         length = 8
         if proto == 44:
@@ -162,14 +175,15 @@ def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
             length = (u8(data, start + 1) + 2) * 4
         else:
             length = (u8(data, start + 1) + 1) * 8
-        if not at.has(row, cursor, length):
+        if not at.has(row, cursor, start + length):
             return
         cursor.position = start + length
         fragmented = proto == 44 and row.frag_offset > 0
         proto = u8(data, start)
         if fragmented:
             break
-    row.proto = proto
+    if not _EXTENSION[proto]:
+        row.proto = proto
     _after_ip(data, row, cursor, proto)
 
 

@@ -8,10 +8,26 @@ from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
 
 NULL, ETHERNET, PPP, LOOP = 0, 1, 9, 108
+PPP_HDLC, PPPOE, CISCO_HDLC = 50, 51, 104
 RAW, RAW_BSD, RAW_OPENBSD, IPV4, IPV6 = 101, 12, 14, 228, 229
 LINUX_SLL, LINUX_SLL2 = 113, 276
 KNOWN = frozenset(
-    (NULL, ETHERNET, PPP, LOOP, RAW, RAW_BSD, RAW_OPENBSD, IPV4, IPV6, LINUX_SLL, LINUX_SLL2)
+    (
+        NULL,
+        ETHERNET,
+        PPP,
+        PPP_HDLC,
+        PPPOE,
+        CISCO_HDLC,
+        LOOP,
+        RAW,
+        RAW_BSD,
+        RAW_OPENBSD,
+        IPV4,
+        IPV6,
+        LINUX_SLL,
+        LINUX_SLL2,
+    )
 )
 
 _INGRESS, _EGRESS = int(Direction.INGRESS), int(Direction.EGRESS)
@@ -34,10 +50,26 @@ def link(data: Bytes, row: Any, cursor: Any, linktype: int) -> None:
         cursor.layer = at.IP
     elif linktype in (NULL, LOOP):
         _null(data, row, cursor)
-    elif linktype == PPP:
-        cursor.layer = at.PPP
+    elif linktype == PPPOE:
+        cursor.kind = 0x8864
+        cursor.layer = at.ETHERTYPE
+    elif linktype in (PPP, PPP_HDLC, CISCO_HDLC):
+        _serial(data, row, cursor)
     else:
         at.stop(row, at.UNKNOWN_PROTOCOL)
+
+
+@inner
+def _serial(data: Bytes, row: Any, cursor: Any) -> None:
+    # PPP, or Cisco's HDLC: address, control 0 and an EtherType.
+    start = cursor.position
+    cursor.layer = at.PPP
+    if start < cursor.captured_end and u8(data, start) & 0x7F == 0x0F:
+        cursor.layer = at.DONE
+        if at.has(row, cursor, start + 4):
+            cursor.kind = be16(data, start + 2)
+            cursor.position = start + 4
+            cursor.layer = at.ETHERTYPE
 
 
 @inner
@@ -49,7 +81,7 @@ def _sll(data: Bytes, row: Any, cursor: Any) -> None:
         cursor.direction = _EGRESS if be16(data, start) == _OUTGOING else _INGRESS
     if captured >= 12 and be16(data, start + 4) == 6:
         row.src_mac = be48(data, start + 6)
-    if at.has(row, cursor, 16):
+    if at.has(row, cursor, start + 16):
         _cooked(row, cursor, 16, be16(data, start + 2), be16(data, start + 14))
 
 
@@ -65,7 +97,7 @@ def _sll2(data: Bytes, row: Any, cursor: Any) -> None:
         cursor.direction = _EGRESS if u8(data, start + 10) == _OUTGOING else _INGRESS
     if captured >= 18 and u8(data, start + 11) == 6:
         row.src_mac = be48(data, start + 12)
-    if at.has(row, cursor, 20):
+    if at.has(row, cursor, start + 20):
         _cooked(row, cursor, 20, be16(data, start + 8), be16(data, start))
 
 
@@ -82,7 +114,7 @@ def _cooked(row: Any, cursor: Any, header: int, hardware: int, protocol: int) ->
 @inner
 def _null(data: Bytes, row: Any, cursor: Any) -> None:
     # An address family in the byte order of the host that captured (LOOP: big-endian).
-    if not at.has(row, cursor, 4):
+    if not at.has(row, cursor, cursor.position + 4):
         return
     start = cursor.position
     family = be32(data, start)

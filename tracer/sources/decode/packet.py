@@ -10,7 +10,7 @@ from tracer.sources.decode.ip import ip, ipv4, ipv6
 from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes
 from tracer.sources.decode.transport import transport
-from tracer.sources.decode.tunnel import gre
+from tracer.sources.decode.tunnel import come_out, gre
 
 
 @inner
@@ -41,3 +41,4 @@ def layers(data: Bytes, row: Any, cursor: Any, tunnel: Any, arps: Any, quoted: A
             gre(data, row, cursor, tunnel)
         elif layer == at.PPP:
             ppp(data, row, cursor)
+    come_out(row, cursor, tunnel)

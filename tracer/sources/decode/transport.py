@@ -6,7 +6,7 @@ from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
 from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
-from tracer.sources.decode.tunnel import ip_in_ip
+from tracer.sources.decode.tunnel import carried, ip_in_ip
 from tracer.sources.decode.udp import ports, udp
 
 NO_NEXT_HEADER = 59
@@ -22,12 +22,14 @@ def transport(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         udp(data, row, cursor, tunnel)
     elif proto == 1 or proto == 58:
         cursor.layer = at.ICMP
-    elif proto == 132:
+    elif proto == 132 or proto == 33:
         sctp(data, row, cursor)
     elif proto == 4 or proto == 41:
         ip_in_ip(row, cursor, tunnel)
     elif proto == 47:
         cursor.layer = at.GRE
+    elif proto == 137 or proto == 143 or proto == 97:
+        carried(row, cursor, tunnel)
     elif proto == 51:
         _authentication(data, row, cursor)
     else:
@@ -39,7 +41,7 @@ def transport(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
 @inner
 def _authentication(data: Bytes, row: Any, cursor: Any) -> None:
     # RFC 4302 over IPv4; `proto` stays what the IP header says.
-    if at.has(row, cursor, 12):
+    if at.has(row, cursor, cursor.position + 12):
         cursor.kind = u8(data, cursor.position)
         cursor.layer = at.TRANSPORT
         cursor.position += (u8(data, cursor.position + 1) + 2) * 4
@@ -47,9 +49,9 @@ def _authentication(data: Bytes, row: Any, cursor: Any) -> None:
 
 @inner
 def sctp(data: Bytes, row: Any, cursor: Any) -> None:
-    """Read the common header (RFC 9260); the chunks after it are the payload."""
+    """Read the 12 bytes SCTP (RFC 9260) and DCCP (RFC 4340) begin with; the rest is payload."""
     ports(data, row, cursor)
-    if at.has(row, cursor, 12):
+    if at.has(row, cursor, cursor.position + 12):
         cursor.position += 12
         payload(data, row, cursor)
 
@@ -68,14 +70,18 @@ def tcp(data: Bytes, row: Any, cursor: Any) -> None:
         row.tcp_flags = be16(data, start + 12) & 0xFFF
     if captured >= 16:
         row.tcp_window = be16(data, start + 14)
-    if not at.has(row, cursor, 20):
+    if not at.has(row, cursor, start + 20):
         return
     header = (u8(data, start + 12) >> 4) * 4
     if header < 20 or start + header > cursor.wire_end:
+        if header < 20:  # whatever this is, what follows the sequence number is not TCP's
+            row.tcp_ack = -1
+            row.tcp_flags = -1
+            row.tcp_window = -1
         at.stop(row, at.MALFORMED)
         return
     _options(data, row, start + 20, min(start + header, cursor.captured_end))
-    at.has(row, cursor, header)
+    at.has(row, cursor, start + header)
     cursor.position = start + header
     payload(data, row, cursor)
 

@@ -12,21 +12,26 @@ from tracer.sources.decode import cursor as at
 from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 
-GRE = int(Encap.GRE)
-NVGRE = int(Encap.NVGRE)
-IPIP = int(Encap.IPIP)
-SIT = int(Encap.SIT)
-IP6TNL = int(Encap.IP6TNL)
+# Not plain numbers, for which numba would compile `enter` again and again.
+GRE = np.int64(Encap.GRE)
+NVGRE = np.int64(Encap.NVGRE)
+IPIP = np.int64(Encap.IPIP)
+SIT = np.int64(Encap.SIT)
+IP6TNL = np.int64(Encap.IP6TNL)
+MPLS = np.int64(Encap.MPLS)
+ETHERIP = np.int64(Encap.ETHERIP)
+ETHERNET = np.int64(Encap.ETHERNET)
+NO_VNI = np.int64(-1)
 
 MAX_TUNNELS = 100  # fits the int8 column; deeper is noise
 
 _NULL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _CHECKSUM, _ROUTING, _KEY, _SEQUENCE, _ACKNOWLEDGE = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
-_ETHERNET, _ERSPAN, _ERSPAN_3 = 0x6558, 0x88BE, 0x22EB
+_ETHERNET, _ERSPAN, _ERSPAN_3, _PPP = 0x6558, 0x88BE, 0x22EB, 0x880B
 
 
 @inner
-def enter(row: Any, cursor: Any, tunnel: Any, encap: int, vni: int) -> None:
+def enter(row: Any, cursor: Any, tunnel: Any, encap: Any, vni: Any) -> None:
     """Keep the outermost header in `tunnel` (`vni` -1: none) and forget it in the row."""
     if cursor.tunnels == 0:
         tunnel.outer_src_hi = row.src_hi
@@ -44,7 +49,47 @@ def enter(row: Any, cursor: Any, tunnel: Any, encap: int, vni: int) -> None:
         tunnel.encap = encap
     cursor.tunnels = min(cursor.tunnels + 1, MAX_TUNNELS)
     tunnel.tunnels = cursor.tunnels
+    _copy(row, cursor)
     _forget(row)
+
+
+@inner
+def come_out(row: Any, cursor: Any, tunnel: Any) -> None:
+    """Make the carrying packet the row's again, where the last tunnel holds neither IP nor ARP.
+
+    So, too, where the capture ends before the inner TTL. Call when all layers were read; `decode`
+    keeps saying why there was nothing more to read.
+    """
+    if cursor.tunnels > 0 and row.ttl < 0 and cursor.arp == 0:
+        _copy(cursor, row)
+        cursor.tunnels -= 1
+        tunnel.tunnels = cursor.tunnels
+
+
+@inner
+def _copy(source: Any, target: Any) -> None:
+    # cursor.REPLACED, in its order.
+    target.src_hi = source.src_hi
+    target.src_lo = source.src_lo
+    target.dst_hi = source.dst_hi
+    target.dst_lo = source.dst_lo
+    target.src_mac = source.src_mac
+    target.dst_mac = source.dst_mac
+    target.ip_id = source.ip_id
+    target.ip_len = source.ip_len
+    target.frag_offset = source.frag_offset
+    target.flow_label = source.flow_label
+    target.sport = source.sport
+    target.dport = source.dport
+    target.ethertype = source.ethertype
+    target.vlan = source.vlan
+    target.vlan_inner = source.vlan_inner
+    target.ttl = source.ttl
+    target.tos = source.tos
+    target.proto = source.proto
+    target.ip_version = source.ip_version
+    target.df = source.df
+    target.more_fragments = source.more_fragments
 
 
 @inner
@@ -74,16 +119,44 @@ def ip_in_ip(row: Any, cursor: Any, tunnel: Any) -> None:
     encap = IP6TNL
     if row.ip_version == 4:
         encap = IPIP if inner == 4 else SIT
-    enter(row, cursor, tunnel, encap, -1)
+    enter(row, cursor, tunnel, encap, NO_VNI)
     cursor.kind = 0x0800 if inner == 4 else 0x86DD
     cursor.layer = at.ETHERTYPE
+
+
+@inner
+def enter_version(data: Bytes, row: Any, cursor: Any, tunnel: Any, encap: Any, vni: Any) -> None:
+    """Enter the IP packet at the cursor, if the nibble there says that it is one."""
+    if not at.has(row, cursor, cursor.position + 1):
+        return
+    version = u8(data, cursor.position) >> 4
+    if version == 4 or version == 6:
+        enter(row, cursor, tunnel, encap, vni)
+        cursor.kind = 0x0800 if version == 4 else 0x86DD
+        cursor.layer = at.ETHERTYPE
+
+
+@inner
+def carried(row: Any, cursor: Any, tunnel: Any) -> None:
+    """Enter what an IP header carries without a header of UDP: MPLS, EtherIP, Ethernet."""
+    proto = cursor.kind
+    if proto == 137:
+        enter(row, cursor, tunnel, MPLS, NO_VNI)
+        cursor.layer = at.MPLS
+    elif proto == 143:
+        enter(row, cursor, tunnel, ETHERNET, NO_VNI)
+        at.enter_frame(row, cursor)
+    elif at.has(row, cursor, cursor.position + 2):
+        cursor.position += 2  # EtherIP's version and reserved bits
+        enter(row, cursor, tunnel, ETHERIP, NO_VNI)
+        at.enter_frame(row, cursor)
 
 
 @inner
 def gre(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter GRE (RFC 2784, 2890), NVGRE (RFC 7637), ERSPAN or PPTP's GRE (RFC 2637)."""
     start = cursor.position
-    if not at.has(row, cursor, 4):
+    if not at.has(row, cursor, start + 4):
         return
     flags = be16(data, start)
     kind = be16(data, start + 2)
@@ -91,16 +164,16 @@ def gre(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         at.stop(row, at.UNKNOWN_PROTOCOL)
         return
     header, key_at = _gre_length(flags)
-    if not at.has(row, cursor, header):
+    if not at.has(row, cursor, start + header):
         return
     cursor.position = start + header
-    key = be32(data, start + key_at) if flags & _KEY and flags & 7 == 0 else -1
+    key = be32(data, start + key_at) if flags & _KEY and flags & 7 == 0 else NO_VNI
     if kind == _ETHERNET and flags & (_CHECKSUM | _SEQUENCE) == 0 and _is_vsid(key):
         enter(row, cursor, tunnel, NVGRE, key >> 8)
     else:
         enter(row, cursor, tunnel, GRE, key)
     cursor.kind = kind
-    cursor.layer = at.ETHERTYPE
+    cursor.layer = at.PPP if kind == _PPP else at.ETHERTYPE
     if kind in (_ERSPAN, _ERSPAN_3):
         _erspan(data, row, cursor, flags)
 
@@ -120,10 +193,10 @@ def _gre_length(flags: int) -> tuple[int, int]:
 
 
 @inner
-def _is_vsid(key: int) -> bool:
+def _is_vsid(key: Any) -> bool:
     # NVGRE and Ethernet over GRE with a key look alike. Virtual subnet ids start at 0x1000
     # (RFC 7637, 3.2) and stand in the upper 24 bits; keys as OVS and Linux set them are smaller.
-    return key >> 8 >= 0x1000
+    return bool(key >> 8 >= 0x1000)
 
 
 @inner
@@ -136,9 +209,13 @@ def _erspan(data: Bytes, row: Any, cursor: Any, flags: int) -> None:
     elif flags & _SEQUENCE:
         header = 8
     cursor.layer = at.DONE
-    if not at.has(row, cursor, header):
+    if not at.has(row, cursor, cursor.position + header):
         return
-    if header == 12 and u8(data, cursor.position + 11) & 1:
-        header = 20
+    if header == 12:
+        if be16(data, cursor.position + 10) >> 10 & 0x1F:  # frame type: 0 is Ethernet
+            at.stop(row, at.UNKNOWN_PROTOCOL)
+            return
+        if u8(data, cursor.position + 11) & 1:
+            header = 20
     cursor.position += header
     at.enter_frame(row, cursor)

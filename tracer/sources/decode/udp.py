@@ -1,22 +1,19 @@
-"""UDP (RFC 768), and the tunnels that are known by their UDP port."""
+"""UDP (RFC 768), and which tunnel is known by which port."""
 
 from typing import Any
 
-from tracer.core.enums import Encap
 from tracer.sources.decode import cursor as at
+from tracer.sources.decode import udp_tunnels as tunnels
 from tracer.sources.decode.digest import payload
 from tracer.sources.decode.jit import inner
-from tracer.sources.decode.load import Bytes, be16, be32, u8
-from tracer.sources.decode.tunnel import enter
+from tracer.sources.decode.load import Bytes, be16
 
-VXLAN = int(Encap.VXLAN)
-VXLAN_GPE = int(Encap.VXLAN_GPE)
-GENEVE = int(Encap.GENEVE)
+_SYSTEM_PORTS = 1024  # below: services (RFC 6335)
 
 
 @inner
 def ports(data: Bytes, row: Any, cursor: Any) -> None:
-    """Fill both ports, the first four bytes of TCP, UDP and SCTP."""
+    """Fill both ports, the first four bytes of TCP, UDP, DCCP and SCTP."""
     start = cursor.position
     if start + 2 <= cursor.captured_end:
         row.sport = be16(data, start)
@@ -28,59 +25,80 @@ def ports(data: Bytes, row: Any, cursor: Any) -> None:
 def udp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Read a UDP or UDP-Lite header (RFC 3828) and go on into a tunnel, if it is one."""
     ports(data, row, cursor)
-    if not at.has(row, cursor, 8):
+    if not at.has(row, cursor, cursor.position + 8):
         return
-    cursor.position += 8
-    # The destination port alone: as a source port these are ordinary ephemeral ports.
-    if row.dport == 4789 or row.dport == 8472:
-        vxlan(data, row, cursor, tunnel)
-    elif row.dport == 6081:
-        geneve(data, row, cursor, tunnel)
-    elif row.dport == 4790:
-        vxlan_gpe(data, row, cursor, tunnel)
+    start = cursor.position
+    cursor.position = start + 8
+    port = _tunnel_port(row.sport, row.dport)
+    if port != 0 and _limit(data, row, cursor, start):
+        _enter(data, row, cursor, tunnel, port)
     if cursor.layer == at.DONE:
         payload(data, row, cursor)
 
 
 @inner
-def vxlan(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
-    """Enter VXLAN (RFC 7348), which says by flag I that its VNI is valid."""
-    start = cursor.position
-    if at.has(row, cursor, 8) and u8(data, start) & 0x08:
-        cursor.position = start + 8
-        enter(row, cursor, tunnel, VXLAN, be32(data, start + 4) >> 8)
-        at.enter_frame(row, cursor)
+def _limit(data: Bytes, row: Any, cursor: Any, start: int) -> bool:
+    # End the packet where its UDP length says; of UDP-Lite the field is another.
+    length = be16(data, start + 4)
+    if row.proto == 136:
+        return True
+    if length < 8:
+        at.stop(row, at.MALFORMED)
+        return False
+    cursor.wire_end = min(cursor.wire_end, start + length)
+    cursor.captured_end = min(cursor.captured_end, cursor.wire_end)
+    return True
 
 
 @inner
-def vxlan_gpe(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
-    """Enter VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): flag P says that the inner type is given."""
-    start = cursor.position
-    if not at.has(row, cursor, 8) or not u8(data, start) & 0x08:
-        return
-    kind = u8(data, start + 3) if u8(data, start) & 0x04 else 3
-    if kind < 1 or kind > 3:
-        at.stop(row, at.UNKNOWN_PROTOCOL)
-        return
-    cursor.position = start + 8
-    enter(row, cursor, tunnel, VXLAN_GPE, be32(data, start + 4) >> 8)
-    if kind == 3:
-        at.enter_frame(row, cursor)
+def _tunnel_port(sport: int, dport: int) -> Any:
+    # As Wireshark: the lower of the two tells, if it has a meaning at all; and no client of a
+    # service below 1024 is a tunnel, whatever port it happens to come from.
+    low, high = sport, dport
+    if low > high:
+        low, high = high, low
+    if _is_tunnel(low):
+        return low
+    return high if low >= _SYSTEM_PORTS and _is_tunnel(high) else 0
+
+
+@inner
+def _is_tunnel(port: int) -> bool:
+    if port < 4789:
+        return (
+            port == 2152 or port == 1701 or port == 3544 or port == 4341
+            or port == 2123 or port == 3386 or port == 4754
+        )  # fmt: skip
+    return (
+        port == 4789 or port == 6081 or port == 8472 or port == 4790
+        or port == 6635 or port == 37008 or port == 5247 or port == 5072
+    )  # fmt: skip
+
+
+@inner
+def _enter(data: Bytes, row: Any, cursor: Any, tunnel: Any, port: int) -> None:
+    if port == 4789 or port == 8472:  # Linux took 8472 before there was 4789
+        tunnels.vxlan(data, row, cursor, tunnel, port == 8472)
+    elif port == 6081:
+        tunnels.geneve(data, row, cursor, tunnel)
+    elif port == 4790:
+        tunnels.vxlan_gpe(data, row, cursor, tunnel)
+    elif port == 2152 or port == 2123 or port == 3386:  # user and control plane, version 0
+        tunnels.gtp(data, row, cursor, tunnel)
+    elif port == 3544:
+        tunnels.teredo(data, row, cursor, tunnel)
+    elif port == 1701:
+        tunnels.l2tp(data, row, cursor, tunnel)
+    elif port == 6635:  # MPLS in UDP (RFC 7510)
+        cursor.kind = 137
+        cursor.layer = at.TRANSPORT
+    elif port == 4754:  # GRE in UDP (RFC 8086)
+        cursor.layer = at.GRE
+    elif port == 4341:
+        tunnels.lisp(data, row, cursor, tunnel)
+    elif port == 37008:
+        tunnels.tzsp(data, row, cursor, tunnel)
+    elif port == 5247:
+        tunnels.capwap(data, row, cursor, tunnel)
     else:
-        cursor.kind = 0x0800 if kind == 1 else 0x86DD
-        cursor.layer = at.ETHERTYPE
-
-
-@inner
-def geneve(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
-    """Enter Geneve (RFC 8926), past its options."""
-    start = cursor.position
-    if not at.has(row, cursor, 8) or u8(data, start) >> 6 != 0:
-        return
-    header = 8 + (u8(data, start) & 0x3F) * 4
-    if not at.has(row, cursor, header):
-        return
-    cursor.position = start + header
-    cursor.kind = be16(data, start + 2)
-    enter(row, cursor, tunnel, GENEVE, be32(data, start + 4) >> 8)
-    cursor.layer = at.ETHERTYPE
+        tunnels.ayiya(data, row, cursor, tunnel)
