@@ -58,12 +58,13 @@ def icmp_error(packet: Any) -> str:
 def give_reasons(
     batch: ObservationBatch, journeys: StructuredArray, first: Codes,
     dropped: tuple[Codes, Codes], missed: Missed, edge: Codes,
+    ways: list[tuple[int, str]],
 ) -> tuple[str, ...]:  # fmt: skip
     """Set the `reason` column of the journeys in place and return the texts it indexes.
 
     `first`: first row of each journey; `dropped`: journeys and the rows where the kernel freed
     them, as `outcome.kernel_drops` gives them; `missed`: what captures missed; `edge`: journeys
-    that end at the next capture's edge.
+    that end at the next capture's edge; `ways`: answers that came another way, in words.
     """
     reasons = Reasons()
     outcome, reason = journeys["outcome"], journeys["reason"]
@@ -75,7 +76,7 @@ def give_reasons(
     reason[edge] = reasons.number(CAPTURE_EDGE)
     for journey, text in zip(missed.journeys, missed.texts, strict=True):
         reason[journey] = reasons.number(text)
-    for journey, text in arp_answers(batch, journeys, first):
+    for journey, text in (*ways, *arp_answers(batch, journeys, first)):
         reason[journey] = reasons.number(text)
     errors = np.flatnonzero((journeys["quotes"] >= 0) & (journeys["kind"] == Kind.ICMP_ERROR))
     for error in errors[::-1]:

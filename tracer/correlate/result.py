@@ -8,6 +8,7 @@ from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
 from tracer.core.schema import StructuredArray
 from tracer.correlate import exchange, outcome
 from tracer.correlate.assembly import Assembly
+from tracer.correlate.asymmetry import other_ways
 from tracer.correlate.changes import causes
 from tracer.correlate.clocks import Clocks
 from tracer.correlate.errors_quoted import quotes
@@ -55,7 +56,8 @@ def journey_set(
     missed = settle_missed(batch, identity, paths, following, of.forward, clocks.time_ns, journeys)
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
-    reasons = give_reasons(batch, journeys, first, dropped, missed, edge)
+    ways = other_ways(batch, identity, paths, journeys)
+    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, ways)
     return JourneySet(batch, hops, journeys, of.table, clocks.estimates, reasons=reasons)
 
 

@@ -1,0 +1,67 @@
+"""Answers that came back another way than the questions went."""
+
+import numpy as np
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.schema import StructuredArray
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.identity import Identity
+from tracer.correlate.outcome import Paths
+
+NAMED = 3  # devices named of each way
+
+
+def other_ways(
+    batch: ObservationBatch, identity: Identity, paths: Paths, journeys: StructuredArray
+) -> list[tuple[int, str]]:
+    """Return (journey, words) of answers that came another way than their flow's questions went.
+
+    Each way shows a device that the other never shows; a capture that missed packets does not make
+    two ways of one. Hooks are left out: some see one direction only.
+    """
+    asked = np.flatnonzero(journeys["reply"] >= 0)
+    if not len(asked):
+        return []
+    hooked = np.array([point.hook is not None for point in batch.points] + [False])
+    lengths = np.diff(paths.starts)
+    owner = np.repeat(np.arange(len(journeys)), lengths)
+    seen = ~hooked[batch.packets["point"][paths.hops]]
+    flow = journeys["flow"][owner].astype(np.int64)
+    keys = pair_keys(np.maximum(flow, 0), identity.place[paths.hops])
+    question, answer = (np.zeros(len(journeys), np.bool_) for _ in range(2))
+    question[asked], answer[journeys["reply"][asked]] = True, True
+    out, back = (_distinct(keys[seen & way[owner]]) for way in (question, answer))
+    only_out, only_back = np.setdiff1d(out, back), np.setdiff1d(back, out)
+    flows_out, flows_back = only_out >> np.uint64(32), only_back >> np.uint64(32)
+    both = np.intersect1d(flows_out, flows_back)
+    if not len(both):
+        return []
+    mine = seen & answer[owner] & np.isin(keys, only_back) & np.isin(flow, both.astype(np.int64))
+    names = _names(batch, identity)
+    words = {
+        int(each): f"came back over {_listed(only_back[flows_back == each], names)}, "
+        f"not over {_listed(only_out[flows_out == each], names)}"
+        for each in both
+    }
+    return [(int(j), words[int(journeys["flow"][j])]) for j in np.unique(owner[mine])]
+
+
+def _distinct(keys: Keys) -> Keys:
+    found: Keys = keys[factorise(keys)[1]] if len(keys) else keys
+    return found
+
+
+def _names(batch: ObservationBatch, identity: Identity) -> dict[int, str]:
+    points: Codes = batch.packets["point"].astype(np.int64)
+    places, rows = np.unique(identity.place, return_index=True)
+    return {
+        int(place): batch.points[points[row]].name
+        for place, row in zip(places, rows, strict=True)
+        if points[row] >= 0
+    }
+
+
+def _listed(keys: Keys, names: dict[int, str]) -> str:
+    places = [names.get(int(key & np.uint64(0xFFFFFFFF)), "?") for key in keys]
+    more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
+    return ", ".join(places[:NAMED]) + more
