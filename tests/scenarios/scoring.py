@@ -12,6 +12,7 @@ from tracer.core.schema import StructuredArray
 
 PRECISION, RECALL, CALIBRATION = 0.9995, 0.995, 0.99
 SURE = 0.99
+ENOUGH_SURE = 100  # joins of which one may be wrong; fewer are judged with those of all scenarios
 SLACK_NS = 20_000  # stamping noise, which no estimate promises to see through
 FALSE_ALARMS = 0.005  # of the journeys that can be told apart, called ambiguous
 SILENT = 0.01  # of the wrong joins where nothing tells packets apart, not called ambiguous
@@ -242,7 +243,7 @@ def _problems(parts: dict[str, float | int], hops: int, unique: int, rows: int) 
         found.append("precision")
     if parts["recall"] < RECALL:
         found.append("recall")
-    if parts["sure_right"] < CALIBRATION:
+    if parts["sure_joins"] >= ENOUGH_SURE and parts["sure_right"] < CALIBRATION:
         found.append("calibration")
     if parts["false_alarms"] > FALSE_ALARMS:
         found.append("false alarms")
