@@ -7,6 +7,7 @@ their time is scaled up, which is said. Exit status 1 when a target is missed.
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -160,7 +161,9 @@ def compare(folder: Path, packets: int, slow: int, rounds: int) -> int:
     ours = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert ours["rows"] == packets
     seconds = ours["seconds"]
-    print(f"tracer        {seconds:8.3f} s  {packets / seconds / 1e6:6.2f} M packets/s")
+    threads = len(os.sched_getaffinity(0))
+    speed = packets / seconds / 1e6
+    print(f"tracer        {seconds:8.3f} s  {speed:6.2f} M packets/s, on {threads} processors")
     fields = [word for name in FIELDS for word in ("-e", name)]
     tshark = ["tshark", "-n", "-r", str(part), "-T", "fields", *fields]
     tcpdump = ["tcpdump", "-nn", "-r", str(whole)]
