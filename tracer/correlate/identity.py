@@ -73,6 +73,7 @@ def _packet_hash(r: Any, with_digest: bool, with_stamps: bool) -> Any:
         h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
         if with_stamps:
             h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
+            h = mix(h, np.uint64(r.tcp_window))
         h = mix(h, np.uint64(r.tcp_flags))
     elif r.icmp_type >= 0:
         h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
