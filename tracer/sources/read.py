@@ -16,8 +16,10 @@ from tracer.sources.duplicates import Duplicates
 from tracer.sources.findings import Findings
 from tracer.sources.inputs import Input, find_inputs
 from tracer.sources.memory import row_limit
+from tracer.sources.stream import WINDOW
 
 LEAST_ROWS, MOST_ROWS = 1 << 12, 1 << 16  # of a batch of captures that are read side by side
+LEAST_WINDOW, WINDOWS = 1 << 18, 16  # bytes of one of them, how many whole ones all have together
 Progress = Callable[[int, int | None], None]  # bytes read of all inputs, their sum if known
 
 
@@ -103,6 +105,7 @@ class Reading:
         self._total = None if None in sizes else sum(size or 0 for size in sizes)
         self._done = 0
         self._rows, self._left = rows, limit
+        self._window = WINDOW
         self._duplicates = Duplicates()
         self._assembler = Assembler()
         self.captures: list[CaptureInfo] = []
@@ -130,6 +133,8 @@ class Reading:
             whole._duplicates.add(given.path, given.name)
             alone = cls((), rows=rows)
             alone._inputs = [given]
+            window = WINDOWS * WINDOW // len(whole._inputs)
+            alone._window = min(max(window, LEAST_WINDOW), WINDOW)
             readings.append(alone)
         return readings, whole.warnings
 
@@ -159,7 +164,7 @@ class Reading:
         if twin is not None:
             findings.add("same-file", f"it is the same as {twin}; it was read once only")
             return
-        capture = open_capture(given.path, findings)
+        capture = open_capture(given.path, findings, self._window)
         try:
             is_whole = capture.packets is None or capture.kind == "recording"
             contents = self._whole if is_whole else self._packets

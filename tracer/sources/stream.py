@@ -15,7 +15,7 @@ from tracer.sources.compression import ByteStream, DecompressedStream, compressi
 from tracer.sources.findings import Findings
 
 STDIN = "-"
-WINDOW = 1 << 20  # bytes: what was just read is still in the processor's cache when it is walked
+WINDOW = 1 << 22  # bytes: what was just read is still in the processor's cache when it is walked
 _HEAD = 512
 
 

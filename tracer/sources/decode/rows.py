@@ -59,7 +59,8 @@ class Decoder:
         self._sections: dict[str, list[StructuredArray]] = {name: [] for name in SECTION_DTYPES}
         self._origins: dict[tuple[int, ...], int] = {}
         self._scratches: list[Scratch] = []
-        self._threads = len(os.sched_getaffinity(0))
+        # One processor finds the next packets meanwhile.
+        self._threads = len(os.sched_getaffinity(0)) - 1
         self._pool: ThreadPoolExecutor | None = None
         self._data: NDArray[np.uint8] | None = None
         self._running: Iterable[tuple[Piece, StructuredArray, int]] = ()
@@ -79,8 +80,9 @@ class Decoder:
         self._wait()
         start = len(self._packets)
         rows = self._packets.extend(len(frames))
-        # A few pieces for each thread, so that none waits long for the last.
-        size = min(max(-(-len(frames) // (4 * self._threads)), SMALLEST_PIECE), PIECE)
+        # A few pieces for each of several threads, so that none waits long for the last.
+        pieces = 4 * self._threads if self._threads > 1 else 1
+        size = min(max(-(-len(frames) // pieces), SMALLEST_PIECE), PIECE)
         tasks = list(_tasks(data, frames, linktypes, first_frame, size))
         parts = [rows[k : k + size] for k in range(0, len(rows), size)]
         starts = range(start, len(self._packets), size)
@@ -107,7 +109,7 @@ class Decoder:
         return decoded
 
     def _pieces(self, tasks: list[Task], parts: list[StructuredArray]) -> Iterator[Piece]:
-        if len(tasks) < 2:
+        if self._threads < 1 or sum(map(len, parts)) < SMALLEST_PIECE:
             return map(self._fill, tasks, parts)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads)
