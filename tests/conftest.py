@@ -50,6 +50,7 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests share what one process holds, so that two processes can share the rest.
 
@@ -60,6 +61,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         alone = item.get_closest_marker("kernel") is not None
         item.add_marker(pytest.mark.xdist_group("kernel" if alone else item.path.name))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a test without the group that pytest-xdist adds: --last-failed looks for that name."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if not is_worker and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+        report.nodeid = report.nodeid.rpartition("@")[0]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

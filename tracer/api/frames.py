@@ -14,7 +14,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.changes import FieldChanges, changes_at
 from tracer.core.enums import Cause, Evidence, Kind, Label, Outcome
 from tracer.core.exchanges import exchange_roots
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import JourneySet, confidences
 from tracer.core.nat_rules.matching import rules_at
 from tracer.core.nat_rules.seen import DNATS, SNATS, UNDONE
 from tracer.core.observation import OBSERVATION_FIELDS, PLACE_FIELDS
@@ -197,7 +197,7 @@ def _step_arrays(journey_set: JourneySet, hops: Rows, rows: Rows) -> dict[str, A
         "delta": series.deltas(records["delta_ns"]),
         "changes": series.chunked_text(lambda part: changes_json(journey_set, part), hops),
         "candidates": series.integers(candidates, "Int64", candidates < 0),
-        "confidence": records["confidence"].astype(np.float64),
+        "confidence": confidences(records),
         "observation": rows,
     }
 

@@ -164,6 +164,11 @@ class FlowPath:
     ambiguities: tuple[str, ...] = ()
 
 
+def confidences(hops: StructuredArray) -> NDArray[np.float64]:
+    """Return the confidence of hops as shown, float64 with six decimals: all that 4 bytes hold."""
+    return np.round(hops["confidence"].astype(np.float64), 6)
+
+
 def _empty(dtype: np.dtype[np.void]) -> StructuredArray:
     return np.empty(0, dtype)
 

@@ -130,7 +130,7 @@ def _label(words: type[Label], value: int) -> str | None:
 
 
 def _hop(record: Any, observation: Observation, changes: tuple[Change, ...]) -> Hop:
-    confidence = float(record["confidence"])
+    confidence = round(float(record["confidence"]), 6)
     join = Join(
         Evidence(record["evidence"]).label,
         int(record["candidates"]) if record["candidates"] >= 0 else None,

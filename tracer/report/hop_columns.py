@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tracer.core.enums import Cause, Evidence, Kind, Outcome
-from tracer.core.journeys import NO_TIME, JourneySet
+from tracer.core.journeys import NO_TIME, JourneySet, confidences
 from tracer.core.point import Direction
 from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows
@@ -66,9 +66,7 @@ def step_columns(journey_set: JourneySet, hops: Rows) -> dict[str, pa.Array]:
         "changes": changes_json(journey_set, hops),
         "evidence": labels(Evidence, np.where(is_step, records["evidence"], -1)),
         "candidates": integers(np.where(is_step, records["candidates"], -1), -1),
-        "confidence": pa.array(
-            records["confidence"].astype(np.float64), mask=np.isnan(records["confidence"])
-        ),
+        "confidence": pa.array(confidences(records), mask=np.isnan(records["confidence"])),
     }
 
 
