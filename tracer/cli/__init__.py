@@ -10,7 +10,7 @@ from tracer.cli.failure import exit_status
 
 # Packets are columns, and a compiler's objects are all kept: to look for garbage cycles as often as
 # usual costs a sixth of a start, and an eighth of compiling.
-_COLLECT_AFTER = (50_000, 10, 10)
+_COLLECT_AFTER = (500_000, 10, 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
