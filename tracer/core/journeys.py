@@ -166,8 +166,8 @@ class FlowPath:
 
 def confidences(hops: StructuredArray) -> NDArray[np.float64]:
     """Return the confidence of hops as shown, float64 with six decimals: all that 4 bytes hold."""
-    shown: NDArray[np.float64] = np.round(hops["confidence"].astype(np.float64), 6)
-    return shown
+    shown: NDArray[np.float64] = hops["confidence"].astype(np.float64)
+    return shown.round(6)
 
 
 def _empty(dtype: np.dtype[np.void]) -> StructuredArray:
