@@ -11,7 +11,14 @@ from tracer import jit_cache
 
 jit_cache.prepare()  # numba's own cache misses changes in functions of other files
 # How long an example takes says something of the machine, nothing of the code.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# In continuous integration the examples are those of the time before, as in hypothesis' own profile
+# for it: what a change breaks is told from what a new example finds.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("untimed")
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 GOLDEN = Path(__file__).resolve().parent / "golden"
