@@ -43,8 +43,8 @@ def numbered(batch: ObservationBatch) -> Journeys:
     return named(batch, np.arange(len(batch)))
 
 
-# `everything` is left out: with all of its troubles at once the order of rows can still decide which
-# of several equal packets is which (seed 997).
+# `everything` is left out: with all of its troubles at once the order of rows can still decide
+# which of several equal packets is which (seed 997).
 @few
 @given(scenarios.filter(lambda case: case[0] != "everything"), st.randoms(use_true_random=False))
 def test_journeys_stay_when_rows_are_permuted(case: Case, random: object) -> None:
