@@ -149,19 +149,29 @@ def scales_of(packets: Any, capture: Codes, clock: Codes, has_host: NDArray[np.b
     Rows whose host is not known get a scale for each capture. A file whose stamps fall back by
     more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
     """
-    time = packets["time_ns"]
     source = np.where(has_host, clock, clock.max(initial=0) + 1 + capture)
-    back = np.flatnonzero(time[1:] < time[:-1] - JUMP_NS)
-    back = back[capture[back + 1] == capture[back]]
-    if 0 < len(back) <= MOST_JUMPS:
-        step = np.zeros(len(packets), np.int64)
-        _count_steps(packets, capture, back, step)
+    step = _steps_back(packets["time_ns"], capture)
+    if step is not None:
         source = source * (MOST_JUMPS + 1) + step
     # Source numbers are small, so ranking those that occur needs no sort.
     return (np.cumsum(np.bincount(source) > 0) - 1)[source]
 
 
-def _count_steps(packets: Any, capture: Codes, back: Codes, step: Codes) -> None:
+def _steps_back(time: Times, capture: Codes) -> Codes | None:
+    # How often each row's clock was set back before it in its file; None where none was. A file's
+    # packets are in its own order, those of several files may be mixed.
+    order = None
+    if np.count_nonzero(np.diff(capture)) > capture.max(initial=0):
+        order = np.argsort(capture, kind="stable")
+        time, capture = time[order], capture[order]
+    back = np.flatnonzero(time[1:] < time[:-1] - JUMP_NS)
+    back = back[capture[back + 1] == capture[back]]
+    if not 0 < len(back) <= MOST_JUMPS:
+        return None
+    step = np.zeros(len(time), np.int64)
     for row in back:
         end = row + 1 + np.searchsorted(capture[row + 1 :] != capture[row], True)
         step[row + 1 : end] += 1
+    if order is not None:
+        step[order] = step.copy()
+    return step
