@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
+from tracer.correlate.doubt import MOST_ROWS_OF_ONE_PACKET, differ
 from tracer.correlate.duplicates import COPY_NS, SOON_NS, is_numbered
 from tracer.correlate.groups import sort_rows
 from tracer.correlate.hashing import Codes, Keys, filled, first_at_least
 from tracer.correlate.identity import Identity
 from tracer.correlate.order import TIE_NS, LinkOrder, is_before
-from tracer.correlate.streams import MOST_ROWS_OF_ONE_PACKET, Streams, differ
+from tracer.correlate.streams import Streams
 
 Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way

@@ -13,7 +13,9 @@ from tracer.core.journeys import JourneySet
 from tracer.correlate import groups, nat, order
 from tracer.correlate.assembly import Assembly, assemble
 from tracer.correlate.buffers import lifetimes, unambiguous, united
+from tracer.correlate.classes import classify
 from tracer.correlate.clocks import Clocks, align
+from tracer.correlate.doubt import doubts
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
@@ -22,7 +24,8 @@ from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
-from tracer.correlate.streams import Groups, Streams, Voting, classify, doubts, streams_of
+from tracer.correlate.streams import Groups, Streams, streams_of
+from tracer.correlate.votes import Voting
 from tracer.correlate.watched import Watch
 
 Assembled = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, order.LinkOrder, Watch]

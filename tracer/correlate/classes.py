@@ -1,0 +1,185 @@
+"""Classes: streams whose votes and addresses allow it are one direction of one flow."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.jit import jit
+from tracer.correlate.doubt import NULL
+from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
+from tracer.correlate.identity import Identity, mixed, reverse_of
+from tracer.correlate.nat import are_translations, unordered
+from tracer.correlate.nat_guesses import guesses
+from tracer.correlate.streams import Groups, Streams
+from tracer.correlate.votes import Edges, Voting, all_votes, counted, enough, weak_votes
+
+MOST_BY_CHANCE = 3  # packets of two flows with equal IP ids, and nothing that tells them apart
+CERTAIN = np.iinfo(np.int32).max
+
+
+def classify(
+    batch: ObservationBatch, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
+    by_time: Groups, translations: tuple[Keys, Keys], time: Codes,
+) -> None:  # fmt: skip
+    """Set `flow_class` and `proven` of the streams.
+
+    `voting` groups are rows of equal fingerprint without copies, sorted by falling TTL and time;
+    `by_time` are the bursts in time order.
+    """
+    packets, stream, flow = batch.packets, streams.stream, identity.flow
+    tuples = flow[streams.first]
+    clear = np.zeros(len(tuples), np.int64)
+    edges, by_id = all_votes(packets, identity, streams, voting, clear)
+    # Votes are counted among the packets that could vote, if those are not too few.
+    size = np.maximum(clear, streams.count // 10)
+    same = tuples[edges.left] == tuples[edges.right]
+    parent = np.arange(len(tuples))
+    _union(parent, edges.left, edges.right, same & _likely(identity, streams, edges, size, 0.25))
+    doubtful = clear * 10 <= streams.count
+    if doubtful.any():
+        near = np.isin(tuples, tuples[doubtful])
+        weak = counted(weak_votes(packets, *by_time, flow, identity.netns, stream, near))
+        likely = _likely(identity, streams, weak, streams.count, 0.5)
+        _union(parent, weak.left, weak.right, likely)
+        size = np.maximum(size, streams.count * doubtful)
+    _join_proven(parent, tuples, translations)
+    streams.proven = np.unique(unordered(*translations))
+    _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
+    _unite_apart(
+        identity,
+        streams,
+        parent,
+        by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5)),
+    )
+    if _join_guesses(packets, identity, streams, parent, voting[1][0], time) or doubtful.any():
+        _join_answers(batch, streams, parent, tuples)
+    streams.flow_class = roots(parent)[stream]
+    streams.flow_class[~identity.usable] = -1
+
+
+@jit
+def _union(parent: Codes, left: Codes, right: Codes, allowed: NDArray[np.bool_]) -> None:
+    for i in range(len(left)):
+        if allowed[i]:
+            parent[find(parent, left[i])] = find(parent, right[i])
+
+
+def _likely(
+    identity: Identity, streams: Streams, edges: Edges, size: Codes, share: float
+) -> NDArray[np.bool_]:
+    # On one layer-2 segment (equal MACs) a frame may be flooded: votes spread over many links.
+    a, b = streams.first[edges.left], streams.first[edges.right]
+    bridged = identity.src_mac[a] == identity.src_mac[b]
+    bridged &= identity.dst_mac[a] == identity.dst_mac[b]
+    bridged &= (identity.ttl[a] == identity.ttl[b]) & (identity.src_mac[a] != NULL)
+    likely: NDArray[np.bool_] = bridged & enough(edges, size, 0.02)
+    return likely | enough(edges, size, share)
+
+
+def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> None:
+    # A tuple that two tenants have says nothing alone: its streams are then joined by votes only.
+    if not len(translations[0]):
+        return
+    segment = roots(parent)
+    pairs = np.unique(np.column_stack([tuples, segment.astype(np.uint64)]), axis=0)
+    known, at, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    if not len(known):
+        return
+    ends = []
+    there = np.ones(len(translations[0]), np.bool_)
+    for hashes in translations:
+        place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+        there &= (known[place] == hashes) & (counts[place] == 1)
+        ends.append(pairs[at[place], 1].astype(np.int64))
+    _union(parent, ends[0], ends[1], there)
+
+
+def _join_translations(
+    packets: Any, streams: Streams, parent: Codes, edges: Edges, tuples: Keys, sizes: Codes
+) -> None:
+    segment = roots(parent)
+    # A class is about as large as its busiest stream: each packet is one row in each.
+    size = np.zeros(len(segment), np.int64)
+    np.maximum.at(size, segment, sizes)
+    exact = np.isin(unordered(tuples[edges.left], tuples[edges.right]), streams.proven)
+    left, right = segment[edges.left], segment[edges.right]
+    codes, where = factorise(pair_keys(np.minimum(left, right), np.maximum(left, right)))
+    total = np.bincount(codes, weights=edges.votes, minlength=len(where)).astype(np.int64)
+    total[codes[exact]] = CERTAIN
+    merged = Edges(left[where], right[where], total)
+    one_step = are_translations(
+        packets, streams.first[edges.left[where]], streams.first[edges.right[where]]
+    )
+    # Both sides rewritten is rarer than one: it needs half of the packets, not a quarter.
+    allowed = enough(merged, size, 0.25) & (one_step | enough(merged, size, 0.5))
+    _union(parent, merged.left, merged.right, allowed)
+
+
+def _join_guesses(
+    packets: Any, identity: Identity, streams: Streams, parent: Codes, groups: Groups, time: Codes
+) -> bool:
+    # Whether any were made.
+    segment = roots(parent)
+    rows = guesses(packets, *groups, segment[streams.stream], streams.stream, time)
+    if not len(rows[0]):
+        return False
+    size = np.zeros(len(segment), np.int64)
+    np.maximum.at(size, segment, streams.count)
+    edges = counted((segment[streams.stream[rows[0]]], segment[streams.stream[rows[1]]]))
+    shared = _shared_time(segment[streams.stream], time, edges)
+    allowed = (edges.votes >= 2) & (
+        edges.votes >= 0.5 * shared * np.minimum(size[edges.left], size[edges.right])
+    )
+    _unite_apart(identity, streams, parent, edges.where(allowed))
+    return bool(allowed.any())
+
+
+def _shared_time(segment: Codes, time: Codes, edges: Edges) -> NDArray[np.float64]:
+    # The share of its time that the shorter-lived of two classes was there beside the other: one
+    # whose capture began late, or stopped early, can have no more votes than that.
+    begin = np.full(int(segment.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    end = np.full(len(begin), np.iinfo(np.int64).min)
+    np.minimum.at(begin, segment, time)
+    np.maximum.at(end, segment, time)
+    both = np.minimum(end[edges.left], end[edges.right])
+    both = both - np.maximum(begin[edges.left], begin[edges.right])
+    longer = np.maximum(end[edges.left] - begin[edges.left], end[edges.right] - begin[edges.right])
+    share: NDArray[np.float64] = np.clip(both / np.maximum(longer, 1), 0.2, 1.0)
+    return share
+
+
+def _join_answers(batch: ObservationBatch, streams: Streams, parent: Codes, tuples: Keys) -> None:
+    # What is translated one way is translated back: tuples that are one flow have reversed ones
+    # that are one flow.
+    segment = roots(parent)
+    order = np.argsort(segment, kind="stable")
+    first = np.r_[True, segment[order][1:] != segment[order][:-1]]
+    head = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    other = tuples[order] != tuples[head]
+    if not other.any():
+        return
+    pairs = np.unique(np.column_stack([head[other], order[other]]), axis=0)
+    turned = (reverse_of(batch, streams.first[pairs[:, 0]]),
+              reverse_of(batch, streams.first[pairs[:, 1]]))  # fmt: skip
+    _join_proven(parent, tuples, turned)
+
+
+def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: Edges) -> None:
+    # Edges with most votes first. Classes that one link shows at one TTL stay two: a packet passes
+    # there once.
+    segment = roots(parent)
+    heads = streams.first
+    where = mixed(identity.link[heads], identity.ttl[heads])
+    left, right = segment[edges.left], segment[edges.right]
+    wanted = np.unique(np.concatenate([left, right]))
+    members = np.flatnonzero(np.isin(segment, wanted))
+    links: dict[int, set[int]] = {int(root): set() for root in wanted}
+    for stream, root in zip(where[members].tolist(), segment[members].tolist(), strict=True):
+        links[root].add(stream)
+    for at in np.argsort(-edges.votes, kind="stable").tolist():
+        a, b = find_root(parent, int(left[at])), find_root(parent, int(right[at]))
+        if a != b and links[a].isdisjoint(links[b]):
+            parent[a] = b
+            links[b] |= links.pop(a)

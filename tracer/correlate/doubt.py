@@ -1,0 +1,75 @@
+"""Which rows of equal fingerprint are one packet beyond doubt."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import NULL_U64
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.identity import Identity
+from tracer.correlate.streams import Groups
+
+MOST_ROWS_OF_ONE_PACKET = 512
+NULL = np.uint64(NULL_U64)
+
+
+@inner
+def _is_bridged(src_mac: Any, dst_mac: Any, a: int, b: int) -> bool:
+    unknown = src_mac[a] == NULL or src_mac[b] == NULL
+    return bool(unknown or src_mac[a] == src_mac[b] or dst_mac[a] == dst_mac[b])
+
+
+@inner
+def differ(body: Keys, rows: Codes) -> bool:
+    """Return whether rows have other bytes (`Identity.body`), as far as they are known."""
+    if len(body) == 0:
+        return False
+    seen = np.uint64(0)
+    for row in rows:
+        if body[row] != 0 and seen != 0 and body[row] != seen:
+            return True
+        if body[row] != 0:
+            seen = body[row]
+    return False
+
+
+@jit
+def in_doubt(
+    order: Codes, starts: Codes, ttl: Codes, src_mac: Keys, dst_mac: Keys, place: Codes,
+    body: Keys, time: Codes, slack_ns: int,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Return which groups (by falling TTL, then time) are not one packet beyond doubt.
+
+    One packet is shown by no place twice at one TTL; MACs and times agree with the TTLs.
+    """
+    out = np.zeros(len(starts) - 1, np.bool_)
+    for group in range(len(out)):
+        start, stop = starts[group], starts[group + 1]
+        level = start  # first row of this TTL
+        before = latest = np.iinfo(np.int64).min // 2  # last time of higher TTLs, and of this too
+        doubt = stop - start > MOST_ROWS_OF_ONE_PACKET or differ(body, order[start:stop])
+        for i in range(start, start if doubt else stop):
+            row = order[i]
+            if ttl[row] != ttl[order[level]]:
+                level, before = i, latest
+            doubt = doubt or before > time[row] + slack_ns
+            if i > level and not _is_bridged(src_mac, dst_mac, order[i - 1], row):
+                doubt = True
+            for j in range(level, i):
+                doubt = doubt or place[order[j]] == place[row]
+            if doubt:
+                break
+            latest = max(latest, time[row])
+        out[group] = doubt
+    return out
+
+
+def doubts(identity: Identity, groups: Groups, time: Codes, slack_ns: int) -> NDArray[np.bool_]:
+    """Return `in_doubt` of groups of an identity's rows."""
+    of = identity
+    found: NDArray[np.bool_] = in_doubt(
+        *groups, of.ttl, of.src_mac, of.dst_mac, of.place, of.body, time, slack_ns
+    )
+    return found
