@@ -6,7 +6,7 @@ from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, null_record
-from tracer.correlate.buffers import SILENCE_NS, lifetimes, unambiguous, united
+from tracer.correlate.buffers import SILENCE_NS, are_apart, lifetimes, unambiguous, united
 
 
 def batch(rows: list[tuple[int, int, int, str]]) -> ObservationBatch:
@@ -70,6 +70,11 @@ def test_silence_ends_a_lifetime() -> None:
 def test_hosts_have_addresses_of_their_own() -> None:
     found = lifetimes(batch([(1, 0xA, 7, "h"), (2, 0xA, 7, "g")]))
     assert found[0] != found[1]
+
+
+def test_rows_of_two_buffers_are_apart_where_both_are_known() -> None:
+    lifetime, other = np.array([0, 1, -1, 1, 0]), np.array([-1, 0, 0, 1, 2])
+    assert are_apart(lifetime, other).tolist() == [False, True, False, False, False]
 
 
 def test_no_buffer_is_no_lifetime() -> None:

@@ -139,6 +139,8 @@ def _add(p: Any, rows: Codes, i: int, k: int, state: Any, time: Times, links: An
     after = -1
     if length[k]:
         after = _place(p, rows, i, last[k], prev, time, links)
+        if after == NOWHERE:  # the buffer says that it belongs here all the same
+            after = last[k]
     prev[i] = after
     if length[k] == 0 or after == last[k]:
         last[k] = i
@@ -218,10 +220,23 @@ def _mark_overlaps(
 
 
 @inner
+def _buffer_chain(rows: Codes, i: int, lifetime: Codes, journey: Codes, base: int) -> int:
+    # The chain that holds the kernel buffer of row i, -1 where none does or buffers are not known.
+    if len(lifetime) == 0 or lifetime[rows[i]] < 0:
+        return -1
+    for j in range(i - 1, max(i - MOST_ROWS_OF_ONE_PACKET, 0) - 1, -1):
+        if lifetime[rows[j]] == lifetime[rows[i]]:
+            return int(journey[rows[j]] - base)
+    return -1
+
+
+@inner
 def _chain(
-    p: Any, rows: Codes, slots: Any, body: Keys, time: Times, links: Any, limits: Any, out: Any
+    p: Any, rows: Codes, slots: Any, known: Any, time: Times, links: Any, limits: Any, out: Any
 ) -> Any:
-    # Rows in time order are added to the chain they fit best, or begin a new one.
+    # Rows in time order are added to the chain of their buffer, else to the one they fit best, or
+    # begin a new one.
+    body, lifetime = known
     journey, candidates, base = out
     slot, slots_used = slots
     last = np.empty(MOST_OPEN, np.int64)
@@ -235,7 +250,9 @@ def _chain(
         row = rows[i]
         own = body[row] if len(body) else np.uint64(0)
         said = (bytes_of, own)
-        best, fitting = _best(p, rows, i, slot[i], opened, state, said, time, links, limits)
+        best, fitting = _buffer_chain(rows, i, lifetime, journey, base), 1
+        if best < 0 or best + MOST_OPEN < opened:
+            best, fitting = _best(p, rows, i, slot[i], opened, state, said, time, links, limits)
         if best < 0:
             best = opened
             length[best % MOST_OPEN] = 0
@@ -252,8 +269,19 @@ def _chain(
 
 
 @inner
+def _are_two(known: Any, a: int, b: int) -> bool:
+    # Their bytes differ, or they are in two kernel buffers.
+    body, lifetime = known
+    if len(body) and body[a] != 0 and body[b] != 0 and body[a] != body[b]:
+        return True
+    return bool(
+        len(lifetime) and lifetime[a] >= 0 and lifetime[b] >= 0 and lifetime[a] != lifetime[b]
+    )
+
+
+@inner
 def _drop_copies(
-    p: Any, rows: Codes, slots: Any, body: Keys, time: Times, base: int, opened: int,
+    p: Any, rows: Codes, slots: Any, known: Any, time: Times, base: int, opened: int,
     journey: Codes, copy_of: Codes,
 ) -> int:  # fmt: skip
     # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
@@ -269,7 +297,7 @@ def _drop_copies(
         near = latest[slot[i]]
         latest[slot[i]] = i
         if near >= 0 and time[rows[i]] - time[rows[near]] <= longest:
-            if len(body) and body[rows[i]] != 0 and body[rows[i]] != body[rows[near]] != 0:
+            if _are_two(known, rows[i], rows[near]):
                 other[journey[rows[i]] - base] = other[journey[rows[near]] - base] = -2
                 continue
             twin[i] = near
@@ -298,7 +326,7 @@ def _drop_copies(
 
 @jit
 def _assemble(
-    p: Any, ttl: Codes, order: Codes, starts: Codes, stream: Codes, body: Keys, flow_class: Codes,
+    p: Any, ttl: Codes, order: Codes, starts: Codes, stream: Codes, known: Any, flow_class: Codes,
     time: Times, links: Any, limits: Any, out: Any,
 ) -> int:  # fmt: skip
     journey, copy_of, candidates, ambiguous, repeated = out
@@ -312,7 +340,7 @@ def _assemble(
                 stop += 1
             part = rows[start:stop]
             start = stop
-            if _is_line(ttl, part, stream, body, time, limits[1]) and not (
+            if _is_line(ttl, part, stream, known[0], time, limits[1]) and not (
                 _is_sent_again(p[part[0]]) and _pauses(part, time, limits[0])
             ):
                 for row in part:
@@ -325,8 +353,10 @@ def _assemble(
             slots = _slots(p, part, stream)
             for row in part:
                 repeated[row] = True
-            opened = _chain(p, part, slots, body, time, links, limits, (journey, candidates, count))
-            opened = _drop_copies(p, part, slots, body, time, count, opened, journey, copy_of)
+            opened = _chain(
+                p, part, slots, known, time, links, limits, (journey, candidates, count)
+            )
+            opened = _drop_copies(p, part, slots, known, time, count, opened, journey, copy_of)
             _mark_overlaps(part, time, count, opened, journey, copy_of, ambiguous)
             count += opened
     return count
@@ -338,11 +368,14 @@ def assemble(
     groups: tuple[Codes, Codes],
     streams: Streams,
     copy_of: Codes,
+    lifetime: Codes,
     time: Times,
     links: LinkOrder,
     limits: tuple[int, int],
 ) -> Assembly:
     """Return the journeys of all rows; groups are bursts sorted by class, falling TTL, time.
+
+    `lifetime`: of the kernel buffer of each row, -1 unknown; no element where none was watched.
 
     `limits`: the longest possible hop and how far times may err, both in nanoseconds. Rows in
     `copy_of` are not in the groups and go with the row they copy.
@@ -357,7 +390,8 @@ def assemble(
         0,
     )
     out.journeys = _assemble(
-        packets, identity.ttl, *groups, streams.stream, identity.body, streams.flow_class, time,
+        packets, identity.ttl, *groups, streams.stream, (identity.body, lifetime),
+        streams.flow_class, time,
         (links.link, links.keys, links.votes, links.delay_ns), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip

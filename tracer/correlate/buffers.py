@@ -88,6 +88,13 @@ def _differ(a: Any, b: Any) -> bool:
     return bool(a != b and a != _NULL_MAC and b != _NULL_MAC)
 
 
+def are_apart(lifetime: Codes, other: Codes) -> NDArray[np.bool_]:
+    """Return which rows are in another buffer than the row `other` (-1: none) names for each."""
+    theirs = np.where(other >= 0, lifetime[other], -1)
+    apart: NDArray[np.bool_] = (lifetime >= 0) & (theirs >= 0) & (lifetime != theirs)
+    return apart
+
+
 def note_branches(batch: ObservationBatch, rows: Codes, starts: Codes, parent: Codes) -> None:
     """Correct `parent` (hops,) in place where buffers say which hop a hop came from.
 

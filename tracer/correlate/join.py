@@ -12,7 +12,7 @@ from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
 from tracer.correlate import groups, nat, order
 from tracer.correlate.assembly import Assembly, assemble
-from tracer.correlate.buffers import lifetimes, unambiguous, united
+from tracer.correlate.buffers import are_apart, lifetimes, unambiguous, united
 from tracer.correlate.classes import classify
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.doubt import doubts
@@ -84,6 +84,10 @@ def assembled(
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
     streams = streams_of(packets, identity)
     copy_of = copies(packets, *by_time, streams.stream, time, len(batch.points))
+    # Where a kernel was watched its buffers have the first word, and the last.
+    lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)
+    if len(lifetime):
+        copy_of[are_apart(lifetime, copy_of)] = -1
     by_time = without(*by_time, copy_of >= 0)
     streams.count = np.bincount(streams.stream[copy_of < 0], minlength=len(streams.first))
     falling = 256 - identity.ttl
@@ -104,12 +108,13 @@ def assembled(
     classify(batch, identity, streams, voting, by_time, proven, time)
     groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
     limits = (order.longest_gap(links, options.gap_ns), slack_ns)
-    found = assemble(packets, identity, by_ttl, streams, copy_of, time, links, limits)
+    found = assemble(packets, identity, by_ttl, streams, copy_of, lifetime, time, links, limits)
     choices = unresolved(packets, *pieces, streams.flow_class, streams.stream, time)
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
-    _unite(batch, found, time)
+    if len(lifetime):
+        _unite(lifetime, found, time)
     layout = _in_order(packets, identity, found, links, time, falling)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
@@ -130,11 +135,7 @@ def _by_bytes(
     return ((rows, doubts(identity, rows, time, slack_ns)),)
 
 
-def _unite(batch: ObservationBatch, found: Assembly, time: Codes) -> None:
-    # Where a kernel was watched its buffers have the last word.
-    if not len(batch.sections["kernel"]):
-        return
-    lifetime = lifetimes(batch)
+def _unite(lifetime: Codes, found: Assembly, time: Codes) -> None:
     found.journey, found.journeys = united(found.journey, lifetime)
     sure = unambiguous(found.journey, found.journeys, lifetime, time)
     found.ambiguous[sure], found.repeated[sure], found.candidates[sure] = False, False, 1

@@ -1,0 +1,57 @@
+"""Equal frames at once, live: nothing but their buffers tells them apart."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from follower import Follower, wait_for
+
+from tracer.lab import LabStatus
+
+pytestmark = pytest.mark.kernel
+BURST = 3
+FLOATING = "100.122.0.145"  # nobody's own: the floating-IP namespace answers for it
+ASK = f"""
+import socket
+me = bytes.fromhex(open("/sys/class/net/vlan20/address").read().strip().replace(":", ""))
+asked = socket.inet_aton("100.122.255.254") + bytes(6) + socket.inet_aton("{FLOATING}")
+frame = b"\\xff" * 6 + me + bytes.fromhex("0806" "0001080006040001") + me + asked
+device = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+device.bind(("vlan20", 0x0806))
+for _ in range({BURST}):
+    device.send(frame)
+"""
+
+
+@pytest.fixture
+def replies_seen(tmp_path: Path) -> Path:
+    return tmp_path / "replies.txt"
+
+
+@pytest.mark.parametrize("engine", ["core", "bcc"])
+def test_equal_arp_frames_are_packets_of_their_own(
+    lab: LabStatus, tmp_path: Path, replies_seen: Path, engine: str
+) -> None:
+    inside = ["ip", "netns", "exec", "l3switch"]
+    caught = "arp and ether src fa:16:3e:23:e6:31"  # what fg sends
+    sniff = [*inside, "tcpdump", "-i", "vlan20", "-n", "-l", "--immediate-mode", caught]
+    options = ["--engine", engine, "--proto", "arp", "--host", "100.122.0.0/24"]
+    with (
+        replies_seen.open("w") as out,
+        subprocess.Popen(sniff, stdout=out, stderr=out) as tcpdump,
+        Follower(tmp_path, "arp", *options) as follower,
+    ):
+        wait_for(lambda: "listening" in replies_seen.read_text(), "tcpdump")
+        subprocess.run([*inside, sys.executable, "-c", ASK], check=True)
+        wait_for(lambda: replies_seen.read_text().count("is-at") == BURST, "the replies")
+        follower.wait(lambda j: j["kind"] == "arp-reply", "the replies", BURST)
+        tcpdump.terminate()
+    replies = [j for j in follower.journeys if j["kind"] == "arp-reply"]
+    requests = [j for j in follower.journeys if j["kind"] == "arp-request"]
+    assert (len(requests), len(replies)) == (BURST, BURST)
+    assert {request["reply"] for request in requests} == {reply["journey"] for reply in replies}
+    ways = [[(hop["netns"], hop["device"]) for hop in reply["hops"]] for reply in replies]
+    assert all(way == ways[0] for way in ways)
+    assert (ways[0][0][1], ways[0][-1]) == ("fg-2417e6fb-ee", ("l3switch", "vlan20"))
+    assert not any(reply["ambiguous"] or reply["duplicates"] for reply in replies)
