@@ -5,7 +5,7 @@ import pytest
 from scenarios.catalogue import make
 from scenarios.scoring import claims
 
-from tracer.correlate.confidence import CELLS, CONFIDENCE, PARTS, PROVEN, situation, table
+from tracer.correlate.confidence import CELLS, CONFIDENCE, PROVEN, table
 from tracer.correlate.join import JoinOptions, join
 
 ALIKE = ("udp_equal_id0", "tcp_duplicate_acks", "icmp_equal_id0", "adverse_2", "adverse_4", "loss")
@@ -42,4 +42,3 @@ def test_no_cell_claims_more_than_was_measured() -> None:
 def test_every_situation_has_a_confidence() -> None:
     assert CONFIDENCE.shape == (CELLS,)
     assert ((CONFIDENCE > 0) & (CONFIDENCE < 1)).all()
-    assert len(situation(CELLS - 1)) == len(PARTS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tracer.core.conntrack import ConntrackEntry, Tuple
-from tracer.sources.conntrack import read_conntrack, sniff_conntrack
+from tracer.sources.conntrack import read_conntrack
 
 NETNS = "tracer-test-ct"
 DUMPS = ["", "-o extended", "-o id", "-o timestamp", "-o extended,id,timestamp", "-o ktimestamp"]
@@ -121,7 +121,6 @@ def of(entries: list[ConntrackEntry], proto: int) -> list[ConntrackEntry]:
 def test_dumps(options: str, ports: dict[str, int], tmp_path: Path) -> None:
     path = tmp_path / f"conntrack-{NETNS}.txt"
     path.write_text(run(f"conntrack -L {options}"))
-    assert sniff_conntrack(path.read_bytes()[:4096])
     entries, warnings = read_conntrack(path)
     assert warnings == []
     assert {entry.netns for entry in entries} == {NETNS}
@@ -130,13 +129,13 @@ def test_dumps(options: str, ports: dict[str, int], tmp_path: Path) -> None:
     (tcp,) = of(entries, 6)
     assert tcp.original == Tuple("10.9.0.1", "10.9.0.99", 6, ports["tcp"], 80)
     assert tcp.reply == Tuple("10.9.0.1", "10.9.0.1", 6, 8080, ports["tcp"])
-    assert (tcp.state, tcp.status, tcp.is_dnat) == ("ESTABLISHED", ("ASSURED",), True)
+    assert (tcp.state, tcp.status) == ("ESTABLISHED", ("ASSURED",))
     (udp,) = of(entries, 17)
     assert udp.original == Tuple("10.9.0.1", "10.9.0.1", 17, ports["udp"], 53)
     assert udp.status == ("UNREPLIED",)
     assert of(entries, 58)[0].original.icmp_type == 128
     ping = of(entries, 1)[0]
-    assert (ping.is_snat, ping.reply.dst) == (True, "10.9.0.3")
+    assert ping.reply.dst == "10.9.0.3" != ping.original.src
     assert ping.original.icmp_id is not None
     assert (tcp.ct_id is not None) == ("id" in options)
 

@@ -5,7 +5,7 @@ from made import NETWORK, ROUTER
 
 from tracer.core.address import encode_mac
 from tracer.core.point import Point
-from tracer.report.roles import namespace_role, point_label, role_of, short_label, short_netns
+from tracer.report.roles import point_label, role_of, short_label, short_netns
 
 PORT = "1f6b0aa3-3d2c-4f8e-9d9b-0a1b2c3d4e5f"
 
@@ -50,10 +50,6 @@ def test_other_names(point: Point, role: str | None) -> None:
 
 
 def test_namespaces() -> None:
-    assert namespace_role(f"qrouter-{ROUTER}") == "router"
-    assert namespace_role(f"fip-{NETWORK}") == "floating-ip"
-    assert namespace_role("fip") is None
-    assert namespace_role(None) is None
     assert short_netns(f"snat-{ROUTER}") == "snat-b6a86b9f"
     assert short_netns("blue") == "blue"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scenarios.catalogue import SCENARIOS, make
 from scenarios.pcap import write_pcaps
 from tracer.core.schema import PACKET_DTYPE, StructuredArray
-from tracer.sources.decode.rows import DecodedFrames, decode_frames
+from tracer.sources.decode.rows import DecodedFrames, Decoder
 from tracer.sources.frames import FRAME_DTYPE
 
 BIG = {"wrapped_ids", "masquerade_many", "tcp_many_flows"}
@@ -24,7 +24,9 @@ def decoded(path: Path) -> DecodedFrames:
         frames.append((at + 16, seconds * 10**9 + nano, captured, wire, 0, -1))
         at += 16 + captured
     linktype = np.frombuffer(data, "<i4", 1, 20)
-    return decode_frames(np.frombuffer(data, np.uint8), np.array(frames, FRAME_DTYPE), linktype)
+    decoder = Decoder()
+    decoder.add(np.frombuffer(data, np.uint8), np.array(frames, FRAME_DTYPE), linktype, 1)
+    return decoder.finish()
 
 
 def codes(digests: NDArray[np.uint64]) -> NDArray[np.int64]:

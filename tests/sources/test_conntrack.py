@@ -7,15 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracer.core.address import encode_ip
-from tracer.core.conntrack import EVENTS, ConntrackEntry, Tuple, to_columns
+from tracer.core.conntrack import ConntrackEntry, Tuple
 from tracer.core.errors import InputError
 from tracer.sources.conntrack import (
     conntrack_files,
     read_conntrack,
     read_conntrack_folder,
     scope_of,
-    sniff_conntrack,
 )
 
 TCP = ConntrackEntry(
@@ -64,9 +62,6 @@ def test_plain_lines() -> None:
     assert one(PING_TEXT) == PING
     udp = one(UDP_TEXT)
     assert (udp.status, udp.original.reversed(), udp.state) == (("UNREPLIED",), udp.reply, None)
-    assert PING.is_snat
-    assert not PING.is_dnat
-    assert TCP.is_dnat
 
 
 def test_family_id_and_proc_forms() -> None:
@@ -133,13 +128,6 @@ def test_damaged_bytes_never_fail(start: int, length: int, noise: bytes) -> None
     read_conntrack(data[:start] + noise + data[start + length :])
 
 
-def test_sniff() -> None:
-    for text in (TCP_TEXT, PING_TEXT, XML, "[NEW] " + UDP_TEXT):
-        assert sniff_conntrack(text.encode())
-    assert not sniff_conntrack(b"12:00:00.1 IP 10.0.0.1 > 10.0.0.2: ICMP echo request")
-    assert not sniff_conntrack(b"\xd4\xc3\xb2\xa1\x00")
-
-
 @pytest.mark.parametrize(
     ("name", "scope"),
     [
@@ -173,18 +161,3 @@ def test_folders(tmp_path: Path) -> None:
         read_conntrack_folder(tmp_path)
     with pytest.raises(InputError, match="No such file"):
         read_conntrack(tmp_path / "none.txt")
-
-
-def test_columns_hold_what_entries_say() -> None:
-    entries = [TCP, replace(PING, host="h", netns="n", event="NEW", time_ns=7, zone_reply=3)]
-    table, scopes = to_columns(entries)
-    assert scopes == ((None, None), ("h", "n"))
-    assert table["entry"].tolist() == [0, 1]
-    assert table["original_icmp_id"].tolist() == [-1, 22344]
-    assert table["reply_icmp_id"].tolist() == [-1, 36215]
-    assert table["reply_sport"].tolist() == [8080, -1]
-    ends = (int(table["reply_dst_hi"][1]), int(table["reply_dst_lo"][1]))
-    assert ends == encode_ip("100.122.0.145")
-    assert [EVENTS[code] for code in table["event"]] == ["", "NEW"]
-    assert table["time_ns"].tolist() == [-1, 7]
-    assert table["zone_reply"].tolist() == [0, 3]

@@ -25,7 +25,7 @@ from sources.files import (
 )
 from tracer.core.errors import InputError
 from tracer.core.point import Direction
-from tracer.sources.read import Reading, ReadResult, iter_batches, read
+from tracer.sources.read import Reading, ReadResult, read
 from tracer.sources.recording import RecordingWriter
 
 TEXT = (
@@ -210,7 +210,7 @@ def test_batches_hold_no_more_than_asked_and_together_everything(tmp_path: Path,
     write(tmp_path / "b-eth1.pcapng", section() + interface() + enhanced() * 9)
     (tmp_path / "c-eth2.txt").write_text(TEXT)
     whole = read([tmp_path]).batch
-    batches = list(iter_batches([tmp_path], rows=rows))
+    batches = list(Reading([tmp_path], rows=rows).batches())
     assert max(len(batch) for batch in batches) <= rows
     assert all(len(set(batch.packets["capture"])) == 1 for batch in batches)
     for earlier, later in itertools.pairwise(batches):

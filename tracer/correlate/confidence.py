@@ -101,8 +101,3 @@ def table(measured: dict[int, tuple[int, int]]) -> NDArray[np.float32]:
 
 
 CONFIDENCE = table(MEASURED)
-
-
-def situation(cell: int) -> tuple[int, ...]:
-    """Return the parts of a cell, in the order of PARTS."""
-    return tuple(int(part) for part in np.unravel_index(cell, PARTS))

@@ -36,13 +36,6 @@ _DEVICES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("nic", r"(en[opsx]|eth|em|ib|bond|p\d+p)\w*(\.\d+)?|wl\w+"),
     )
 )
-_NAMESPACES = {
-    "qrouter": "router",
-    "fip": "floating-ip",
-    "snat": "snat",
-    "qdhcp": "dhcp",
-    "ovnmeta": "metadata",
-}
 _VM_NAMESPACE = re.compile(r"(vm|instance|server)\b.*")
 _NEUTRON_PORT_MAC = "fa:16:3e:"
 
@@ -60,12 +53,6 @@ def role_of(point: Point) -> str | None:
     if role == "tap" and point.netns:
         return {"qdhcp": "dhcp", "ovnmeta": "metadata"}.get(point.netns.partition("-")[0], "tap")
     return "vm" if role == "nic" and _belongs_to_vm(point) else role
-
-
-def namespace_role(netns: str | None) -> str | None:
-    """Return what a namespace is for (`router`, `snat` …), None when not Neutron's."""
-    prefix, dash, _ = (netns or "").partition("-")
-    return _NAMESPACES.get(prefix) if dash else None
 
 
 @lru_cache(4096)

@@ -27,7 +27,6 @@ _FLOW = re.compile(r"<flow\b.*?</flow>")
 _NOISE = re.compile(
     r"\s*(?:conntrack v\d.*|<\?xml.*|</?conntrack>|#.*|\[?\S*@.*[#$] .*|\^C.*)?\s*$"
 )
-_ENTRY = re.compile(rb"(?m)^.*\bsrc=\S+ dst=\S+ .*\bsrc=\S+ dst=\S+|<flow\b|^<conntrack>")
 _NEUTRON = re.compile(r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}[0-9a-f-]*")
 _NAMED = re.compile(
     r"^(?:(?P<host>(?!nf_conntrack).+?)[-_.])?(?:nf_)?conntrack"
@@ -41,11 +40,6 @@ WARNINGS = {
     "unparsed-line": "lines that are no conntrack entry were passed over",
     "icmp-id-absent": "XML dumps of ICMP entries carry no ids; take the dump as plain text",
 }
-
-
-def sniff_conntrack(first_bytes: bytes) -> bool:
-    """Return whether the first bytes of a file read as a conntrack dump or event log."""
-    return b"\0" not in first_bytes and _ENTRY.search(first_bytes) is not None
 
 
 def read_conntrack(

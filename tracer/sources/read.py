@@ -68,21 +68,6 @@ def read(
     return ReadResult(batch, reading.warnings, tuple(reading.captures), reading.lost)
 
 
-def iter_batches(
-    inputs: Sequence[str | Path],
-    *,
-    points: Mapping[str, str] | None = None,
-    rows: int = 1_000_000,
-    progress: Progress | None = None,
-) -> Iterator[ObservationBatch]:
-    """Yield the packets in batches of at most `rows`, in file order per capture.
-
-    No batch holds packets of two captures; `points` and `captures` only grow from batch to batch.
-    Text and recordings are held whole. Use `Reading` where the warnings are wanted as well.
-    """
-    return Reading(inputs, points=points, progress=progress, rows=rows).batches()
-
-
 class Reading:
     """Reads inputs; `warnings`, `captures` and `lost` are complete once `batches` is exhausted.
 

@@ -6,11 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.address import decode_ip, decode_mac
-from tracer.core.schema import BY_NAME, null_of
-from tracer.sources.decode.rows import DecodedFrames, decode_frames
+from tracer.core.schema import BY_NAME, StructuredArray, null_of
+from tracer.sources.decode.rows import DecodedFrames, Decoder
 from tracer.sources.frames import FRAME_DTYPE
+
+
+def decode_frames(
+    data: NDArray[np.uint8], frames: StructuredArray, linktypes: NDArray[np.int32]
+) -> DecodedFrames:
+    """Return the rows of one window."""
+    decoder = Decoder()
+    decoder.add(data, frames, linktypes, 1)
+    return decoder.finish()
 
 
 def decoded(

@@ -19,7 +19,8 @@ from tracer import jit_cache  # noqa: E402
 
 jit_cache.prepare()
 
-from tracer.sources.decode.rows import decode_frames  # noqa: E402
+from decoding import decode_frames  # noqa: E402
+
 from tracer.sources.frames import FRAME_DTYPE  # noqa: E402
 
 PAGE = mmap.PAGESIZE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decoding import decoded, value
+from decoding import decode_frames, decoded, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packets import ETHERNET, NULL, RAW, SLL, SLL2, PacketMaker
@@ -16,7 +16,7 @@ from tracer.core.enums import Decode
 from tracer.core.schema import BY_NAME, null_of
 from tracer.sources.decode import rows as module
 from tracer.sources.decode.growth import GrowingRecords
-from tracer.sources.decode.rows import DecodedFrames, Decoder, decode_frames
+from tracer.sources.decode.rows import DecodedFrames, Decoder
 from tracer.sources.frames import FRAME_DTYPE
 
 LINKTYPES = (ETHERNET, RAW, SLL, SLL2, NULL, 9, 147)

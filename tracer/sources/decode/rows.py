@@ -159,15 +159,3 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
-
-
-def decode_frames(
-    data: NDArray[np.uint8],
-    frames: StructuredArray,
-    linktypes: NDArray[np.int32],
-    first_frame: int = 1,
-) -> DecodedFrames:
-    """Return the rows of one window: what `Decoder.add` and `finish` give."""
-    decoder = Decoder()
-    decoder.add(data, frames, linktypes, first_frame)
-    return decoder.finish()

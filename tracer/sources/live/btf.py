@@ -117,17 +117,6 @@ class Btf:
             return self._base.find(name, kinds)
         raise KeyError(name)
 
-    def has_function(self, name: str) -> bool:
-        """Return whether a kernel function of this name is described."""
-        return self._has(name, _FUNC)
-
-    def _has(self, name: str, kind: int) -> bool:
-        try:
-            self.find(name, frozenset({kind}))
-        except KeyError:
-            return False
-        return True
-
     def function_id(self, name: str) -> int:
         """Return the id of a kernel function; raises KeyError."""
         return self.find(name, frozenset({_FUNC}))

@@ -302,11 +302,6 @@ def snap_bytes(config: Config) -> int:
     return (config.snap + 7) & ~7
 
 
-def wants(config: Config, hook: Hook) -> bool:
-    """Return whether a hook is asked for."""
-    return hook in config.hooks
-
-
 def _attach(choice: Choice, program: int) -> int:
     if choice.kind == "tp_btf":
         return syscalls.open_raw_tracepoint(program, None)

@@ -123,10 +123,6 @@ class Session:
         self._frame += len(events)
         return batch
 
-    def utc_ns(self, ktime_ns: int) -> int:
-        """Return the UTC nanoseconds of a CLOCK_MONOTONIC time."""
-        return int(self._clock.epoch_ns(np.array([ktime_ns], np.uint64))[0])
-
     @property
     def engine_name(self) -> str:
         """Which engine it is."""
