@@ -171,6 +171,7 @@ def _transport(
     p["tcp_seq"] = np.where(tcp, np.where(kind == 0, seq, 77), -1)
     p["tcp_ack"] = np.where(tcp, np.where(kind == 0, 77, seq), -1)
     p["tcp_flags"], p["tcp_window"] = np.where(tcp, 16, -1), np.where(tcp, 501, -1)
+    p["tcp_sack"] = np.where(tcp, 1, 0)
     ms = (chunk.number[order] * GAP_NS // 1_000_000) & 0xFFFFFFFF
     p["tcp_tsval"], p["tcp_tsecr"] = np.where(tcp, ms, -1), np.where(tcp, ms // 2, -1)
     p["icmp_type"] = np.where(ping, np.where(back, 0, 8), -1)

@@ -70,7 +70,7 @@ def cut(frames: Frames, snaplen: int, header: int = ETHERNET) -> None:
     p["wire_len"] = whole
     p["cap_len"] = np.minimum(whole, snaplen)
     captured = p["payload_len"] - (p["wire_len"] - p["cap_len"])
-    _cut_options(p, captured)
+    _cut_options(p, captured, frames.meta["sack"] > 0)
     covered = np.minimum(p["payload_len"], DIGEST_BYTES)
     known = (captured >= covered) & (covered >= 0)
     if "quoted" in frames.sections:
@@ -79,11 +79,16 @@ def cut(frames: Frames, snaplen: int, header: int = ETHERNET) -> None:
     p["payload_digest"] = np.where(known, found, 0)
 
 
-# Time stamps are the last 10 bytes of the TCP header.
-def _cut_options(p: StructuredArray, captured: NDArray[np.int32]) -> None:
-    short = (p["tcp_tsval"] >= 0) & (captured < 0)
+# The TCP header ends with time stamps, or with those and a SACK block behind them, 12 bytes each.
+def _cut_options(
+    p: StructuredArray, captured: NDArray[np.int32], with_sack: NDArray[np.bool_]
+) -> None:
+    has_options = (p["tcp_tsval"] >= 0) | with_sack
+    unread = has_options & (captured < 0)
+    p["tcp_sack"][unread] = 0
+    p["decode"][unread] = Decode.TRUNCATED
+    short = unread & (captured < -12 * with_sack)
     p["tcp_tsval"][short] = p["tcp_tsecr"][short] = -1
-    p["decode"][short] = Decode.TRUNCATED
 
 
 def digest(

@@ -16,6 +16,7 @@ META_DTYPE = np.dtype(
         ("true_ns", "<i8"),  # time on the perfect clock
         ("stream", "<u8"),  # what the payload bytes are: byte p is a function of (stream, p)
         ("offset", "<i8"),  # of the first payload byte in that stream
+        ("sack", "<u8"),  # the SACK block a TCP header has, left edge << 32 | right edge; 0 none
         ("place", "<i4"),  # how many observation points were crossed, captured or not
         ("last_point", "<i4"),  # the last of them
         ("wire", "?"),  # one of the segments of a super-packet
@@ -112,7 +113,7 @@ def measure(frames: Frames) -> None:
     p = frames.packets
     l4 = np.select(
         [p["frag_offset"] > 0, p["proto"] == 6, np.isin(p["proto"], (1, 17, 58))],
-        [0, np.where(p["tcp_tsval"] >= 0, 32, 20), 8],
+        [0, 20 + 12 * (p["tcp_tsval"] >= 0) + 12 * (frames.meta["sack"] > 0), 8],
         0,
     )
     fragment6 = (p["ip_version"] == 6) & ((p["frag_offset"] > 0) | (p["more_fragments"] == 1))

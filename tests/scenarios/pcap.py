@@ -164,10 +164,13 @@ def _transport(p: Any, m: Any, payload: bytes, src: bytes, dst: bytes) -> bytes:
 # A cut time stamp (a snaplen in the header) still was on the wire: the header length says so.
 def _tcp(p: Any, m: Any) -> bytes:
     size = int(p["ip_len"]) - 20 - int(p["payload_len"]) - (20 if p["ip_version"] == 6 else 0)
-    options = b""
-    if size > 20:
+    options = sack = b""
+    if m["sack"]:
+        sack = struct.pack("!BBBBQ", 1, 1, 5, 10, int(m["sack"]))
+    if size > 20 + len(sack):
         options = struct.pack("!BBBBII", 1, 1, 8, 10, max(int(p["tcp_tsval"]), 0),
                               max(int(p["tcp_tsecr"]), 0))  # fmt: skip
+    options += sack
     return struct.pack(
         "!HHIIHHHH", int(p["sport"]), int(p["dport"]), int(p["tcp_seq"]), int(p["tcp_ack"]),
         size // 4 << 12 | int(p["tcp_flags"]), int(p["tcp_window"]), 0, 0,

@@ -14,8 +14,8 @@ from tracer.core.schema import StructuredArray
 OVERLAP_NS = 100_000  # identical packets closer than this to each other's stay cannot be told apart
 ENOUGH = 3  # packets of a flow that time alone must single out before the flow counts as known
 _FIXED = ("ip_id", "proto", "payload_len", "tcp_seq", "tcp_ack", "tcp_flags", "tcp_tsval",
-          "tcp_tsecr", "tcp_window", "icmp_type", "icmp_code", "icmp_seq", "frag_offset",
-          "more_fragments", "tos", "flow_label", "df")  # fmt: skip
+          "tcp_tsecr", "tcp_window", "tcp_sack", "icmp_type", "icmp_code", "icmp_seq",
+          "frag_offset", "more_fragments", "tos", "flow_label", "df")  # fmt: skip
 _REWRITTEN = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
 _OPPOSITE = {"src_hi": "dst_hi", "src_lo": "dst_lo", "dst_hi": "src_hi", "dst_lo": "src_lo",
              "sport": "dport", "dport": "sport"}  # fmt: skip

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scenarios.clocks import EPOCH
 from scenarios.elements import Chain
-from scenarios.frames import Frames, join, measure
+from scenarios.frames import Frames, join, measure, mix
 from scenarios.world import World
 from tracer.core.address import encode_ip
 
@@ -15,6 +15,7 @@ ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MILLI = 1_000_000
 CONSTANT = 0x1234  # the stream of payloads that are all alike
+NO_SACK = 1
 
 
 def ip_header(frames: Frames, src: str, dst: str, proto: int, ttl: int = 64) -> None:
@@ -215,10 +216,12 @@ class Tcp:
     def send(
         self, side: int, flows: NDArray[np.int64], flags: int = ACK, size: int = 0, *,
         burst: int = 1, gap_ns: int = 20_000, shift: int = 0, window: int = 501, again: bool = True,
+        sacked: int = 0,
     ) -> Frames:  # fmt: skip
         """Send `burst` segments a flow, repeat those lost, and return what arrived.
 
         `shift` moves the sequence number (a keep-alive has -1) and then takes no sequence space.
+        `sacked`: by so many bytes more each segment of the burst says that it has behind a hole.
         """
         n = len(flows)
         flow, k = np.repeat(flows, burst), np.tile(np.arange(burst), n)
@@ -228,6 +231,11 @@ class Tcp:
         self._fill(frames, side, flow, flags, window)
         p = frames.packets
         p["payload_len"] = size
+        if sacked:
+            left = (p["tcp_ack"] + sacked) & 0xFFFFFFFF
+            right = (left + (k + 1) * sacked) & 0xFFFFFFFF
+            frames.meta["sack"] = left.astype(np.uint64) << np.uint64(32) | right.astype(np.uint64)
+            p["tcp_sack"] = mix(frames.meta["sack"]) | np.uint64(2)
         p["tcp_seq"] = (self.seq[side][flow] + k * size + shift) & 0xFFFFFFFF
         frames.meta["stream"] = self.streams[side][flow]
         frames.meta["offset"] = (p["tcp_seq"] - self.initial[side][flow] - 1) & 0xFFFFFFFF
@@ -251,7 +259,7 @@ class Tcp:
                 p[name] = self._seen(name, flow, p[name])
             for name in ("sport", "dport"):
                 p[name] = self._seen(name, flow, p[name])
-        p["tcp_flags"], p["tcp_window"] = flags, window
+        p["tcp_flags"], p["tcp_window"], p["tcp_sack"] = flags, window, NO_SACK
         p["tcp_ack"] = np.where(flags & ACK, self.seq[1 - side][flow], 0)
         if self.stamps:
             ms = (frames.meta["true_ns"] - EPOCH) // MILLI

@@ -113,6 +113,8 @@ class Observation:
     cap_len: int | None = None
     wire_len: int | None = None
     gso_size: int | None = None
+    # new ones come at the end of tables
+    tcp_sack: str | None = None
 
 
 OBSERVATION_FIELDS: tuple[str, ...] = tuple(column.name for column in fields(Observation))

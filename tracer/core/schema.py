@@ -5,7 +5,8 @@ packets have (a tunnel, ARP, a quoted packet, kernel facts) is kept in sections:
 with a `row` field that says which packet a record belongs to, ascending, at most one a packet.
 
 Nulls: signed integers hold -1, MACs and both halves of addresses hold all ones (`core.address`),
-`payload_digest` and `skb` hold 0. Times are int64 nanoseconds since the UTC epoch.
+digests (`payload_digest`, `tcp_sack`, `skb`) hold 0. Times are int64 nanoseconds since the UTC
+epoch.
 """
 
 from dataclasses import dataclass
@@ -52,6 +53,12 @@ PACKET_COLUMNS = _columns(
     ("tcp_ack", "i8", "int", "TCP acknowledgement number, as on the wire"),
     ("tcp_tsval", "i8", "int", "TCP timestamp value (RFC 7323)"),
     ("tcp_tsecr", "i8", "int", "TCP timestamp echo reply (RFC 7323)"),
+    (
+        "tcp_sack",
+        "u8",
+        "digest",
+        "64-bit hash of the TCP SACK blocks (RFC 2018), 1 where there are none, if captured",
+    ),
     ("payload_digest", "u8", "digest", "64-bit hash of the first 128 bytes after L4, if captured"),
     ("point", "i4", "int", "index into the batch's points"),
     ("capture", "i4", "int", "index into the batch's captures (files or engines)"),

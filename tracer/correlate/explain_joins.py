@@ -13,8 +13,8 @@ from tracer.core.schema import BY_NAME
 #: What forwarding and NAT leave alone.
 KEPT = (
     "proto", "ip_id", "ip_len", "frag_offset", "icmp_type", "icmp_code", "icmp_seq", "tcp_seq",
-    "tcp_ack", "tcp_flags", "tcp_tsval", "tcp_tsecr", "payload_len", "payload_digest", "flow_label",
-    "arp_op", "arp_sender_mac", "arp_sender_ip", "arp_target_ip",
+    "tcp_ack", "tcp_flags", "tcp_window", "tcp_tsval", "tcp_tsecr", "tcp_sack", "payload_len",
+    "payload_digest", "flow_label", "arp_op", "arp_sender_mac", "arp_sender_ip", "arp_target_ip",
 )  # fmt: skip
 #: What tells flows and links apart.
 TOLD = ("src", "dst", "sport", "dport", "icmp_id", "ttl", "src_mac", "dst_mac", "vlan", "vni")
@@ -116,6 +116,8 @@ def _difference(mine: Any, other: Any) -> str:
         ("ip_id", "another IP id"),
         ("payload_digest", "other bytes"),
         ("tcp_tsval", "another TCP time stamp"),
+        ("tcp_sack", "other SACK blocks"),
+        ("tcp_window", "another TCP window"),
         ("ttl", "another TTL"),
         ("dst_mac", "another link"),
         ("vlan", "another VLAN"),

@@ -15,6 +15,8 @@ from tracer.correlate.hashing import Keys, mix
 Row = NDArray[np.int64]
 ETHERTYPE_ARP = 0x0806
 TCP = 6
+#: What of a TCP header every capture shows.
+WINDOWS, STAMPS, SACKS = 1, 2, 4
 
 
 @dataclass(slots=True)
@@ -64,16 +66,19 @@ def tuple_hash(
 
 
 @inner
-def _packet_hash(r: Any, with_digest: bool, with_stamps: bool) -> Any:
+def _packet_hash(r: Any, with_digest: bool, told: int) -> Any:
     h = mix(np.uint64(r.ip_version + 3), np.uint64(r.proto))
     h = mix(h, np.uint64(r.ip_id) ^ (np.uint64(r.ip_len) << np.uint64(32)))
     h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
     h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
     if r.proto == TCP:
         h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
-        if with_stamps:
-            h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
+        if told & WINDOWS:
             h = mix(h, np.uint64(r.tcp_window))
+        if told & STAMPS:
+            h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
+        if told & SACKS:
+            h = mix(h, np.uint64(r.tcp_sack))
         h = mix(h, np.uint64(r.tcp_flags))
     elif r.icmp_type >= 0:
         h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
@@ -92,7 +97,7 @@ def _flow_hash(r: Any, backwards: bool) -> Any:
 
 
 @jit
-def _scan(p: Any, rank: Row, shortest: int, with_stamps: bool, out: Any) -> None:
+def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> None:
     # One pass over the records, which are much larger than what is kept of them.
     packet, flow, link, usable, point, ttl, src_mac, dst_mac = out
     for i in range(len(p)):
@@ -101,25 +106,31 @@ def _scan(p: Any, rank: Row, shortest: int, with_stamps: bool, out: Any) -> None
         ttl[i] = r.ttl
         src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
         usable[i] = r.ip_version > 0 or r.ethertype == ETHERTYPE_ARP
-        packet[i] = _packet_hash(r, 0 < r.payload_len < shortest, with_stamps)
+        packet[i] = _packet_hash(r, 0 < r.payload_len < shortest, told)
         flow[i] = _flow_hash(r, False)
         h = mix(mix(np.uint64(rank[r.point] + 11), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
 
 
 @jit
-def _cuts(p: Any) -> tuple[int, bool]:
-    # The shortest payload of which too little was captured for a digest, and whether a capture cut
-    # inside the TCP options.
-    shortest, hidden = 1 << 40, False
+def _cuts(p: Any) -> tuple[int, int]:
+    # The shortest payload of which too little was captured for a digest, and what of the TCP header
+    # no capture cut away and every source tells.
+    shortest, told = 1 << 40, WINDOWS | STAMPS | SACKS
     for i in range(len(p)):
         r = p[i]
+        unread = r.tcp_seq >= 0 and r.tcp_sack == 0
+        if unread:
+            told &= ~SACKS
+            if r.tcp_window < 0:
+                told &= ~WINDOWS
         if r.cap_len >= r.wire_len:
             continue
         if r.payload_len > 0 and r.payload_digest == 0 and (r.icmp_type < 0 or r.icmp_id >= 0):
             shortest = min(shortest, r.payload_len)
-        hidden = hidden or (r.tcp_seq >= 0 and r.tcp_tsval < 0)
-    return shortest, hidden
+        if unread and r.tcp_tsval < 0:
+            told &= ~STAMPS
+    return shortest, told
 
 
 def _bodies(p: Any, shortest: int) -> Keys:
@@ -210,7 +221,7 @@ def identify(batch: ObservationBatch) -> Identity:
     ranks = _point_columns(batch)
     # One packet has one digest, or none where too little was captured: then digests of payloads as
     # long as that do not tell rows of one packet from others, in this capture or another.
-    shortest, hidden = _cuts(batch.packets)
+    shortest, told = _cuts(batch.packets)
     packet, flow, link = (np.empty(rows, np.uint64) for _ in range(3))
     src_mac, dst_mac = (np.empty(rows, np.uint64) for _ in range(2))
     usable, point, ttl = (
@@ -219,7 +230,7 @@ def identify(batch: ObservationBatch) -> Identity:
         np.empty(rows, np.int64),
     )
     out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac)
-    _scan(batch.packets, ranks["point"], shortest, not hidden, out)
+    _scan(batch.packets, ranks["point"], shortest, told, out)
     identity = Identity(
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],

@@ -9,7 +9,7 @@ from scenarios.elements import Chain, Link, Offload, Router
 from scenarios.nat import Nat
 from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, line, snat
 from scenarios.scenario import Scenario
-from scenarios.traffic import ACK, PSH, RST, SYN, Tcp
+from scenarios.traffic import ACK, MILLI, PSH, RST, SYN, Tcp
 from scenarios.world import World
 
 
@@ -56,6 +56,54 @@ def keepalives(seed: int, scale: float) -> Scenario:
         tcp.send(0, everyone, ACK, 1, shift=-1)
         tcp.send(1, everyone, ACK, window=0)
     return world.finish("tcp_keepalives")
+
+
+def window_probes(seed: int, scale: float) -> Scenario:
+    """A full receiver: windows of zero, probes 200 ms apart, and a window update at once after."""
+    world = World(seed)
+    chain = dvr(world, snat(world))
+    flows = max(int(30 * scale), 4)
+    tcp = Tcp.open(world, chain, flows, src=FIXED, dst=EXTERNAL, ids=("zero", "zero"), stamps=False)
+    everyone = np.arange(flows)
+    for _ in range(3):
+        tcp.send(0, everyone, ACK | PSH, 1448, burst=3)
+        tcp.send(1, everyone, ACK, window=0)
+        for _ in range(4):
+            tcp.now += 200 * MILLI
+            tcp.send(0, everyone, ACK, 0, shift=-1)
+            tcp.send(1, everyone, ACK, window=0)
+        for window in (40, 300, 501):  # an application reads: nothing else is new
+            tcp.now -= 60_000
+            tcp.send(1, everyone, ACK, window=window)
+    return world.finish("tcp_window_probes")
+
+
+def selective_acks(seed: int, scale: float) -> Scenario:
+    """Bursts of duplicate ACKs with IP id 0, each with a longer SACK block: nothing else is new."""
+    world = World(seed)
+    chain = dvr(world, snat(world))
+    flows = max(int(20 * scale), 4)
+    tcp = Tcp.open(world, chain, flows, src=FIXED, dst=EXTERNAL, ids=("counter", "zero"),
+                   stamps=False)  # fmt: skip
+    for _ in range(4):
+        tcp.send(0, np.arange(flows), ACK | PSH, 1448, burst=6)
+        tcp.send(1, np.arange(flows), ACK, burst=5, sacked=1448)
+        tcp.send(1, np.arange(flows), ACK | PSH, 200)
+    return world.finish("tcp_selective_acks")
+
+
+def selective_acks_stamped(seed: int, scale: float) -> Scenario:
+    """The same with time stamps, which a burst shares, and captures that cut some headers."""
+    world = World(seed)
+    chain = dvr(world, snat(world))
+    flows = max(int(20 * scale), 4)
+    tcp = Tcp.open(world, chain, flows, src=FIXED, dst=EXTERNAL)
+    for _ in range(4):
+        tcp.send(0, np.arange(flows), ACK | PSH, 1448, burst=6)
+        tcp.send(1, np.arange(flows), ACK, burst=5, sacked=1448)
+        tcp.send(1, np.arange(flows), ACK | PSH, 200)
+    world.captures[3].snaplen, world.captures[6].snaplen = 66, 72
+    return world.finish("tcp_selective_acks_stamped")
 
 
 def duplicate_acks(seed: int, scale: float) -> Scenario:
@@ -154,7 +202,10 @@ SCENARIOS = {
     "tcp_retransmissions_same_id": retransmissions_same_id,
     "tcp_id_zero": id_zero,
     "tcp_keepalives": keepalives,
+    "tcp_window_probes": window_probes,
     "tcp_duplicate_acks": duplicate_acks,
+    "tcp_selective_acks": selective_acks,
+    "tcp_selective_acks_stamped": selective_acks_stamped,
     "tcp_out_of_order": out_of_order,
     "tcp_syn_retries": syn_retries,
     "tcp_gso": gso,

@@ -8,6 +8,7 @@ Part = tuple[bytes, int]  # bytes rebuilt, bytes there were of it on the wire
 _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _ERRORS = {_ICMP: (3, 4, 5, 11, 12), _ICMPV6: (1, 2, 3, 4)}
 _TIMESTAMPS = b"\x01\x01\x08\x0a"
+_NOT_HELD = 254  # RFC 4727; `sources.decode` takes it for options it does not know
 
 
 def transport(values: Values, room: int | None) -> Part:
@@ -34,9 +35,10 @@ def _tcp(values: Values, size: int | None) -> bytes:
     if "tcp_tsval" in values:
         stamps = struct.pack(">II", values["tcp_tsval"], values.need("tcp_tsecr"))
         options = _TIMESTAMPS + stamps
-    # Options that no column holds are passed over with NOPs, so that lengths agree.
-    if size is not None and 20 + len(options) < size <= 60:
-        options = options.ljust((size - 20) // 4 * 4, b"\x01")
+    # Of options that no column holds there is the length, in one of a kind for experiments.
+    missing = 0 if size is None else (size - 20) // 4 * 4 - len(options)
+    if 0 < missing <= 40 - len(options):
+        options += bytes((_NOT_HELD, missing)).ljust(missing, b"\0")
     offset = (20 + len(options)) // 4 << 12
     fields = (
         values.need("sport"), values.need("dport"), values.need("tcp_seq"),

@@ -9,6 +9,7 @@ from tracer.sources.decode.load import Bytes, le64, u8
 
 # Enough to hold a ping's time stamp or a sequence number in a payload, and to be captured by most.
 DIGEST_BYTES = 128
+NO_SACK = 1  # `tcp_sack` of a header without SACK blocks
 
 # Multipliers of MurmurHash3's 64-bit finaliser (public domain).
 _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)

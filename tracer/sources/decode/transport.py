@@ -3,13 +3,14 @@
 from typing import Any
 
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.digest import payload
+from tracer.sources.decode.digest import NO_SACK, digest, payload
 from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 from tracer.sources.decode.tunnel import carried, ip_in_ip
 from tracer.sources.decode.udp import ports, udp
 
 NO_NEXT_HEADER = 59
+NOT_HELD = 254  # RFC 4727: experiments; ours stands for options that a recording did not keep
 
 
 @inner
@@ -58,7 +59,7 @@ def sctp(data: Bytes, row: Any, cursor: Any) -> None:
 
 @inner
 def tcp(data: Bytes, row: Any, cursor: Any) -> None:
-    """Read a TCP header and its time stamp option."""
+    """Read a TCP header, its time stamps and its SACK blocks."""
     start = cursor.position
     captured = cursor.captured_end - start
     ports(data, row, cursor)
@@ -78,9 +79,13 @@ def tcp(data: Bytes, row: Any, cursor: Any) -> None:
             row.tcp_ack = -1
             row.tcp_flags = -1
             row.tcp_window = -1
+        row.tcp_sack = NO_SACK
         at.stop(row, at.MALFORMED)
         return
-    _options(data, row, start + 20, min(start + header, cursor.captured_end))
+    end = min(start + header, cursor.captured_end)
+    if end == start + header:
+        row.tcp_sack = NO_SACK
+    _options(data, row, start + 20, end)
     at.has(row, cursor, start + header)
     cursor.position = start + header
     payload(data, row, cursor)
@@ -88,8 +93,9 @@ def tcp(data: Bytes, row: Any, cursor: Any) -> None:
 
 @inner
 def _options(data: Bytes, row: Any, position: int, end: int) -> None:
-    # RFC 9293, 3.1: kind, length, value; end of list and no-operation are one byte. Linux sends
-    # time stamps as no-op, no-op, option; that is found first.
+    # RFC 9293, 3.1: kind, length, value; end of list and no-operation are one byte. SACK blocks
+    # are not known (`tcp_sack` stays null) where options were cut.
+    whole = row.tcp_sack != 0
     while position < end:
         kind = u8(data, position)
         if kind == 0:
@@ -105,5 +111,8 @@ def _options(data: Bytes, row: Any, position: int, end: int) -> None:
         if kind == 8 and length == 10:
             row.tcp_tsval = be32(data, position + 2)
             row.tcp_tsecr = be32(data, position + 6)
-            return
+        elif kind == 5 and whole:
+            row.tcp_sack = digest(data, position + 2, length - 2)
+        elif kind == NOT_HELD:
+            row.tcp_sack = 0
         position += length
