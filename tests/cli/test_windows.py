@@ -1,13 +1,25 @@
 """Large captures, joined in windows, give what is given when all are held."""
 
 import json
+import struct
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scenarios.elements import Link
+from scenarios.pcap import frame_bytes
+from scenarios.places import EXTERNAL, FIXED, line
+from scenarios.traffic import datagrams
+from scenarios.world import World
+from sources.files import block, enhanced, interface, option, section
 
 from cli.conftest import Run
 from tracer.cli import windows
+from tracer.correlate import stream
+from tracer.correlate.ordered import Horizon
+from tracer.sources import read
 
 
 def outcome(run: Run, *arguments: object, summary: Path) -> tuple[list[str], Any]:
@@ -77,3 +89,49 @@ def test_what_explains_joins_holds_all_packets(
     shown = run("offline", captures / "fip-outbound", "--explain-joins", 3).stdout
     assert "why the hops of journey #3 are one packet" in shown
     assert "rule: -A neutron-l3-agent-float-snat" in shown
+
+
+def write_pcapngs(folder: Path, loss: float) -> int:
+    """Write captures of four points whose third says at its end what it lost; return that."""
+    world = World(3)
+    chain = line(world, 4, per_host=2)
+    next(each for each in chain.elements[3:] if isinstance(each, Link)).loss = loss
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 2000, flows=8))
+    world.captures[2].missed = 0.05
+    scenario = world.finish("counter")
+    packets, frames = scenario.batch.packets, list(frame_bytes(scenario))
+    passed = sum(len(seen) for point, _, seen in world.seen if point == 2)
+    dropped = passed - int((packets["point"] == 2).sum())
+    for number, name in enumerate(scenario.batch.captures):
+        data = section() + interface(options=option(9, b"\x09"))
+        for row in np.flatnonzero(packets["capture"] == number).tolist():
+            data += enhanced(frames[row], int(packets["time_ns"][row]))
+        if number == 2:
+            data += block(5, struct.pack("<III", 0, 0, 0) + option(5, struct.pack("<Q", dropped)))
+        (folder / f"{Path(name).stem}.pcapng").write_bytes(data)
+    return dropped
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.03])
+def test_what_a_capture_says_it_lost_comes_out_the_same(
+    loss: float, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    dropped = write_pcapngs(folder, loss)
+    whole, said = outcome(run, folder, summary=tmp_path / "whole.json")
+    monkeypatch.setattr(windows, "LARGE", 0)
+    monkeypatch.setattr(windows, "_MOST_ROWS", 800)
+    monkeypatch.setattr(read, "LEAST_ROWS", 200)
+    horizon = Horizon(quiet_ns=30_000_000, answer_ns=60_000_000)
+    options = (*stream.join_windows.__defaults__[:2], 800, horizon)
+    monkeypatch.setattr(stream.join_windows, "__defaults__", (*options, iter, ()))
+    monkeypatch.setattr(stream.judged_gaps, "__defaults__", (*options, iter))
+    parts, also_said = outcome(run, folder, summary=tmp_path / "parts.json")
+    assert parts == whole
+    assert also_said == said
+    assert said["lost"] == {"capture_dropped": dropped}
+    reasons = Counter(json.loads(journey)["reason"] for journey in whole)
+    assert (f"or lost by the next capture, which dropped {dropped} packets at that time" in reasons
+            ) == (loss > 0)  # fmt: skip
+    assert (said["outcomes"].get("vanished", 0) > 0) == (loss > 0)

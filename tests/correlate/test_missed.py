@@ -12,6 +12,8 @@ from scenarios.world import World
 from tracer.core.batch import Gap
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JourneySet
+from tracer.core.point import Point
+from tracer.correlate.gaps import merged
 from tracer.correlate.join import join
 from tracer.correlate.missed import ACKNOWLEDGED, BLIND
 
@@ -115,3 +117,47 @@ def test_a_point_that_never_shows_a_protocol_cannot_say_that_a_packet_is_gone() 
     assert len(hidden) == 30
     assert {found.reasons[n] for n in found.journeys["reason"][hidden]} == {BLIND}
     assert not len(ended(found, Outcome.VANISHED))
+
+
+def lossy_capture(loss: float, missed: float) -> Scenario:
+    """Return pings and TCP over eight points, the sixth of which counts what its capture lost."""
+    world = World(12)
+    chain = dvr(world, None, Link(150_000, 20_000, loss=loss))
+    exchange(world, chain, pings(world, FIXED, EXTERNAL, 300))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 600, flows=40))
+    world.captures[6].missed = missed
+    scenario = world.finish("lossy capture")
+    p = scenario.batch.packets
+    passed = sum(len(frames) for point, _, frames in world.seen if point == 6)
+    times = p["time_ns"][p["point"] == 6]
+    gap = Gap(
+        scenario.batch.points[6], int(times.min()), int(times.max()), int(passed - len(times))
+    )
+    return replace(scenario, batch=replace(scenario.batch, gaps=(gap,)))
+
+
+def test_drops_that_others_saw_arrive_explain_no_loss() -> None:
+    # The capture dropped as many as the wire lost, or more; but all those were seen beyond it.
+    scenario = lossy_capture(loss=0.05, missed=0.1)
+    (gap,) = scenario.batch.gaps
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    assert (scenario.truth.lost_after >= 0).sum() == len(vanished)
+    assert 20 < len(vanished) < gap.packets
+    real = lost(scenario, found, vanished)
+    assert real.all()
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+    # What was seen beyond it, and what was not: neither more nor less than the truth has.
+    assert len(found.unseen) == gap.packets + (scenario.truth.lost_after == 5).sum()
+    reasons = {found.reasons[n] for n in found.journeys["reason"][vanished[real]] if n >= 0}
+    assert any(f"which dropped {gap.packets} packets" in text for text in reasons)
+
+
+def test_gaps_close_to_each_other_are_judged_together() -> None:
+    here = Point("host", None, "eth0")
+    gaps = [Gap(here, at, at + MILLI, 1) for at in (50 * MILLI, 0, 3 * MILLI)]
+    other = Gap(Point("host", None, "eth1"), 0, MILLI, 5)
+    assert merged([*gaps, other]) == [
+        Gap(here, 0, 4 * MILLI, 2), Gap(here, 50 * MILLI, 51 * MILLI, 1), other,
+    ]  # fmt: skip
+    assert merged(merged(gaps)) == merged(gaps)

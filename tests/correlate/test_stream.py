@@ -1,5 +1,6 @@
 """Windows give the journeys that all rows at once give."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -8,12 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenarios.catalogue import make
+from scenarios.elements import Link
+from scenarios.places import EXTERNAL, FIXED, line
+from scenarios.traffic import datagrams
+from scenarios.world import World
 
-from tracer.core.batch import ObservationBatch, concat
+from tracer.core.batch import Gap, ObservationBatch, concat
+from tracer.core.enums import Outcome
 from tracer.core.journeys import JourneySet
 from tracer.correlate.join import join
 from tracer.correlate.ordered import Horizon
-from tracer.correlate.stream import join_windows, windows
+from tracer.correlate.stream import join_windows, judged_gaps, windows
 
 
 def split(batch: ObservationBatch, rows: int) -> list[list[ObservationBatch]]:
@@ -109,3 +115,36 @@ def test_windows_are_complete_up_to_their_time() -> None:
 
 def test_no_captures_give_no_windows() -> None:
     assert list(windows([[], iter(())])) == []
+
+
+@pytest.mark.parametrize(("missed", "lost"), [(0.15, 0.0), (0.02, 0.06)])
+def test_what_a_capture_says_it_lost_is_judged_over_all_windows(missed: float, lost: float) -> None:
+    # A counter at the end of a capture: what is missing in a window is always less than it says.
+    world = World(3)
+    chain = line(world, 4, per_host=2)
+    wire = next(element for element in chain.elements[3:] if isinstance(element, Link))
+    wire.loss = lost
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 1200, flows=8))
+    world.captures[2].missed = missed
+    world.captures[3].missed = 1.0 if not lost else 0.0
+    batch = world.finish("counter").batch
+    packets = batch.packets
+    mine = packets["time_ns"][packets["point"] == 2]
+    passed = sum(len(frames) for point, _, frames in world.seen if point == 2)
+    gap = Gap(batch.points[2], int(mine.min()), int(mine.max()), passed - len(mine))
+    pieces = split(batch, 200)
+    known = judged_gaps(pieces, [gap], rows=500, horizon=SHORT)
+    parts = list(join_windows(pieces, rows=500, horizon=SHORT, gaps=known))
+    assert len(parts) > 2
+    batch.gaps = (gap,)
+    whole = join(batch)
+    assert {n: said for part in parts for n, said in records(part).items()} == records(whole)
+    counts = Counter(whole.journeys["outcome"].tolist())
+    if lost:
+        assert not counts[Outcome.LOST_BY_TRACER]
+        assert counts[Outcome.VANISHED] > 40
+    else:
+        over = counts[Outcome.UNFINISHED]  # after its last packet the capture may have ended
+        assert counts[Outcome.LOST_BY_TRACER] + over == gap.packets > 100
+        assert over < 3
+        assert not counts[Outcome.VANISHED]

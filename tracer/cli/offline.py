@@ -73,8 +73,9 @@ def command(
     Captures of 400 MB and more together are joined in windows of time, in bounded memory: exchanges
     are then written as they end, numbered as ever, and captures that share no packet give no flow
     paths. What answers a packet or repeats its bytes more than two seconds later, sooner where
-    packets come faster than 60 000 a second, may then not be told to belong to it. Not so with
-    --explain-joins or pcapng output, which hold all packets.
+    packets come faster than 60 000 a second, may then not be told to belong to it. Captures that
+    say they dropped packets are read twice. Not so with --explain-joins or pcapng output, which
+    hold all packets.
 
     \b
     Examples:

@@ -1,5 +1,6 @@
 """`tracer offline` on captures too large to hold: read side by side, joined window by window."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from tracer.cli.output import (
     write_table,
     write_text,
 )
-from tracer.core.batch import ObservationBatch
+from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.errors import InputError
 from tracer.core.exchanges import exchange_order
@@ -76,6 +77,7 @@ class Windows:
         from tracer.report.running import RunningSummary
         from tracer.sources.read import Reading
 
+        self._captures, self._points = captures, points
         self._readings, self._warnings = Reading.side_by_side(captures, points, _MOST_ROWS)
         _allow_files(len(self._readings))
         self.nat_rules: Sequence[NatRule] = ()
@@ -98,7 +100,8 @@ class Windows:
 
         batches = [self._batches(reading) for reading in self._readings]
         left = count
-        for part in self._running.counted(join_windows(batches, entries, ahead=ahead)):
+        joined = join_windows(batches, entries, ahead=ahead, gaps=self._gaps(entries))
+        for part in self._running.counted(joined):
             self._last = part
             chosen = _selected(part, conditions)
             if left is not None:
@@ -111,6 +114,18 @@ class Windows:
             yield shown if self._redactor is None else self._redactor.journey_set(shown)
         if self._refusals and not any(reading.captures for reading in self._readings):
             raise self._refusals[0]
+
+    def _gaps(self, entries: Sequence[ConntrackEntry]) -> Sequence[Gap]:
+        # A counter at the end of a capture speaks of all windows: where one is not zero, it takes a
+        # second reading to know how much is missing in all.
+        from tracer.correlate.stream import judged_gaps
+        from tracer.sources.read import Reading
+
+        gaps = [gap for reading in self._readings for gap in reading.gaps()]
+        if not gaps:
+            return ()
+        again, _ = Reading.side_by_side(self._captures, self._points, _MOST_ROWS)
+        return judged_gaps([_readable(each) for each in again], gaps, entries, ahead=ahead)
 
     def summary(self, damage: Iterable[InputWarning]) -> dict[str, Any]:
         """Return the summary of all parts as JSON values."""
@@ -147,6 +162,11 @@ class Windows:
                 if number:
                     lost[name] = lost.get(name, 0) + number
         return lost
+
+
+def _readable(reading: "Reading") -> Iterator[ObservationBatch]:
+    with contextlib.suppress(InputError):  # told when it is read for its journeys
+        yield from reading.batches()
 
 
 def _selected(part: JourneySet, conditions: FlowFilter) -> Any:

@@ -27,12 +27,16 @@ def _empty_sections() -> dict[str, StructuredArray]:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Packets that the capture at a point lost between two stamps (UTC ns), as it says itself."""
+    """Packets that the capture at a point lost between two stamps (UTC ns), as it says itself.
+
+    `explains`: whether that is all that is missing there; None: to be judged from the batch.
+    """
 
     point: Point
     first_ns: int
     last_ns: int
     packets: int
+    explains: bool | None = None
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ class ObservationBatch:
             sections[name]["row"] -= start
         return ObservationBatch(
             self.packets[start:stop], sections, self.points, self.captures, self.labels,
-            self.watched_ns,
+            self.watched_ns, self.gaps,
         )  # fmt: skip
 
     def rows_with(self, section: str) -> NDArray[np.int64]:
@@ -132,7 +136,10 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
             labels.setdefault(column, {}).update(words)
     ends = [batch.watched_ns for batch in batches if batch.watched_ns is not None]
     watched = max(ends, default=None)
-    return ObservationBatch(packets, sections, tuple(points), tuple(captures), labels, watched)
+    gaps = tuple(dict.fromkeys(gap for batch in batches for gap in batch.gaps))
+    return ObservationBatch(
+        packets, sections, tuple(points), tuple(captures), labels, watched, gaps
+    )
 
 
 def _recode(part: StructuredArray, name: str, codes: list[int]) -> None:

@@ -82,6 +82,10 @@ NUMBERS_DTYPE = np.dtype(
 )
 
 
+# Packets that passed the capture at a point unseen while it says it lost some.
+UNSEEN_DTYPE = np.dtype([("journey", "<i4"), ("gap", "<i4")])  # indices: journeys, merged gaps
+
+
 @dataclass(frozen=True, slots=True)
 class ClockEstimate:
     """What was found out about one clock against the reference clock.
@@ -194,6 +198,7 @@ class JourneySet:
     first_journey: int = 1  # number shown for the first one; a stream goes on counting
     nat_rules: tuple[NatRule, ...] = ()  # as recorded, in the order the kernel asks them
     numbers: StructuredArray | None = None
+    unseen: StructuredArray = field(default_factory=lambda: _empty(UNSEEN_DTYPE))
 
     def shown(self, name: str, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the numbers shown for the journeys at the indices, (n,), or for what they name.

@@ -50,6 +50,8 @@ def chosen_of(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Jour
     place = _places(len(journey_set.journeys), chosen)
     for name in _REFERENCES:
         journeys[name] = place[journeys[name]]
+    unseen = journey_set.unseen.compress(place[journey_set.unseen["journey"]] >= 0)
+    unseen["journey"] = place[unseen["journey"]]
     return JourneySet(
         journey_set.observations,
         hops,
@@ -61,6 +63,7 @@ def chosen_of(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Jour
         first_journey=journey_set.first_journey,
         nat_rules=journey_set.nat_rules,
         numbers=None if journey_set.numbers is None else journey_set.numbers.take(chosen),
+        unseen=unseen,
     )
 
 

@@ -13,25 +13,25 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
+from tracer.core.journeys import UNSEEN_DTYPE
 from tracer.core.schema import StructuredArray
+from tracer.correlate.gaps import judged
 from tracer.correlate.hashing import Codes, factorise, pair_keys
-from tracer.correlate.identity import Identity, place_codes
-from tracer.correlate.outcome import Paths
+from tracer.correlate.identity import Identity
+from tracer.correlate.outcome import Onward, Paths
 
-NEAR_NS = 2_000_000  # from a point to the next one, and back in time by as much as clocks err
 ENOUGH = 3  # answered packets of a protocol that a point must have shown if it could
 ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
 BLIND = "the next capture shows nothing of this protocol, though others of it were answered"
-DROPPED = "the next capture dropped {} packets at that time"
-PERHAPS = "or lost by the next capture, which dropped {} packets at that time"
 
 
 @dataclass(slots=True)
 class Missed:
-    """Journeys with what is said of them, as texts."""
+    """Journeys with what is said of them, as texts; `unseen` as `gaps.Judged` has it."""
 
     journeys: list[int]
     texts: list[str]
+    unseen: StructuredArray
 
     def add(self, journeys: Codes, text: str) -> None:
         """Say the same of several journeys."""
@@ -40,14 +40,15 @@ class Missed:
 
 
 def settle_missed(
-    batch: ObservationBatch, identity: Identity, paths: Paths, following: Codes,
+    batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward, link: Codes,
     forward: NDArray[np.bool_], time: Codes, journeys: StructuredArray,
 ) -> Missed:  # fmt: skip
     """Correct in place the outcome of vanished journeys that were not lost by the network.
 
-    `following`: the place each was expected at next, -1 none; `forward`: its direction in its flow.
+    `forward`: the direction of each journey in its flow; `link` and `time` by row.
     """
-    said = Missed([], [])
+    following = onward.following[link[paths.last]]
+    said = Missed([], [], np.empty(0, UNSEEN_DTYPE))
     outcome = journeys["outcome"]
     arrived = _acknowledged(batch.packets, paths, forward, journeys)
     outcome[arrived] = Outcome.LOST_BY_TRACER
@@ -55,35 +56,13 @@ def settle_missed(
     blind = _unseen_protocol(batch.packets, identity, paths, following, journeys)
     outcome[blind] = Outcome.NOT_OBSERVABLE
     said.add(blind, BLIND)
-    _dropped(batch, identity, paths, following, time, journeys, said)
+    if batch.gaps:
+        found = judged(batch, identity, paths, onward, link, time, journeys)
+        outcome[found.lost] = Outcome.LOST_BY_TRACER
+        said.journeys += found.journeys.tolist()
+        said.texts += found.texts
+        said.unseen = found.unseen
     return said
-
-
-def _dropped(
-    batch: ObservationBatch, identity: Identity, paths: Paths, following: Codes, time: Codes,
-    journeys: StructuredArray, said: Missed,
-) -> None:  # fmt: skip
-    # The capture of the next place lost packets while this one passed. If it lost as many as are
-    # missing there it lost them all; else nobody knows which.
-    outcome = journeys["outcome"]
-    places = place_codes(batch, [gap.point for gap in batch.gaps])
-    last_ns = time[paths.last]
-    order = np.argsort([gap.last_ns - gap.first_ns for gap in batch.gaps], kind="stable")
-    for number in order.tolist():
-        gap, place = batch.gaps[number], int(places[number])
-        rows = np.flatnonzero(identity.place == place)
-        if place < 0 or not len(rows):
-            continue
-        # Stamps of that capture, on the scale of all.
-        shift = int(np.median(time[rows] - batch.packets["time_ns"][rows]))
-        during = last_ns >= gap.first_ns + shift - NEAR_NS
-        during &= last_ns <= gap.last_ns + shift + NEAR_NS
-        missing = np.flatnonzero((outcome == Outcome.VANISHED) & (following == place) & during)
-        if 0 < len(missing) <= gap.packets:
-            outcome[missing] = Outcome.LOST_BY_TRACER
-            said.add(missing, DROPPED.format(gap.packets))
-        else:
-            said.add(missing, PERHAPS.format(gap.packets))
 
 
 def _acknowledged(

@@ -12,6 +12,7 @@ from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity, mixed
 
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
+INTERRUPTED = 3  # packets that go past a silent capture: one may have been missed by chance
 
 
 @dataclass(slots=True)
@@ -60,15 +61,21 @@ def _is_end(packets: Any, identity: Identity, link: Codes, paths: Paths) -> NDAr
 
 
 @dataclass(slots=True)
-class _Onward:
-    # Where packets that go on from each link are mostly seen next (-1: none goes on), and the
-    # packets that went on without being seen there.
+class Onward:
+    """Where packets that go on from each link are mostly seen next, and those that were not.
+
+    `following`: the place, by link, -1 where none goes on. `skipped`: indices into the paths' hops,
+    of those from which a packet went on without being seen there; with link, place and time.
+    """
+
     following: Codes
+    skipped: Codes
     skipped_link: Codes
+    skipped_place: Codes
     skipped_ns: Codes
 
 
-def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> _Onward:
+def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onward:
     inner = np.ones(len(paths.hops), np.bool_)
     inner[paths.starts[1:] - 1] = False
     at = np.flatnonzero(inner)
@@ -81,16 +88,17 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> _Onwa
     rare_first = where[np.argsort(votes, kind="stable")]
     following[here[rare_first]] = there[rare_first]
     skipped = following[here] != there
-    return _Onward(following, here[skipped], time[paths.hops[at[skipped]]])
+    at, here = at[skipped], here[skipped]
+    return Onward(following, at, here, following[here], time[paths.hops[at]])
 
 
 def _capture_state(
-    identity: Identity, onward: _Onward, links: Codes, time: Codes, at_ns: Codes
+    identity: Identity, onward: Onward, links: Codes, time: Codes, at_ns: Codes
 ) -> NDArray[np.int8]:
     """Whether the place after each link was captured at a time.
 
     0: its capture had not begun or was over; 1: it was interrupted, for it showed nothing while
-    packets went on past it; 2: it was running.
+    several packets went on past it; 2: it was running.
     """
     state = np.full(len(links), 2, np.int8)
     places = onward.following[links]
@@ -102,18 +110,18 @@ def _capture_state(
         for i in mine[(after > 0) & (after < len(seen))]:
             k = np.searchsorted(seen, at_ns[i])
             past = onward.skipped_ns[onward.skipped_link == links[i]]
-            if ((past > seen[k - 1]) & (past < seen[k])).any():
+            if ((past > seen[k - 1]) & (past < seen[k])).sum() >= INTERRUPTED:
                 state[i] = 1
     return state
 
 
 def outcomes(
     packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, places: int
-) -> tuple[NDArray[np.int8], Codes, Codes]:
+) -> tuple[NDArray[np.int8], Onward, Codes]:
     """Return `core.enums.Outcome` of each journey; `link` and `time` by row, `places` in all.
 
-    Also the place each was expected at next (-1 none), and the journeys that end where the next
-    capture had not begun or was over.
+    Also where packets go on to, and the journeys that end where the next capture had not begun or
+    was over.
 
     Delivered: answered, or last seen where its destination's packets begin, or where no packet was
     ever seen to go on. Vanished: others went on from there, and the next place was being captured.
@@ -138,4 +146,4 @@ def outcomes(
     outcome[paths.quoted & ~answered] = Outcome.ANSWERED_ELSEWHERE
     outcome[paths.quoted & ending] = Outcome.DELIVERED
     edge = missing[state == 0]
-    return outcome, following, edge[outcome[edge] == Outcome.UNFINISHED]
+    return outcome, onward, edge[outcome[edge] == Outcome.UNFINISHED]

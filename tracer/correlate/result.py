@@ -49,16 +49,20 @@ def journey_set(
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     paths = outcome.Paths(rows, starts, journeys["kind"], journeys["reply"], _is_quoted(journeys))
-    journeys["outcome"], following, edge = outcome.outcomes(
+    journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links.link, paths, clocks.time_ns,
         int(identity.place.max(initial=-1)) + 1,
     )  # fmt: skip
-    missed = settle_missed(batch, identity, paths, following, of.forward, clocks.time_ns, journeys)
+    missed = settle_missed(
+        batch, identity, paths, onward, links.link, of.forward, clocks.time_ns, journeys
+    )
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     ways = other_ways(batch, identity, paths, journeys)
     reasons = give_reasons(batch, journeys, first, dropped, missed, edge, ways)
-    return JourneySet(batch, hops, journeys, of.table, clocks.estimates, reasons=reasons)
+    return JourneySet(
+        batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
+    )
 
 
 def _journeys(

@@ -5,13 +5,17 @@ by the window and not by the captures.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tracer.core.batch import ObservationBatch
+from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
+from tracer.correlate.gaps import merged
 from tracer.correlate.join import JoinOptions, join_knowing
+from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.ordered import LAST, Horizon, Ordered, Window
 
 #: Rows of a window; about 1 kB of memory each while they are joined.
@@ -101,13 +105,21 @@ def join_windows(
     rows: int = WINDOW_ROWS,
     horizon: Horizon = _DEFAULT_HORIZON,
     ahead: Callable[[Iterator[Window]], Iterator[Window]] = iter,
+    gaps: Sequence[Gap] = (),
 ) -> Iterator[JourneySet]:
     """Yield the journeys of captures in windows, as `join` finds and numbers them all at once.
 
     An exchange is given out whole, once nothing more is expected of it (`Horizon`), and refers by
     number to journeys given out before and after. `ahead` may read windows while others are joined.
+    `gaps` is what the captures say they lost, as `judged_gaps` gives it: without, each window knows
+    only what was said so far.
     """
-    ordered = Ordered(lambda batch, known: join_knowing(batch, conntrack, options, known), horizon)
+
+    def joined(batch: ObservationBatch, known: KnownFlows) -> tuple[JourneySet, NDArray[np.bool_]]:
+        batch.gaps = tuple(gaps) or batch.gaps
+        return join_knowing(batch, conntrack, options, known)
+
+    ordered = Ordered(joined, horizon)
     for window in ahead(windows(captures, rows)):
         found = ordered.take(window)
         if found is not None:
@@ -116,3 +128,26 @@ def join_windows(
         found = ordered.take(LAST)
         if found is not None:
             yield found
+
+
+def judged_gaps(
+    captures: Sequence[Iterable[ObservationBatch]],
+    gaps: Sequence[Gap],
+    conntrack: Sequence[ConntrackEntry] = (),
+    options: JoinOptions = _DEFAULT,
+    rows: int = WINDOW_ROWS,
+    horizon: Horizon = _DEFAULT_HORIZON,
+    ahead: Callable[[Iterator[Window]], Iterator[Window]] = iter,
+) -> tuple[Gap, ...]:
+    """Return the gaps with what `join` says of them, which has all that is missing before it.
+
+    A window has not: `captures` are joined in windows only to count.
+    """
+    open_ = [replace(gap, explains=False) for gap in merged(gaps)]
+    missing = np.zeros(len(open_), np.int64)
+    for part in join_windows(captures, conntrack, options, rows, horizon, ahead, open_):
+        missing += np.bincount(part.unseen["gap"], minlength=len(open_))
+    return tuple(
+        replace(gap, explains=count <= gap.packets)
+        for gap, count in zip(open_, missing.tolist(), strict=True)
+    )

@@ -72,7 +72,7 @@ class Assembler:
             places = np.array([self._point_of(origin) for origin in decoded.origins], np.int32)
             if not np.array_equal(places, np.arange(len(places))):
                 packets["point"] = places[packets["point"]]
-        gaps = tuple(self._gaps())
+        gaps = self.gaps()
         start = 0
         for span in self._spans:
             packets["capture"][start : start + span.rows] = span.capture
@@ -99,8 +99,11 @@ class Assembler:
     ) -> ObservationBatch:
         return ObservationBatch(packets, sections, tuple(self._points), tuple(self._captures))
 
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return what the captures say they lost, each told once."""
+        return tuple(self._gaps())
+
     def _gaps(self) -> Iterator[Gap]:
-        # What the captures say they lost, told once.
         for span in self._spans:
             for index, interface in enumerate(span.interfaces):
                 for first_ns, last_ns, packets in interface.gaps:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracer.core.batch import ObservationBatch
-from tracer.sources.capture import Capture
+from tracer.core.batch import Gap, ObservationBatch
+from tracer.sources.assembly import Assembler
+from tracer.sources.capture import Capture, open_capture
 from tracer.sources.decode.linktypes import KNOWN
 from tracer.sources.findings import Findings
 from tracer.sources.frames import Window
@@ -36,6 +37,25 @@ def packet_windows(
                 return
             yield part
             left = None if left is None else left - len(part.frames)
+
+
+def gaps_of(given: Input, window: int) -> tuple[Gap, ...]:
+    """Return what a pcapng file says its captures lost; other files do not say it.
+
+    Raises InputError when it cannot be opened.
+    """
+    findings = Findings(given.name)
+    capture = open_capture(given.path, findings, window)
+    try:
+        if capture.kind != "pcapng" or capture.packets is None:
+            return ()
+        assembler = Assembler()
+        assembler.begin(given.name, given.naming, capture.packets.interfaces)
+        for _ in capture.packets.windows():
+            pass
+        return assembler.gaps()
+    finally:
+        capture.close()
 
 
 def read_whole(

@@ -47,4 +47,5 @@ class Interface:
     first_ns: int = -1  # stamps of its first and last packet so far; -1 none
     last_ns: int = -1
     gone: int = 0  # packets that `gaps` have told of so far, and those given out before
+    told_ns: int = -1  # until when they have told; -1: nothing yet
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # (from, to, packets lost)

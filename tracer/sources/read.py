@@ -1,17 +1,18 @@
 """Captures of every kind → observation batches: the entry of all offline commands."""
 
+import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tracer.core.batch import ObservationBatch, concat
+from tracer.core.batch import Gap, ObservationBatch, concat
 from tracer.core.errors import InputError
 from tracer.core.warnings import InputWarning
 from tracer.sources.assembly import Assembler
 from tracer.sources.capture import Capture, open_capture
-from tracer.sources.contents import packet_windows, read_whole
+from tracer.sources.contents import gaps_of, packet_windows, read_whole
 from tracer.sources.duplicates import Duplicates
 from tracer.sources.findings import Findings
 from tracer.sources.inputs import Input, find_inputs
@@ -127,6 +128,18 @@ class Reading:
     def warnings(self) -> tuple[InputWarning, ...]:
         """What was wrong with the inputs, in the order read."""
         return tuple(self._warnings)
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return what the captures say they lost; they are read for it, but nothing is decoded.
+
+        Captures that cannot be read, or not twice, say nothing: `batches` tells what is wrong.
+        """
+        found: list[Gap] = []
+        for given in self._inputs:
+            if given.size is not None:
+                with contextlib.suppress(InputError):
+                    found += gaps_of(given, self._window)
+        return tuple(found)
 
     def batches(self) -> Iterator[ObservationBatch]:
         """Yield the observations; raises InputError when no input can be used."""

@@ -269,3 +269,20 @@ def test_interfaces_without_end_are_refused_before_they_fill_the_memory() -> Non
     rows, findings = frames_of(data)
     assert rows == []
     assert kinds(findings) == {"bad-block": 1}
+
+
+def test_what_was_lost_does_not_depend_on_windows() -> None:
+    at = START * 10**6
+    data = section() + interface() + statistics(0, (5, 0))
+    for n in range(9):
+        data += enhanced(stamp=at + n) + (statistics(0, (5, n)) if n % 3 == 2 else b"")
+
+    def gaps(window: int) -> list[tuple[int, int, int]]:
+        reader = PcapngReader(Buffer(Chunks(data), window), Findings("file"))
+        found = []
+        for _ in reader.windows():
+            found += reader.interfaces[0].gaps
+            reader.interfaces[0].gaps.clear()
+        return [(a - START * 10**9, b - START * 10**9, lost) for a, b, lost in found]
+
+    assert gaps(1 << 16) == gaps(128) == [(0, 2000, 2), (2000, 5000, 3), (5000, 8000, 3)]

@@ -54,7 +54,8 @@ class PcapngReader:
         self._table = np.empty(4, b.INTERFACE_DTYPE)
         self._linktypes = np.empty(0, np.int32)
         self._block_drops = 0
-        self._told: list[tuple[Interface, int]] = []  # statistics of the window under way
+        # Statistics of the window under way, and how many of its frames precede them.
+        self._told: list[tuple[Interface, int, int]] = []
         self._lost = np.zeros(FRAMES_PER_WINDOW, np.int64)  # before each frame of a window
         self._damage: str | None = None
         self._check_first_section()
@@ -71,11 +72,13 @@ class PcapngReader:
         first, need, status = 1, b.MIN_BLOCK, b.MORE
         while self._damage is None and (status == b.FULL or self._buffer.fill(need)):
             count, need, status = self._gather(frames)
-            if count:
-                self._note_gaps(frames[:count])
-            for interface, dropped in self._told:
+            done = 0
+            for interface, dropped, before in self._told:
+                self._note_gaps(frames[done:before], self._lost[done:before])
                 self._note_statistics(interface, dropped)
+                done = before
             self._told.clear()
+            self._note_gaps(frames[done:count], self._lost[done:count])
             if count:
                 yield Window(self._buffer.data, frames[:count], self._known_linktypes(), first)
             first += count
@@ -84,17 +87,18 @@ class PcapngReader:
         elif len(self._buffer):
             self._report_cut(need)
 
-    def _note_gaps(self, frames: StructuredArray) -> None:
+    def _note_gaps(self, frames: StructuredArray, lost_before: NDArray[np.int64]) -> None:
         # What packet blocks say was lost lies between two stamps of their interface.
         for number in np.unique(frames["interface"][frames["interface"] >= 0]).tolist():
             mine = np.flatnonzero(frames["interface"] == number)
-            time, lost = frames["time_ns"][mine], self._lost[mine]
+            time, lost = frames["time_ns"][mine], lost_before[mine]
             interface = self.interfaces[number]
             for at in np.flatnonzero(lost).tolist():
                 before = int(time[at - 1]) if at else interface.last_ns
                 now = int(time[at])
                 interface.gaps.append((before if before >= 0 else now, now, int(lost[at])))
                 interface.gone += int(lost[at])
+                interface.told_ns = now
             if interface.first_ns < 0:
                 interface.first_ns = int(time.min())
             interface.last_ns = int(time.max())
@@ -110,7 +114,7 @@ class PcapngReader:
             )  # fmt: skip
             buffer.start = at
             if status == b.OTHER:
-                self._describe(need)
+                self._describe(need, filled)
             elif status == b.DAMAGED:
                 self._damage = f"a block claims a length of {need} bytes, which cannot be"
         self._block_drops += int(counts[0, b.DROPS])
@@ -126,7 +130,7 @@ class PcapngReader:
         if not sound or not self._buffer.fill(total):
             raise InputError("the pcapng section header is cut short or damaged.")
 
-    def _describe(self, total: int) -> None:
+    def _describe(self, total: int, filled: int) -> None:
         # Takes one block that holds no packet; it is in the buffer, and its lengths agree.
         start = self._buffer.start
         block = self._buffer.data[start : start + total].tobytes()
@@ -137,7 +141,7 @@ class PcapngReader:
         elif kind == b.INTERFACE:
             self._add_interface(body)
         else:
-            self._add_statistics(body)
+            self._add_statistics(body, filled)
         if self._damage is None:
             self._buffer.consume(total)
 
@@ -163,7 +167,7 @@ class PcapngReader:
         if not sound:
             self._findings.add(*_MESSAGES[b.BAD_OPTIONS], self._buffer.position)
 
-    def _add_statistics(self, body: bytes) -> None:
+    def _add_statistics(self, body: bytes, filled: int) -> None:
         if len(body) < 12:
             self._findings.add(
                 "bad-block", "a statistics block is too short", self._buffer.position
@@ -172,16 +176,19 @@ class PcapngReader:
         index, dropped = drops_of(body, self._order)
         index += self._first_interface
         if dropped is not None and index < len(self.interfaces):
-            self._told.append((self.interfaces[index], dropped))
+            self._told.append((self.interfaces[index], dropped, filled))
             self.interfaces[index].dropped = dropped
 
     def _note_statistics(self, interface: Interface, dropped: int) -> None:
         # Counters count on from the section's beginning. Packet blocks tell more exactly when.
         more = dropped - interface.gone
-        since = max((last for _, last, _ in interface.gaps), default=interface.first_ns)
-        if more > 0 and interface.last_ns >= 0:
+        since = interface.told_ns if interface.told_ns >= 0 else interface.first_ns
+        if interface.last_ns < 0:
+            return
+        if more > 0:
             interface.gaps.append((since, interface.last_ns, more))
             interface.gone = dropped
+        interface.told_ns = interface.last_ns
 
     def _known_interfaces(self) -> StructuredArray:
         return self._table[: len(self.interfaces) - self._first_interface]
