@@ -103,7 +103,15 @@ class Router:
         frames.packets["src_mac"], frames.packets["dst_mac"] = self.macs[direction]
         if self.nat is not None:
             self.nat.cross(world.rng, frames, direction ^ self.inbound)
+            self._cut_anew(frames)
         return frames
+
+    # Who tracks connections puts IPv6 fragments together and cuts them again, under another id.
+    def _cut_anew(self, frames: Frames) -> None:
+        p = frames.packets
+        fragment = (p["ip_version"] == 6) & (p["ip_id"] >= 0)
+        ids = p["ip_id"] * 2_654_435_761 + self.macs[0][0]
+        p["ip_id"] = np.where(fragment, ids & 0xFFFFFFFF, p["ip_id"])
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.point import Point
+from tracer.correlate.fragments import IPV6, lasting_ids
 from tracer.correlate.hashing import Keys, mix
 
 Row = NDArray[np.int64]
@@ -68,7 +69,8 @@ def tuple_hash(
 @inner
 def _packet_hash(r: Any, with_digest: bool, told: int) -> Any:
     h = mix(np.uint64(r.ip_version + 3), np.uint64(r.proto))
-    h = mix(h, np.uint64(r.ip_id) ^ (np.uint64(r.ip_len) << np.uint64(32)))
+    lasting = r.ip_id if r.ip_version != IPV6 else np.int64(-1)
+    h = mix(h, np.uint64(lasting) ^ (np.uint64(r.ip_len) << np.uint64(32)))
     h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
     h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
     if r.proto == TCP:
@@ -97,11 +99,14 @@ def _flow_hash(r: Any, backwards: bool) -> Any:
 
 
 @jit
-def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> None:
-    # One pass over the records, which are much larger than what is kept of them.
+def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> bool:
+    # One pass over the records, which are much larger than what is kept of them. Returns whether
+    # there are IPv6 fragments.
     packet, flow, link, usable, point, ttl, src_mac, dst_mac = out
+    numbered = False
     for i in range(len(p)):
         r = p[i]
+        numbered = numbered or (r.ip_version == IPV6 and r.ip_id >= 0)
         point[i] = r.point
         ttl[i] = r.ttl
         src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
@@ -110,6 +115,7 @@ def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> None:
         flow[i] = _flow_hash(r, False)
         h = mix(mix(np.uint64(rank[r.point] + 11), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
+    return numbered
 
 
 @jit
@@ -230,7 +236,7 @@ def identify(batch: ObservationBatch) -> Identity:
         np.empty(rows, np.int64),
     )
     out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac)
-    _scan(batch.packets, ranks["point"], shortest, told, out)
+    numbered = _scan(batch.packets, ranks["point"], shortest, told, out)
     identity = Identity(
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
@@ -238,6 +244,9 @@ def identify(batch: ObservationBatch) -> Identity:
         _bodies(batch.packets, shortest),
         tuple(sorted({point.clock_name for point in batch.points})), batch.points,
     )  # fmt: skip
+    if numbered:
+        at, ids = lasting_ids(batch.packets, identity.place, packet)
+        packet[at] = mixed(packet[at], ids)
     _mix_sections(batch, identity)
     return identity
 

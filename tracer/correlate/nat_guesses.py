@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.jit import inner, jit
+from tracer.correlate.doubt import NULL
 from tracer.correlate.hashing import Codes
 from tracer.correlate.nat import MOST_RELATED, keeps_numbers, may_translate
 
@@ -46,14 +47,18 @@ def _distance(p: Any, time: Codes, a: int, b: int) -> int:
 
 @inner
 def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bool:
-    # Two classes a link shows at one TTL are two packets: one would pass there once.
+    # Two classes that a device sends, or receives for one station, at one TTL are two packets: one
+    # would pass there once.
     for a in rows:
         if segment[a] != one:
             continue
         for b in rows:
             if segment[b] != other or p[a].point != p[b].point or p[a].ttl != p[b].ttl:
                 continue
-            if p[a].src_mac == p[b].src_mac and p[a].dst_mac == p[b].dst_mac:
+            x, y = p[a], p[b]
+            if x.src_mac == y.src_mac and (x.dst_mac == y.dst_mac or x.src_mac != NULL):
+                return True
+            if x.dst_mac == y.dst_mac and x.dst_mac != NULL:
                 return True
     return False
 

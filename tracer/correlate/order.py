@@ -28,23 +28,55 @@ class LinkOrder:
     delay_ns: Codes
 
 
+@inner
+def _level(rows: Codes, i: int, ttl: Codes, time: Times) -> int:
+    # Where those that follow row `i` with its TTL and stamp end.
+    stop = i + 1
+    while (
+        stop < len(rows) and time[rows[stop]] == time[rows[i]] and ttl[rows[stop]] == ttl[rows[i]]
+    ):
+        stop += 1
+    return stop
+
+
 @jit
-def _steps(
-    order: Codes, starts: Codes, doubt: NDArray[np.bool_], time: Times, link: Codes
-) -> tuple[Codes, Codes, Codes]:
-    first = np.empty(len(order), np.int64)
-    second = np.empty(len(order), np.int64)
-    delay = np.empty(len(order), np.int64)
+def _count_steps(
+    order: Codes, starts: Codes, doubt: NDArray[np.bool_], ttl: Codes, time: Times
+) -> int:
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
-        if len(rows) < 2 or doubt[group]:
-            continue
-        for i in range(1, len(rows)):
-            first[count], second[count] = link[rows[i - 1]], link[rows[i]]
-            delay[count] = time[rows[i]] - time[rows[i - 1]]
-            count += 1
-    return first[:count].copy(), second[:count].copy(), delay[:count].copy()
+        start, stop = 0, len(rows) if doubt[group] else _level(rows, 0, ttl, time)
+        while stop < len(rows):
+            end = _level(rows, stop, ttl, time)
+            count += (stop - start) * (end - stop)
+            start, stop = stop, end
+    return count
+
+
+@jit
+def _steps(
+    order: Codes, starts: Codes, doubt: NDArray[np.bool_], ttl: Codes, time: Times, link: Codes
+) -> tuple[Codes, Codes, Codes]:
+    # Of equal stamps, many where they are microseconds, none was first: each is a step from all
+    # that have the stamp before.
+    steps = _count_steps(order, starts, doubt, ttl, time)
+    first, second, delay = (
+        np.empty(steps, np.int64), np.empty(steps, np.int64), np.empty(steps, np.int64)
+    )  # fmt: skip
+    count = 0
+    for group in range(len(starts) - 1):
+        rows = order[starts[group] : starts[group + 1]]
+        start, stop = 0, len(rows) if doubt[group] else _level(rows, 0, ttl, time)
+        while stop < len(rows):
+            end = _level(rows, stop, ttl, time)
+            for a in rows[start:stop]:
+                for b in rows[stop:end]:
+                    first[count], second[count] = link[a], link[b]
+                    delay[count] = time[b] - time[a]
+                    count += 1
+            start, stop = stop, end
+    return first, second, delay
 
 
 def link_order(
@@ -52,7 +84,7 @@ def link_order(
 ) -> LinkOrder:
     """Return what packets beyond `doubt` say of the order of links (groups by TTL, then time)."""
     link, _ = factorise(identity.link)
-    first, second, delay = _steps(order, starts, doubt, time, link)
+    first, second, delay = _steps(order, starts, doubt, identity.ttl, time, link)
     codes, where = factorise(pair_keys(first, second))
     votes = np.bincount(codes, minlength=len(where))
     total = np.bincount(codes, weights=delay, minlength=len(where))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from scenarios.catalogue.mess import traffic
 from scenarios.clocks import EPOCH, SECOND, Clock
-from scenarios.elements import Link
+from scenarios.elements import Chain, Link, Router
 from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, snat
 from scenarios.scenario import Scenario
 from scenarios.traffic import MILLI, datagrams, exchange, pings
@@ -44,7 +44,26 @@ def one_way_longer(seed: int, scale: float) -> Scenario:
     return world.finish("clock_one_way_longer")
 
 
+def microseconds(seed: int, scale: float) -> Scenario:
+    """Stamps of microseconds, as tcpdump writes them, at devices half a microsecond apart."""
+    world = World(seed)
+    world.clocks["compute03"] = Clock(resolution_ns=1_000)
+    shared = [
+        world.point(name, netns=netns)
+        for name, netns in (("pr", "lan"), ("i0", "r1"), ("o0", "r1"), ("s0", "server"))
+    ]
+    n = max(int(100 * scale), 20)
+    for host in "ab":
+        own = world.point(f"{host}0", netns=f"host-{host}"), world.point(f"p{host}", netns="lan")
+        near = [part for tap in (*own, *shared[:2]) for part in (tap, Link(450, 150))]
+        chain = Chain(*near[:-1], Router(), shared[2], Link(450, 150), shared[3])
+        asked = datagrams(world, f"10.9.1.{ord(host)}", EXTERNAL, n, dport=53, flows=n)
+        exchange(world, chain, asked)
+    return world.finish("clock_microseconds")
+
+
 SCENARIOS = {
+    "clock_microseconds": microseconds,
     "clock_drift_long": drift_long,
     "clock_one_way_longer": one_way_longer,
     "clock_offsets": _clocks(

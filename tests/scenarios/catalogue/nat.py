@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from scenarios.clocks import Clock
-from scenarios.elements import Chain
+from scenarios.elements import Chain, Link, Router
 from scenarios.frames import join
 from scenarios.places import EXTERNAL, FIP, FIXED, dvr, ends, laptops, line, snat
 from scenarios.scenario import Scenario
@@ -188,6 +188,25 @@ def _equal_pings(seed: int, scale: float, ids: str, apart_ns: int = 0) -> Scenar
     return world.finish("icmp_equal")
 
 
+def icmp_equal_lan(seed: int, scale: float) -> Scenario:
+    """The same over IPv6 from hosts with MACs of their own, whose answers leave by one device."""
+    world = World(seed)
+    nat = world.nat(snat="2001:db8:f::7", netns="router")
+    inner, outer = (
+        world.point("i0", "compute03", "router"),
+        world.point("o0", "compute03", "router"),
+    )
+    server = world.point("s0", "compute03", "server")
+    n = max(int(40 * scale), 5)
+    for host in range(1, 5):
+        own = world.point(f"h{host}", "compute03", f"host{host}")
+        chain = Chain(own, Link(), inner, Router(nat), outer, Link(), server)
+        asked = pings(world, f"2001:db8:1::{host}", "2001:db8:2::2", n, icmp_id=7, constant=True,
+                      start_ns=host * 250_000, spread=0.002)  # fmt: skip
+        exchange(world, chain, asked)
+    return world.finish("icmp_equal_lan")
+
+
 def icmp_equal_conntrack(seed: int, scale: float) -> Scenario:
     """Indistinguishable by bytes, but a conntrack dump proves each translation."""
     world = World(seed)
@@ -251,5 +270,6 @@ SCENARIOS = {
     "icmp_equal": icmp_equal,
     "icmp_equal_id0": icmp_equal_id0,
     "icmp_equal_spaced": icmp_equal_spaced,
+    "icmp_equal_lan": icmp_equal_lan,
     "icmp_equal_conntrack": icmp_equal_conntrack,
 }

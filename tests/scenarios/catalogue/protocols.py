@@ -99,6 +99,17 @@ def fragmented(seed: int, scale: float) -> Scenario:
     return world.finish("fragments")
 
 
+def fragments_nat66(seed: int, scale: float) -> Scenario:
+    """IPv6 fragments through routers that track connections and give them new ids."""
+    world = World(seed)
+    nat_at = {0: world.nat(snat="2001:db8:f::7", ports="random"), 4: world.nat(snat="2001:db8::9")}
+    chain = line(world, 8, nat_at)
+    n = max(int(80 * scale), 8)
+    a, b = "2001:db8::10", "2001:db8:1::20"
+    world.run(chain, fragments(world, datagrams(world, a, b, n, size=(2000, 6000))))
+    return world.finish("fragments_nat66")
+
+
 def _bridge(world: World) -> tuple[Chain, list[Chain]]:
     branches = [
         Chain(Link(4_000, 1_000), world.point("tapB", "compute03")),
@@ -228,6 +239,7 @@ SCENARIOS = {
     "icmp_errors": icmp_errors,
     "ipv6": ipv6,
     "fragments": fragmented,
+    "fragments_nat66": fragments_nat66,
     "arp": arp,
     "multicast": multicast,
     "vxlan": _tunnelled(Encap.VXLAN),

@@ -1,0 +1,35 @@
+"""IPv6 fragments whose ids change on the way.
+
+A router that tracks connections puts fragments together, and cuts the datagram anew where it was
+cut before, under an id of its own (Linux `ip6_fragment`). The id then tells packets apart only
+between two such routers.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+
+IPV6 = 6
+
+
+def lasting_ids(packets: Any, place: Codes, content: Keys) -> tuple[Codes, Codes]:
+    """Return rows of IPv6 fragments, and their ids, 0 where ids of such fragments change.
+
+    `content` (uint64, by row) is equal for equal fragments, whatever their ids. A place that sees
+    all of them sees all their ids, if ids last; more of them than any place has seen, of equal
+    fragments, have changed on the way.
+    """
+    rows = np.flatnonzero((packets["ip_version"] == IPV6) & (packets["ip_id"] >= 0))
+    ids = packets["ip_id"][rows].astype(np.int64)
+    if not len(rows):
+        return rows, ids
+    equal, where = factorise(content[rows])
+    of_id, first = factorise(pair_keys(equal, ids))
+    there = np.unique(np.column_stack([equal, place[rows], of_id]), axis=0)
+    at, counts = np.unique(there[:, :2], axis=0, return_counts=True)
+    most = np.zeros(len(where), np.int64)
+    np.maximum.at(most, at[:, 0], counts)
+    changing = np.bincount(equal[first], minlength=len(where)) > most
+    return rows, np.where(changing[equal], 0, ids)
