@@ -75,8 +75,18 @@ def cut(frames: Frames, snaplen: int, header: int = ETHERNET) -> None:
     known = (captured >= covered) & (covered >= 0)
     if "quoted" in frames.sections:
         known &= frames.sections["quoted"]["row"] < 0
+        _digest_quotes(frames, captured)
     found = digest(frames.meta["stream"], frames.meta["offset"], covered)
     p["payload_digest"] = np.where(known, found, 0)
+
+
+def _digest_quotes(frames: Frames, captured: NDArray[np.int32]) -> None:
+    quoted, m = frames.sections["quoted"], frames.meta
+    covered = np.minimum(m["quoted"], DIGEST_BYTES)
+    heads = np.where(frames.packets["ip_version"] == 6, 48, 28)
+    found = digest(m["stream"], m["offset"], covered)
+    known = (quoted["row"] == 0) & (captured >= heads + covered)
+    quoted["inner_payload_digest"] = np.where(known, found, 0)
 
 
 # The TCP header ends with time stamps, or with those and a SACK block behind them, 12 bytes each.

@@ -17,6 +17,7 @@ META_DTYPE = np.dtype(
         ("stream", "<u8"),  # what the payload bytes are: byte p is a function of (stream, p)
         ("offset", "<i8"),  # of the first payload byte in that stream
         ("sack", "<u8"),  # the SACK block a TCP header has, left edge << 32 | right edge; 0 none
+        ("quoted", "<i4"),  # how many bytes of a payload an error quotes
         ("place", "<i4"),  # how many observation points were crossed, captured or not
         ("last_point", "<i4"),  # the last of them
         ("wire", "?"),  # one of the segments of a super-packet

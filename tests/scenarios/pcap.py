@@ -125,23 +125,27 @@ def _ip(p: Any, m: Any, quoted: Any) -> bytes:
 def _payload(p: Any, m: Any, quoted: Any) -> bytes:
     size = int(p["payload_len"])
     if quoted is not None:
-        return _quote(quoted, size)
+        quote = stream_bytes(int(m["stream"]), int(m["offset"]), int(m["quoted"]))
+        return _quote(quoted, size, quote)
     return stream_bytes(int(m["stream"]), int(m["offset"]), size)
 
 
-# The quoted packet's headers; what follows them no decoder reads.
-def _quote(q: Any, size: int) -> bytes:
+def _quote(q: Any, size: int, payload: bytes) -> bytes:
     src, dst = _address(q, "inner_src"), _address(q, "inner_dst")
     proto = int(q["inner_proto"])
-    if proto == 1:
-        l4 = struct.pack("!BBHHH", 8, 0, 0, int(q["inner_icmp_id"]), int(q["inner_icmp_seq"]))
+    if proto in (1, 58):
+        ids = int(q["inner_icmp_id"]), int(q["inner_icmp_seq"])
+        l4 = struct.pack("!BBHHH", 8 if proto == 1 else 128, 0, 0, *ids)
     else:
         l4 = struct.pack("!HHI", int(q["inner_sport"]), int(q["inner_dport"]),
                          max(int(q["inner_tcp_seq"]), 0))  # fmt: skip
         if proto == 17:
             l4 = l4[:4] + struct.pack("!HH", size - 20, 0)
-    head = _ipv4_header(src, dst, proto, int(q["inner_ttl"]), int(q["inner_ip_id"]), size)
-    return (head + l4 + bytes(max(size - 28, 0)))[:size]
+    if len(src) == 16:
+        head = struct.pack("!IHBB", 6 << 28, size - 40, proto, int(q["inner_ttl"])) + src + dst
+    else:
+        head = _ipv4_header(src, dst, proto, int(q["inner_ttl"]), int(q["inner_ip_id"]), size)
+    return (head + l4 + payload)[:size]
 
 
 def _transport(p: Any, m: Any, payload: bytes, src: bytes, dst: bytes) -> bytes:

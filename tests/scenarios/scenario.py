@@ -17,6 +17,7 @@ _FIXED = ("ip_id", "proto", "payload_len", "tcp_seq", "tcp_ack", "tcp_flags", "t
           "tcp_tsecr", "tcp_window", "tcp_sack", "icmp_type", "icmp_code", "icmp_seq",
           "frag_offset", "more_fragments", "tos", "flow_label", "df")  # fmt: skip
 _REWRITTEN = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+_QUOTED = ("row", "inner_ip_id", "inner_tcp_seq", "inner_icmp_seq", "inner_proto", "inner_ttl")
 _OPPOSITE = {"src_hi": "dst_hi", "src_lo": "dst_lo", "dst_hi": "src_hi", "dst_lo": "src_lo",
              "sport": "dport", "dport": "sport"}  # fmt: skip
 
@@ -108,26 +109,40 @@ def _identity(
     columns = [p[name][first].astype(np.int64) for name in _FIXED]
     # Where some capture cut a flow's packets, their bytes tell rows apart at other points only.
     cut = np.zeros(int(m["flow"].max()) + 1, bool)
-    quoting = np.isin(p["icmp_type"], (3, 4, 5, 11, 12))
+    quoting = p["icmp_type"] >= 0
+    quoting &= ~np.isin(p["icmp_type"], (0, 8, 128, 129))
     cut[m["flow"][(p["payload_len"] > 0) & (p["payload_digest"] == 0) & ~quoting]] = True
     stream = np.where(cut[m["flow"][first]], 0, m["stream"][first].view(np.int64))
     columns += [m["offset"][first], stream]
-    for name in ("arp", "quoted"):
-        section = frames.sections.get(name)
-        if section is not None:
-            columns += [section[f][first].astype(np.int64) for f in section.dtype.names or ()
-                        if f not in ("inner_ttl",)]  # fmt: skip
-    # What is rewritten in one packet of a flow is so in all, and in answers at the other end.
+    arp = frames.sections.get("arp")
+    if arp is not None:
+        columns += [arp[f][first].astype(np.int64) for f in arp.dtype.names or ()]
     flow = m["flow"][first]
-    rewritten = np.zeros((len(_REWRITTEN), int(flow.max()) + 1), bool)
-    for i, name in enumerate(_REWRITTEN):
+    columns += _unrewritten(p, _REWRITTEN, flow, row_of, first)
+    quoted = frames.sections.get("quoted")
+    if quoted is not None:
+        columns += [quoted[f][first].astype(np.int64) for f in _QUOTED]
+        inner = tuple(f"inner_{name}" for name in _REWRITTEN)
+        columns += _unrewritten(quoted, inner, flow, row_of, first)
+    return _codes(np.column_stack(columns))
+
+
+# What is rewritten in one packet of a flow is so in all, and in answers at the other end.
+def _unrewritten(
+    p: StructuredArray, names: tuple[str, ...], flow: NDArray[np.int64], row_of: NDArray[np.int64],
+    first: NDArray[np.int64],
+) -> list[NDArray[np.int64]]:  # fmt: skip
+    rewritten = np.zeros((len(names), int(flow.max()) + 1), bool)
+    for i, name in enumerate(names):
         value = p[name].astype(np.uint64).view(np.int64)
         np.logical_or.at(rewritten[i], flow[row_of], value != value[first][row_of])
-    for i, name in enumerate(_REWRITTEN):
-        either = rewritten[i] | rewritten[_REWRITTEN.index(_OPPOSITE.get(name, name))]
+    columns = []
+    for i, name in enumerate(names):
+        outer = _REWRITTEN[i]
+        either = rewritten[i] | rewritten[_REWRITTEN.index(_OPPOSITE.get(outer, outer))]
         value = p[name].astype(np.uint64).view(np.int64)[first]
         columns.append(np.where(either[flow], -7, value))
-    return _codes(np.column_stack(columns))
+    return columns
 
 
 def _overlapping(

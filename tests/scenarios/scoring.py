@@ -243,6 +243,8 @@ def _problems(parts: dict[str, float | int], hops: int, unique: int, rows: int) 
         found.append("precision")
     if parts["recall"] < RECALL:
         found.append("recall")
+    if parts["quotes_right"] < RECALL:
+        found.append("quotes")
     if parts["sure_joins"] >= ENOUGH_SURE and parts["sure_right"] < CALIBRATION:
         found.append("calibration")
     if parts["false_alarms"] > FALSE_ALARMS:

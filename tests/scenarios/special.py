@@ -3,7 +3,7 @@
 import numpy as np
 
 from scenarios.frames import Frames, blank, join, measure
-from scenarios.traffic import ICMP, ip_header, number_ids, times
+from scenarios.traffic import ICMP, ICMP6, ip_header, number_ids, times
 from scenarios.world import World
 from tracer.core.address import encode_ip
 from tracer.core.schema import StructuredArray
@@ -17,18 +17,24 @@ def errors(world: World, arrived: Frames, src: str, kind: int = 3, code: int = 3
     """Return ICMP errors (type `kind`) that `src` sends about packets that arrived there."""
     about = arrived.packets
     out = world.new(len(arrived))
-    p = out.packets
-    ip_header(out, src, src, ICMP)
+    p, v6 = out.packets, ":" in src
+    ip_header(out, src, src, ICMP6 if v6 else ICMP)
     p["dst_hi"], p["dst_lo"] = about["src_hi"], about["src_lo"]
-    p["icmp_type"], p["icmp_code"], p["tos"], p["df"] = kind, code, 0xC0, 0
-    # Linux quotes as much as fits into 576 bytes (RFC 1812, 4.3.2.3).
-    p["payload_len"] = np.minimum(about["ip_len"], 548)
+    p["icmp_type"], p["icmp_code"] = kind, code
+    if not v6:
+        p["tos"], p["df"] = 0xC0, 0
+    # Linux quotes as much as fits into 576 bytes (RFC 1812, 4.3.2.3), over IPv6 1280 (RFC 4443).
+    p["payload_len"] = np.minimum(about["ip_len"], 1232 if v6 else 548)
     out.meta["flow"] = arrived.meta["flow"]
     out.meta["true_ns"] = arrived.meta["true_ns"] + world.rng.integers(5_000, 20_000, len(out))
     quoted = out.section("quoted")
     for name in _QUOTED:
         quoted[f"inner_{name}"] = about[name]
     quoted["row"] = 0
+    # What is quoted behind the headers, of 8 bytes for echo and UDP, are the packet's own bytes.
+    out.meta["stream"], out.meta["offset"] = arrived.meta["stream"], arrived.meta["offset"]
+    room = p["payload_len"] - np.where(about["ip_version"] == 6, 48, 28)
+    out.meta["quoted"] = np.clip(room, 0, about["payload_len"])
     number_ids(world, out)
     world.relate("quotes", out.meta["packet"], arrived.meta["packet"])
     measure(out)

@@ -35,6 +35,12 @@ def codes(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.argsort(np.argsort(first))[inverse]
 
 
+def alike(ours: StructuredArray, theirs: StructuredArray, name: str) -> bool:
+    """Return whether digests are null, and equal to each other, at the same rows."""
+    one, other = ours[name], theirs[name]
+    return np.array_equal(one == 0, other == 0) and np.array_equal(codes(one), codes(other))
+
+
 def differing(ours: StructuredArray, theirs: StructuredArray) -> list[str]:
     return [
         f"{name}: {ours[name][i]} {theirs[name][i]} at {i}"
@@ -52,9 +58,7 @@ def test_files_decode_to_the_columns(name: str, tmp_path: Path) -> None:
     compared = [n for n in PACKET_DTYPE.names or () if n not in ("point", "capture")]
     for name in ("payload_digest", "tcp_sack"):
         compared.remove(name)
-        ours, them = batch.packets[name], theirs[name]
-        assert np.array_equal(ours == 0, them == 0)
-        assert np.array_equal(codes(ours), codes(them))
+        assert alike(batch.packets, theirs, name)
     assert np.array_equal(batch.packets["tcp_sack"] == 1, theirs["tcp_sack"] == 1)
     assert differing(batch.packets[compared], theirs[compared]) == []
     starts = np.cumsum([0] + [len(part.packets) for part in parts])
@@ -62,4 +66,8 @@ def test_files_decode_to_the_columns(name: str, tmp_path: Path) -> None:
         found = [part.sections[section].copy() for part in parts]
         for start, records_of in zip(starts, found, strict=False):
             records_of["row"] += start
-        assert differing(records, np.concatenate(found)) == []
+        records, read = records.copy(), np.concatenate(found)
+        if section == "quoted":
+            assert alike(records, read, "inner_payload_digest")
+            records["inner_payload_digest"] = read["inner_payload_digest"]
+        assert differing(records, read) == []

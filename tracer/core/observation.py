@@ -115,6 +115,7 @@ class Observation:
     gso_size: int | None = None
     # new ones come at the end of tables
     tcp_sack: str | None = None
+    inner_payload_digest: str | None = None
 
 
 OBSERVATION_FIELDS: tuple[str, ...] = tuple(column.name for column in fields(Observation))

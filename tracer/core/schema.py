@@ -120,6 +120,12 @@ QUOTED_COLUMNS = _columns(
     "quoted",
     ("inner_src", "ip", "ip", "source address of the packet an ICMP error quotes"),
     ("inner_dst", "ip", "ip", "destination address of the quoted packet"),
+    (
+        "inner_payload_digest",
+        "u8",
+        "digest",
+        "64-bit hash of the first 128 bytes after the quoted L4 header, if captured",
+    ),
     ("inner_ip_id", "i8", "int", "IPv4 identification of the quoted packet"),
     ("inner_tcp_seq", "i8", "int", "TCP sequence number of the quoted packet"),
     ("inner_sport", "i4", "int", "source port of the quoted packet"),

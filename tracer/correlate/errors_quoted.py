@@ -5,18 +5,26 @@ from typing import Any
 import numpy as np
 
 from tracer.core.batch import ObservationBatch
-from tracer.correlate.hashing import Codes, Keys
-from tracer.correlate.identity import Identity, mixed
+from tracer.correlate.hashing import Codes, Keys, factorise, mixed, pair_keys
+from tracer.correlate.identity import Identity
 from tracer.correlate.nat import hashes_of
+from tracer.correlate.quotes import is_kept
+from tracer.correlate.streams import Streams
 
 WAIT_NS = 60_000_000_000  # an error about a packet is sent at once; queues and probes delay it
 LATE_NS = 1_000_000
 
 
-def _quoted_keys(quoted: Any) -> Keys:
+def _quoted_tuples(quoted: Any) -> Keys:
+    # As `Identity.flow` is of the packets themselves.
     numbers = [quoted[f"inner_{name}"] for name in ("proto", "sport", "dport", "icmp_id")]
     halves = [quoted[f"inner_{end}_{half}"] for end in ("src", "dst") for half in ("hi", "lo")]
-    flow: Keys = hashes_of(np.column_stack(halves), np.column_stack(numbers).astype(np.int64))
+    hashes: Keys = hashes_of(np.column_stack(halves), np.column_stack(numbers).astype(np.int64))
+    return hashes
+
+
+def _quoted_keys(quoted: Any) -> Keys:
+    flow = _quoted_tuples(quoted)
     number = np.maximum(quoted["inner_tcp_seq"], quoted["inner_icmp_seq"])
     return mixed(mixed(flow, quoted["inner_ip_id"]), number)
 
@@ -52,6 +60,62 @@ def quotes(
             continue
         rows = order[starts[at] : stops[at]]
         before = rows[: np.searchsorted(time[rows], time[errors[i]] + LATE_NS, "right")]
+        before = _with_bytes(batch.packets["payload_digest"], before, quoted[i])
         if len(before) and time[errors[i]] - time[before[-1]] <= WAIT_NS:
             found[journey[errors[i]]] = journey[before[-1]]
+    return found
+
+
+# Those whose bytes the quote shows; all where it shows too few to say, or nobody captured any.
+def _with_bytes(digests: Keys, rows: Codes, quoted: Any) -> Codes:
+    alike = rows[digests[rows] == quoted["inner_payload_digest"]]
+    return alike if len(alike) and quoted["inner_payload_digest"] != 0 else rows
+
+
+def streams_quoted(batch: ObservationBatch, stream: Codes) -> Codes:
+    """Return the stream of each row, where errors about packets of several tuples have several.
+
+    Errors of one router to one host are one stream; a copy of one quotes the same tuple, too.
+    """
+    quoted = batch.sections["quoted"]
+    if not len(quoted):
+        return stream
+    rows = quoted["row"]
+    codes, _ = factorise(mixed(_quoted_tuples(quoted), stream[rows]))
+    found = stream.copy()
+    found[rows] = int(stream.max()) + 1 + codes
+    return found
+
+
+def parted_errors(batch: ObservationBatch, identity: Identity, streams: Streams) -> Codes:
+    """Return the class of each row, where errors about packets of several flows have several.
+
+    The quote shows a flow as it is named on that side of a NAT; which names are one flow the
+    packets quoted have shown. It counts where it is known of all errors that are alike otherwise.
+    """
+    quoted = batch.sections["quoted"]
+    about = _flow_quoted(quoted, identity, streams)
+    rows = quoted["row"]
+    keys = mixed(identity.packet[rows], streams.flow_class[rows])
+    group, _ = factorise(keys)
+    known = np.bincount(group[about < 0], minlength=int(group.max(initial=-1)) + 1) == 0
+    parted = known[group] & is_kept(keys, mixed(keys, about), identity.place[rows])
+    if not parted.any():
+        return streams.flow_class
+    found = streams.flow_class.copy()
+    codes, _ = factorise(pair_keys(found[rows[parted]], about[parted]))
+    found[rows[parted]] = int(found.max()) + 1 + codes
+    return found
+
+
+def _flow_quoted(quoted: Any, identity: Identity, streams: Streams) -> Codes:
+    # The class of the packets that have the quoted tuple, -1 where several have, or none.
+    tuples = identity.flow[streams.first]
+    of = streams.flow_class[streams.first]
+    order = np.lexsort((of, tuples))
+    known, begins = np.unique(tuples[order], return_index=True)
+    low, high = of[order][begins], of[order][np.append(begins[1:], len(order)) - 1]
+    asked = _quoted_tuples(quoted)
+    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    found: Codes = np.where((known[at] == asked) & (low[at] == high[at]), low[at], -1)
     return found

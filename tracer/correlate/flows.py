@@ -10,8 +10,8 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, Keys, factorise
-from tracer.correlate.identity import Identity, mixed, reverse_of
+from tracer.correlate.hashing import Codes, Keys, factorise, mixed
+from tracer.correlate.identity import Identity, reverse_of
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.streams import Streams
 

@@ -11,7 +11,8 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.point import Point
 from tracer.correlate.fragments import IPV6, lasting_ids
-from tracer.correlate.hashing import Keys, mix
+from tracer.correlate.hashing import Keys, mix, mixed
+from tracer.correlate.quotes import quote_keys
 
 Row = NDArray[np.int64]
 ETHERTYPE_ARP = 0x0806
@@ -156,14 +157,6 @@ def _reversed(p: Any, rows: Row) -> Keys:
     return out
 
 
-def mixed(hashes: Keys, values: NDArray[Any]) -> Keys:
-    """Return hashes with a column mixed in, vectorised as `mix` does it."""
-    with np.errstate(over="ignore"):
-        out = (hashes ^ values.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-    result: Keys = out ^ (out >> np.uint64(29))
-    return result
-
-
 def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
     # Few rows have these, so numpy over the sparse records is cheap.
     arp = batch.sections["arp"]
@@ -176,13 +169,8 @@ def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
     base = np.full(len(rows), 0xA59, np.uint64)
     identity.flow[rows] = mixed(mixed(base, low), high)
     quoted = batch.sections["quoted"]
-    rows = quoted["row"]
-    fixed = np.full(len(rows), 0xE44, np.uint64)
-    for column in (batch.packets[name][rows] for name in ("icmp_type", "icmp_code", "ip_id")):
-        fixed = mixed(fixed, column)
-    for name in ("inner_ip_id", "inner_proto", "inner_icmp_seq", "inner_tcp_seq"):
-        fixed = mixed(fixed, quoted[name])
-    identity.packet[rows] = fixed  # NAT rewrites the quoted addresses, so never the digest
+    if len(quoted):
+        identity.packet[quoted["row"]] = quote_keys(batch, identity.place)
     tunnel = batch.sections["tunnel"]
     rows = tunnel["row"]
     identity.link[rows] = mixed(mixed(identity.link[rows], tunnel["vni"]), tunnel["encap"])

@@ -1,7 +1,7 @@
 """Observations to journeys: the correlator's front door."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from tracer.correlate.classes import classify
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.doubt import doubts
 from tracer.correlate.duplicates import copies, without
+from tracer.correlate.errors_quoted import parted_errors, streams_quoted
 from tracer.correlate.flows import flows_of
-from tracer.correlate.hashing import Codes, grouped
-from tracer.correlate.identity import Identity, identify, mixed
+from tracer.correlate.hashing import Codes, grouped, mixed
+from tracer.correlate.identity import Identity, identify
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.result import journey_set
@@ -83,7 +84,8 @@ def assembled(
     time, slack_ns = scales.time_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
     streams = streams_of(packets, identity)
-    copy_of = copies(packets, *by_time, streams.stream, time, len(batch.points))
+    alike = streams_quoted(batch, streams.stream)
+    copy_of = copies(packets, *by_time, alike, time, len(batch.points))
     # Where a kernel was watched its buffers have the first word, and the last.
     lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)
     if len(lifetime):
@@ -106,10 +108,14 @@ def assembled(
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, order.usual_gap(links))
     proven = nat.translations(conntrack, batch)
     classify(batch, identity, streams, voting, by_time, proven, time)
-    groups.sort_groups(*by_ttl, streams.flow_class * 512 + falling, time, identity.point)
+    of_class = streams.flow_class
+    if len(batch.sections["quoted"]):
+        of_class = parted_errors(batch, identity, streams)
+    groups.sort_groups(*by_ttl, of_class * 512 + falling, time, identity.point)
     limits = (order.longest_gap(links, options.gap_ns), slack_ns)
-    found = assemble(packets, identity, by_ttl, streams, copy_of, lifetime, time, links, limits)
-    choices = unresolved(packets, *pieces, streams.flow_class, streams.stream, time)
+    parted = replace(streams, flow_class=of_class)
+    found = assemble(packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits)
+    choices = unresolved(packets, *pieces, of_class, streams.stream, time)
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)

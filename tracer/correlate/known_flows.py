@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, Keys, factorise
-from tracer.correlate.identity import mixed
+from tracer.correlate.hashing import Codes, Keys, factorise, mixed
 
 _ENDS = (("src", "sport"), ("dst", "dport"))
 

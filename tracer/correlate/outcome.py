@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Outcome
 from tracer.correlate.exchange import ANSWERABLE
-from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
-from tracer.correlate.identity import Identity, mixed
+from tracer.correlate.hashing import Codes, Keys, factorise, mixed, pair_keys
+from tracer.correlate.identity import Identity
 
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
 INTERRUPTED = 3  # packets that go past a silent capture: one may have been missed by chance

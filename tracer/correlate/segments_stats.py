@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from tracer.core.enums import Outcome
 from tracer.core.journeys import NO_TIME, JourneySet
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, factorise
-from tracer.correlate.identity import mixed
+from tracer.correlate.hashing import Codes, factorise, mixed
 
 SEGMENT_DTYPE = np.dtype(
     [

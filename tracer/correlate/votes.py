@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.doubt import NULL
-from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.groups import sort_rows
+from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
 from tracer.correlate.identity import Identity
 from tracer.correlate.nat import is_translation
 from tracer.correlate.streams import Groups, Streams
@@ -96,12 +97,18 @@ def weak_votes(
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return pairs of streams: each row with the next of its tuple, where little is known of it.
 
-    The groups are in time order, and may be more than one packet; `doubtful`: of each stream.
+    The groups are in time order, and may be more than one packet; `doubtful`: of each stream. Of
+    large ones the rows of a tuple are brought together: those of many others may lie between.
     """
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
+    tuples = flow.view(np.int64)
+    nothing = filled(len(flow), 0)
+    order = order.copy()
     count = 0
     for group in range(len(starts) - 1):
+        if starts[group + 1] - starts[group] > LOOK_AHEAD:
+            sort_rows(order, starts[group], starts[group + 1], tuples, nothing, nothing)
         for i in range(starts[group], starts[group + 1]):
             a = order[i]
             if not doubtful[stream[a]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from scenarios.catalogue import adverse, chance, clock, mess, nat, paths, protocols, tcp
+from scenarios.catalogue import adverse, chance, clock, ipv6, mess, nat, paths, protocols, tcp
 from scenarios.scenario import Scenario
 
 Maker = Callable[[int, float], Scenario]
@@ -11,6 +11,7 @@ SCENARIOS: dict[str, Maker] = {
     **nat.SCENARIOS,
     **tcp.SCENARIOS,
     **protocols.SCENARIOS,
+    **ipv6.SCENARIOS,
     **paths.SCENARIOS,
     **mess.SCENARIOS,
     **clock.SCENARIOS,

@@ -77,18 +77,6 @@ def icmp_errors(seed: int, scale: float) -> Scenario:
     return world.finish("icmp_errors")
 
 
-def ipv6(seed: int, scale: float) -> Scenario:
-    """IPv6 pings, datagrams and fragments over routers, no IP id to help."""
-    world = World(seed)
-    chain = line(world, 6)
-    n = max(int(150 * scale), 8)
-    a, b = "2001:db8::10", "2001:db8:1::20"
-    exchange(world, chain, pings(world, a, b, n))
-    exchange(world, chain, datagrams(world, a, b, n, dport=53, flows=n))
-    world.run(chain, fragments(world, datagrams(world, a, b, n // 2, size=(3000, 6000))))
-    return world.finish("ipv6")
-
-
 def fragmented(seed: int, scale: float) -> Scenario:
     """Large datagrams and pings in fragments through a translation."""
     world = World(seed)
@@ -237,7 +225,6 @@ SCENARIOS = {
     "udp_equal_id0": udp_equal_id0,
     "udp_equal_spaced": udp_equal_spaced,
     "icmp_errors": icmp_errors,
-    "ipv6": ipv6,
     "fragments": fragmented,
     "fragments_nat66": fragments_nat66,
     "arp": arp,

@@ -64,3 +64,40 @@ def test_errors_have_none() -> None:
     sixth = bytes(IPv6() / UDP(dport=53))
     error = Raw(b"\1\0\0\0\0\0\0\0" + sixth)
     assert digest_of(Ether() / IPv6(nh=58) / error) is None
+
+
+def quoting(quoted: Packet, captured: int | None = None) -> int | None:
+    """Return the digest of what an error quotes behind the headers."""
+    if quoted.version == 6:
+        frame = bytes(Ether() / IPv6(nh=58) / Raw(b"\1\4" + bytes(6) + bytes(quoted)))
+    else:
+        frame = bytes(Ether() / IP() / ICMP(type=3, code=3) / quoted)
+    found = decoded([frame[:captured]], wire=[len(frame)])
+    return value(found, 0, "inner_payload_digest")
+
+
+@pytest.mark.parametrize("l4", [UDP(sport=61000), TCP(sport=61000), TCP(options=[("MSS", 9)])])
+@pytest.mark.parametrize("ip", [IP(id=7), IPv6(fl=7)])
+def test_what_is_quoted_has_the_digest_of_the_packet_itself(ip: Packet, l4: Packet) -> None:
+    for size in (0, 5, 128, 300):
+        payload = Raw(PAYLOAD[:size])
+        assert quoting(ip / l4 / payload) == digest_of(Ether() / ip / l4 / payload)
+
+
+def test_a_translated_quote_keeps_its_digest() -> None:
+    before, after = (
+        IP(src=src, dst="192.0.2.9") / UDP(sport=sport, dport=61001) / Raw(PAYLOAD[:40])
+        for src, sport in (("10.0.0.1", 61002), ("198.51.100.1", 61003))
+    )
+    other = IP() / UDP(dport=61001) / Raw(PAYLOAD[1:41])
+    assert quoting(before) == quoting(after)
+    assert quoting(before) not in (None, quoting(other))
+
+
+def test_a_quote_that_was_not_captured_has_none() -> None:
+    packet = IP() / UDP(dport=61001) / Raw(PAYLOAD[:40])
+    whole, end = quoting(packet), 14 + 20 + 8 + 28 + 40
+    assert [quoting(packet, size) for size in (end - 1, end)] == [None, whole]
+    # Eight bytes behind the IP header are quoted at least (RFC 792): then it is of no bytes.
+    first = quoting(IP(bytes(IP() / TCP(dport=61001))[:28]))
+    assert first == quoting(IP(bytes(IP() / TCP(dport=61002))[:28])) is not None

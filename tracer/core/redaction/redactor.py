@@ -25,7 +25,8 @@ from tracer.core.warnings import InputWarning
 _IPS = tuple(column.name for column in COLUMNS if column.kind == "ip")
 _MACS = tuple(column.name for column in COLUMNS if column.kind == "mac")
 _FLOW_IPS = ("src", "dst", "nat_src", "nat_dst")
-_DROPPED = ("payload_digest", "drop_location")  # content; where the kernel's code lies
+# Content; where the kernel's code lies.
+_DROPPED = ("payload_digest", "inner_payload_digest", "drop_location")
 
 
 class Redactor:

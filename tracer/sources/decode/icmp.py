@@ -6,7 +6,7 @@ import numpy as np
 
 from tracer.core.address import V4_PREFIX
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.digest import payload
+from tracer.sources.decode.digest import DIGEST_BYTES, digest, payload
 from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
 
@@ -37,7 +37,7 @@ def icmp(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
         return
     cursor.position = start + HEADER
     if _is_error(cursor.kind, row.icmp_type):
-        # NAT rewrites what an error quotes, so a digest would tell one packet's hops apart.
+        # NAT rewrites the headers an error quotes: a digest of it all would part one packet's hops.
         row.payload_len = cursor.wire_end - cursor.position
         quote(data, row, cursor, quoted)
     else:
@@ -99,6 +99,7 @@ def _quoted_ipv4(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     cursor.position = start + (u8(data, start) & 0xF) * 4
     if be16(data, start + 6) & 0x1FFF == 0:
         _quoted_transport(data, cursor, quoted)
+    _quoted_payload(data, cursor, start + be16(data, start + 2), quoted)
 
 
 @inner
@@ -113,6 +114,7 @@ def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     quoted.inner_dst_hi = be64(data, start + 24)
     quoted.inner_dst_lo = be64(data, start + 32)
     proto = u8(data, start + 6)
+    end = start + 40 + be16(data, start + 4)
     cursor.position = start + 40
     while proto == 0 or proto == 43 or proto == 44 or proto == 60:
         start = cursor.position
@@ -123,10 +125,12 @@ def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
             quoted.inner_ip_id = be32(data, start + 4)
             if be16(data, start + 2) & 0xFFF8:
                 quoted.inner_proto = u8(data, start)
+                _quoted_payload(data, cursor, end, quoted)
                 return
         proto = u8(data, start)
     quoted.inner_proto = proto
     _quoted_transport(data, cursor, quoted)
+    _quoted_payload(data, cursor, end, quoted)
 
 
 @inner
@@ -143,3 +147,19 @@ def _quoted_transport(data: Bytes, cursor: Any, quoted: Any) -> None:
     elif (proto == 1 or proto == 58) and captured >= 8 and _is_query(proto, u8(data, start)):
         quoted.inner_icmp_id = be16(data, start + 4)
         quoted.inner_icmp_seq = be16(data, start + 6)
+    if proto == 17 or proto == 136 or proto == 1 or proto == 58:
+        cursor.position = start + 8
+    elif proto == 132:
+        cursor.position = start + 12
+    elif proto == 6:
+        offset = u8(data, start + 12) >> 4 if captured >= 13 else 5
+        cursor.position = start + 4 * max(offset, 5)
+
+
+@inner
+def _quoted_payload(data: Bytes, cursor: Any, end: int, quoted: Any) -> None:
+    # What no NAT rewrites. A quote may end before the packet's payload does, or inside its headers.
+    length = min(cursor.wire_end, end) - cursor.position
+    length = max(min(length, DIGEST_BYTES), 0)
+    if cursor.position + length <= cursor.captured_end or cursor.captured_end == cursor.wire_end:
+        quoted.inner_payload_digest = digest(data, cursor.position, length)
