@@ -3,21 +3,73 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
+from tracer.correlate.identity import Identity
 
 MULTICAST = np.uint64(1 << 40)
 UNKNOWN_MAC = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes
 
 
-@jit
-def parents(p: Any, hops: Codes, starts: Codes, place: Codes, host: Codes, copy_of: Codes) -> Codes:
+def parents(
+    batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes
+) -> Codes:
     """Return for each hop the 1-based place in its journey of its parent hop, 0 for the first.
 
     A copy points to what it copies, a segment to the latest hop elsewhere whose bytes overlap its
-    own, a flooded frame to where it came to its host; any other hop to the one before.
+    own, a flooded frame to where it came to its namespace or host, and there to the place beside
+    which other packets show it; any other hop to the one before. `hops` are rows, those of journey
+    j from `starts[j]` on.
     """
+    packets, place = batch.packets, identity.place
+    places = int(place.max(initial=-1)) + 1
+    near = np.zeros((0, 0), np.bool_)
+    if _is_flooded(identity.dst_mac, hops, starts) and places <= MOST_PLACES:
+        near = _neighbours(identity.dst_mac, identity.ttl, hops, starts, place, copy_of, places)
+    # Hosts are ranked by name: what has none comes first.
+    nameless = 0 if any(not point.host for point in batch.points) else -1
+    spaces = (identity.netns, identity.host, nameless, near)
+    found: Codes = _parents(packets, hops, starts, place, spaces, copy_of)
+    return found
+
+
+@inner
+def _is_multicast(mac: Any) -> bool:
+    return bool(mac != UNKNOWN_MAC and mac & MULTICAST)
+
+
+@jit
+def _is_flooded(dst_mac: Any, hops: Codes, starts: Codes) -> bool:
+    for journey in range(len(starts) - 1):
+        start, stop = starts[journey], starts[journey + 1]
+        if stop - start > 2 and _is_multicast(dst_mac[hops[start]]):
+            return True
+    return False
+
+
+@jit
+def _neighbours(
+    dst_mac: Any, ttl: Codes, hops: Codes, starts: Codes, place: Codes, copy_of: Codes, places: int
+) -> NDArray[np.bool_]:
+    # Places that frames to one station show one after the other, with no router between.
+    near = np.zeros((places, places), np.bool_)
+    for journey in range(len(starts) - 1):
+        for i in range(starts[journey] + 1, starts[journey + 1]):
+            a, b = hops[i - 1], hops[i]
+            if ttl[a] != ttl[b] or copy_of[b] >= 0 or _is_multicast(dst_mac[b]):
+                continue
+            near[place[a], place[b]] = near[place[b], place[a]] = True
+    return near
+
+
+@jit
+def _parents(
+    p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, copy_of: Codes
+) -> Codes:
     out = np.zeros(len(hops), np.int64)
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
@@ -26,8 +78,8 @@ def parents(p: Any, hops: Codes, starts: Codes, place: Codes, host: Codes, copy_
             row = hops[i]
             if copy_of[row] >= 0:
                 out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
-            elif p[row].dst_mac != UNKNOWN_MAC and p[row].dst_mac & MULTICAST and stop - start > 2:
-                out[i] = _came_by(p, hops, start, i, host) + 1 - start
+            elif stop - start > 2 and _is_multicast(p[row].dst_mac):
+                out[i] = _came_by(p, hops, start, i, place, spaces) + 1 - start
             elif p[row].tcp_seq >= 0:
                 out[i] = _overlapping(p, hops, start, i, place) + 1 - start
     return out
@@ -42,9 +94,19 @@ def _where(hops: Codes, start: int, i: int, row: int) -> int:
 
 
 @inner
-def _came_by(p: Any, hops: Codes, start: int, i: int, host: Codes) -> int:
+def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any) -> int:
+    netns, host, nameless, near = spaces
+    row = hops[i]
+    if netns[row] >= 0:
+        for j in range(start, i):
+            if netns[hops[j]] == netns[row] and p[hops[j]].ttl == p[row].ttl:
+                return j
+    if (netns[row] >= 0 or host[row] == nameless) and len(near):
+        for j in range(start, i):
+            if near[place[hops[j]], place[row]]:
+                return j
     for j in range(start, i):
-        if host[hops[j]] == host[hops[i]] and p[hops[j]].ttl == p[hops[i]].ttl:
+        if host[hops[j]] == host[row] and p[hops[j]].ttl == p[row].ttl:
             return j
     return i - 1
 

@@ -95,7 +95,7 @@ def hop_table(
     """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop)."""
     rows, starts = layout
     hops = np.zeros(len(rows), HOP_DTYPE)
-    parent = parents(batch.packets, rows, starts, identity.place, identity.host, found.copy_of)
+    parent = parents(batch, identity, rows, starts, found.copy_of)
     note_branches(batch, rows, starts, parent)
     joins = (found.candidates, found.ambiguous, found.repeated)
     cell = np.zeros(len(rows), np.int16)
