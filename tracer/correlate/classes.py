@@ -91,18 +91,14 @@ def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -
     # A tuple that two tenants have says nothing alone: its streams are then joined by votes only.
     if not len(translations[0]):
         return
+    codes, where = factorise(np.concatenate([tuples, *translations]))
+    own, ends = codes[: len(tuples)], codes[len(tuples) :].reshape(2, -1)
     segment = roots(parent)
-    pairs = np.unique(np.column_stack([tuples, segment.astype(np.uint64)]), axis=0)
-    known, at, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
-    if not len(known):
-        return
-    ends = []
-    there = np.ones(len(translations[0]), np.bool_)
-    for hashes in translations:
-        place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-        there &= (known[place] == hashes) & (counts[place] == 1)
-        ends.append(pairs[at[place], 1].astype(np.int64))
-    _union(parent, ends[0], ends[1], there)
+    only = np.full(len(where), -1, np.int64)  # the class of each tuple that is in one class
+    only[own] = segment
+    only[own[only[own] != segment]] = -1
+    left, right = only[ends[0]], only[ends[1]]
+    _union(parent, left, right, (left >= 0) & (right >= 0))
 
 
 def _join_translations(
@@ -169,10 +165,8 @@ def _join_answers(batch: ObservationBatch, streams: Streams, parent: Codes, tupl
     other = tuples[order] != tuples[head]
     if not other.any():
         return
-    pairs = np.unique(np.column_stack([head[other], order[other]]), axis=0)
-    turned = (reverse_of(batch, streams.first[pairs[:, 0]]),
-              reverse_of(batch, streams.first[pairs[:, 1]]))  # fmt: skip
-    _join_proven(parent, tuples, turned)
+    turned = tuple(reverse_of(batch, streams.first[rows[other]]) for rows in (head, order))
+    _join_proven(parent, tuples, (turned[0], turned[1]))
 
 
 def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: Edges) -> None:
