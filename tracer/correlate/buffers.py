@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
+from tracer.core.mixing import mixed
 from tracer.core.point import Direction
-from tracer.correlate.hashing import Codes, factorise, filled, mixed
+from tracer.correlate.hashing import Codes, factorise, filled
 from tracer.correlate.identity import ETHERTYPE_ARP
 
 #: One packet does not stay in one host longer between two hops (a queue's worst, nanoseconds).

@@ -7,17 +7,9 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import jit
+from tracer.core.mixing import mixed
 from tracer.correlate.doubt import NULL
-from tracer.correlate.hashing import (
-    Codes,
-    Keys,
-    factorise,
-    find,
-    find_root,
-    mixed,
-    pair_keys,
-    roots,
-)
+from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
 from tracer.correlate.identity import Identity, reverse_of
 from tracer.correlate.nat import are_translations, unordered
 from tracer.correlate.nat_guesses import guesses

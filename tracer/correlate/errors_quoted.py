@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from tracer.core.batch import ObservationBatch
-from tracer.correlate.hashing import Codes, Keys, factorise, mixed, pair_keys
+from tracer.core.mixing import mixed
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
 from tracer.correlate.nat import hashes_of
 from tracer.correlate.quotes import is_kept

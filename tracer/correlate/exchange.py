@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind
 from tracer.core.jit import jit
-from tracer.correlate.hashing import Codes, Keys, filled, mixed
+from tracer.core.mixing import mixed
+from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.identity import ETHERTYPE_ARP
 
 ERRORS_V4 = (3, 4, 5, 11, 12)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.journeys import FLOW_DTYPE
+from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, Keys, factorise, mixed
+from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.identity import Identity, reverse_of
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.streams import Streams

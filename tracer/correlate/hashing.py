@@ -12,21 +12,6 @@ Keys = NDArray[np.uint64]
 
 
 @inner
-def mix(h: Any, value: Any) -> Any:
-    """Return the hash `h` (uint64) with one more value mixed in (a 64-bit multiply and shift)."""
-    h = (h ^ np.uint64(value)) * np.uint64(0x9E3779B97F4A7C15)
-    return h ^ (h >> np.uint64(29))
-
-
-def mixed(hashes: Keys, values: NDArray[Any]) -> Keys:
-    """Return hashes with a column mixed in, vectorised as `mix` does it."""
-    with np.errstate(over="ignore"):
-        out = (hashes ^ values.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-    result: Keys = out ^ (out >> np.uint64(29))
-    return result
-
-
-@inner
 def filled(count: int, value: int) -> Codes:
     """Return `count` int64 of one value; compiles in a fraction of the time of `np.full`."""
     out = np.empty(count, np.int64)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
+from tracer.core.mixing import mix, mixed
 from tracer.core.point import Point
 from tracer.correlate.fragments import IPV6, lasting_ids
-from tracer.correlate.hashing import Keys, mix, mixed
+from tracer.correlate.hashing import Keys
 from tracer.correlate.quotes import quote_keys
 
 Row = NDArray[np.int64]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
+from tracer.core.mixing import mixed
 from tracer.correlate import groups, nat, order
 from tracer.correlate.assembly import Assembly, assemble
 from tracer.correlate.buffers import are_apart, lifetimes, unambiguous, united
@@ -19,7 +20,7 @@ from tracer.correlate.doubt import doubts
 from tracer.correlate.duplicates import copies, without
 from tracer.correlate.errors_quoted import parted_errors, streams_quoted
 from tracer.correlate.flows import flows_of
-from tracer.correlate.hashing import Codes, grouped, mixed
+from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.nat_guesses import unresolved

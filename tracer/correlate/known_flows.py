@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import FLOW_DTYPE
+from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, Keys, factorise, mixed
+from tracer.correlate.hashing import Codes, Keys, factorise
 
 _ENDS = (("src", "sport"), ("dst", "dport"))
 

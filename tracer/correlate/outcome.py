@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.enums import Outcome
+from tracer.core.mixing import mixed
 from tracer.correlate.exchange import ANSWERABLE
-from tracer.correlate.hashing import Codes, Keys, factorise, mixed, pair_keys
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
 
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end

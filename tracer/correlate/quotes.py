@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
+from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, Keys, factorise, mixed, pair_keys
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 
 _ABOUT = ("icmp_type", "icmp_code", "ip_id", "payload_len")
 _QUOTED = ("inner_ip_id", "inner_proto", "inner_ttl", "inner_icmp_seq", "inner_tcp_seq")

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Outcome
 from tracer.core.journeys import NO_TIME, JourneySet
+from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, factorise, mixed
+from tracer.correlate.hashing import Codes, factorise
 
 SEGMENT_DTYPE = np.dtype(
     [

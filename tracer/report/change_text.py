@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tracer.core.change_keys import change_keys
 from tracer.core.changes import FieldChanges, changes_at
 from tracer.core.enums import Cause
 from tracer.core.journeys import JourneySet
@@ -18,25 +19,11 @@ JSON_NAMES = {"ip_len": "len"}
 
 def changes_json(journey_set: JourneySet, hops: Rows) -> pa.Array:
     """Return a JSON array of {field, from, to, cause} for each hop (hops,), `[]` for no change."""
-    found = changes_at(journey_set, hops)
-    codes, firsts = _alike(found, len(hops))
-    if 2 * len(firsts) > len(hops):
-        return _texts(found, len(hops))
+    codes, distinct = distinct_parts((change_keys(journey_set, hops),))
+    firsts = np.empty(len(distinct[0]), np.int64)
+    firsts[codes[::-1]] = np.arange(len(hops))[::-1]
     # Most packets of a flow change alike at a hop: each text is put together once.
     return _texts(changes_at(journey_set, hops[firsts]), len(firsts)).take(pa.array(codes))
-
-
-def _alike(changes: list[FieldChanges], count: int) -> tuple[Rows, Rows]:
-    # A code for each hop, equal where all changes are equal, and a hop of each code.
-    codes = np.zeros(count, np.int64)
-    for found in changes:
-        own, distinct = distinct_parts((*found.before, *found.after, found.cause))
-        part = np.zeros(count, np.int64)
-        part[found.hops] = own + 1
-        codes, _ = distinct_parts((codes * (len(distinct[0]) + 1) + part,))
-    firsts = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
-    firsts[codes[::-1]] = np.arange(count)[::-1]
-    return codes, firsts
 
 
 def _texts(changes: list[FieldChanges], count: int) -> pa.Array:

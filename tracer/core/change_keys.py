@@ -1,0 +1,75 @@
+"""Which hops changed alike: a key for each hop, without a look at any value twice."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import NULL_U64
+from tracer.core.changes import CHANGE_FIELDS, parent_rows
+from tracer.core.jit import jit
+from tracer.core.journeys import JourneySet
+from tracer.core.mixing import Keys, mix, mixed
+from tracer.core.rows import Rows, has_record, is_packet_column, is_stored, values_at
+from tracer.core.schema import PACKET_DTYPE
+
+_FIELDS: Mapping[str, Any] = PACKET_DTYPE.fields or {}
+_WORDS = PACKET_DTYPE.itemsize // 8
+
+
+def _masks() -> tuple[NDArray[np.int64], Keys]:
+    # Of each part of a packet's field: the eight bytes of a record it lies in, and which of them.
+    words, masks = [], []
+    for name in CHANGE_FIELDS:
+        for part in (name, f"{name}_hi", f"{name}_lo"):
+            if part in _FIELDS:
+                dtype, offset = _FIELDS[part][:2]
+                words.append(offset // 8)
+                bits = (1 << 8 * dtype.itemsize) - 1
+                masks.append(bits << 8 * (offset % 8))
+    return np.array(words), np.array(masks, np.uint64)
+
+
+_PLACES, _MASKS = _masks()
+
+
+@jit
+def _packet_keys(
+    words: Keys, before: Rows, rows: Rows, causes: NDArray[np.int8], places: Rows, masks: Keys
+) -> Keys:
+    keys = np.empty(len(rows), np.uint64)
+    for i in range(len(rows)):
+        a, b = before[i], rows[i]
+        if a < 0:  # a first hop
+            keys[i] = 0
+            continue
+        h = np.uint64(causes[i] + 1)
+        for k in range(len(places)):
+            one, other = words[a, places[k]] & masks[k], words[b, places[k]] & masks[k]
+            if one != other:
+                h = mix(mix(mix(h, k), one), other)
+        keys[i] = h
+    return keys
+
+
+def change_keys(journey_set: JourneySet, hops: Rows) -> Keys:
+    """Return a hash for each of the hops (indices into the set's hops), shape (hops,).
+
+    Hops of equal keys have equal changes (`core.changes.changes_at`), but for a chance of 2**-64.
+    """
+    batch = journey_set.observations
+    records = journey_set.hops.take(hops)
+    before, rows = parent_rows(journey_set, hops), records["row"]
+    words = batch.packets.view(np.uint64).reshape(-1, _WORDS)
+    keys = _packet_keys(words, before, rows, records["cause"], _PLACES, _MASKS)
+    # Whether both sides are Ethernet decides what a missing tag means.
+    for side in (before, rows):
+        keys = mixed(keys, has_record(batch, "tunnel", side))
+        keys = mixed(keys, values_at(batch, "dst_mac", side)[0] == np.uint64(NULL_U64))
+    for name in CHANGE_FIELDS:
+        if not is_packet_column(name) and is_stored(batch, name):
+            for side in (before, rows):
+                for part in values_at(batch, name, side):
+                    keys = mixed(keys, part)
+    return keys
