@@ -17,13 +17,16 @@ from tracer.report.json_text import joined, json_values
 JSON_NAMES = {"ip_len": "len"}
 
 
-def changes_json(journey_set: JourneySet, hops: Rows) -> pa.Array:
-    """Return a JSON array of {field, from, to, cause} for each hop (hops,), `[]` for no change."""
+def changes_json(journey_set: JourneySet, hops: Rows) -> pa.DictionaryArray:
+    """Return a JSON array of {field, from, to, cause} for each hop (hops,), `[]` for no change.
+
+    Most packets of a flow change alike at a hop: each text is put together once.
+    """
     codes, distinct = distinct_parts((change_keys(journey_set, hops),))
     firsts = np.empty(len(distinct[0]), np.int64)
     firsts[codes[::-1]] = np.arange(len(hops))[::-1]
-    # Most packets of a flow change alike at a hop: each text is put together once.
-    return _texts(changes_at(journey_set, hops[firsts]), len(firsts)).take(pa.array(codes))
+    texts = _texts(changes_at(journey_set, hops[firsts]), len(firsts)).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(texts.indices.take(pa.array(codes)), texts.dictionary)
 
 
 def _texts(changes: list[FieldChanges], count: int) -> pa.Array:

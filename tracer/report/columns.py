@@ -4,6 +4,7 @@ Addresses, MACs and words are formatted once per distinct value and then taken b
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,14 @@ def integers(values: NDArray[Any], null: int | None = None, add: int = 0) -> pa.
 
 def labels(words: type[Label], values: NDArray[Any]) -> pa.Array:
     """Return enum numbers as their words, null where a number is not one of the enum's members."""
-    highest = max(words)
-    texts = [words(n).label if n in set(words) else None for n in range(highest + 1)]
-    return taken(texts, np.where((values < 0) | (values > highest), -1, values))
+    texts = _words(words)
+    return taken(texts, np.where((values < 0) | (values >= len(texts)), -1, values))
+
+
+@cache
+def _words(words: type[Label]) -> tuple[str | None, ...]:
+    known = {int(word): word.label for word in words}
+    return tuple(known.get(number) for number in range(max(known) + 1))
 
 
 def point_column(

@@ -59,7 +59,8 @@ def _hops(journey_set: JourneySet, hops: Rows) -> pa.Array:
         key: steps[name] if name in steps else observation_column(batch, name, rows)
         for key, name in HOP_KEYS.items()
     }
-    return json_objects(columns | {"changes": steps["changes"], "join": _joins(steps)})
+    changes = steps["changes"].dictionary_decode()  # JSON, not to be quoted
+    return json_objects(columns | {"changes": changes, "join": _joins(steps)})
 
 
 def _joins(steps: dict[str, pa.Array]) -> pa.Array:
