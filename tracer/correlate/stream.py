@@ -14,6 +14,7 @@ from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
 from tracer.correlate.gaps import merged
+from tracer.correlate.hashing import Codes
 from tracer.correlate.join import JoinOptions, join_knowing
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.ordered import LAST, Horizon, Ordered, Window
@@ -25,14 +26,18 @@ _DEFAULT_HORIZON = Horizon()
 
 
 class _Source:
-    """One capture's batches, given out up to a time."""
+    """One capture's batches, each with its stamps side by side, given out up to a time."""
 
     def __init__(self, batches: Iterable[ObservationBatch]) -> None:
         self._batches = iter(batches)
-        self._held: list[ObservationBatch] = []
+        self._held: list[tuple[ObservationBatch, Codes]] = []
         self.is_done = False
-        self.rows = 0
         self.until_ns = np.iinfo(np.int64).min
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held."""
+        return not self._held
 
     def load(self) -> None:
         """Hold one more batch, or know that there is none."""
@@ -40,30 +45,36 @@ class _Source:
         if batch is None:
             self.is_done = True
         elif len(batch):
-            self._held.append(batch)
-            self.rows += len(batch)
-            self.until_ns = max(self.until_ns, int(batch.packets["time_ns"].max()))
+            times = batch.packets["time_ns"].copy()
+            self._held.append((batch, times))
+            self.until_ns = max(self.until_ns, int(times.max()))
+
+    def rows(self, until_ns: int) -> int:
+        """Return how many rows are held up to a time."""
+        return sum(int(np.count_nonzero(times <= until_ns)) for _, times in self._held)
 
     def give(self, until_ns: int | None) -> list[ObservationBatch]:
         """Return what is held up to a time (None: all), and hold it no longer."""
         given: list[ObservationBatch] = []
-        kept: list[ObservationBatch] = []
-        for batch in self._held:
-            times = batch.packets["time_ns"]
+        kept: list[tuple[ObservationBatch, Codes]] = []
+        for batch, times in self._held:
             early = np.ones(len(batch), np.bool_) if until_ns is None else times <= until_ns
-            for some, rows in ((given, early), (kept, ~early)):
-                if rows.any():
-                    some.append(batch if rows.all() else batch.take(np.flatnonzero(rows)))
+            if early.all():
+                given.append(batch)
+            elif not early.any():
+                kept.append((batch, times))
+            else:
+                given.append(batch.take(np.flatnonzero(early)))
+                kept.append((batch.take(np.flatnonzero(~early)), times[~early]))
         self._held = kept
-        self.rows = sum(len(batch) for batch in kept)
         return given
 
     def next_row(self) -> list[ObservationBatch]:
         """Return the earliest row that is held, as a batch, which stays held; [] for none."""
         if not self._held:
             return []
-        first = min(self._held, key=lambda batch: int(batch.packets["time_ns"].min()))
-        return [first.take(np.array([first.packets["time_ns"].argmin()]))]
+        first, times = min(self._held, key=lambda held: int(held[1].min()))
+        return [first.take(np.array([times.argmin()]))]
 
 
 def windows(
@@ -77,20 +88,19 @@ def windows(
     sources = [_Source(batches) for batches in captures]
     while True:
         for source in sources:
-            while not source.is_done and not source.rows:
+            while not source.is_done and source.is_empty:
                 source.load()
         live = [source for source in sources if not source.is_done]
         if not live:
-            if any(source.rows for source in sources):
+            if not all(source.is_empty for source in sources):
                 yield _window(sources, None)
             return
-        behind = min(live, key=lambda source: source.until_ns)
-        if sum(source.rows for source in sources) < rows:
-            behind.load()
-            continue
-        until_ns = behind.until_ns
-        behind.load()  # so that its next row is known
-        yield _window(sources, until_ns)
+        until_ns = min(source.until_ns for source in live)
+        for source in live:
+            if source.until_ns == until_ns:
+                source.load()  # so that its next row is known
+        if sum(source.rows(until_ns) for source in sources) >= rows:
+            yield _window(sources, until_ns)
 
 
 def _window(sources: Sequence[_Source], until_ns: int | None) -> Window:
