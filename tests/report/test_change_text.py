@@ -7,11 +7,11 @@ from made import batch_of, floating_ip, journey_set_of, web
 
 from tracer.core.journeys import JourneySet
 from tracer.core.values import journeys_of
-from tracer.report.change_text import JSON_NAMES, changes_json
+from tracer.report.change_text import JSON_NAMES, ChangeTexts
 
 
 def shown(journey_set: JourneySet, *hops: int) -> list[list[dict[str, object]]]:
-    texts = changes_json(journey_set, np.array(hops, np.int64)).to_pylist()
+    texts = ChangeTexts().of(journey_set, np.array(hops, np.int64)).to_pylist()
     return [json.loads(text) for text in texts]
 
 
@@ -41,3 +41,12 @@ def test_a_length_is_called_as_the_hop_calls_it() -> None:
     batch = batch_of([{"time_ns": 1, "ip_len": 100}, {"time_ns": 2, "ip_len": 90}])
     (_, (change,)) = shown(journey_set_of(batch, [{"rows": [0, 1]}]), 0, 1)
     assert change == {"field": "len", "from": 100, "to": 90, "cause": None}
+
+
+def test_texts_are_kept_from_one_part_of_the_journeys_to_the_next() -> None:
+    texts = ChangeTexts()
+    for journey_set in (web(), floating_ip(), web()):
+        hops = np.arange(len(journey_set.hops))
+        assert texts.of(journey_set, hops).to_pylist() == (
+            ChangeTexts().of(journey_set, hops).to_pylist()
+        )

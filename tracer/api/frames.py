@@ -1,6 +1,7 @@
 """DataFrames of observations, journeys, hops and changes, built column by column."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows, values_at
 from tracer.core.schema import BY_NAME
 from tracer.core.values import hop_indices
-from tracer.report.change_text import changes_json
+from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import (
     distinct_values,
     labels,
@@ -195,7 +196,7 @@ def _step_arrays(journey_set: JourneySet, hops: Rows, rows: Rows) -> dict[str, A
         "point": points(batch, rows),
         "time": series.times(records["time_ns"]),
         "delta": series.deltas(records["delta_ns"]),
-        "changes": series.chunked_text(lambda part: changes_json(journey_set, part), hops),
+        "changes": series.chunked_text(partial(ChangeTexts().of, journey_set), hops),
         "candidates": series.integers(candidates, "Int64", candidates < 0),
         "confidence": confidences(records),
         "observation": rows,

@@ -194,9 +194,11 @@ def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -
             for part in everything:
                 write_lines(journey_lines(part), file)
         else:
+            from tracer.report.change_text import ChangeTexts
             from tracer.report.tables import hop_tables
 
-            tables = (table for part in everything for table in hop_tables(part))
+            texts = ChangeTexts()
+            tables = (t for part in everything for t in hop_tables(part, texts=texts))
             write_table(tables, format_, file)
 
 

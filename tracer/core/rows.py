@@ -26,10 +26,17 @@ def values_at(batch: ObservationBatch, name: str, rows: Rows) -> tuple[NDArray[A
     A row of -1 gives null, as does a row without a record in the column's section.
     """
     column = BY_NAME[name]
-    stored = (f"{name}_hi", f"{name}_lo") if column.kind == "ip" else (name,)
     section = batch.packets if name in _PACKET else batch.sections[_SECTION[name]]
     places, found = _places(batch, column, rows)
-    return tuple(_pick(section, part, places, found, null_of(column)) for part in stored)
+    return tuple(
+        _pick(section, part, places, found, null_of(column)) for part in stored_parts(column)
+    )
+
+
+def stored_parts(column: Column) -> tuple[str, ...]:
+    """Return the names of the stored fields of a column: both halves of an address, else one."""
+    name = column.name
+    return (f"{name}_hi", f"{name}_lo") if column.kind == "ip" else (name,)
 
 
 def has_record(batch: ObservationBatch, section: str, rows: Rows) -> NDArray[np.bool_]:

@@ -15,18 +15,33 @@ from tracer.report.json_text import joined, json_values
 
 # The name of a field in the hop's own JSON, where it is not the column's.
 JSON_NAMES = {"ip_len": "len"}
+_MOST_KNOWN = 100_000  # texts that are kept, of some hundred bytes each
 
 
-def changes_json(journey_set: JourneySet, hops: Rows) -> pa.DictionaryArray:
-    """Return a JSON array of {field, from, to, cause} for each hop (hops,), `[]` for no change.
+class ChangeTexts:
+    """Texts of changes, each put together once: most packets of a flow change alike at a hop."""
 
-    Most packets of a flow change alike at a hop: each text is put together once.
-    """
-    codes, distinct = distinct_parts((change_keys(journey_set, hops),))
-    firsts = np.empty(len(distinct[0]), np.int64)
-    firsts[codes[::-1]] = np.arange(len(hops))[::-1]
-    texts = _texts(changes_at(journey_set, hops[firsts]), len(firsts)).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(texts.indices.take(pa.array(codes)), texts.dictionary)
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}  # by key
+
+    def of(self, journey_set: JourneySet, hops: Rows) -> pa.DictionaryArray:
+        """Return a JSON array of {field, from, to, cause} for each hop, `[]` for no change."""
+        codes, (distinct,) = distinct_parts((change_keys(journey_set, hops),))
+        firsts = np.empty(len(distinct), np.int64)
+        firsts[codes[::-1]] = hops[::-1]
+        texts = pa.array(self._texts(journey_set, distinct.tolist(), firsts), pa.string())
+        encoded = texts.dictionary_encode()  # other changes may have the same text
+        indices = encoded.indices.take(pa.array(codes))
+        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
+
+    def _texts(self, journey_set: JourneySet, keys: list[int], hops: Rows) -> list[str]:
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        known = self._known
+        new = [place for place, key in enumerate(keys) if key not in known]
+        found = _texts(changes_at(journey_set, hops[new]), len(new)).to_pylist()
+        known.update(zip((keys[place] for place in new), found, strict=True))
+        return [known[key] for key in keys]
 
 
 def _texts(changes: list[FieldChanges], count: int) -> pa.Array:

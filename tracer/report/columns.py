@@ -3,7 +3,7 @@
 Addresses, MACs and words are formatted once per distinct value and then taken by index.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,20 +16,37 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Label
 from tracer.core.observation import PLACE_FIELDS
 from tracer.core.point import Point
-from tracer.core.rows import Rows, is_stored, nulls, values_at
+from tracer.core.rows import Rows, is_packet_column, is_stored, nulls, stored_parts, values_at
 from tracer.core.schema import BY_NAME, Column
+from tracer.core.spread import Spread
 from tracer.report.column_texts import column_texts
 
 _TEXT_KINDS = ("ip", "mac", "digest", "enum")
 
 
+def observation_columns(
+    batch: ObservationBatch, names: Iterable[str], rows: Rows
+) -> dict[str, pa.Array]:
+    """Return public columns at the given rows, by name: int64, bool, or dictionary-encoded text."""
+    packets = Spread(batch.packets, rows)
+    return {name: _column(batch, name, rows, packets.of) for name in names}
+
+
 def observation_column(batch: ObservationBatch, name: str, rows: Rows) -> pa.Array:
-    """Return a public column at the given rows: int64, bool, or dictionary-encoded text."""
+    """Return one public column at the given rows, as `observation_columns` does."""
+    return _column(batch, name, rows, lambda field: batch.packets[field][rows])
+
+
+def _column(
+    batch: ObservationBatch, name: str, rows: Rows, packets: Callable[[str], NDArray[Any]]
+) -> pa.Array:
     if name in PLACE_FIELDS:
-        return point_column(batch.points, batch.packets["point"][rows], place_value(name))
+        return point_column(batch.points, packets("point"), place_value(name))
     if name == "capture":
-        return taken(batch.captures, batch.packets["capture"][rows])
+        return taken(batch.captures, packets("capture"))
     column = BY_NAME[name]
+    if is_packet_column(name):
+        return stored_column(column, tuple(packets(part) for part in stored_parts(column)))
     if not is_stored(batch, name):
         return _unknown(column, len(rows))
     return stored_column(column, values_at(batch, name, rows))
@@ -48,7 +65,7 @@ def stored_column(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
     missing = nulls(column, stored)
     if column.kind == "bool":
         return pa.array(stored[0] > 0, mask=missing)
-    return _numbers(stored[0].astype(np.int64), missing)
+    return _numbers(stored[0].astype(np.int64, copy=False), missing)
 
 
 def _numbers(values: NDArray[np.int64], missing: NDArray[np.bool_] | None) -> pa.Array:
@@ -144,5 +161,7 @@ def distinct_parts(
 
 
 def _encoded(part: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    if len(part) and part[0] == part[-1] and (part == part[0]).all():  # as most halves are
+        return np.zeros(len(part), np.int64), part[:1]
     encoded = pc.dictionary_encode(pa.array(part))
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_numpy()

@@ -11,7 +11,7 @@ from tracer.core.journeys import NO_TIME, JourneySet, confidences
 from tracer.core.point import Direction
 from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows
-from tracer.report.change_text import changes_json
+from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import distinct_values, integers, labels, point_column, taken
 from tracer.report.roles import point_label, role_of
 
@@ -46,7 +46,7 @@ def journey_columns(journey_set: JourneySet, numbers: Rows) -> dict[str, pa.Arra
     }
 
 
-def step_columns(journey_set: JourneySet, hops: Rows) -> dict[str, pa.Array]:
+def step_columns(journey_set: JourneySet, hops: Rows, texts: ChangeTexts) -> dict[str, pa.Array]:
     """Return `STEP_COLUMNS` of the given hops; those of a step are null at a first hop.
 
     `time_ns` is after the clock's offset was applied; `changes` is a JSON array as text.
@@ -63,7 +63,7 @@ def step_columns(journey_set: JourneySet, hops: Rows) -> dict[str, pa.Array]:
         "time_ns": integers(records["time_ns"]),
         "delta_ns": integers(records["delta_ns"], NO_TIME),
         "cause": labels(Cause, np.where(records["cause"] > 0, records["cause"], -1)),
-        "changes": changes_json(journey_set, hops),
+        "changes": texts.of(journey_set, hops),
         "evidence": labels(Evidence, np.where(is_step, records["evidence"], -1)),
         "candidates": integers(np.where(is_step, records["candidates"], -1), -1),
         "confidence": pa.array(confidences(records), mask=np.isnan(records["confidence"])),

@@ -13,7 +13,8 @@ from tracer.core.journeys import JourneySet
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices
-from tracer.report.columns import observation_column
+from tracer.report.change_text import ChangeTexts
+from tracer.report.columns import observation_columns
 from tracer.report.hop_columns import journey_columns, step_columns
 from tracer.report.json_text import joined, json_objects, json_values, line_bytes
 from tracer.report.keys import HOP_KEYS, JOURNEY_KEYS, SCHEMA
@@ -27,22 +28,23 @@ def journey_lines(
     """Yield the chosen journeys (all by default) as UTF-8 lines, many at a time, in that order."""
     numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
     ends = np.cumsum(journey_set.journeys["n_hops"][numbers].astype(np.int64))
+    texts = ChangeTexts()
     for part in np.split(numbers, np.flatnonzero(np.diff(ends // CHUNK_ROWS)) + 1):
         if len(part):
-            yield line_bytes(_journeys(journey_set, part))
+            yield line_bytes(_journeys(journey_set, part, texts))
 
 
 def observation_lines(batch: ObservationBatch) -> Iterator[bytes]:
     """Yield every observation as UTF-8 lines, many at a time; the keys are the public columns."""
     for start in range(0, len(batch), CHUNK_ROWS):
         rows = np.arange(start, min(start + CHUNK_ROWS, len(batch)))
-        columns = {name: observation_column(batch, name, rows) for name in OBSERVATION_FIELDS}
+        columns = observation_columns(batch, OBSERVATION_FIELDS, rows)
         yield line_bytes(joined(json_objects(columns), "\n"))
 
 
-def _journeys(journey_set: JourneySet, numbers: Rows) -> pa.Array:
+def _journeys(journey_set: JourneySet, numbers: Rows, texts: ChangeTexts) -> pa.Array:
     records = journey_set.journeys[numbers]
-    hops = _hops(journey_set, hop_indices(records))
+    hops = _hops(journey_set, hop_indices(records), texts)
     offsets = np.concatenate(([0], np.cumsum(records["n_hops"]))).astype(np.int32)
     lists = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), hops), ",")
     columns = journey_columns(journey_set, numbers)
@@ -52,13 +54,12 @@ def _journeys(journey_set: JourneySet, numbers: Rows) -> pa.Array:
     return joined(*parts, ',"hops":[', lists, "]}\n")
 
 
-def _hops(journey_set: JourneySet, hops: Rows) -> pa.Array:
-    steps = step_columns(journey_set, hops)
+def _hops(journey_set: JourneySet, hops: Rows, texts: ChangeTexts) -> pa.Array:
+    steps = step_columns(journey_set, hops, texts)
     batch, rows = journey_set.observations, journey_set.hops["row"][hops]
-    columns = {
-        key: steps[name] if name in steps else observation_column(batch, name, rows)
-        for key, name in HOP_KEYS.items()
-    }
+    own = [name for name in HOP_KEYS.values() if name not in steps]
+    values = steps | observation_columns(batch, own, rows)
+    columns = {key: values[name] for key, name in HOP_KEYS.items()}
     changes = steps["changes"].dictionary_decode()  # JSON, not to be quoted
     return json_objects(columns | {"changes": changes, "join": _joins(steps)})
 

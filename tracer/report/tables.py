@@ -18,7 +18,8 @@ from tracer.core.journeys import JourneySet
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.rows import Rows
 from tracer.core.subset import in_hop_order
-from tracer.report.columns import observation_column
+from tracer.report.change_text import ChangeTexts
+from tracer.report.columns import observation_columns
 from tracer.report.hop_columns import JOURNEY_COLUMNS, STEP_COLUMNS, journey_columns, step_columns
 
 CHUNK_ROWS = 1 << 16
@@ -31,40 +32,42 @@ _DELTAS = (
 )  # fmt: skip
 _DICTIONARY_BYTES = 1 << 24  # of a row group, before values are written plainly
 # `proto` is the journey's, as a word; `time_ns` (clock applied) and `direction` are the hop's.
-HOP_COLUMNS = (
-    *JOURNEY_COLUMNS,
-    *STEP_COLUMNS,
-    *(name for name in OBSERVATION_FIELDS if name not in (*JOURNEY_COLUMNS, *STEP_COLUMNS)),
+OWN_COLUMNS = tuple(
+    name for name in OBSERVATION_FIELDS if name not in (*JOURNEY_COLUMNS, *STEP_COLUMNS)
 )
+HOP_COLUMNS = (*JOURNEY_COLUMNS, *STEP_COLUMNS, *OWN_COLUMNS)
 
 
 def observation_tables(batch: ObservationBatch) -> Iterator[pa.Table]:
     """Yield tables of `OBSERVATION_FIELDS`, a row each observation, in the batch's order."""
     for start in range(0, max(len(batch), 1), CHUNK_ROWS):
         rows = np.arange(start, min(start + CHUNK_ROWS, len(batch)))
-        columns = {name: observation_column(batch, name, rows) for name in OBSERVATION_FIELDS}
-        yield pa.table(columns)
+        yield pa.table(observation_columns(batch, OBSERVATION_FIELDS, rows))
 
 
 def hop_tables(
-    journey_set: JourneySet, chosen: NDArray[np.integer[Any]] | None = None
+    journey_set: JourneySet,
+    chosen: NDArray[np.integer[Any]] | None = None,
+    texts: ChangeTexts | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield tables of `HOP_COLUMNS`, a row each hop of the chosen journeys (all by default)."""
+    """Yield tables of `HOP_COLUMNS`, a row each hop of the chosen journeys (all by default).
+
+    `texts` are those put together before, for journeys that come in parts.
+    """
+    texts = texts or ChangeTexts()
     numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
     ends = np.cumsum(journey_set.journeys["n_hops"][numbers])
     for part in np.split(numbers, np.flatnonzero(np.diff(ends // CHUNK_ROWS)) + 1):
         near = in_hop_order(journey_set, part)
-        yield hop_table(near, np.arange(len(near.hops)))
+        yield hop_table(near, np.arange(len(near.hops)), texts)
 
 
-def hop_table(journey_set: JourneySet, hops: Rows) -> pa.Table:
+def hop_table(journey_set: JourneySet, hops: Rows, texts: ChangeTexts) -> pa.Table:
     """Return a table of `HOP_COLUMNS` for the given hops (indices into the set's hops)."""
     columns = journey_columns(journey_set, journey_set.hops["journey"][hops])
-    columns |= step_columns(journey_set, hops)
+    columns |= step_columns(journey_set, hops, texts)
     batch, rows = journey_set.observations, journey_set.hops["row"][hops]
-    for name in HOP_COLUMNS:
-        if name not in columns:
-            columns[name] = observation_column(batch, name, rows)
+    columns |= observation_columns(batch, OWN_COLUMNS, rows)
     return pa.table({name: columns[name] for name in HOP_COLUMNS})
 
 
