@@ -34,15 +34,24 @@ def first_at_least(keys: Keys, key: Any) -> int:
 
 
 @inner
-def _grown(table: Codes, firsts: Codes, keys: Keys, count: int) -> Codes:
-    bigger = filled(len(table) * 4, -1)
+def _grown(slots: Any) -> Any:
+    # A table four times as large: key and code side by side, -1 for no code.
+    bigger = np.empty((len(slots) * 4, 2), np.int64)
+    for slot in range(len(bigger)):
+        bigger[slot, 1] = -1
     mask = np.uint64(len(bigger) - 1)
-    for code in range(count):
-        slot = (keys[firsts[code]] * np.uint64(0xD6E8FEB86659FD93) >> np.uint64(20)) & mask
-        while bigger[slot] >= 0:
-            slot = (slot + np.uint64(1)) & mask
-        bigger[slot] = code
+    for i in range(len(slots)):
+        if slots[i, 1] >= 0:
+            slot = _slot(np.uint64(slots[i, 0])) & mask
+            while bigger[slot, 1] >= 0:
+                slot = (slot + np.uint64(1)) & mask
+            bigger[slot, 0], bigger[slot, 1] = slots[i, 0], slots[i, 1]
     return bigger
+
+
+@inner
+def _slot(key: Any) -> Any:
+    return key * np.uint64(0xD6E8FEB86659FD93) >> np.uint64(20)
 
 
 @jit
@@ -53,24 +62,26 @@ def factorise(keys: Keys) -> tuple[Codes, Codes]:
     """
     codes = np.empty(len(keys), np.int64)
     firsts = np.empty(max(len(keys), 1), np.int64)
-    table = filled(1024, -1)
-    mask = np.uint64(len(table) - 1)
+    slots = np.empty((256, 2), np.int64)
+    for slot in range(len(slots)):
+        slots[slot, 1] = -1
+    mask = np.uint64(len(slots) - 1)
     count = 0
     for row in range(len(keys)):
-        key = keys[row]
-        slot = (key * np.uint64(0xD6E8FEB86659FD93) >> np.uint64(20)) & mask
-        while table[slot] >= 0 and keys[firsts[table[slot]]] != key:
-            slot = (slot + np.uint64(1)) & mask
-        if table[slot] < 0:
-            table[slot] = count
+        key = np.int64(keys[row])
+        at = _slot(keys[row]) & mask
+        while slots[at, 1] >= 0 and slots[at, 0] != key:
+            at = (at + np.uint64(1)) & mask
+        if slots[at, 1] < 0:
+            slots[at, 0], slots[at, 1] = key, count
             firsts[count] = row
+            codes[row] = count
             count += 1
-            codes[row] = count - 1
-            if count * 2 > len(table):
-                table = _grown(table, firsts, keys, count)
-                mask = np.uint64(len(table) - 1)
+            if count * 2 > len(slots):
+                slots = _grown(slots)
+                mask = np.uint64(len(slots) - 1)
         else:
-            codes[row] = table[slot]
+            codes[row] = slots[at, 1]
     return codes, firsts[:count].copy()
 
 
