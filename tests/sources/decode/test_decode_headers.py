@@ -65,6 +65,21 @@ def test_vlan_and_macs_are_of_the_innermost_frame() -> None:
     assert got == (None, 7, C, A, 9)
 
 
+PORTS_OF_TUNNELS = (1701, 2123, 2152, 3386, 3544, 4341, 4754, 4789, 4790, 5072, 5247, 6081, 6635,
+                    8472, 37008)  # fmt: skip
+
+
+@pytest.mark.parametrize("port", PORTS_OF_TUNNELS)
+@pytest.mark.parametrize(
+    "payload", [b"#tracer:00000042", b"", b"x" * 200, bytes(64)], ids=["short", "none", "long", "0"]
+)
+def test_a_port_that_is_a_tunnels_by_chance_changes_no_payload(port: int, payload: bytes) -> None:
+    names = ("payload_len", "payload_digest", "encap")
+    plain = columns(OUTER / UDP(sport=61001, dport=9999) / Raw(payload), *names)
+    for sport, dport in ((port, 9999), (61001, port)):
+        assert columns(OUTER / UDP(sport=sport, dport=dport) / Raw(payload), *names) == plain
+
+
 @pytest.mark.parametrize(
     ("tunnel", "encap", "vni"),
     [

@@ -28,6 +28,12 @@ CURSOR_DTYPE = np.dtype(
         ("kind", "<i8"),  # EtherType or IP protocol of that layer, where it needs one
         ("tags", "<i8"),  # VLAN tags passed since the Ethernet header
         ("tunnels", "<i8"),  # tunnel headers passed
+        # What the last UDP header that seems to carry a tunnel carries: where it begins, 0 none,
+        # its ends, as above, and how many tunnels are around it.
+        ("datagram", "<i8"),
+        ("datagram_tunnels", "<i8"),
+        ("datagram_captured_end", "<i8"),
+        ("datagram_wire_end", "<i8"),
         ("arp", "<i8"),  # 1 when the row has a record in that section
         ("quoted", "<i8"),
         ("direction", "<i8"),  # of this packet, from its link header; -1 unknown

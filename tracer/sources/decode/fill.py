@@ -111,6 +111,7 @@ def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor
     cursor.kind = 0
     cursor.tags = 0
     cursor.tunnels = 0
+    cursor.datagram = 0
     cursor.arp = 0
     cursor.quoted = 0
     cursor.direction = frame.direction

@@ -41,4 +41,4 @@ def layers(data: Bytes, row: Any, cursor: Any, tunnel: Any, arps: Any, quoted: A
             gre(data, row, cursor, tunnel)
         elif layer == at.PPP:
             ppp(data, row, cursor)
-    come_out(row, cursor, tunnel)
+    come_out(data, row, cursor, tunnel)

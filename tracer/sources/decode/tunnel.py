@@ -9,6 +9,7 @@ import numpy as np
 
 from tracer.core.enums import Encap
 from tracer.sources.decode import cursor as at
+from tracer.sources.decode.digest import payload
 from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 
@@ -54,16 +55,23 @@ def enter(row: Any, cursor: Any, tunnel: Any, encap: Any, vni: Any) -> None:
 
 
 @inner
-def come_out(row: Any, cursor: Any, tunnel: Any) -> None:
+def come_out(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Make the carrying packet the row's again, where the last tunnel holds neither IP nor ARP.
 
     So, too, where the capture ends before the inner TTL. Call when all layers were read; `decode`
-    keeps saying why there was nothing more to read.
+    keeps saying why there was nothing more to read. A NAT gives ports of tunnels to packets that
+    are none: bytes behind UDP are the row's payload, as they are where its ports are others.
     """
     if cursor.tunnels > 0 and row.ttl < 0 and cursor.arp == 0:
         _copy(cursor, row)
         cursor.tunnels -= 1
         tunnel.tunnels = cursor.tunnels
+    if cursor.datagram > 0 and cursor.tunnels == cursor.datagram_tunnels:
+        cursor.position = cursor.datagram
+        cursor.captured_end = cursor.datagram_captured_end
+        cursor.wire_end = cursor.datagram_wire_end
+        row.payload_digest = 0
+        payload(data, row, cursor)
 
 
 @inner

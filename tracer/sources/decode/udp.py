@@ -31,6 +31,10 @@ def udp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     cursor.position = start + 8
     port = _tunnel_port(row.sport, row.dport)
     if port != 0 and _limit(data, row, cursor, start):
+        cursor.datagram = cursor.position
+        cursor.datagram_tunnels = cursor.tunnels
+        cursor.datagram_captured_end = cursor.captured_end
+        cursor.datagram_wire_end = cursor.wire_end
         _enter(data, row, cursor, tunnel, port)
     if cursor.layer == at.DONE:
         payload(data, row, cursor)
