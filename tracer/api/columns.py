@@ -182,6 +182,24 @@ PATHS = _table(
     ("evidence", CATEGORY, "weakest evidence of its joins to the hop before"),
 )
 
+SEGMENTS = _table(
+    ("flow", "Int64", "flow"),
+    ("way", CATEGORY, "`request` in the direction of the flow's addresses, else `reply`"),
+    ("n", "Int64", "place of the segment on the way, from 1"),
+    ("from_point", CATEGORY, "observation point it begins at"),
+    ("to_point", CATEGORY, "observation point it ends at; none beyond the last that saw packets"),
+    ("packets", "int64", "packets that came to its end"),
+    ("lost", "int64", "packets seen at its beginning, not at its end, that should have been"),
+    ("loss", "float64", "`lost` as a part of those that left"),
+    ("missed", "int64", "packets that passed its end, but its capture missed them"),
+    ("resent", "int64", "packets that repeat TCP bytes lost here"),
+    ("reordered", "int64", "packets overtaken here by one that left later (RFC 4737)"),
+    ("p50", DELTA, "median time from its beginning to its end"),
+    ("p90", DELTA, "90th percentile of the same"),
+    ("p99", DELTA, "99th percentile of the same"),
+    ("max", DELTA, "the longest"),
+)
+
 FLOW_PATHS = _table(
     ("flow_path", "int64", "number of the flow path, from 1"),
     ("flow", TEXT, "the flow in words, before NAT and after"),
@@ -230,6 +248,7 @@ FRAMES = {
     "changes": CHANGES,
     "flows": FLOWS,
     "path": PATHS,
+    "segments": SEGMENTS,
     "flow_paths": FLOW_PATHS,
     "clocks": CLOCKS,
 }

@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from tracer.api import columns, series
 from tracer.api.frames import directions, labelled, points, protocols, words
-from tracer.api.ways import ways_of
-from tracer.core.enums import Cause, Evidence, Outcome
+from tracer.core.enums import LOST, Cause, Evidence, Outcome
 from tracer.core.journeys import NO_TIME, FlowPath, FlowPathHop, JourneySet
 from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows
 from tracer.core.schema import BY_NAME
 from tracer.core.values import hop_indices
+from tracer.core.ways import ways_of
 from tracer.report.columns import observation_column, place_value, point_column
 from tracer.report.roles import point_label, role_of
+from tracer.report.segment_table import WAYS
+from tracer.report.statistics.flow_segments import FlowSegments
 from tracer.report.statistics.quantiles import QUANTILES, grouped_quantiles
 from tracer.report.statistics.times import round_trips
 
-LOST = (Outcome.DROPPED, Outcome.VANISHED)
 _P50, _P90, _P99, _MAX = (QUANTILES.index(each) for each in (0.5, 0.9, 0.99, 1.0))
 
 
@@ -71,6 +72,25 @@ def path_frame(journey_set: JourneySet, numbers: Rows, flow: int | None = None) 
     arrays = _group_arrays(journey_set, groups, first)
     arrays |= _group_figures(journey_set, journeys, hops, place[codes], count)
     return series.frame(columns.PATHS, arrays)
+
+
+def segments_frame(journey_set: JourneySet, numbers: Rows) -> pd.DataFrame:
+    """Return `columns.SEGMENTS`: a row for each flow, way and pair of neighbouring points."""
+    segments = FlowSegments()
+    segments.add(journey_set, numbers)
+    found = segments.table()
+    labels = [point_label(point) for point in segments.points]
+    arrays: dict[str, Any] = {
+        "flow": series.integers(found["flow"] + 1, "Int64", found["flow"] < 0),
+        "way": words(WAYS, found["way"]),
+        "n": series.integers(found["n"], "Int64"),
+        "from_point": words(labels, found["from_point"]),
+        "to_point": words(labels, found["to_point"]),
+        "loss": found["lost"] / np.maximum(found["packets"] + found["lost"], 1),
+        **{name: found[name] for name in ("packets", "lost", "missed", "resent", "reordered")},
+        **{name: series.deltas(found[f"{name}_ns"]) for name in ("p50", "p90", "p99", "max")},
+    }
+    return series.frame(columns.SEGMENTS, arrays)
 
 
 def _visits(journey_set: JourneySet, records: Any) -> tuple[Rows, int]:

@@ -10,7 +10,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tracer.api import columns, series
-from tracer.api.ways import ways_of
 from tracer.core.batch import ObservationBatch
 from tracer.core.changes import FieldChanges, changes_at
 from tracer.core.enums import Cause, Evidence, Kind, Label, Outcome
@@ -24,6 +23,7 @@ from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows, values_at
 from tracer.core.schema import BY_NAME
 from tracer.core.values import hop_indices
+from tracer.core.ways import ways_of
 from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import (
     distinct_values,

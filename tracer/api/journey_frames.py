@@ -119,6 +119,18 @@ class JourneyFrames:
         return flows_frame(self.journey_set, self.numbers)
 
     @cached_property
+    @documented("segments")
+    def segments(self) -> pd.DataFrame:
+        """Every segment of every flow: the way from one point to the next, a row each.
+
+        A packet sent again is counted where the bytes that it repeats were lost; `flows` counts
+        those too whose first copy had arrived.
+        """
+        from tracer.api.flows import segments_frame
+
+        return segments_frame(self.journey_set, self.numbers)
+
+    @cached_property
     @documented("flow_paths")
     def flow_paths(self) -> pd.DataFrame:
         """Paths of flows from captures that share no packet, a row a capture; else empty.

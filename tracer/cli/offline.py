@@ -28,6 +28,7 @@ from tracer.cli.output import (
     write_text,
 )
 from tracer.cli.redaction import redaction_options, redactor_of
+from tracer.cli.segments import SegmentsFile, checked
 from tracer.core.exchanges import exchange_order
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
@@ -49,6 +50,12 @@ _FORMATS = (*FORMATS, "pcapng")
     "--explain-joins", "explain", cls=Option, section="Output", type=click.IntRange(1),
     metavar="JOURNEY", help="Show that journey alone, and why each of its hops was joined.",
 )  # fmt: skip
+@click.option(
+    "--segments", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    callback=checked,
+    help="Write what each flow lost between one point and the next, what was sent again for it, "
+         "reordering and delays: FILE.csv, .parquet or .jsonl.",
+)  # fmt: skip
 @output_options(*_FORMATS)
 @redaction_options
 def command(
@@ -58,6 +65,7 @@ def command(
     rules: tuple[str, ...],
     count: int | None,
     explain: int | None,
+    segments: str | None,
     format_: str | None,
     output: str | None,
     summary: str | None,
@@ -84,6 +92,7 @@ def command(
       tracer offline incident/ --host 100.122.0.145 --proto tcp --count 3
       tracer offline qr.pcap --point compute03/eth0=nic.pcap --conntrack table.txt
       tracer offline incident/ -o hops.parquet --summary summary.json
+      tracer offline incident/ -o hops.parquet --segments segments.csv
       tracer offline incident/ --explain-joins 17
       tracer offline incident/ -o journeys.pcapng
       tracer offline incident/ --redact-key redact.key -o hops.csv
@@ -92,7 +101,7 @@ def command(
     format_ = chosen_format(format_, output, _FORMATS)
     in_parts = explain is None and format_ != "pcapng"
     if in_parts and windows.is_large(captures, points):
-        found = windows.Windows(captures, points, redactor)
+        found = windows.Windows(captures, points, redactor, segments)
         _in_windows(found, captures, conntrack, rules, flow_filter(conditions), count, format_,
                     output, summary)  # fmt: skip
         return
@@ -111,6 +120,9 @@ def command(
         write_packets(journey_set, chosen, output, originals)
     else:
         write(journey_set, chosen, format_, output)
+    table = SegmentsFile(segments)
+    table.add(journey_set, chosen)
+    table.write()
     from tracer.report.summary import summary_of
 
     write_summary(summary_of(journey_set, len(chosen)), summary)
@@ -140,6 +152,7 @@ def _in_windows(
     found.nat_rules, more = rules_of(captures, rules)
     settled()
     windows.write_parts(found.parts(entries, conditions, count), format_, output)
+    found.segments.write()
     write_summary(found.summary([*damage, *more]), summary)
 
 

@@ -4,9 +4,11 @@ import json
 
 import click
 
+KINDS = ["journey", "observation", "summary", "segment"]
+
 
 @click.command()
-@click.argument("kind", default="journey", type=click.Choice(["journey", "observation", "summary"]))
+@click.argument("kind", default="journey", type=click.Choice(KINDS))
 def command(kind: str) -> None:
     """Print the JSON Schema of what the commands write.
 

@@ -17,6 +17,7 @@ from tracer.cli.output import (
     write_table,
     write_text,
 )
+from tracer.cli.segments import SegmentsFile
 from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.errors import InputError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 #: Bytes of captures from which on they are joined in windows: about two million small packets.
 LARGE = 400_000_000
 _MOST_ROWS = 1 << 19  # of all captures together that are read before there is a window
+_MOST_DELAYS = 4_000_000  # distinct ones of flows' segments that are kept before they are rounded
 _OTHER_FILES = 64  # that are open beside the captures
 _PACKED = {".gz": 6, ".xz": 8, ".zst": 6}  # bytes of a capture in one compressed byte, about
 
@@ -73,9 +75,12 @@ class Windows:
         captures: Sequence[str],
         points: Mapping[str, str],
         redactor: "Redactor | None" = None,
+        segments: str | None = None,
     ) -> None:
         from tracer.report.running import RunningSummary
         from tracer.sources.read import Reading
+
+        self.segments = SegmentsFile(segments, _MOST_DELAYS)
 
         self._captures, self._points = captures, points
         self._readings, self._warnings = Reading.side_by_side(captures, points, _MOST_ROWS)
@@ -100,7 +105,10 @@ class Windows:
 
         batches = [self._batches(reading) for reading in self._readings]
         left = count
-        joined = join_windows(batches, entries, ahead=ahead, gaps=self._gaps(entries))
+        joined = join_windows(
+            batches, entries, ahead=ahead, gaps=self._gaps(entries),
+            with_events=self.segments.is_wanted,
+        )  # fmt: skip
         for part in self._running.counted(joined):
             self._last = part
             chosen = _selected(part, conditions)
@@ -111,7 +119,9 @@ class Windows:
             self._shown += len(chosen)
             shown = part if len(chosen) == len(part.journeys) else subset(part, chosen)
             shown.nat_rules = tuple(self.nat_rules)
-            yield shown if self._redactor is None else self._redactor.journey_set(shown)
+            shown = shown if self._redactor is None else self._redactor.journey_set(shown)
+            self.segments.add(shown)
+            yield shown
         if self._refusals and not any(reading.captures for reading in self._readings):
             raise self._refusals[0]
 

@@ -83,6 +83,19 @@ class Outcome(Label):
     LOST_BY_TRACER = 7
 
 
+#: Outcomes of packets that the network lost.
+LOST = (Outcome.DROPPED, Outcome.VANISHED)
+
+
+class Event(Label):
+    """What happened to a packet on the way from one point to the next."""
+
+    LOST = 1  # seen at the first and nowhere after it, though it should have been
+    MISSED = 2  # it went on, and the capture at the second missed it
+    RESENT = 3  # it repeats bytes that were lost there
+    OVERTAKEN = 4  # it came to the second after one that left the first later (RFC 4737)
+
+
 class Kind(Label):
     """What kind of packet a journey is about."""
 

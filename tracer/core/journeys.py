@@ -82,6 +82,11 @@ NUMBERS_DTYPE = np.dtype(
 )
 
 
+# What happened to journeys between two points of the batch (-1: not known), `core.enums.Event`.
+EVENT_DTYPE = np.dtype(
+    [("journey", "<i4"), ("from_point", "<i4"), ("to_point", "<i4"), ("event", "i1")]
+)
+
 # Packets that passed the capture at a point unseen while it says it lost some.
 UNSEEN_DTYPE = np.dtype([("journey", "<i4"), ("gap", "<i4")])  # indices: journeys, merged gaps
 
@@ -199,6 +204,7 @@ class JourneySet:
     nat_rules: tuple[NatRule, ...] = ()  # as recorded, in the order the kernel asks them
     numbers: StructuredArray | None = None
     unseen: StructuredArray = field(default_factory=lambda: _empty(UNSEEN_DTYPE))
+    events: StructuredArray | None = None  # EVENT_DTYPE; None: `core.segments` finds them
 
     def shown(self, name: str, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the numbers shown for the journeys at the indices, (n,), or for what they name.

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.journeys import NUMBERS_DTYPE, JourneySet
 from tracer.core.rows import Rows
+from tracer.core.schema import StructuredArray
 from tracer.core.values import hop_indices
 
 _REFERENCES = ("reply", "request", "retransmission_of", "quotes")
@@ -50,8 +51,8 @@ def chosen_of(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Jour
     place = _places(len(journey_set.journeys), chosen)
     for name in _REFERENCES:
         journeys[name] = place[journeys[name]]
-    unseen = journey_set.unseen.compress(place[journey_set.unseen["journey"]] >= 0)
-    unseen["journey"] = place[unseen["journey"]]
+    unseen = _of_journeys(journey_set.unseen, place)
+    events = None if journey_set.events is None else _of_journeys(journey_set.events, place)
     return JourneySet(
         journey_set.observations,
         hops,
@@ -64,7 +65,14 @@ def chosen_of(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Jour
         nat_rules=journey_set.nat_rules,
         numbers=None if journey_set.numbers is None else journey_set.numbers.take(chosen),
         unseen=unseen,
+        events=events,
     )
+
+
+def _of_journeys(records: StructuredArray, place: Rows) -> StructuredArray:
+    kept = records.compress(place[records["journey"]] >= 0)
+    kept["journey"] = place[kept["journey"]]
+    return kept
 
 
 def _places(count: int, chosen: NDArray[np.integer[Any]]) -> Rows:

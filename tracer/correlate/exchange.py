@@ -55,9 +55,12 @@ def kinds(batch: ObservationBatch, rows: Codes) -> NDArray[np.int8]:
 
 
 @jit
-def _match(order: Codes, key: Any, asks: Any, answers: Any, in_turn: Any, ends: Any) -> Codes:
+def _match(
+    order: Codes, key: Any, asks: Any, answers: Any, in_turn: Any, is_tcp: Any, ends: Any
+) -> Codes:
     # Journeys by (key, time): an answer belongs to the latest open question before it. Questions
-    # nothing tells apart are answered in turn: to the earliest of those about as long ago.
+    # nothing tells apart are answered in turn: to the earliest of those about as long ago. TCP
+    # repeats an answer: where the latest question has one, this is no answer to an earlier one.
     first_ns, last_ns, first_place, last_place = ends
     reply = filled(len(key), -1)
     for i in range(len(order)):
@@ -69,7 +72,11 @@ def _match(order: Codes, key: Any, asks: Any, answers: Any, in_turn: Any, ends: 
             other = order[j]
             if key[other] != key[answer]:
                 break
-            if not asks[other] or reply[other] >= 0:
+            if not asks[other]:
+                continue
+            if reply[other] >= 0:
+                if is_tcp[answer]:
+                    break
                 continue
             there = last_place[other] == first_place[answer]
             ago = abs(first_ns[answer] - last_ns[other])
@@ -97,7 +104,9 @@ def replies(
     key, asks, answers = _keys(packets, kind, rows, flow, forward)
     chosen = np.flatnonzero(asks | answers)
     order = chosen[np.lexsort((answers[chosen], ends[0][chosen], key[chosen]))]
-    reply = _match(order, key, asks, answers, kind == Kind.UDP, ends)
+    reply = _match(
+        order, key, asks, answers, kind == Kind.UDP, packets["tcp_flags"][rows] >= 0, ends
+    )
     request = np.full(len(rows), -1, np.int64)
     answered = np.flatnonzero(reply >= 0)
     request[reply[answered]] = answered

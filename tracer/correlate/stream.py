@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
+from tracer.core.segments import segment_events
 from tracer.correlate.gaps import merged
 from tracer.correlate.hashing import Codes
 from tracer.correlate.join import JoinOptions, join_knowing
@@ -116,18 +117,23 @@ def join_windows(
     horizon: Horizon = _DEFAULT_HORIZON,
     ahead: Callable[[Iterator[Window]], Iterator[Window]] = iter,
     gaps: Sequence[Gap] = (),
+    *,
+    with_events: bool = False,
 ) -> Iterator[JourneySet]:
     """Yield the journeys of captures in windows, as `join` finds and numbers them all at once.
 
     An exchange is given out whole, once nothing more is expected of it (`Horizon`), and refers by
     number to journeys given out before and after. `ahead` may read windows while others are joined.
     `gaps` is what the captures say they lost, as `judged_gaps` gives it: without, each window knows
-    only what was said so far.
+    only what was said so far. With events (`core.segments`), each part knows what happened to its
+    journeys as others make it plain, that were given out before.
     """
 
     def joined(batch: ObservationBatch, known: KnownFlows) -> tuple[JourneySet, NDArray[np.bool_]]:
         batch.gaps = tuple(gaps) or batch.gaps
-        return join_knowing(batch, conntrack, options, known)
+        found, forward = join_knowing(batch, conntrack, options, known)
+        found.events = segment_events(found) if with_events else None
+        return found, forward
 
     ordered = Ordered(joined, horizon)
     for window in ahead(windows(captures, rows)):

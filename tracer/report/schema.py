@@ -6,6 +6,7 @@ from tracer.core.enums import Cause, Decode, Encap, Evidence, Kind, Label, Outco
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.schema import BY_NAME
 from tracer.report.keys import HOP_KEYS
+from tracer.report.segment_table import SEGMENT_COLUMNS, WAYS
 from tracer.report.summary import FLOW_PATH_VALUES
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -91,10 +92,23 @@ def summary_schema() -> dict[str, Any]:
     return document | {"required": list(required)}
 
 
+def segment_schema() -> dict[str, Any]:
+    """Return the schema of a line of `--segments FILE.jsonl`."""
+    texts, parts = ("proto", "src", "dst", "from_point", "to_point"), ("loss", "error")
+    properties = {
+        name: _nullable("string" if name in texts else "integer", doc)
+        for name, doc in SEGMENT_COLUMNS.items()
+    }
+    properties |= {name: {"type": "number", "description": SEGMENT_COLUMNS[name]} for name in parts}
+    properties["way"] = {"enum": [*WAYS, None], "description": SEGMENT_COLUMNS["way"]}
+    return _document("segment", properties)
+
+
 SCHEMAS = {
     "journey": journey_schema,
     "observation": observation_schema,
     "summary": summary_schema,
+    "segment": segment_schema,
 }
 
 

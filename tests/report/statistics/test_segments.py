@@ -10,7 +10,7 @@ from report.statistics.conftest import place_of
 from tracer.core.enums import Outcome
 from tracer.core.journeys import NO_TIME, JourneySet
 from tracer.report.statistics.places import places_of
-from tracer.report.statistics.segments import lost_keys, segment_key, segments_of
+from tracer.report.statistics.segments import lost_keys, segments_of
 
 
 def test_packets_and_quantiles(recorded: JourneySet, lines: list[dict[str, Any]]) -> None:
@@ -45,7 +45,7 @@ def test_every_lost_journey_is_lost_on_one_segment(recorded: JourneySet) -> None
     keys = lost_keys(recorded, places)
     assert ((keys >= 0) == lost).all()
     assert sum(segment.lost for segment in segments) == lost.sum()
-    assert {segment_key(each) for each in segments} >= set(keys[lost].tolist())
+    assert {each.origin << 32 | (each.target + 1) for each in segments} >= set(keys[lost].tolist())
 
 
 def test_a_lost_packet_belongs_to_where_others_went_on() -> None:

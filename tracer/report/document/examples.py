@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.enums import LOST
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import JourneySet
 from tracer.report.statistics.figures import Figures
-from tracer.report.statistics.segments import LOST, lost_keys
+from tracer.report.statistics.segments import lost_keys
 from tracer.report.statistics.times import round_trips
 
 MOST_FAILURES, MOST_HOPS, MOST_JOURNEYS = 3, 60, 4

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.enums import Cause, Evidence, Kind, Outcome
+from tracer.core.enums import LOST, Cause, Evidence, Kind, Outcome
 from tracer.core.journeys import NO_TIME, JourneySet
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices, journeys_of
@@ -19,7 +19,6 @@ from tracer.report.jsonl import journey_lines
 from tracer.report.statistics.figures import Figures
 from tracer.report.statistics.flows import FlowFigures
 from tracer.report.statistics.places import hop_places
-from tracer.report.statistics.segments import LOST
 from tracer.report.words import packet_title
 
 MOST_JOURNEYS, MOST_HOPS, MOST_FLOWS = 100_000, 1_000_000, 10_000

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.address import decode_ip
+from tracer.core.enums import LOST
 from tracer.core.journeys import JourneySet
 from tracer.core.protocols import protocol_name
 from tracer.report.statistics.quantiles import grouped_quantiles
-from tracer.report.statistics.segments import LOST
 from tracer.report.statistics.times import round_trips
 from tracer.report.words import endpoint
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.enums import Outcome
+from tracer.core.enums import Event
 from tracer.core.journeys import NO_TIME, JourneySet
-from tracer.report.statistics.places import Places, hop_places
+from tracer.core.schema import StructuredArray
+from tracer.core.segments import Steps, segment_events, steps_of
+from tracer.report.statistics.places import Places
 from tracer.report.statistics.quantiles import grouped_histograms, grouped_quantiles
-
-LOST = (Outcome.DROPPED, Outcome.VANISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,10 @@ class Segment:
 
     `origin` and `target` index the places, equal where a packet goes in and out of one device; a
     target of -1 is beyond the last place that was seen.
-    `packets` arrived, `lost` left the origin and should have arrived. `quantiles_ns` are those of
-    `quantiles.QUANTILES`, nan where no time is known; `histogram` counts `quantiles.BINS`.
+    `packets` arrived, `lost` left the origin and should have arrived; `missed` did, but were not
+    captured. `resent` repeat bytes lost here, `reordered` were overtaken (RFC 4737). `quantiles_ns`
+    are those of `quantiles.QUANTILES`, nan where no time is known; `histogram` counts
+    `quantiles.BINS`.
     """
 
     origin: int
@@ -34,6 +36,9 @@ class Segment:
     total_ns: int
     quantiles_ns: tuple[float, ...]
     histogram: tuple[int, ...]
+    missed: int = 0
+    resent: int = 0
+    reordered: int = 0
 
     @property
     def loss(self) -> float:
@@ -58,12 +63,14 @@ def segments_of(journey_set: JourneySet, places: Places) -> list[Segment]:
     A time that is not known, or that clocks make negative, is counted (`timed`, `backwards`) and
     left out of the quantiles.
     """
-    at, before = _ends(journey_set, places)
-    steps = np.flatnonzero((before >= 0) & (at >= 0))
-    keys = _key(before[steps], at[steps])
-    lost = lost_keys(journey_set, places)
-    distinct, codes = np.unique(np.concatenate([keys, lost[lost >= 0]]), return_inverse=True)
-    found = _figures(journey_set, steps, codes, distinct)
+    steps, events = steps_of(journey_set), segment_events(journey_set)
+    keys = _key(places.of_point[steps.from_point], places.of_point[steps.to_point])
+    of_event = _event_keys(events, places)
+    distinct, codes = np.unique(np.concatenate([keys, of_event]), return_inverse=True)
+    codes = codes.reshape(-1)
+    found = _figures(
+        journey_set, steps, codes[: len(keys)], events["event"], codes[len(keys) :], distinct
+    )
     labels = [*(place.label for place in places.places), ""]
     return sorted(
         found,
@@ -73,17 +80,21 @@ def segments_of(journey_set: JourneySet, places: Places) -> list[Segment]:
 
 def _figures(
     journey_set: JourneySet,
-    steps: NDArray[np.int64],
-    codes: NDArray[np.int64],
+    steps: Steps,
+    of_step: NDArray[np.int64],
+    events: NDArray[np.int8],
+    of_event: NDArray[np.int64],
     distinct: NDArray[np.int64],
 ) -> list[Segment]:
-    # `codes` are of the steps first, then of the lost journeys.
-    count, of_step = len(distinct), codes[: len(steps)]
-    is_reply = journey_set.journeys["request"][journey_set.hops["journey"][steps]] >= 0
-    delta = journey_set.hops["delta_ns"][steps]
+    count = len(distinct)
+    is_reply = journey_set.journeys["request"][journey_set.hops["journey"][steps.after]] >= 0
+    delta = journey_set.hops["delta_ns"][steps.after]
     known = (delta != NO_TIME) & (delta >= 0)
     packets = np.bincount(of_step, minlength=count)
-    lost = np.bincount(codes[len(steps) :], minlength=count)
+    lost, missed, resent, reordered = (
+        np.bincount(of_event[events == event], minlength=count)
+        for event in (Event.LOST, Event.MISSED, Event.RESENT, Event.OVERTAKEN)
+    )
     replies = np.bincount(of_step[is_reply], minlength=count)
     timed = np.bincount(of_step[known], minlength=count)
     backwards = np.bincount(of_step[(delta < 0) & (delta != NO_TIME)], minlength=count)
@@ -102,63 +113,27 @@ def _figures(
             total_ns=int(total[code]),
             quantiles_ns=tuple(quantiles[code].tolist()),
             histogram=tuple(histograms[code].tolist()),
+            missed=int(missed[code]),
+            resent=int(resent[code]),
+            reordered=int(reordered[code]),
         )
         for code, key in enumerate(distinct.tolist())
     ]
 
 
 def lost_keys(journey_set: JourneySet, places: Places) -> NDArray[np.int64]:
-    """Return the segment key on which each journey was lost, (journeys,), -1 where it was not.
-
-    The segment goes to where most packets went on that came by the same two places.
-    """
-    at, before = _ends(journey_set, places)
-    journeys = journey_set.journeys
-    keys = np.full(len(journeys), -1, np.int64)
-    lost = np.flatnonzero(np.isin(journeys["outcome"], LOST) & (journeys["n_hops"] > 0))
-    if not len(lost):
-        return keys
-    last = journeys["first_hop"][lost] + journeys["n_hops"][lost] - 1
-    stopped = places.of_point[journeys["outcome_point"][lost]]
-    stopped = np.where(stopped >= 0, stopped, at[last])
-    onward = _onward(journey_set, at, before)
-    pairs = zip(before[last].tolist(), stopped.tolist(), strict=True)
-    target = np.array([onward.get(pair, onward.get((-2, pair[1]), -1)) for pair in pairs])
-    keys[lost] = np.where(stopped >= 0, _key(stopped, target), -1)
+    """Return a number of the segment on which each journey was lost, (journeys,), -1 for none."""
+    keys = np.full(len(journey_set.journeys), -1, np.int64)
+    events = segment_events(journey_set)
+    events = events[events["event"] == Event.LOST]
+    keys[events["journey"]] = _event_keys(events, places)
     return keys
 
 
-def _ends(journey_set: JourneySet, places: Places) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    # The place of each hop, and of the hop it came from (-1 for a first one).
-    at = hop_places(journey_set, places)
-    hops = journey_set.hops
-    first = journey_set.journeys["first_hop"][hops["journey"]]
-    parents = np.where(hops["parent"] > 0, first + hops["parent"] - 1, -1)
-    return at, np.where(parents >= 0, at[parents], -1)
-
-
-def _onward(
-    journey_set: JourneySet, at: NDArray[np.int64], before: NDArray[np.int64]
-) -> dict[tuple[int, int], int]:
-    # (place before, place) -> where most went on to; (-2, place) whatever the place before was.
-    hops = journey_set.hops
-    steps = np.flatnonzero((hops["parent"] > 0) & (before != at) & (at >= 0) & (before >= 0))
-    parents = journey_set.journeys["first_hop"][hops["journey"][steps]] + hops["parent"][steps] - 1
-    found: dict[tuple[int, int], int] = {}
-    for came_by in (np.full(len(steps), -2), before[parents]):
-        triples = np.stack([came_by, before[steps], at[steps]])
-        distinct, counts = np.unique(triples, axis=1, return_counts=True)
-        for index in np.argsort(counts, kind="stable"):
-            came, place, target = distinct[:, index].tolist()
-            found[came, place] = target
-    return found
+def _event_keys(events: StructuredArray, places: Places) -> NDArray[np.int64]:
+    return _key(places.of_point[events["from_point"]], places.of_point[events["to_point"]])
 
 
 def _key(origin: NDArray[Any], target: NDArray[Any]) -> NDArray[np.int64]:
     key: NDArray[np.int64] = (origin.astype(np.int64) << 32) | (target.astype(np.int64) + 1)
     return key
-
-
-def segment_key(segment: Segment) -> int:
-    """Return the number `lost_keys` uses for the segment."""
-    return segment.origin << 32 | (segment.target + 1)

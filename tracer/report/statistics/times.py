@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.enums import Outcome
+from tracer.core.enums import LOST, Outcome
 from tracer.core.journeys import JourneySet
-from tracer.report.statistics.segments import LOST
 
 _STEPS = (1, 2, 5)
 _BINS = 120

@@ -19,7 +19,8 @@ def ways_of(journey_set: JourneySet) -> NDArray[np.int8]:
     """
     journeys = journey_set.journeys
     way = np.full(len(journeys), -1, np.int8)
-    at = np.flatnonzero((journeys["flow"] >= 0) & (journeys["n_hops"] > 0))
+    known = (journeys["flow"] >= 0) & (journeys["flow"] < len(journey_set.flows))
+    at = np.flatnonzero(known & (journeys["n_hops"] > 0))
     rows = journey_set.hops["row"][journeys["first_hop"][at]]
     packets = journey_set.observations.packets[rows]
     flows = journey_set.flows[journeys["flow"][at]]

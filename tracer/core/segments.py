@@ -1,0 +1,166 @@
+"""What happens between two observation points: steps of journeys, and packets that are lost there.
+
+A lost packet was on its way to where most others went on: of its flow, that came the same way; else
+of all that came the same way; else of all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.enums import LOST, Event, Outcome
+from tracer.core.journeys import EVENT_DTYPE, JourneySet
+from tracer.core.records import joined
+from tracer.core.rows import Rows
+from tracer.core.schema import StructuredArray
+from tracer.core.ways import ways_of
+
+NOWHERE = -1
+
+
+@dataclass(slots=True)
+class Steps:
+    """Steps from hop to hop, (steps,) each: indices of both `hops` and the points they lie at."""
+
+    before: Rows
+    after: Rows
+    from_point: Rows
+    to_point: Rows
+
+
+def steps_of(journey_set: JourneySet) -> Steps:
+    """Return the steps between hops whose points are known."""
+    hops = journey_set.hops
+    point = journey_set.observations.packets["point"][hops["row"]].astype(np.int64)
+    after = np.flatnonzero(hops["parent"] > 0)
+    before = _parents(journey_set, after)
+    known = (point[before] >= 0) & (point[after] >= 0)
+    before, after = before[known], after[known]
+    return Steps(before, after, point[before], point[after])
+
+
+def segment_events(journey_set: JourneySet) -> StructuredArray:
+    """Return what happened to journeys between points, EVENT_DTYPE, by journey and event.
+
+    Each lost or missed journey has one such event; one that repeats lost bytes has one where these
+    were lost; one that was overtaken has one for each segment where it was.
+    """
+    if journey_set.events is not None:
+        return journey_set.events
+    steps = steps_of(journey_set)
+    ended = _ended(journey_set, steps)
+    events = joined(
+        [ended, _resent(journey_set, ended), _overtaken(journey_set, steps)], EVENT_DTYPE
+    )
+    return events.take(np.lexsort((events["event"], events["journey"])))
+
+
+def _parents(journey_set: JourneySet, hops: Rows) -> Rows:
+    records = journey_set.hops[hops]
+    first = journey_set.journeys["first_hop"][records["journey"]]
+    parents: Rows = np.where(records["parent"] > 0, first + records["parent"] - 1, NOWHERE)
+    return parents
+
+
+def _ended(journey_set: JourneySet, steps: Steps) -> StructuredArray:
+    # Journeys that are lost or missed: from where they ended to where others went on.
+    journeys = journey_set.journeys
+    missed = journeys["outcome"] == Outcome.LOST_BY_TRACER
+    ends = np.flatnonzero((np.isin(journeys["outcome"], LOST) | missed) & (journeys["n_hops"] > 0))
+    events = np.empty(len(ends), EVENT_DTYPE)
+    events["journey"] = ends
+    events["event"] = np.where(missed[ends], Event.MISSED, Event.LOST)
+    last = journeys["first_hop"][ends] + journeys["n_hops"][ends] - 1
+    point = journey_set.observations.packets["point"]
+    said = journeys["outcome_point"][ends]
+    origin = np.where(said >= 0, said, point[journey_set.hops["row"][last]]).astype(np.int64)
+    came = _came_from(journey_set, last)
+    flow = journeys["flow"][ends].astype(np.int64)
+    events["from_point"], events["to_point"] = origin, NOWHERE
+    moved = (steps.from_point != steps.to_point) & np.isin(steps.from_point, origin)
+    at = np.flatnonzero(moved)
+    ways = (
+        journeys["flow"][journey_set.hops["journey"][steps.before[at]]].astype(np.int64),
+        _came_from(journey_set, steps.before[at]),
+        steps.from_point[at],
+    )
+    for kept in range(3):
+        open_ = np.flatnonzero(events["to_point"] == NOWHERE)
+        wanted = np.stack([part[open_] for part in (flow, came, origin)[kept:]])
+        events["to_point"][open_] = _usual(np.stack(ways[kept:]), steps.to_point[at], wanted)
+    return events
+
+
+def _came_from(journey_set: JourneySet, hops: Rows) -> Rows:
+    # The point of the hop before each, -1 for a first one.
+    parents = _parents(journey_set, hops)
+    rows = journey_set.hops["row"][parents]
+    points = journey_set.observations.packets["point"][rows].astype(np.int64)
+    return np.where(parents >= 0, points, NOWHERE)
+
+
+def _usual(keys: NDArray[np.int64], targets: Rows, wanted: NDArray[np.int64]) -> Rows:
+    # For each wanted key (a column) the target most seen with it, -1 for none.
+    codes = _codes(np.concatenate([keys, wanted], axis=1))
+    width = int(targets.max(initial=NOWHERE)) + 1
+    pairs, votes = np.unique(codes[: len(targets)] * width + targets, return_counts=True)
+    usual = np.full(int(codes.max(initial=NOWHERE)) + 1, NOWHERE)
+    rare_first = pairs[np.argsort(votes, kind="stable")]
+    usual[rare_first // max(width, 1)] = rare_first % max(width, 1)
+    found: Rows = usual[codes[len(targets) :]]
+    return found
+
+
+def _codes(keys: NDArray[np.int64]) -> Rows:
+    # One number for each distinct column.
+    codes = np.zeros(len(keys.T), np.int64)
+    for row in keys:
+        distinct, values = np.unique(row, return_inverse=True)
+        codes = np.unique(codes * len(distinct) + values, return_inverse=True)[1]
+    return codes
+
+
+def _resent(journey_set: JourneySet, ended: StructuredArray) -> StructuredArray:
+    lost = ended[ended["event"] == Event.LOST]
+    place = np.full(len(journey_set.journeys) + 1, NOWHERE)
+    place[lost["journey"]] = np.arange(len(lost))
+    at = place[journey_set.journeys["retransmission_of"]]
+    again = np.flatnonzero(at >= 0)
+    events: StructuredArray = lost.take(at[again])
+    events["journey"], events["event"] = again, Event.RESENT
+    return events
+
+
+def _overtaken(journey_set: JourneySet, steps: Steps) -> StructuredArray:
+    # In the order of arrival: who left before one that is there already (RFC 4737, section 3).
+    hops, journeys = journey_set.hops, journey_set.journeys
+    journey = hops["journey"][steps.after]
+    left, arrived = hops["time_ns"][steps.before], hops["time_ns"][steps.after]
+    width = len(journey_set.observations.points) + 1
+    pair = steps.from_point * width + steps.to_point
+    stream = journeys["flow"].astype(np.int64) * 4 + ways_of(journey_set) + 1
+    timed = (journeys["flow"][journey] >= 0) & (left >= 0) & (arrived >= 0)
+    at = np.flatnonzero(timed)
+    at = at[np.lexsort((left[at], arrived[at], pair[at], stream[journey[at]]))]
+    new = np.ones(len(at), np.bool_)
+    new[1:] = (np.diff(stream[journey[at]]) != 0) | (np.diff(pair[at]) != 0)
+    group: Rows = np.cumsum(new)
+    late = at[_behind(group, left[at])]
+    events = np.empty(len(late), EVENT_DTYPE)
+    events["journey"], events["event"] = journey[late], Event.OVERTAKEN
+    events["from_point"], events["to_point"] = steps.from_point[late], steps.to_point[late]
+    return events
+
+
+def _behind(group: Rows, values: Rows) -> NDArray[np.bool_]:
+    # Whether a greater value came before it in its group. Groups are numbered upwards: with ranks
+    # instead of values, above those of the group before, one running maximum serves all. Equal
+    # values have one rank: none of them was overtaken.
+    order = np.lexsort((values, group))
+    new = np.ones(len(values), np.bool_)
+    new[1:] = (np.diff(values[order]) != 0) | (np.diff(group[order]) != 0)
+    rank = np.empty(len(values), np.int64)
+    rank[order] = np.cumsum(new)
+    behind: NDArray[np.bool_] = rank < np.maximum.accumulate(rank)
+    return behind
