@@ -1,11 +1,13 @@
 """Address translation as conntrack does it: one decision a flow, undone for its replies."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.clocks import Clock
 from scenarios.frames import Frames
 from tracer.core.address import decode_ip, encode_ip
 from tracer.core.conntrack import ConntrackEntry, Tuple
@@ -15,7 +17,7 @@ _SIDE = [("src_hi", "<u8"), ("src_lo", "<u8"), ("dst_hi", "<u8"), ("dst_lo", "<u
          ("sport", "<i4"), ("dport", "<i4"), ("icmp_id", "<i4")]  # fmt: skip
 ENTRY_DTYPE = np.dtype(
     [(f"old_{n}", t) for n, t in _SIDE] + [(f"new_{n}", t) for n, t in _SIDE]
-    + [("proto", "<i2"), ("first_ns", "<i8"), ("known", "?")]
+    + [("proto", "<i2"), ("first_ns", "<i8"), ("last_ns", "<i8"), ("known", "?")]
 )  # fmt: skip
 
 
@@ -23,7 +25,7 @@ class Nat:
     """A translation: SNAT to one of `snat`, DNAT to `dnat`, either or both (hairpin).
 
     `ports`: `keep` changes a port or ICMP id only on a collision, as MASQUERADE; `random` always,
-    as --random-fully. `dnat_port` is the new destination port. `stateless` keeps no conntrack.
+    as --random-fully; or a function of the packet. `dnat_port` is the new destination port.
     """
 
     def __init__(
@@ -31,21 +33,23 @@ class Nat:
         snat: str | tuple[str, ...] | None = None,
         dnat: str | None = None,
         dnat_port: int | None = None,
-        ports: str = "keep",
+        ports: str | Callable[[Any], int] = "keep",
         host: str | None = None,
         netns: str | None = None,
         only: Callable[[StructuredArray], NDArray[np.bool_]] | None = None,
+        clock: str | None = None,  # of the log, where nobody says its host
     ) -> None:
         self.pool = [encode_ip(a) for a in ((snat,) if isinstance(snat, str) else snat or ())]
         self.dnat = encode_ip(dnat) if dnat else None
         self.dnat_port, self.ports, self.only = dnat_port, ports, only
-        self.host, self.netns = host, netns
+        self.host, self.netns, self.clock = host, netns, clock
         self.table = np.zeros(0, ENTRY_DTYPE)
         self.taken: set[tuple[int, ...]] = set()
 
     def cross(self, rng: np.random.Generator, frames: Frames, direction: int) -> None:
         """Translate rows in place; direction 0 is the original one, 1 that of the replies."""
         self._learn(rng, frames, direction)
+        np.maximum.at(self.table["last_ns"], frames.meta["flow"], frames.meta["true_ns"])
         entry = self.table[frames.meta["flow"]]
         # A reply's source is the new destination, and so on.
         old, new = ("old", "new") if direction == 0 else ("new", "old")
@@ -91,16 +95,19 @@ class Nat:
                 entry["new_dport"] = self.dnat_port
         entry["proto"], entry["first_ns"], entry["known"] = packet["proto"], now, True
         if self.pool:
-            self._choose(rng, entry)
+            self._choose(rng, entry, packet)
         return entry
 
     # Until the reply tuple is unique, as nf_nat_l4proto_unique_tuple.
-    def _choose(self, rng: np.random.Generator, entry: StructuredArray) -> None:
+    def _choose(self, rng: np.random.Generator, entry: StructuredArray, packet: Any) -> None:
         hi, lo = self.pool[int(rng.integers(len(self.pool)))]
         entry["new_src_hi"], entry["new_src_lo"] = hi, lo
         name = "icmp_id" if entry["old_icmp_id"][0] >= 0 else "sport"
         value, lowest = int(entry[f"old_{name}"][0]), 0 if name == "icmp_id" else 10_000
         # Below are tunnels' ports, which a decoder would look into.
+        if callable(self.ports):
+            entry[f"new_{name}"] = self.ports(packet)
+            return
         changing = self.ports == "random"
         while value >= 0:
             if changing:
@@ -116,6 +123,25 @@ class Nat:
     def entries(self) -> list[ConntrackEntry]:
         """Return the conntrack table, as a dump taken after the last packet would hold it."""
         return [self._entry(e) for e in self.table[self.table["known"]]]
+
+    def events(
+        self, clock: Clock, rng: np.random.Generator, timeout_ns: int, from_ns: int = 0
+    ) -> list[ConntrackEntry]:
+        """Return what `conntrack -E -o timestamp` prints on a host with that clock.
+
+        An entry is destroyed `timeout_ns` after its last packet; of what happens before `from_ns`
+        the log has nothing.
+        """
+        found = []
+        for e in self.table[self.table["known"]]:
+            whole = self._entry(e)
+            late = int(rng.integers(20_000, 3_000_000))  # until the listener was told
+            for name, at in (("NEW", e["first_ns"]), ("DESTROY", e["last_ns"] + timeout_ns)):
+                true = np.array([int(at) + late])
+                if true[0] >= from_ns:
+                    time = int(clock.stamp(true, rng)[0])
+                    found.append(replace(whole, event=name, time_ns=time))
+        return sorted(found, key=lambda entry: entry.time_ns or 0)
 
     def _entry(self, e: Any) -> ConntrackEntry:
         def text(side: str) -> str:

@@ -109,8 +109,13 @@ class World:
         self.seen = [(int(place[at]), way, frames) for at, way, frames in self.seen]
         self.lost = {k: int(place[at]) if at >= 0 else at for k, at in self.lost.items()}
 
-    def finish(self, name: str, conntrack: bool = False, doc: str = "") -> Scenario:
-        """Return the scenario: what the captures hold, and the truth."""
+    def finish(
+        self, name: str, conntrack: bool = False, doc: str = "", log: dict[str, int] | None = None
+    ) -> Scenario:
+        """Return the scenario: what the captures hold, and the truth.
+
+        `conntrack`: with dumps of the translations; `log`: with event logs (`Nat.events`).
+        """
         parts = [self._capture(point) for point in range(len(self.points))]
         frames = join([part for part, _ in parts])
         point = np.concatenate([np.full(len(part), i) for i, (part, _) in enumerate(parts)])
@@ -123,9 +128,11 @@ class World:
             tuple(p.capture or "" for p in self.points),
         )
         entries = [e for nat in self.nats if conntrack for e in nat.entries()]
-        return Scenario(
-            name, batch, entries, self._truth(frames, parts, conntrack), doc, frames.meta
-        )
+        for nat in self.nats if log is not None else ():
+            clock = self.clocks.get(nat.clock or nat.host or "", Clock())
+            entries += nat.events(clock, self.rng, **log)
+        dumped = conntrack or log is not None
+        return Scenario(name, batch, entries, self._truth(frames, parts, dumped), doc, frames.meta)
 
     # What one capture holds, in its order, stamped; and the truth about its stamps.
     def _capture(self, point: int) -> tuple[Frames, NDArray[np.int64]]:

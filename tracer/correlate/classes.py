@@ -10,7 +10,7 @@ from tracer.core.jit import jit
 from tracer.core.mixing import mixed
 from tracer.correlate.doubt import NULL
 from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
-from tracer.correlate.identity import Identity, reverse_of
+from tracer.correlate.identity import Identity
 from tracer.correlate.nat import are_translations, unordered
 from tracer.correlate.nat_guesses import guesses
 from tracer.correlate.streams import Groups, Streams
@@ -30,7 +30,7 @@ def classify(
     `by_time` are the bursts in time order.
     """
     packets, stream, flow = batch.packets, streams.stream, identity.flow
-    tuples = flow[streams.first]
+    tuples = streams.named[streams.first]
     clear = np.zeros(len(tuples), np.int64)
     edges, by_id = all_votes(packets, identity, streams, voting, clear)
     # Votes are counted among the packets that could vote, if those are not too few.
@@ -157,7 +157,7 @@ def _join_answers(batch: ObservationBatch, streams: Streams, parent: Codes, tupl
     other = tuples[order] != tuples[head]
     if not other.any():
         return
-    turned = tuple(reverse_of(batch, streams.first[rows[other]]) for rows in (head, order))
+    turned = tuple(streams.answers(batch, streams.first[rows[other]]) for rows in (head, order))
     _join_proven(parent, tuples, (turned[0], turned[1]))
 
 

@@ -12,7 +12,7 @@ from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise
-from tracer.correlate.identity import Identity, reverse_of
+from tracer.correlate.identity import Identity
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.streams import Streams
 
@@ -72,7 +72,7 @@ def _opposite_classes(
     packets = batch.packets
     rows = streams.first[identity.usable[streams.first]]
     classes = streams.flow_class[rows]
-    there, back = identity.flow[rows], reverse_of(batch, rows)
+    there, back = streams.named[rows], streams.answers(batch, rows)
     place, src, dst = identity.place[rows], packets["src_mac"][rows], packets["dst_mac"][rows]
     here = mixed(there, place), mixed(back, place)
     left, right = _answers(mixed(mixed(here[0], src), dst), mixed(mixed(here[1], dst), src))

@@ -118,7 +118,7 @@ def _prove(
 ) -> None:  # fmt: skip
     rows = hops["row"]
     if len(streams.proven):
-        a, b = identity.flow[rows], identity.flow[before]
+        a, b = streams.named[rows], streams.named[before]
         changed = np.flatnonzero((before >= 0) & (a != b))
         proven = changed[is_proven(a[changed], b[changed], streams.proven)]
         hops["evidence"][proven] = Evidence.CONNTRACK

@@ -24,6 +24,7 @@ from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.nat_guesses import unresolved
+from tracer.correlate.proofs import proofs_of
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
 from tracer.correlate.streams import Groups, Streams, streams_of
@@ -84,7 +85,8 @@ def assembled(
     scales = align(batch, identity, grouped_rows)
     time, slack_ns = scales.time_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
-    streams = streams_of(packets, identity)
+    proofs = proofs_of(conntrack, batch, scales)
+    streams = streams_of(packets, identity, proofs.eras(identity.flow, time))
     alike = streams_quoted(batch, streams.stream)
     copy_of = copies(packets, *by_time, alike, time, len(batch.points))
     # Where a kernel was watched its buffers have the first word, and the last.
@@ -107,8 +109,7 @@ def assembled(
         (pieces, doubts(identity, pieces, time, slack_ns)),
     )
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, order.usual_gap(links))
-    proven = nat.translations(conntrack, batch)
-    classify(batch, identity, streams, voting, by_time, proven, time)
+    classify(batch, identity, streams, voting, by_time, proofs.pairs(), time)
     of_class = streams.flow_class
     if len(batch.sections["quoted"]):
         of_class = parted_errors(batch, identity, streams)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64, encode_ip
 from tracer.core.batch import ObservationBatch
-from tracer.core.conntrack import ConntrackEntry, Tuple
+from tracer.core.conntrack import Tuple
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.identity import tuple_hash
@@ -138,7 +138,8 @@ def hashes_of(values: Any, ports: Any) -> Keys:
     return out
 
 
-def _of_tuples(tuples: Sequence[Tuple]) -> Keys:
+def of_tuples(tuples: Sequence[Tuple]) -> Keys:
+    """Return the tuple hash of each way of a conntrack entry."""
     values = [encode_ip(t.src) + encode_ip(t.dst) for t in tuples]
     numbers = [(t.proto, t.sport, t.dport, t.icmp_id) for t in tuples]
     ports = [[-1 if number is None else number for number in row] for row in numbers]
@@ -146,31 +147,9 @@ def _of_tuples(tuples: Sequence[Tuple]) -> Keys:
     return hashes
 
 
-def translations(conntrack: Sequence[ConntrackEntry], batch: ObservationBatch) -> tuple[Keys, Keys]:
-    """Return tuple hashes (before, after) that conntrack says are one flow, both directions.
-
-    From dumped entries, and from the entry the kernel showed with a packet.
-    """
-    parts = [_dumped(conntrack)] if conntrack else []
-    if len(batch.sections["kernel"]):
-        parts.append(_shown(batch))
-    if not parts:
-        return np.empty(0, np.uint64), np.empty(0, np.uint64)
-    before = np.concatenate([a for a, _ in parts])
-    after = np.concatenate([b for _, b in parts])
-    _, first = np.unique(unordered(before, after), return_index=True)
-    first = first[before[first] != after[first]]
-    return before[first], after[first]
-
-
-def _dumped(conntrack: Sequence[ConntrackEntry]) -> tuple[Keys, Keys]:
-    there = [(entry.original, entry.reply.reversed()) for entry in conntrack]
-    pairs = there + [(b.reversed(), a.reversed()) for a, b in there]
-    return _of_tuples([a for a, _ in pairs]), _of_tuples([b for _, b in pairs])
-
-
 # The kernel's ports hold an echo's id: original source "port", reply destination "port".
-def _shown(batch: ObservationBatch) -> tuple[Keys, Keys]:
+def shown(batch: ObservationBatch) -> tuple[Keys, Keys]:
+    """Return tuple hashes (before, after) of the entries the kernel showed with packets."""
     kernel = batch.sections["kernel"]
     kernel = kernel[kernel["ct_original_src_lo"] != NULL_U64]
     proto = batch.packets["proto"][kernel["row"]].astype(np.int64)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.batch import ObservationBatch
+from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise
-from tracer.correlate.identity import Identity
+from tracer.correlate.identity import Identity, reverse_of
 from tracer.correlate.nat import unordered
 
 Groups = tuple[Codes, Codes]
@@ -21,7 +23,8 @@ Groups = tuple[Codes, Codes]
 class Streams:
     """`stream` and `flow_class` of each row (-1 unusable), `first` row and `count` of each stream.
 
-    `proven` holds sorted keys of tuple-hash pairs that conntrack says are one flow.
+    `proven` holds sorted keys of tuple-hash pairs that conntrack says are one flow. `named` is the
+    tuple hash of each row, of its `era` (no element: none) where the tuple was used again.
     """
 
     stream: Codes
@@ -29,14 +32,26 @@ class Streams:
     first: Codes
     count: Codes
     proven: Keys
+    named: Keys
+    era: Codes
+
+    def answers(self, batch: ObservationBatch, rows: Codes) -> Keys:
+        """Return the `named` hash that answers to the packets at some rows have."""
+        return named(reverse_of(batch, rows), self.era[rows] if len(self.era) else self.era)
 
 
-def streams_of(packets: Any, identity: Identity) -> Streams:
-    """Return the streams of all rows, each a class of its own as yet."""
-    key = identity.flow ^ (identity.link * np.uint64(0x9E3779B97F4A7C15))
+def streams_of(packets: Any, identity: Identity, era: Codes) -> Streams:
+    """Return the streams of all rows, each a class of its own as yet; `era`: `Proofs.eras`."""
+    tuples = named(identity.flow, era)
+    key = tuples ^ (identity.link * np.uint64(0x9E3779B97F4A7C15))
     stream, first = factorise(key)
     count = np.bincount(stream, minlength=len(first)).astype(np.int64)
-    return Streams(stream, stream.copy(), first, count, np.empty(0, np.uint64))
+    return Streams(stream, stream.copy(), first, count, np.empty(0, np.uint64), tuples, era)
+
+
+def named(flow: Keys, era: Codes) -> Keys:
+    """Return tuple hashes that tell a tuple's eras apart; those of era 0 stay what they are."""
+    return np.where(era > 0, mixed(flow, era), flow) if len(era) else flow
 
 
 def is_proven(a: Keys, b: Keys, proven: Keys) -> NDArray[np.bool_]:

@@ -83,8 +83,10 @@ def _next_of_tuple(
             continue
         if stream[a] == stream[b] and fall == 0:
             continue
-        if fall != 1 or netns[a] == netns[b]:
+        if fall == 0 or (fall == 1 and netns[a] == netns[b]):
             return int(b)
+        if fall > 1:
+            return int(b if otherwise < 0 else otherwise)
         if otherwise < 0:
             otherwise = b
     return int(otherwise)

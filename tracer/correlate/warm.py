@@ -44,7 +44,7 @@ def warm_rest() -> None:
     journey_set(
         batch,
         identity,
-        Streams(zeros, zeros, first, first + rows, keys[:0]),
+        Streams(zeros, zeros, first, first + rows, keys[:0], keys, zeros[:0]),
         found,
         (np.arange(rows), np.arange(0, rows + 1, 2)),
         Clocks(batch.packets["time_ns"].copy(), (), 0),

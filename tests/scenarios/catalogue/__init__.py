@@ -2,13 +2,25 @@
 
 from collections.abc import Callable
 
-from scenarios.catalogue import adverse, chance, clock, ipv6, mess, nat, paths, protocols, tcp
+from scenarios.catalogue import (
+    adverse,
+    chance,
+    clock,
+    conntrack,
+    ipv6,
+    mess,
+    nat,
+    paths,
+    protocols,
+    tcp,
+)
 from scenarios.scenario import Scenario
 
 Maker = Callable[[int, float], Scenario]
 
 SCENARIOS: dict[str, Maker] = {
     **nat.SCENARIOS,
+    **conntrack.SCENARIOS,
     **tcp.SCENARIOS,
     **protocols.SCENARIOS,
     **ipv6.SCENARIOS,
