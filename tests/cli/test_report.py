@@ -36,6 +36,12 @@ def test_json(run: Run, captures: Path, tmp_path: Path) -> None:
     assert [(each["origin"], each["target"], each["lost"]) for each in lossy] == [
         ("compute03/fip-e7cb8424/fpr-b6a86b9f-6", "compute03/fip-e7cb8424/fg-2417e6fb-ee", 1)
     ]  # what its README says was dropped on purpose
+    (mine,) = [each for each in found["flow_segments"] if each["lost"]]
+    assert mine["from_point"].endswith("/fpr-b6a86b9f-6")
+    assert mine["to_point"].endswith("/fg-2417e6fb-ee")
+    assert (mine["proto"], mine["resent"], lossy[0]["resent"]) == ("tcp", 1, 1)  # by the kernel
+    packets = sum(each["packets"] for each in found["flow_segments"])
+    assert packets == sum(each["packets"] for each in found["segments"]) > 900
     snat = next(each for each in found["translations"] if each["cause"] == "snat")
     assert (snat["before"][0], snat["after"][0]) == ("192.168.3.69", "100.122.0.145")
     assert len(found["sentences"]) == 3

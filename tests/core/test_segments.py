@@ -140,3 +140,22 @@ def test_tshark_finds_the_same_sent_again(tmp_path: Path) -> None:
     repeats = found.journeys["retransmission_of"] >= 0
     assert set(again.tolist()) == set(np.flatnonzero(repeats).tolist())
     assert (found.journeys["kind"][again] != Kind.TCP_ACK).all()
+
+
+def test_tshark_finds_what_a_kernel_sent_again(captures: Path) -> None:
+    # A segment dropped on purpose between two devices of the lab, and sent again by Linux.
+    found = tracer.read(captures / "fip-outbound").journey_set
+    events = segment_events(found)
+    (again,) = events[events["event"] == Event.RESENT]
+    row = found.hops["row"][found.journeys["first_hop"][again["journey"]]]
+    packet = found.observations.packets[row]
+    name = found.observations.captures[packet["capture"]]
+    assert retransmitted(captures / "fip-outbound" / name, "tcp.dstport == 8080") == {
+        int(packet["frame"])
+    }
+    (lost,) = events[events["event"] == Event.LOST]
+    ends = [lost[end] for end in ("from_point", "to_point")]
+    assert [again[end] for end in ("from_point", "to_point")] == ends
+    assert [found.observations.points[end].device for end in ends] == [
+        "fpr-b6a86b9f-6", "fg-2417e6fb-ee",
+    ]  # fmt: skip

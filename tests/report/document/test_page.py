@@ -20,6 +20,7 @@ from tracer.core.journeys import JourneySet
 from tracer.core.nat_rules.rule import NatRule
 from tracer.report.document.origin import InputFile, Origin
 from tracer.report.document.page import render
+from tracer.report.statistics.flow_segments import FlowSegments
 
 HOSTILE = (
     "</script><script>window.hacked=1</script>",
@@ -243,6 +244,27 @@ def test_sorts(page: str, outbound: JourneySet, open_page: Open) -> None:
               segments.find_elements("css selector", "tbody td:nth-child(3)")]  # fmt: skip
     assert counts == sorted(counts, reverse=True)
     assert packets.get_attribute("aria-sort") == "descending"
+
+
+def test_a_flow_opens_to_its_segments(page: str, outbound: JourneySet, open_page: Open) -> None:
+    window = open_page(page)
+    segments = FlowSegments()
+    segments.add(outbound)
+    found = segments.table()
+    lossy = int(found["flow"][np.flatnonzero(found["lost"])[0]])
+    opener = window.find_element("css selector", f"#flow-{lossy + 1} button.open")
+    window.execute_script("arguments[0].click()", opener)
+    detail = window.find_element("id", opener.get_attribute("aria-controls"))
+    table = detail.find_element("css selector", "table")
+    assert table.find_element("css selector", "caption").text == f"Segments of flow {lossy + 1}"
+    lines = table.find_elements("css selector", "tbody tbody tr")
+    cells = [[cell.text for cell in line.find_elements("css selector", "td")] for line in lines]
+    mine = found[found["flow"] == lossy]
+    for at, name in ((3, "packets"), (4, "lost"), (5, "resent"), (6, "reordered"), (7, "missed")):
+        assert [int(line[at]) for line in cells] == mine[name].tolist()
+    names = [segments.points[at].device for at in mine["from_point"]]
+    assert all(str(name) in line[0] for name, line in zip(names, cells, strict=True))
+    assert [line[2] for line in cells] == ["back" if way == 1 else "" for way in mine["way"]]
 
 
 def test_a_journey_opens_by_keyboard(page: str, outbound: JourneySet, open_page: Open) -> None:

@@ -8,6 +8,7 @@ from tracer.core.journeys import JourneySet
 from tracer.report.document.names import with_visible_names
 from tracer.report.document.origin import Origin
 from tracer.report.document.sentences import what_happened
+from tracer.report.segment_table import segment_table
 from tracer.report.statistics.comparison import Comparison, comparison_of
 from tracer.report.statistics.figures import Figures, figures_of
 from tracer.report.statistics.places import Place
@@ -47,6 +48,7 @@ def figures_json(
         ],
         "translations": [_translation(each, figures) for each in figures.translations],
         "flows": [asdict(flow) for flow in figures.flows],
+        "flow_segments": segment_table(figures.flow_segments, journey_set.flows).to_pylist(),
         "timeline": asdict(figures.timeline) if figures.timeline else None,
         "evidence": figures.evidence,
         "comparison": None

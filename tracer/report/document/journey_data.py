@@ -15,14 +15,16 @@ from tracer.core.enums import LOST, Cause, Evidence, Kind, Outcome
 from tracer.core.journeys import NO_TIME, JourneySet
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices, journeys_of
+from tracer.core.ways import REPLY
 from tracer.report.jsonl import journey_lines
 from tracer.report.statistics.figures import Figures
 from tracer.report.statistics.flows import FlowFigures
-from tracer.report.statistics.places import hop_places
+from tracer.report.statistics.places import hop_places, place_of
 from tracer.report.words import packet_title
 
 MOST_JOURNEYS, MOST_HOPS, MOST_FLOWS = 100_000, 1_000_000, 10_000
 MOST_SHAPES, MOST_EXAMPLE_HOPS = 2_000, 6_000
+MOST_FLOW_SEGMENTS = 20_000
 _LEFT_OUT = ("n", "changes", "join", "time_ns", "delta_ns", "parent", "cause", "role")
 
 
@@ -169,6 +171,32 @@ def flow_data(journey_set: JourneySet, figures: Figures) -> list[list[Any]]:
         ]
         for flow in flows
     ]  # fmt: skip
+
+
+def flow_segment_data(figures: Figures, rows: list[list[Any]]) -> dict[str, list[list[Any]]]:
+    """Return the segments of the flows in `flow_data`'s rows by flow, as many as the page may hold.
+
+    Of each: places (-1 unknown), whether it is the way back, packets, lost, sent again, overtaken,
+    not captured, p50 and p99 in ns or null.
+    """
+    found = figures.flow_segments.table()
+    places = [figures.places.places.index(place_of(p)) for p in figures.flow_segments.points]
+    of_point = np.array([*places, -1])
+    columns = [of_point[found["from_point"]], of_point[found["to_point"]], found["way"] == REPLY]
+    columns += [found[name] for name in ("packets", "lost", "resent", "reordered", "missed")]
+    lists = [column.astype(np.int64).tolist() for column in columns]
+    for name in ("p50_ns", "p99_ns"):
+        lists.append([None if value == NO_TIME else value for value in found[name].tolist()])
+    numbers = [row[0] - 1 for row in rows]
+    begins = np.searchsorted(found["flow"], numbers)
+    ends = np.searchsorted(found["flow"], numbers, "right")
+    kept = np.cumsum(ends - begins) <= MOST_FLOW_SEGMENTS
+    return {
+        str(number + 1): [[values[at] for values in lists] for at in range(begin, end)]
+        for number, begin, end in zip(
+            numbers[: int(kept.sum())], begins.tolist(), ends.tolist(), strict=False
+        )
+    }
 
 
 def _pair(values: tuple[float, float]) -> list[int | None]:

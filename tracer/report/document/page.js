@@ -318,6 +318,22 @@
     if (!rowsByFlow.has(flow + 1)) rowsByFlow.set(flow + 1, []);
     rowsByFlow.get(flow + 1).push(row);
   });
+  const segmentTable = (row) => {
+    const segments = data.flow_segments[F[row][0]];
+    if (!segments || !segments.length) return "";
+    const table = make("table"), head = make("tr"), body = make("tbody");
+    ["from", "to", "", "packets", "lost", "sent again", "overtaken", "not captured", "p50", "p99"]
+      .forEach((title, at) => head.append(make("th", title, { scope: "col", class: at > 2 ? "n" : "" })));
+    table.append(make("caption", `Segments of flow ${F[row][0]}`), append(make("thead"), head), body);
+    segments.forEach(([from, to, back, ...numbers]) => {
+      const line = append(make("tr"), append(make("td", null, { class: "point" }), placeNode(from)),
+        append(make("td", null, { class: "point" }), to < 0 ? "" : placeNode(to)), make("td", back ? "back" : ""));
+      numbers.forEach((number, at) => line.append(make("td", at < 5 ? count(number) : duration(number),
+        { class: at === 1 && number ? "n lost" : "n" })));
+      body.append(line);
+    });
+    return append(make("div", null, { class: "scroll" }), table);
+  };
   const flowDetail = (row) => {
     const members = rowsByFlow.get(F[row][0]) ?? [];
     const lost = members.filter((each) => ["vanished", "dropped"].includes(outcome(each)));
@@ -325,8 +341,8 @@
     const list = append(make("p"), `${count(members.length)} journeys listed: `);
     members.slice(0, 40).forEach((each) => list.append(link(J.number[each]), " "));
     if (members.length > 40) list.append("…");
-    if (first === undefined) return [list];
-    return [list, make("p", lost.length ? "The first one lost:" : "The first one:"), ...journeyDetail(first)];
+    if (first === undefined) return [segmentTable(row), list];
+    return [segmentTable(row), list, make("p", lost.length ? "The first one lost:" : "The first one:"), ...journeyDetail(first)];
   };
   const cell = (at) => ({ numeric: true, show: (row) => document.createTextNode(count(F[row][at])), value: (row) => F[row][at] });
   const time = (at) => ({ numeric: true, show: (row) => document.createTextNode(duration(F[row][at])), value: (row) => F[row][at] });

@@ -19,6 +19,7 @@ from tracer.report.document.health import LEGEND, health_of, standing_out
 from tracer.report.document.journey_data import (
     MOST_FLOWS,
     flow_data,
+    flow_segment_data,
     journey_data,
     kept_journeys,
 )
@@ -60,9 +61,11 @@ def render(
     comparison = None if before is None else comparison_of(with_visible_names(before), journey_set)
     style, script = _text("style.css"), _text("page.js")
     kept = kept_journeys(journey_set, figures)
+    flows = flow_data(journey_set, figures)
     data = {
         "journeys": journey_data(journey_set, figures, kept),
-        "flows": flow_data(journey_set, figures),
+        "flows": flows,
+        "flow_segments": flow_segment_data(figures, flows),
     }
     views = path_views(journey_set)
     context = {

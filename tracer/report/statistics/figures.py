@@ -7,6 +7,7 @@ import numpy as np
 
 from tracer.core.enums import Evidence, Outcome
 from tracer.core.journeys import JourneySet
+from tracer.report.statistics.flow_segments import FlowSegments
 from tracer.report.statistics.flows import FlowFigures, flows_of
 from tracer.report.statistics.places import Places, places_of
 from tracer.report.statistics.segments import Segment, segments_of
@@ -27,6 +28,7 @@ class Figures:
     places: Places
     segments: tuple[Segment, ...]
     flows: tuple[FlowFigures, ...]
+    flow_segments: FlowSegments
     translations: tuple[Translation, ...]
     timeline: Timeline | None
     shapes: Shapes
@@ -40,10 +42,13 @@ class Figures:
 def figures_of(journey_set: JourneySet) -> Figures:
     """Return the figures; linear in the observations, no Python per packet."""
     places = places_of(journey_set.observations.points)
+    flow_segments = FlowSegments()
+    flow_segments.add(journey_set)
     return Figures(
         places,
         tuple(segments_of(journey_set, places)),
         tuple(flows_of(journey_set)),
+        flow_segments,
         tuple(translations_of(journey_set, places)),
         timeline_of(journey_set),
         shapes_of(journey_set, places),

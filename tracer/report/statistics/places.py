@@ -45,7 +45,7 @@ class Places:
 def places_of(points: Sequence[Point]) -> Places:
     """Return the places of points, in the order in which they first appear."""
     found: dict[Place, int] = {}
-    codes = [found.setdefault(_place(point), len(found)) for point in points]
+    codes = [found.setdefault(place_of(point), len(found)) for point in points]
     return Places(tuple(found), np.array([*codes, -1], np.int64))
 
 
@@ -56,5 +56,6 @@ def hop_places(journey_set: JourneySet, places: Places) -> NDArray[np.int64]:
     return found
 
 
-def _place(point: Point) -> Place:
+def place_of(point: Point) -> Place:
+    """Return the place of a point."""
     return Place(point.host, own_netns(point), point.name, role_of(point))
