@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from campus_recording import Recorded, record
 
 from tracer import lab as lab_package
 from tracer.core.errors import TracerError
@@ -49,3 +50,12 @@ def lab(
     yield status
     if not before.up:
         lab_package.down()
+
+
+@pytest.fixture(scope="session")
+def campus(
+    require_kernel: Callable[[bool, str], None], tmp_path_factory: pytest.TempPathFactory
+) -> Recorded:
+    """All kinds of traffic over one network of namespaces, recorded once for several files."""
+    require_kernel(os.geteuid() == 0, "network namespaces need root")
+    return record(tmp_path_factory.mktemp("campus"))

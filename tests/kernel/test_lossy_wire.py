@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from told import hops, joined
 
 from tests.kernel.routed import Routed, routed, run
 from tests.kernel.wire import Wire, tcpdumps, wired
 from tracer.core.enums import Outcome
 from tracer.core.journeys import JourneySet
-from tracer.correlate.join import join
 from tracer.sources.live.syscalls import network_namespace
-from tracer.sources.read import read
 
 pytestmark = pytest.mark.kernel
 ASKED, SERVED, TCP_PORT, DATAGRAMS = 5300, 9999, 9998, 311
@@ -115,24 +114,14 @@ def tshark(file: Path, what: str, *fields: str) -> list[list[str]]:
 
 
 def numbers(folder: Path, device: str) -> dict[int, int]:
-    """Frame number → number in the payload, of the datagrams that tshark finds."""
-    rows = tshark(folder / f"{device}.pcap", f"udp.port in {{{ASKED},{SERVED}}}",
+    """Frame number → number in the payload, of the datagrams that tshark finds.
+
+    Not of errors that quote one: the server may be gone when the wire lets go of the last.
+    """
+    rows = tshark(folder / f"{device}.pcap", f"udp.port in {{{ASKED},{SERVED}}} && !icmp",
                   "frame.number", "udp.payload")  # fmt: skip
     found = {int(frame): int(payload.replace(":", "")[:8], 16) for frame, payload in rows}
     return {frame: number for frame, number in found.items() if number}
-
-
-def joined(folder: Path) -> JourneySet:
-    return join(read([str(folder)]).batch)
-
-
-def hops(found: JourneySet, journey: int) -> list[tuple[str, int]]:
-    """(device, frame) of each hop."""
-    first, count = (int(found.journeys[n][journey]) for n in ("first_hop", "n_hops"))
-    rows = found.hops["row"][first : first + count]
-    packets = found.observations.packets[rows]
-    points = found.observations.points
-    return [(points[p["point"]].name.removesuffix(".pcap"), int(p["frame"])) for p in packets]
 
 
 def of_datagrams(found: JourneySet, recorded: Recorded) -> dict[int, tuple[int, list[str]]]:
@@ -152,7 +141,7 @@ def of_datagrams(found: JourneySet, recorded: Recorded) -> dict[int, tuple[int, 
 
 
 def test_each_datagram_is_one_journey_through_nat(recorded: Recorded) -> None:
-    found = joined(recorded.folder)
+    found = joined([recorded.folder])
     told = of_datagrams(found, recorded)
     assert told.keys() == set(range(1, DATAGRAMS + 1))
     arrived = set(recorded.numbers["s0"].values())
@@ -163,7 +152,7 @@ def test_each_datagram_is_one_journey_through_nat(recorded: Recorded) -> None:
 
 
 def test_loss_is_where_and_as_often_as_the_kernel_counted(recorded: Recorded) -> None:
-    found = joined(recorded.folder)
+    found = joined([recorded.folder])
     told = of_datagrams(found, recorded)
     lost = set(range(1, DATAGRAMS + 1)) - set(recorded.numbers["r1"].values())
     assert len(lost) == recorded.dropped["datagrams"] > 0
@@ -177,7 +166,7 @@ def test_loss_is_where_and_as_often_as_the_kernel_counted(recorded: Recorded) ->
 
 
 def test_doubled_frames_are_duplicates(recorded: Recorded) -> None:
-    found = joined(recorded.folder)
+    found = joined([recorded.folder])
     told = of_datagrams(found, recorded)
     doubled = {n for n, (j, _) in told.items() if found.journeys["duplicates"][j]}
     assert doubled == set(recorded.wire.doubled)
@@ -200,7 +189,7 @@ def sent_again(file: Path) -> set[int]:
 
 
 def test_tcp_bytes_sent_again_are_told_as_such(recorded: Recorded) -> None:
-    found = joined(recorded.folder)
+    found = joined([recorded.folder])
     expected = sent_again(recorded.folder / "c0.pcap")
     assert expected
     marked = np.flatnonzero(found.journeys["retransmission_of"] >= 0)
@@ -216,7 +205,7 @@ def test_before_a_capture_began_nothing_is_lost(recorded: Recorded, tmp_path: Pa
         os.symlink(recorded.folder / f"{device}.pcap", tmp_path / f"{device}.pcap")
     late = list(recorded.numbers["s0"])[DATAGRAMS // 3]
     run(f"editcap -r {recorded.folder}/s0.pcap {tmp_path}/s0.pcap {late}-100000")
-    found = joined(tmp_path)
+    found = joined([tmp_path])
     journeys, devices = found.journeys, [point.name for point in found.observations.points]
     udp = np.flatnonzero(journeys["proto"] == socket.IPPROTO_UDP)
     vanished = udp[journeys["outcome"][udp] == Outcome.VANISHED]

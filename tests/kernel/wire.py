@@ -108,7 +108,10 @@ def _number(frame: bytes, port: int) -> int | None:
 
 @contextmanager
 def tcpdumps(folder: Path, places: list[tuple[str, str, str]], mark: bytes) -> Iterator[None]:
-    """Capture at (namespace, device, options) during the block, until each file has the mark."""
+    """Capture at (namespace, device, options) during the block, until each file has the mark.
+
+    None may drop a packet.
+    """
     running = []
     try:
         for space, device, options in places:
@@ -119,6 +122,9 @@ def tcpdumps(folder: Path, places: list[tuple[str, str, str]], mark: bytes) -> I
         yield
         for child in running:
             child.wait_for(mark)
+        for child in running:
+            said = child.stop()
+            assert b"\n0 packets dropped by kernel" in said, said.decode()
     finally:
         for child in running:
             child.stop()
@@ -142,6 +148,8 @@ class _Dump:
             assert time.monotonic() < until, f"{self._file} has not the mark"
             time.sleep(0.02)
 
-    def stop(self) -> None:
-        self._child.terminate()
-        self._child.communicate()
+    def stop(self) -> bytes:
+        if self._child.returncode is None:
+            self._child.terminate()
+            _, self._said = self._child.communicate()
+        return self._said

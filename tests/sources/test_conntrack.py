@@ -77,6 +77,19 @@ def test_family_id_and_proc_forms() -> None:
     assert one(six).original == Tuple("fd00::1", "fd00::2", 58, None, None, 26553, 128, 0)
 
 
+def test_gre_in_proc_has_timeouts_before_its_tuples() -> None:
+    line = (
+        "ipv4     2 gre      47 178 timeout=30, stream_timeout=180 src=10.9.5.1 dst=10.9.5.2 "
+        "srckey=0x0 dstkey=0x0 src=10.9.5.2 dst=10.9.5.1 srckey=0x0 dstkey=0x0 [ASSURED] mark=0 "
+        "zone=0 use=2"
+    )
+    entry = one(line)
+    assert (entry.original, entry.reply) == (
+        Tuple("10.9.5.1", "10.9.5.2", 47), Tuple("10.9.5.2", "10.9.5.1", 47)
+    )  # fmt: skip
+    assert (entry.timeout_s, entry.status) == (178, ("ASSURED",))
+
+
 def test_zones_and_offloaded_entries() -> None:
     zoned = one(TCP_TEXT.replace("mark=0", "mark=0 zone-orig=5"))
     assert (zoned.zone, zoned.zone_reply) == (5, 0)

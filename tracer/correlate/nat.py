@@ -15,7 +15,14 @@ from tracer.correlate.identity import tuple_hash
 
 ICMP, ICMP6 = 1, 58
 MOST_RELATED = 64
+LINK_LOCAL, LINK_LOCAL_BITS = np.uint64(0xFE80 >> 6), np.uint64(54)  # fe80::/10, RFC 4291
 LOWEST_CHOSEN = 1024  # ports and echo ids below are well-known ones
+
+
+@inner
+def stays(p: Any, a: int) -> bool:
+    """Return whether row `a` has an IPv6 source that is never routed, and so never translated."""
+    return bool(p[a].ip_version == 6 and p[a].src_hi >> LINK_LOCAL_BITS == LINK_LOCAL)
 
 
 @inner
@@ -26,6 +33,8 @@ def is_translation(p: Any, a: int, b: int) -> bool:
     """
     x, y = p[a], p[b]
     if x.proto != y.proto or x.ip_version != y.ip_version or x.icmp_type != y.icmp_type:
+        return False
+    if stays(p, a) or stays(p, b):
         return False
     src = x.src_hi == y.src_hi and x.src_lo == y.src_lo and x.sport == y.sport
     dst = x.dst_hi == y.dst_hi and x.dst_lo == y.dst_lo and x.dport == y.dport

@@ -11,7 +11,7 @@ from tracer.correlate.doubt import NULL
 from tracer.correlate.groups import sort_rows
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
 from tracer.correlate.identity import Identity
-from tracer.correlate.nat import is_translation
+from tracer.correlate.nat import is_translation, stays
 from tracer.correlate.streams import Groups, Streams
 
 Voting = tuple[Groups, NDArray[np.bool_]]  # groups, and which of them are in doubt
@@ -58,7 +58,8 @@ def _votes(
         for i in range(1, len(rows)):
             a, b = rows[i - 1], rows[i]
             clear[stream[b]] += 1
-            if flow[a] == flow[b] or is_translation(p, a, b) or rare[group]:
+            may_change = rare[group] and not stays(p, a) and not stays(p, b)
+            if flow[a] == flow[b] or may_change or is_translation(p, a, b):
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
             elif p[a].ip_id > 0 and p[a].ttl > p[b].ttl:

@@ -20,7 +20,8 @@ from tracer.core.warnings import InputWarning
 _LINE = re.compile(
     r"\s*(?:\[(?P<time>\d+\.\d+)\s*\])?\s*(?:\[(?P<event>NEW|UPDATE|DESTROY)\])?\s*"
     r"(?:ipv[46] +(?:2|10) +)?(?P<name>[a-z][\w-]*) +(?P<proto>\d+)(?: +(?P<timeout>\d+))?"
-    r"(?: +(?P<state>[A-Z][A-Z0-9_]*))? +(?P<rest>src=.*)"
+    r"(?: +(?P<state>[A-Z][A-Z0-9_]*))?(?: +timeout=\d+, stream_timeout=\d+)?"  # those of GRE
+    r" +(?P<rest>src=.*)"
 )
 _WORD = re.compile(r"\[([A-Z_]+)\]|(\S+?)=(\S+)")
 _FLOW = re.compile(r"<flow\b.*?</flow>")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scenarios.elements import Router
+from scenarios.elements import Chain, Link, Router
 from scenarios.frames import Frames, join
 from scenarios.nat import Nat
 from scenarios.places import line
@@ -100,7 +100,21 @@ def _probes(world: World, src: str, count: int) -> Frames:
     return sent
 
 
+def link_local(seed: int, scale: float) -> Scenario:
+    """What every host sends alike on a link of its own, from addresses that nothing translates."""
+    world = World(seed)
+    for host in range(1, max(int(20 * scale), 4)):
+        chain = Chain(world.point(f"h{host}"), Link(), world.point(f"port{host}"))
+        start = host * 300_000
+        world.run(chain, pings(world, f"fe80::{host}", "ff02::1", 1, icmp_id=7, constant=True,
+                               start_ns=start, size=20, ttl=1))  # fmt: skip
+        asked = datagrams(world, f"fe80::{host}", "ff02::fb", 3, sport=5353, dport=5353, size=300)
+        world.run(chain, asked)
+    return world.finish("link_local")
+
+
 SCENARIOS = {
+    "link_local": link_local,
     "ipv6": ipv6,
     "icmp6_equal": icmp6_equal,
     "icmp6_equal_nat": icmp6_equal_nat,
