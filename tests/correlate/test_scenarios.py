@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scenarios.catalogue import SCENARIOS, make
-from scenarios.scoring import score
+from scenarios.scoring import CALIBRATION, PRECISION, RECALL, score
 
 from tracer.core.batch import ObservationBatch, concat
 from tracer.correlate.join import JoinOptions, join
@@ -16,6 +16,26 @@ def test_journeys_are_as_right_as_required(name: str) -> None:
     scenario = make(name, seed=7, scale=0.4)
     found = score(scenario, join(scenario.batch, scenario.conntrack, JoinOptions()))
     assert found.problems == ()
+
+
+# Networks by chance that were not joined as required once, and why.
+ONCE_WRONG = {
+    ("adverse_0", 4): "both addresses rewritten: bytes speak for some packets, IP ids for the rest",
+    ("adverse_4", 11): "one capture cut its packets, so that only times tell its rows",
+    ("adverse_7", 11): "equal packets of one tuple: the next packet came before the next hop",
+    ("adverse_6", 14): "the same in another network",
+    ("adverse_0", 37): "a packet was missed, and all equal ones behind it were joined one off",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "seed"), ONCE_WRONG)
+def test_what_was_wrong_once_stays_right(name: str, seed: int) -> None:
+    scenario = make(name, seed=seed, scale=0.5)
+    found = score(scenario, join(scenario.batch, scenario.conntrack, JoinOptions()))
+    assert found.precision >= PRECISION
+    assert found.recall >= RECALL
+    assert found.sure_right >= CALIBRATION
+    assert found.mixed <= 4
 
 
 STEADY = ("snat_dvr", "loss", "tenants", "span_duplicates", "vxlan", "icmp_equal_id0")

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
+from tracer.correlate.costs import UNSURE_NS, cost_of, is_awaited
 from tracer.correlate.doubt import MOST_ROWS_OF_ONE_PACKET, differ
 from tracer.correlate.duplicates import COPY_NS, SOON_NS, is_numbered
 from tracer.correlate.groups import sort_rows
-from tracer.correlate.hashing import Codes, Keys, filled, first_at_least
+from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.identity import Identity
 from tracer.correlate.order import TIE_NS, LinkOrder, is_before
 from tracer.correlate.streams import Streams
@@ -19,10 +20,7 @@ Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
 MOST_SLOTS = 512
 NOWHERE = -2
-FAR_NS = 1_000_000
-UNHEARD_NS = 200_000
 SYN = 0x02
-UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot be told apart
 
 
 @dataclass(slots=True)
@@ -96,23 +94,6 @@ def _slots(p: Any, rows: Codes, stream: Codes) -> tuple[Codes, int]:
 
 
 @inner
-def _cost(
-    row: int, last: int, time: Times, link: Codes, keys: Any, delays: Codes, numbered: Any
-) -> int:
-    # How far the step is from the usual delay between the two links; without one, from 0 and a bit
-    # more, for few packets skip a link. -1 where it is too far for packets that nothing but the
-    # time tells apart.
-    key = (np.uint64(link[last]) << np.uint64(32)) | np.uint64(link[row])
-    at = first_at_least(keys, key)
-    known = at < len(keys) and keys[at] == key
-    usual = delays[at] if known else 0
-    away = abs(time[row] - time[last] - usual)
-    if known and not numbered and away > 4 * abs(usual) + FAR_NS:
-        return -1
-    return int(away) if known else int(away) + UNHEARD_NS
-
-
-@inner
 def _can_follow(p: Any, row: int, previous: int, links: Any) -> bool:
     link, keys, votes, _ = links
     if p[row].ttl > p[previous].ttl:
@@ -154,14 +135,14 @@ def _add(p: Any, rows: Codes, i: int, k: int, state: Any, time: Times, links: An
 
 @inner
 def _best(
-    p: Any, rows: Codes, i: int, slot: int, opened: int, state: Any, said: Any, time: Times,
+    p: Any, rows: Codes, i: int, slots: Codes, opened: int, state: Any, said: Any, time: Times,
     links: Any, limits: Any,
 ) -> tuple[int, int]:  # fmt: skip
     # The open chain that fits best, and how many fit about as well.
     last, prev, seen, length = state
     bytes_of, own = said
     link, keys, _, delays = links
-    gap_ns, row = limits[0], rows[i]
+    gap_ns, row, slot = limits[0], rows[i], slots[i]
     numbered = is_numbered(p, row)
     costs = np.empty(MOST_OPEN, np.int64)
     best, best_cost, fitting = -1, 0, 0
@@ -176,11 +157,15 @@ def _best(
         if after == NOWHERE:
             continue
         if after >= 0:
-            cost = _cost(row, rows[after], time, link, keys, delays, numbered)
+            cost = cost_of(row, rows[after], time, link, keys, delays, numbered)
         else:
-            cost = _cost(previous, row, time, link, keys, delays, numbered)
+            cost = cost_of(previous, row, time, link, keys, delays, numbered)
         if cost < 0:
             continue
+        if cost > UNSURE_NS and not numbered and after == last[k]:
+            chains = (max(0, opened - MOST_OPEN), opened, MOST_OPEN)
+            if is_awaited(rows, i, slots, k, chains, last, seen, time, links, cost):
+                continue
         # Of two about equal, the longer one: a copy at the former point begins a chain of its own.
         gain = length[k] - (length[best % MOST_OPEN] if best >= 0 else 0)
         close = best >= 0 and abs(cost - best_cost) <= UNSURE_NS and gain != 0
@@ -252,7 +237,7 @@ def _chain(
         said = (bytes_of, own)
         best, fitting = _buffer_chain(rows, i, lifetime, journey, base), 1
         if best < 0 or best + MOST_OPEN < opened:
-            best, fitting = _best(p, rows, i, slot[i], opened, state, said, time, links, limits)
+            best, fitting = _best(p, rows, i, slot, opened, state, said, time, links, limits)
         if best < 0:
             best = opened
             length[best % MOST_OPEN] = 0

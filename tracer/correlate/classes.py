@@ -41,20 +41,17 @@ def classify(
     doubtful = clear * 10 <= streams.count
     if doubtful.any():
         near = np.isin(tuples, tuples[doubtful])
-        weak = counted(weak_votes(packets, *by_time, flow, identity.netns, stream, near))
+        weak = counted(weak_votes(packets, *by_time, flow, identity.netns, stream, near, time))
         likely = _likely(identity, streams, weak, streams.count, 0.5)
         _union(parent, weak.left, weak.right, likely)
         size = np.maximum(size, streams.count * doubtful)
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
-    _unite_apart(
-        identity,
-        streams,
-        parent,
-        by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5)),
-    )
-    if _join_guesses(packets, identity, streams, parent, voting[1][0], time) or doubtful.any():
+    numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
+    _unite_apart(identity, streams, parent, numbered)
+    guessed = _join_guesses(packets, identity, streams, parent, voting[1][0], time)
+    if guessed or len(numbered.votes) or doubtful.any():
         _join_answers(batch, streams, parent, tuples)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1

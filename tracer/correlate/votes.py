@@ -73,9 +73,10 @@ def _votes(
 
 @inner
 def _next_of_tuple(
-    p: Any, order: Codes, i: int, stop: int, flow: Keys, netns: Codes, stream: Codes
+    p: Any, order: Codes, i: int, stop: int, flow: Keys, netns: Codes, stream: Codes, time: Codes
 ) -> int:
-    # A packet that lost one TTL is next seen where it was routed, if that is captured at all.
+    # A packet that lost one TTL is next seen where it was routed, if that is captured at all. What
+    # has lost none and comes much later than what lost one is the next packet, where this one was.
     a, otherwise = order[i], -1
     for j in range(i + 1, min(stop, i + LOOK_AHEAD)):
         b = order[j]
@@ -84,6 +85,8 @@ def _next_of_tuple(
             continue
         if stream[a] == stream[b] and fall == 0:
             continue
+        if fall == 0 and otherwise >= 0 and time[b] - time[a] > 2 * (time[otherwise] - time[a]):
+            return int(otherwise)
         if fall == 0 or (fall == 1 and netns[a] == netns[b]):
             return int(b)
         if fall > 1:
@@ -96,7 +99,7 @@ def _next_of_tuple(
 @jit
 def weak_votes(
     p: Any, order: Codes, starts: Codes, flow: Keys, netns: Codes, stream: Codes,
-    doubtful: NDArray[np.bool_],
+    doubtful: NDArray[np.bool_], time: Codes,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return pairs of streams: each row with the next of its tuple, where little is known of it.
 
@@ -116,7 +119,7 @@ def weak_votes(
             a = order[i]
             if not doubtful[stream[a]]:
                 continue
-            b = _next_of_tuple(p, order, i, starts[group + 1], flow, netns, stream)
+            b = _next_of_tuple(p, order, i, starts[group + 1], flow, netns, stream, time)
             if b >= 0:
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
@@ -154,7 +157,8 @@ def is_rare(packets: Any, groups: Groups) -> NDArray[np.bool_]:
 def all_votes(
     packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...], clear: Codes
 ) -> tuple[Edges, Edges]:
-    """Return votes by everything, and those that IP ids alone speak for: chance makes some.
+    """Return votes by everything, and by IP ids where nothing else speaks for some: chance makes
+    such, too.
 
     `clear`, of each stream, is counted up: packets beyond doubt.
     """
@@ -171,4 +175,15 @@ def all_votes(
         np.concatenate([a[n:] for a, _, n in parts]),
         np.concatenate([b[n:] for _, b, n in parts]),
     )
-    return counted(left), counted(rest)
+    all_of, by_id = counted(left), counted(rest)
+    _add(by_id, all_of)
+    return all_of, by_id
+
+
+def _add(edges: Edges, others: Edges) -> None:
+    # Of the same pairs: what bytes say of some packets adds to what IP ids say of the rest.
+    keys, more = pair_keys(edges.left, edges.right), pair_keys(others.left, others.right)
+    order = np.argsort(more)
+    if len(more):
+        at = order[np.minimum(np.searchsorted(more[order], keys), len(more) - 1)]
+        edges.votes += np.where(more[at] == keys, others.votes[at], 0)
