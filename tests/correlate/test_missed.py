@@ -3,19 +3,23 @@
 from dataclasses import replace
 
 import numpy as np
-from scenarios.elements import Link
+import pytest
+from scenarios.clocks import EPOCH
+from scenarios.elements import Chain, Link, Router
 from scenarios.places import EXTERNAL, FIXED, dvr, line
 from scenarios.scenario import Scenario
-from scenarios.traffic import MILLI, Tcp, datagrams, exchange, pings
+from scenarios.special import fragments
+from scenarios.traffic import MILLI, Tcp, answer, datagrams, exchange, pings
 from scenarios.world import World
 
 from tracer.core.batch import Gap
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JourneySet
 from tracer.core.point import Point
+from tracer.correlate.blind import BLIND
 from tracer.correlate.gaps import merged
 from tracer.correlate.join import join
-from tracer.correlate.missed import ACKNOWLEDGED, BLIND
+from tracer.correlate.missed import ACKNOWLEDGED, REASSEMBLED
 
 
 def ended(found: JourneySet, outcome: Outcome) -> np.ndarray:
@@ -115,7 +119,7 @@ def test_a_point_that_never_shows_a_protocol_cannot_say_that_a_packet_is_gone() 
     found = join(batch.take(np.flatnonzero(kept)))
     hidden = ended(found, Outcome.NOT_OBSERVABLE)
     assert len(hidden) == 30
-    assert {found.reasons[n] for n in found.journeys["reason"][hidden]} == {BLIND}
+    assert said(found, hidden) == {BLIND.format("protocol")}
     assert not len(ended(found, Outcome.VANISHED))
 
 
@@ -161,3 +165,99 @@ def test_gaps_close_to_each_other_are_judged_together() -> None:
         Gap(here, 0, 4 * MILLI, 2), Gap(here, 50 * MILLI, 51 * MILLI, 1), other,
     ]  # fmt: skip
     assert merged(merged(gaps)) == merged(gaps)
+
+
+def said(found: JourneySet, journeys: np.ndarray) -> set[str | None]:
+    """Return the reasons of journeys."""
+    return {found.reasons[n] if n >= 0 else None for n in found.journeys["reason"][journeys]}
+
+
+def test_a_port_that_a_capture_leaves_out_is_not_lost_there() -> None:
+    # `tcpdump not port 53` at the third and fourth point; and packets that the network does lose.
+    world = World(10)
+    chain = line(world, 4, per_host=2)
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 60, dport=99, flows=10))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 40, dport=53, flows=40))
+    start = 100 * MILLI
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 30, dport=53, flows=30, start_ns=start))
+    next(each for each in chain.elements[3:] if isinstance(each, Link)).loss = 0.5
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 60, dport=99, flows=10, start_ns=start))
+    scenario = world.finish("filtered port")
+    p = scenario.batch.packets
+    kept = np.flatnonzero((p["point"] < 2) | ((p["sport"] != 53) & (p["dport"] != 53)))
+    truth = replace(scenario.truth, packet=scenario.truth.packet[kept])
+    found = join(scenario.batch.take(kept))
+    hidden = ended(found, Outcome.NOT_OBSERVABLE)
+    assert len(hidden) == 30
+    assert said(found, hidden) == {BLIND.format("port")}
+    vanished = ended(found, Outcome.VANISHED)
+    assert len(vanished) > 20
+    assert lost(replace(scenario, truth=truth), found, vanished).all()
+
+
+def test_tcp_that_a_capture_leaves_out_is_not_missed_by_it() -> None:
+    # `tcpdump not port 443` at the last two points, with connections to another port beside.
+    world = World(11)
+    chain = line(world, 4, per_host=2)
+    for port, flows in ((443, 10), (80, 25)):
+        tcp = Tcp.open(world, chain, flows, src=FIXED, dst=EXTERNAL, dport=port)
+        tcp.talk(3, burst=3)
+        tcp.close()
+    scenario = world.finish("filtered host")
+    p = scenario.batch.packets
+    mine = (p["sport"] == 443) | (p["dport"] == 443)
+    found = join(scenario.batch.take(np.flatnonzero((p["point"] < 2) | ~mine)))
+    hidden = ended(found, Outcome.NOT_OBSERVABLE)
+    data = hidden[found.journeys["kind"][hidden] == Kind.TCP_DATA]
+    assert len(data) == 10 * 3 * 3
+    assert said(found, hidden) == {BLIND.format("port")}
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+    assert not len(ended(found, Outcome.VANISHED))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_fragments_of_what_was_answered_arrived(share: float) -> None:
+    # A filter on a port shows first fragments alone (share 1); or a capture missed some.
+    world = World(12)
+    chain = line(world, 4, per_host=2)
+    asked = datagrams(world, FIXED, EXTERNAL, 60, dport=2049, size=(2000, 4000), flows=6)
+    arrived = world.run(chain, fragments(world, asked))
+    world.run(chain, answer(world, arrived.take(arrived.packets["frag_offset"] == 0)), 1)
+    batch = world.finish("fragments").batch
+    p = batch.packets
+    later = (p["frag_offset"] > 0) & (p["point"] >= 2)
+    gone = later & np.isin(p["ip_id"], p["ip_id"][later & (p["ip_id"] % 100 < share * 100)])
+    found = join(batch.take(np.flatnonzero(~gone)))
+    outcome = Outcome.NOT_OBSERVABLE if share == 1 else Outcome.LOST_BY_TRACER
+    hidden = ended(found, outcome)
+    text = BLIND.format("kind: fragments after the first") if share == 1 else REASSEMBLED
+    assert said(found, hidden) == {text}
+    packets = np.unique(p["frag_offset"].astype(np.int64)[gone] << 32 | p["ip_id"][gone])
+    over = ended(found, Outcome.UNFINISHED)  # after the last packet that the capture shows
+    assert len(hidden) + len(over) == len(packets) > 5
+    assert len(over) < 3
+    assert not len(ended(found, Outcome.VANISHED))
+
+
+def test_each_flow_is_expected_on_its_own_way() -> None:
+    # Two bonded links with the same addresses: one loses, the capture of the other ends early.
+    world = World(5)
+    first, last = world.point("tap0", "compute03"), world.point("eth0", "server")
+    ups, spines = (
+        [world.point(f"{name}{i}", f"{name}{i}", mac=mac) for i in range(2)]
+        for name, mac in (("up", 0x020000000077), ("spine", 0x020000000078))
+    )
+    for i in range(2):
+        way = Chain(
+            first, Link(loss=0.1 * i), ups[i], Link(20_000, 2_000), spines[i],
+            Link(150_000, 10_000), Router(), last,
+        )  # fmt: skip
+        asked = datagrams(world, FIXED, EXTERNAL, 2000 // (i + 1), gap_ns=MILLI * (i + 1), flows=10)
+        exchange(world, way, asked)
+    world.captures[ups[0].point].stop_ns = EPOCH + 1700 * MILLI
+    scenario = world.finish("bonded")
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    assert len(vanished) == (scenario.truth.lost_after >= 0).sum() > 100
+    assert lost(scenario, found, vanished).all()
+    assert not len(ended(found, Outcome.UNFINISHED))

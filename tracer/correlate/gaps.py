@@ -16,7 +16,7 @@ from tracer.core.enums import Outcome
 from tracer.core.journeys import UNSEEN_DTYPE
 from tracer.core.point import Point
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity, place_codes
 from tracer.correlate.outcome import Onward, Paths
 
@@ -66,19 +66,18 @@ def _order(gap: Gap) -> tuple[tuple[str, ...], int, int]:
 
 
 def judged(
-    batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward, link: Codes,
-    time: Codes, journeys: StructuredArray,
+    batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward, time: Codes,
+    journeys: StructuredArray,
 ) -> Judged:  # fmt: skip
-    """Return which vanished journeys captures lost, or may have lost; `link`, `time` by row."""
+    """Return which vanished journeys captures lost, or may have lost; `time` by row."""
     gaps = merged(batch.gaps)
-    following = onward.following[link[paths.last]]
+    following = onward.expected
     missing = np.isin(journeys["outcome"], (Outcome.VANISHED, Outcome.LOST_BY_TRACER))
     ends = np.flatnonzero(missing & (following >= 0))
-    passed = _passed(identity, link, paths, onward)
-    owner = np.searchsorted(paths.starts, onward.skipped[passed], "right") - 1
+    owner = np.searchsorted(paths.starts, onward.passed, "right") - 1
     journey = np.concatenate([ends, owner])
-    place = np.concatenate([following[ends], onward.skipped_place[passed]])
-    at_ns = np.concatenate([time[paths.last[ends]], onward.skipped_ns[passed]])
+    place = np.concatenate([following[ends], onward.passed_place])
+    at_ns = np.concatenate([time[paths.last[ends]], onward.passed_ns])
     gap = _gap_of(batch, identity, gaps, time, place, at_ns)
     unseen = np.zeros(int((gap >= 0).sum()), UNSEEN_DTYPE)
     unseen["journey"], unseen["gap"] = journey[gap >= 0], gap[gap >= 0]
@@ -98,24 +97,6 @@ def judged(
         for each in at_end.tolist()
     ]
     return Judged(ends, ends[explained[at_end]], texts, unseen)
-
-
-def _passed(identity: Identity, link: Codes, paths: Paths, onward: Onward) -> Codes:
-    # Of the steps that left out the usual next place, those to where packets come from there: on
-    # another way they would not have passed it.
-    inner = np.ones(len(paths.hops), np.bool_)
-    inner[paths.starts[1:] - 1] = False
-    at = np.flatnonzero(inner)
-    here, there = identity.place[paths.hops[at]], link[paths.hops[at + 1]]
-    moved = here != identity.place[paths.hops[at + 1]]
-    here, there = here[moved], there[moved]
-    codes, where = factorise(pair_keys(there, here))
-    rare_first = where[np.argsort(np.bincount(codes, minlength=len(where)), kind="stable")]
-    before = np.full(int(link.max(initial=-1)) + 1, -1, np.int64)
-    before[there[rare_first]] = here[rare_first]
-    beyond = link[paths.hops[onward.skipped + 1]]
-    passed: Codes = np.flatnonzero(before[beyond] == onward.skipped_place)
-    return passed
 
 
 def _gap_of(

@@ -1,8 +1,8 @@
 """Vanished, or only not captured: what captures say they missed, and what others saw arrive.
 
 Of a packet that is not seen any further three things can be known: that the next capture lost
-packets at that time, that the peer acknowledged its bytes, or that the next capture shows nothing
-of its protocol though others of that protocol went on.
+packets at that time, that it arrived, as its bytes were acknowledged or the datagram that it is a
+part of was answered, or that the next capture cannot show it.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import UNSEEN_DTYPE
+from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
+from tracer.correlate.blind import unseen_kinds
 from tracer.correlate.gaps import judged
-from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
 from tracer.correlate.outcome import Onward, Paths
 
-ENOUGH = 3  # answered packets of a protocol that a point must have shown if it could
+REASSEMBLY_NS = 1_000_000_000  # between fragments of one datagram; ids come again after longer
 ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
-BLIND = "the next capture shows nothing of this protocol, though others of it were answered"
+REASSEMBLED = "its datagram was answered: it arrived, and the next capture missed it"
 
 
 @dataclass(slots=True)
@@ -40,24 +42,30 @@ class Missed:
 
 
 def settle_missed(
-    batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward, link: Codes,
+    batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward,
     forward: NDArray[np.bool_], time: Codes, journeys: StructuredArray,
 ) -> Missed:  # fmt: skip
     """Correct in place the outcome of vanished journeys that were not lost by the network.
 
-    `forward`: the direction of each journey in its flow; `link` and `time` by row.
+    `forward`: the direction of each journey in its flow; `time` by row.
     """
-    following = onward.following[link[paths.last]]
     said = Missed([], [], np.empty(0, UNSEEN_DTYPE))
     outcome = journeys["outcome"]
-    arrived = _acknowledged(batch.packets, paths, forward, journeys)
-    outcome[arrived] = Outcome.LOST_BY_TRACER
-    said.add(arrived, ACKNOWLEDGED)
-    blind = _unseen_protocol(batch.packets, identity, paths, following, journeys)
-    outcome[blind] = Outcome.NOT_OBSERVABLE
-    said.add(blind, BLIND)
+    arrived = np.zeros(len(journeys), np.bool_)
+    for which, text in (
+        (_acknowledged(batch.packets, paths, forward, journeys), ACKNOWLEDGED),
+        (_with_first_fragment(batch.packets, paths, journeys), REASSEMBLED),
+    ):
+        outcome[which] = Outcome.LOST_BY_TRACER
+        arrived[which] = True
+        said.add(which, text)
+    for which, text in unseen_kinds(
+        batch.packets, identity, paths, onward, forward, arrived, journeys
+    ):
+        outcome[which] = Outcome.NOT_OBSERVABLE
+        said.add(which, text)
     if batch.gaps:
-        found = judged(batch, identity, paths, onward, link, time, journeys)
+        found = judged(batch, identity, paths, onward, time, journeys)
         outcome[found.lost] = Outcome.LOST_BY_TRACER
         said.journeys += found.journeys.tolist()
         said.texts += found.texts
@@ -89,23 +97,30 @@ def _acknowledged(
     return arrived
 
 
-def _unseen_protocol(
-    packets: Any, identity: Identity, paths: Paths, following: Codes, journeys: StructuredArray
-) -> Codes:
-    # Packets of a protocol that were answered though they passed the next place unseen, as did
-    # every other packet of it: a capture filter, or a tunnel that hides it.
-    lost = np.flatnonzero((journeys["outcome"] == Outcome.VANISHED) & (following >= 0))
-    if not len(lost):
-        return lost
-    proto = packets["proto"].astype(np.int64) + 1
-    shown = np.unique(pair_keys(np.maximum(identity.place, 0), proto))
-    mine = proto[paths.first]
-    hidden = lost[~np.isin(pair_keys(following[lost], mine[lost]), shown)]
-    if not len(hidden):
-        return hidden
-    answered = np.flatnonzero((journeys["reply"] >= 0) & (following >= 0))
-    keys, where = factorise(pair_keys(following[answered], mine[answered]))
-    often = where[np.bincount(keys, minlength=len(where)) >= ENOUGH]
-    known = pair_keys(following[answered[often]], mine[answered[often]])
-    blind: Codes = hidden[np.isin(pair_keys(following[hidden], mine[hidden]), known)]
-    return blind
+def _with_first_fragment(packets: Any, paths: Paths, journeys: StructuredArray) -> Codes:
+    # Fragments of a datagram whose first one was answered: it takes all of them to answer.
+    lost = np.flatnonzero(
+        (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.FRAGMENT)
+    )
+    answered = np.flatnonzero(
+        (journeys["reply"] >= 0) & (packets["more_fragments"][paths.first] > 0)
+    )
+    if not len(lost) or not len(answered):
+        return lost[:0]
+    datagram = np.full(len(lost) + len(answered), 37, np.uint64)
+    rows = paths.first[np.concatenate([lost, answered])]
+    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "proto", "ip_id"):
+        datagram = mixed(datagram, packets[name][rows])
+    times = journeys["first_ns"]
+    by_key = answered[np.lexsort((times[answered], datagram[len(lost) :]))]
+    keys = np.sort(datagram[len(lost) :])
+    arrived = np.zeros(len(lost), np.bool_)
+    for n in range(len(lost)):
+        first, last = (
+            np.searchsorted(keys, datagram[n]),
+            np.searchsorted(keys, datagram[n], "right"),
+        )
+        near = np.abs(times[by_key[first:last]] - times[lost[n]])
+        arrived[n] = (near < REASSEMBLY_NS).any()
+    found: Codes = lost[arrived]
+    return found

@@ -18,7 +18,7 @@ INTERRUPTED = 3  # packets that go past a silent capture: one may have been miss
 
 @dataclass(slots=True)
 class Paths:
-    """Journeys: `hops` (rows) and where each journey `starts` in them; `kind`, `reply`, `quoted`.
+    """Journeys: `hops` (rows) and where each journey `starts` in them; kind, reply, flow of each.
 
     `quoted`: whether an ICMP error quotes the packet.
     """
@@ -27,6 +27,7 @@ class Paths:
     starts: Codes
     kind: NDArray[np.int8]
     reply: Codes
+    flow: Codes
     quoted: NDArray[np.bool_]
 
     @property
@@ -63,56 +64,94 @@ def _is_end(packets: Any, identity: Identity, link: Codes, paths: Paths) -> NDAr
 
 @dataclass(slots=True)
 class Onward:
-    """Where packets that go on from each link are mostly seen next, and those that were not.
+    """Where packets that go on are seen next, and those that passed it unseen.
 
-    `following`: the place, by link, -1 where none goes on. `skipped`: indices into the paths' hops,
-    of those from which a packet went on without being seen there; with link, place and time.
+    `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
+    indices into the paths' hops, of those from which a packet went past the usual next place to one
+    beyond it; with that place and the time.
     """
 
-    following: Codes
-    skipped: Codes
-    skipped_link: Codes
-    skipped_place: Codes
-    skipped_ns: Codes
+    expected: Codes
+    passed: Codes
+    passed_place: Codes
+    passed_ns: Codes
 
 
 def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onward:
     inner = np.ones(len(paths.hops), np.bool_)
     inner[paths.starts[1:] - 1] = False
     at = np.flatnonzero(inner)
-    here, there = link[paths.hops[at]], identity.place[paths.hops[at + 1]]
-    moved = identity.place[paths.hops[at]] != there
-    at, here, there = at[moved], here[moved], there[moved]
-    codes, where = factorise(pair_keys(here, there))
-    votes = np.bincount(codes, minlength=len(where))
-    following = np.full(int(link.max(initial=-1)) + 1, -1, np.int64)
-    rare_first = where[np.argsort(votes, kind="stable")]
-    following[here[rare_first]] = there[rare_first]
+    place, links = identity.place[paths.hops], link[paths.hops]
+    at = at[place[at] != place[at + 1]]
+    here, there = links[at], place[at + 1]
+    count = int(link.max(initial=-1)) + 1
+    following = _usual(here, there, count)
+    before = _usual(links[at + 1], place[at], count)
     skipped = following[here] != there
-    at, here = at[skipped], here[skipped]
-    return Onward(following, at, here, following[here], time[paths.hops[at]])
+    # Beyond it are places to which packets come from there; others lie on another way.
+    beyond = before[links[at + 1]] == following[here]
+    expected = following[link[paths.last]]
+    _on_other_ways(expected, paths, link, (at, here, there), skipped & ~beyond, skipped)
+    passed = at[skipped & beyond]
+    return Onward(expected, passed, following[links[passed]], time[paths.hops[passed]])
+
+
+def _usual(keys: Codes, values: Codes, count: int) -> Codes:
+    # The value most seen with each key below `count`, -1 for none.
+    codes, where = factorise(pair_keys(keys, values))
+    rare_first = where[np.argsort(np.bincount(codes, minlength=len(where)), kind="stable")]
+    found = np.full(count, -1, np.int64)
+    found[keys[rare_first]] = values[rare_first]
+    return found
+
+
+def _on_other_ways(
+    expected: Codes, paths: Paths, link: Codes, steps: tuple[Codes, Codes, Codes],
+    other: NDArray[np.bool_], skipped: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    # Where flows go on from one link by several ways, as over equal routes, each packet is expected
+    # where those of its own flow are seen; in place.
+    at, here, there = steps
+    forks = np.zeros(int(link.max(initial=-1)) + 1, np.bool_)
+    forks[here[other]] = True
+    ends = np.flatnonzero(forks[link[paths.last]] & (expected >= 0))
+    if not len(ends):
+        return
+    chosen = np.flatnonzero(forks[here])
+    owner = np.searchsorted(paths.starts, at[chosen], "right") - 1
+    keys = pair_keys(paths.flow[owner] + 1, here[chosen])
+    wanted = pair_keys(paths.flow[ends] + 1, link[paths.last[ends]])
+    distinct, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
+    of_step, of_end = codes[: len(keys)], codes[len(keys) :]
+    usual = np.zeros(len(distinct), np.bool_)
+    usual[of_step[~skipped[chosen]]] = True  # some of its flow came by the usual place
+    ways = other[chosen]
+    instead = _usual(of_step[ways], there[chosen[ways]], len(distinct))
+    found = np.where(usual[of_end], -1, instead[of_end])
+    expected[ends[found >= 0]] = found[found >= 0]
 
 
 def _capture_state(
-    identity: Identity, onward: Onward, links: Codes, time: Codes, at_ns: Codes
+    identity: Identity, onward: Onward, missing: Codes, time: Codes, at_ns: Codes
 ) -> NDArray[np.int8]:
-    """Whether the place after each link was captured at a time.
+    """Whether the place where each missing journey was expected was captured at a time.
 
     0: its capture had not begun or was over; 1: it was interrupted, for it showed nothing while
-    several packets went on past it; 2: it was running.
+    several packets passed it; 2: it was running.
     """
-    state = np.full(len(links), 2, np.int8)
-    places = onward.following[links]
+    state = np.full(len(missing), 2, np.int8)
+    places = onward.expected[missing]
     for place in np.unique(places):
         mine = np.flatnonzero(places == place)
         seen = np.sort(time[identity.place == place])
         after = np.searchsorted(seen, at_ns[mine])
-        state[mine[(after == 0) | (after == len(seen))]] = 0
-        for i in mine[(after > 0) & (after < len(seen))]:
-            k = np.searchsorted(seen, at_ns[i])
-            past = onward.skipped_ns[onward.skipped_link == links[i]]
-            if ((past > seen[k - 1]) & (past < seen[k])).sum() >= INTERRUPTED:
-                state[i] = 1
+        edge = (after == 0) | (after == len(seen))
+        state[mine[edge]] = 0
+        mine, after = mine[~edge], after[~edge]
+        passed = np.sort(onward.passed_ns[onward.passed_place == place])
+        first = np.searchsorted(passed, seen[after - 1], "right")
+        last = np.searchsorted(passed, seen[after])
+        state[mine[last - first >= INTERRUPTED]] = 1
     return state
 
 
@@ -131,7 +170,7 @@ def outcomes(
     several = np.diff(paths.starts) > 1
     answered = paths.reply >= 0
     onward = _onward(identity, link, paths, time)
-    following = onward.following[link[last]]
+    following = onward.expected
     silent = np.isin(paths.kind, ANSWERABLE) & ~answered
     outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
     outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
@@ -140,7 +179,7 @@ def outcomes(
     ending = _is_end(packets, identity, link, paths)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED
-    state = _capture_state(identity, onward, link[last[missing]], time, time[last[missing]])
+    state = _capture_state(identity, onward, missing, time, time[last[missing]])
     outcome[missing[state == 0]] = Outcome.UNFINISHED
     outcome[missing[state == 1]] = Outcome.LOST_BY_TRACER
     outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED

@@ -48,14 +48,14 @@ def journey_set(
     hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
-    paths = outcome.Paths(rows, starts, journeys["kind"], journeys["reply"], _is_quoted(journeys))
+    paths = outcome.Paths(
+        rows, starts, journeys["kind"], journeys["reply"], of.flow, _is_quoted(journeys)
+    )
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links.link, paths, clocks.time_ns,
         int(identity.place.max(initial=-1)) + 1,
     )  # fmt: skip
-    missed = settle_missed(
-        batch, identity, paths, onward, links.link, of.forward, clocks.time_ns, journeys
-    )
+    missed = settle_missed(batch, identity, paths, onward, of.forward, clocks.time_ns, journeys)
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     ways = other_ways(batch, identity, paths, journeys)
