@@ -4,7 +4,7 @@ Sets of journeys are added one after the other, so that those of windows add up 
 Delays are kept as they are while they are few; then rounded, ever more coarsely, in bounded memory.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ FLOW_SEGMENT_DTYPE = np.dtype(
         *((name, "<i8") for name in ("p50_ns", "p90_ns", "p99_ns", "max_ns")),  # NO_TIME: none
     ]
 )  # by flow, way and n
-_SHARES = (("p50_ns", 0.50), ("p90_ns", 0.90), ("p99_ns", 0.99), ("max_ns", 1.0))
+_PERCENTILES = {"p50_ns": 0.50, "p90_ns": 0.90, "p99_ns": 0.99}
 _COUNTS = ("packets", "lost", "missed", "resent", "reordered")
 _OF_EVENT = {
     "lost": Event.LOST, "missed": Event.MISSED, "resent": Event.RESENT,
@@ -43,17 +43,10 @@ _OF_EVENT = {
 _BITS = (10, 8, 7, 6, 5)  # leading bits that are kept of delays: they are 0.1 % off, and so on
 
 
-@dataclass(slots=True)
-class _Tally:
-    # A row each key, ascending: counts in the order of _COUNTS, then the sum of places and of what.
-    keys: NDArray[np.int64]
-    values: NDArray[np.int64]
-
-    def plus(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> "_Tally":
-        keys, codes = np.unique(np.concatenate([self.keys, keys]), return_inverse=True)
-        total = np.zeros((len(keys), self.values.shape[1]), np.int64)
-        np.add.at(total, codes.reshape(-1), np.concatenate([self.values, values]))
-        return _Tally(keys, total)
+# Columns of a tally: sums of _COUNTS, of places on the way and of how many these are; the longest
+# delay, -1 for none.
+_PLACES, _PLACED, _LONGEST = len(_COUNTS), len(_COUNTS) + 1, len(_COUNTS) + 2
+_FEW = 1 << 20  # rows that wait to be added up with those that have been
 
 
 class FlowSegments:
@@ -67,9 +60,8 @@ class FlowSegments:
         self._bits = 0  # leading bits of delays that are kept; 0: all
         self._points: dict[Point, int] = {}
         self._pairs: dict[tuple[int, int], int] = {}
-        self._tally = _Tally(np.empty(0, np.int64), np.empty((0, len(_COUNTS) + 2), np.int64))
-        self._delays = np.empty((3, 0), np.int64)  # key, ns, how many; by key and ns
-        self._longest = _Tally(np.empty(0, np.int64), np.empty((0, 1), np.int64))
+        self._tally = _Waiting(_LONGEST + 1)
+        self._delays = _Waiting(2)  # ns and how many
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -79,6 +71,7 @@ class FlowSegments:
     @property
     def error(self) -> float:
         """How far percentiles may be off, as a part of them; 0: they are exact."""
+        self._settle_delays()
         return 2.0**-self._bits if self._bits else 0.0
 
     def add(self, journey_set: JourneySet, chosen: Rows | None = None) -> None:
@@ -98,30 +91,38 @@ class FlowSegments:
         journey = hops["journey"][steps.after[mine]]
         ends = of_point[steps.from_point[mine]], of_point[steps.to_point[mine]]
         keys = self._keys(journey_set, ways, journey, *ends)
-        rows = np.zeros((len(keys), self._tally.values.shape[1]), np.int64)
-        rows[:, 0] = rows[:, -1] = 1
-        rows[:, -2] = hops["n"][steps.after[mine]]
-        self._add_events(journey_set, ways, is_chosen, of_point, (keys, rows))
-        self._add_delays(keys, hops["delta_ns"][steps.after[mine]])
+        rows = np.zeros((len(keys), _LONGEST + 1), np.int64)
+        rows[:, 0] = rows[:, _PLACED] = 1
+        rows[:, _PLACES] = hops["n"][steps.after[mine]]
+        delays = hops["delta_ns"][steps.after[mine]]
+        known = (delays != NO_TIME) & (delays >= 0)
+        rows[:, _LONGEST] = np.where(known, delays, -1)
+        self._tally.add(*_tallied(keys, rows))
+        self._add_events(journey_set, ways, is_chosen, of_point)
+        if self._tally.is_much:
+            self._tally.settle(_tallied)
+        counted = np.stack([delays[known], np.ones(int(known.sum()), np.int64)], axis=1)
+        self._delays.add(keys[known], counted)
+        if self._delays.is_much:
+            self._settle_delays()
 
     def _add_events(
         self, journey_set: JourneySet, ways: NDArray[np.int8], is_chosen: NDArray[np.bool_],
-        of_point: Rows, before: tuple[NDArray[np.int64], NDArray[np.int64]],
+        of_point: Rows,
     ) -> None:  # fmt: skip
         events = segment_events(journey_set)
         events = events[is_chosen[events["journey"]]]
         ends = of_point[events["from_point"]], of_point[events["to_point"]]
         keys = self._keys(journey_set, ways, events["journey"], *ends)
-        rows = np.zeros((len(keys), self._tally.values.shape[1]), np.int64)
+        rows = np.zeros((len(keys), _LONGEST + 1), np.int64)
+        rows[:, _LONGEST] = -1
         for column, name in enumerate(_COUNTS[1:], 1):
             rows[:, column] = events["event"] == _OF_EVENT[name]
         # Where nothing went on, the place is one after that of the last hop.
         gone = np.isin(events["event"], (Event.LOST, Event.MISSED))
-        rows[gone, -2] = journey_set.journeys["n_hops"][events["journey"][gone]] + 1
-        rows[gone, -1] = 1
-        self._tally = self._tally.plus(
-            np.concatenate([before[0], keys]), np.concatenate([before[1], rows])
-        )
+        rows[gone, _PLACES] = journey_set.journeys["n_hops"][events["journey"][gone]] + 1
+        rows[gone, _PLACED] = 1
+        self._tally.add(*_tallied(keys, rows))
 
     def _keys(
         self, journey_set: JourneySet, ways: NDArray[np.int8], journey: Rows, origin: Rows,
@@ -139,31 +140,35 @@ class FlowSegments:
         found: NDArray[np.int64] = (flow << 31) | (way << 29) | of_pair
         return found
 
-    def _add_delays(self, keys: NDArray[np.int64], delays: NDArray[np.int64]) -> None:
-        known = (delays != NO_TIME) & (delays >= 0)
-        keys, delays = keys[known], delays[known]
-        distinct, codes = np.unique(keys, return_inverse=True)
-        longest = np.zeros(len(distinct), np.int64)
-        np.maximum.at(longest, codes.reshape(-1), delays)
-        both = np.concatenate([self._longest.keys, distinct])
-        distinct, codes = np.unique(both, return_inverse=True)
-        most = np.zeros((len(distinct), 1), np.int64)
-        values = np.concatenate([self._longest.values[:, 0], longest])
-        np.maximum.at(most[:, 0], codes.reshape(-1), values)
-        self._longest = _Tally(distinct, most)
-        more = np.stack([keys, _rounded(delays, self._bits), np.ones(len(keys), np.int64)])
-        self._delays = _summed(np.concatenate([self._delays, more], axis=1))
-        while self._most is not None and self._delays.shape[1] > self._most:
+    def _settle_delays(self) -> None:
+        delays = self._delays
+        delays.settle(self._counted)
+        while self._most is not None and len(delays.keys) > self._most:
             coarser = [bits for bits in _BITS if not self._bits or bits < self._bits]
             if not coarser:
                 return
             self._bits = coarser[0]
-            self._delays[1] = _rounded(self._delays[1], self._bits)
-            self._delays = _summed(self._delays)
+            delays.keys, delays.rows = self._counted(delays.keys, delays.rows)
+
+    def _counted(
+        self, keys: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        # Equal delays of one key as one, by key and delay.
+        ns = _rounded(rows[:, 0], self._bits)
+        order = np.lexsort((ns, keys))
+        keys, ns, counts = keys[order], ns[order], rows[order, 1]
+        new = np.ones(len(keys), np.bool_)
+        new[1:] = (np.diff(keys) != 0) | (np.diff(ns) != 0)
+        starts = np.flatnonzero(new)
+        if not len(starts):
+            return keys, rows
+        return keys[starts], np.stack([ns[starts], np.add.reduceat(counts, starts)], axis=1)
 
     def table(self) -> StructuredArray:
         """Return a record of FLOW_SEGMENT_DTYPE for each flow, way and pair of points."""
-        keys, values = self._tally.keys, self._tally.values
+        self._tally.settle(_tallied)
+        self._settle_delays()
+        keys, values = self._tally.keys, self._tally.rows
         table = np.zeros(len(keys), FLOW_SEGMENT_DTYPE)
         pairs = np.array([*self._pairs, (-1, -1)], np.int64)[keys & ((1 << 29) - 1)]
         table["flow"], table["way"] = (keys >> 31) - 1, ((keys >> 29) & 3) - 1
@@ -171,8 +176,8 @@ class FlowSegments:
         for column, name in enumerate(_COUNTS):
             table[name] = values[:, column]
         self._fill_delays(table)
-        place = values[:, -2] / np.maximum(values[:, -1], 1)
-        place[values[:, -1] == 0] = np.inf
+        place = values[:, _PLACES] / np.maximum(values[:, _PLACED], 1)
+        place[values[:, _PLACED] == 0] = np.inf
         order = np.lexsort((place, table["way"], table["flow"]))
         table = table[order]
         begins = np.flatnonzero(np.diff(keys[order] >> 29, prepend=-1))
@@ -181,21 +186,64 @@ class FlowSegments:
         return table
 
     def _fill_delays(self, table: Any) -> None:
-        for name, _ in _SHARES:
-            table[name] = NO_TIME
-        rows = np.searchsorted(self._tally.keys, self._delays[0])
-        count = np.bincount(rows, self._delays[2], len(table)).astype(np.int64)
+        ns, counts = self._delays.rows[:, 0], self._delays.rows[:, 1]
+        rows = np.searchsorted(self._tally.keys, self._delays.keys)
+        count = np.bincount(rows, counts, len(table)).astype(np.int64)
         table["timed"] = count
+        longest = self._tally.rows[:, _LONGEST]
+        for name in _PERCENTILES:
+            table[name] = NO_TIME
+        table["max_ns"] = np.where(longest >= 0, longest, NO_TIME)
         there = np.flatnonzero(count)
-        below = np.cumsum(count) - count
-        total = np.cumsum(self._delays[2])
-        for name, share in _SHARES[:-1]:
-            # Nearest rank: the least delay that at least this share of packets did not exceed.
+        below, total = np.cumsum(count) - count, np.cumsum(counts)
+        for name, share in _PERCENTILES.items():
+            # Nearest rank: the least delay that at least this share of packets did not exceed. A
+            # rounded one is not above the longest.
             rank = below[there] + np.maximum(np.ceil(share * count[there]).astype(np.int64), 1)
-            table[name][there] = self._delays[1, np.searchsorted(total, rank)]
-        table["max_ns"][there] = self._longest.values[:, 0]
-        for name, _ in _SHARES[:-1]:  # a rounded one is not above the longest
-            table[name][there] = np.minimum(table[name][there], table["max_ns"][there])
+            found = ns[np.searchsorted(total, rank)]
+            table[name][there] = np.minimum(found, longest[there])
+
+
+class _Waiting:
+    """Rows by key, ascending, and rows that wait until they are as many, to be put with them."""
+
+    def __init__(self, columns: int) -> None:
+        self.keys = np.empty(0, np.int64)
+        self.rows = np.empty((0, columns), np.int64)
+        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+
+    def add(self, keys: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        """Add rows, in any order."""
+        self._waiting.append((keys, rows))
+
+    @property
+    def is_much(self) -> bool:
+        """Whether enough waits for `settle` to be worth it."""
+        return sum(len(keys) for keys, _ in self._waiting) >= max(_FEW, len(self.keys))
+
+    def settle(self, together: Callable[..., tuple[NDArray[np.int64], NDArray[np.int64]]]) -> None:
+        """Put what waits together with what is there, as a function of keys and rows does."""
+        if not self._waiting:
+            return
+        parts = [(self.keys, self.rows), *self._waiting]
+        self._waiting = []
+        self.keys, self.rows = together(
+            np.concatenate([keys for keys, _ in parts]), np.concatenate([rows for _, rows in parts])
+        )
+
+
+def _tallied(
+    keys: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    # Equal keys as one, ascending: sums, and of the last column the greatest.
+    if not len(keys):
+        return keys, rows
+    order = np.argsort(keys, kind="stable")
+    keys, rows = keys[order], rows[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+    found = np.add.reduceat(rows, starts, axis=0)
+    found[:, -1] = np.maximum.reduceat(rows[:, -1], starts)
+    return keys[starts], found
 
 
 def _rounded(values: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
@@ -206,17 +254,3 @@ def _rounded(values: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     shift = np.maximum(length - bits, 0)
     found: NDArray[np.int64] = ((values >> shift) << shift) + ((1 << shift) >> 1)
     return np.where(shift > 0, found, values)
-
-
-def _summed(delays: NDArray[np.int64]) -> NDArray[np.int64]:
-    # Equal (key, ns) as one, by key and ns.
-    order = np.lexsort((delays[1], delays[0]))
-    delays = delays[:, order]
-    new = np.ones(delays.shape[1], np.bool_)
-    new[1:] = np.any(np.diff(delays[:2], axis=1) != 0, axis=0)
-    starts = np.flatnonzero(new)
-    if len(starts):
-        counts = np.add.reduceat(delays[2], starts)
-        delays = delays[:, starts]
-        delays[2] = counts
-    return delays
