@@ -18,6 +18,8 @@ FOLDERS = sorted(path.name for path in CAPTURES.iterdir() if path.is_dir())
 KEY = "a key for tests, of no use elsewhere"
 # Addresses that are anybody's; a host's name that is a word of the output (`role`: vm).
 ANYBODYS = {"0.0.0.0", "::", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "255.255.255.255", "vm"}
+ANYBODYS |= {"ff02::2", "33:33:00:00:00:02", "ff02::16", "33:33:00:00:00:16"}  # all routers
+ANYBODYS.add("c0")  # a byte of every hex dump, too
 ANYBODYS_DEVICES = re.compile(r"(en|eth|lo|vxlan_sys_|br-(int|ex|tun)).*")
 
 

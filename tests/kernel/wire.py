@@ -8,8 +8,10 @@ import os
 import random
 import select
 import socket
+import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +20,36 @@ from tests.kernel.routed import Routed, run
 from tracer.sources.live.syscalls import network_namespace
 
 ETH_P_ALL = 3
-_NUMBER_AT = 42  # Ethernet, IPv4 and UDP headers before a datagram's number
+_PAYLOAD_AT = 42  # Ethernet, IPv4 and UDP headers before a datagram's payload
 
 
 @dataclass
 class Wire:
-    """What the wire did to numbered datagrams to a port."""
+    """What the wire did to numbered datagrams to a port.
+
+    `number` reads the number of a datagram's payload; of all frames it loses those that `loses`.
+    """
 
     port: int
+    number: Callable[[bytes], int | None]
+    loses: Callable[[bytes], bool]
     doubled: list[int] = field(default_factory=list)
     overtaken: list[int] = field(default_factory=list)
 
 
+def first_four(payload: bytes) -> int | None:
+    """Return the number in the first four bytes; 0 is the mark that ends a recording."""
+    return int.from_bytes(payload[:4], "big") or None
+
+
 @contextmanager
-def wired(net: Routed, port: int, seed: int = 1) -> Iterator[Wire]:
+def wired(
+    net: Routed,
+    port: int,
+    seed: int = 1,
+    number: Callable[[bytes], int | None] = first_four,
+    loses: Callable[[bytes], bool] = lambda frame: False,
+) -> Iterator[Wire]:
     """Put the wire between router and server of a topology for the block."""
     space = net.router.replace("router", "wire")
     run(f"ip -n {net.router} link del r1 && ip netns add {space}")
@@ -43,7 +61,7 @@ def wired(net: Routed, port: int, seed: int = 1) -> Iterator[Wire]:
             run(f"ip netns exec {name} ethtool -K {device} tx off tso off gso off gro off")
         run(f"ip -n {net.server} route add default via 10.7.2.1")
         run(f"ip netns exec {net.client} ethtool -K c0 tx off tso off gso off gro off")
-        wire = Wire(port)
+        wire = Wire(port, number, loses)
         with network_namespace(f"/run/netns/{space}"):
             ends = [socket.socket(socket.AF_PACKET, socket.SOCK_RAW) for _ in range(2)]
             for end, device in zip(ends, ("w1", "w2"), strict=True):
@@ -75,8 +93,10 @@ def _carry(wire: Wire, ends: list[socket.socket], stop: int, chance: random.Rand
             frame, (_, _, kind, *_) = end.recvfrom(1 << 16)
             if kind == socket.PACKET_OUTGOING:
                 continue
+            if wire.loses(frame):
+                continue
             other = ends[1 - ends.index(end)]
-            number = _number(frame, wire.port)
+            number = _number(frame, wire)
             if number is None:
                 other.send(frame)
                 continue
@@ -98,12 +118,11 @@ def _pass(end: socket.socket, waiting: list[tuple[int, bytes]]) -> list[tuple[in
     return [(left, frame) for left, frame in waiting if left > 0]
 
 
-def _number(frame: bytes, port: int) -> int | None:
+def _number(frame: bytes, wire: Wire) -> int | None:
     is_udp = frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_UDP
-    if not is_udp or int.from_bytes(frame[36:38], "big") != port:
+    if not is_udp or int.from_bytes(frame[36:38], "big") != wire.port:
         return None
-    number = int.from_bytes(frame[_NUMBER_AT : _NUMBER_AT + 4], "big")
-    return number or None  # 0 is the mark that ends a recording
+    return wire.number(frame[_PAYLOAD_AT:])
 
 
 @contextmanager
@@ -115,10 +134,7 @@ def tcpdumps(folder: Path, places: list[tuple[str, str, str]], mark: bytes) -> I
     running = []
     try:
         for space, device, options in places:
-            command = f"ip netns exec {space} tcpdump -Z root -i {device} -n -U --immediate-mode"
-            file = folder / f"{device}.pcap"
-            child = _Dump(f"{command} {options} -w {file}", file)
-            running.append(child)
+            running.append(Dump(space, device, folder / f"{device}.pcap", options))
         yield
         for child in running:
             child.wait_for(mark)
@@ -130,25 +146,28 @@ def tcpdumps(folder: Path, places: list[tuple[str, str, str]], mark: bytes) -> I
             child.stop()
 
 
-class _Dump:
-    def __init__(self, command: str, file: Path) -> None:
-        import subprocess
+class Dump:
+    """A tcpdump at a device of a namespace, there once it listens."""
 
+    def __init__(self, space: str, device: str, file: Path, options: str = "") -> None:
+        command = f"ip netns exec {space} tcpdump -Z root -i {device} -n -U --immediate-mode"
         self._file = file
-        self._child = subprocess.Popen(command.split(), stderr=subprocess.PIPE)
+        self._child = subprocess.Popen(
+            f"{command} {options} -w {file}".split(), stderr=subprocess.PIPE
+        )
         assert self._child.stderr is not None
         while b"listening on" not in (line := self._child.stderr.readline()):
             assert line, command
 
     def wait_for(self, mark: bytes) -> None:
-        import time
-
+        """Wait until the file has those bytes."""
         until = time.monotonic() + 20
         while mark not in self._file.read_bytes():
             assert time.monotonic() < until, f"{self._file} has not the mark"
             time.sleep(0.02)
 
     def stop(self) -> bytes:
+        """End it and return what it said."""
         if self._child.returncode is None:
             self._child.terminate()
             _, self._said = self._child.communicate()
