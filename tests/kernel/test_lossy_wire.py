@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from told import hops, joined
 
+import tracer
 from tests.kernel.routed import Routed, routed, run
 from tests.kernel.wire import Wire, tcpdumps, wired
 from tracer.core.enums import Outcome
@@ -157,6 +158,7 @@ def test_loss_is_where_and_as_often_as_the_kernel_counted(recorded: Recorded) ->
     told = of_datagrams(found, recorded)
     lost = set(range(1, DATAGRAMS + 1)) - set(recorded.numbers["r1"].values())
     assert len(lost) == recorded.dropped["datagrams"] > 0
+    lost = {number for number in lost if number > min(recorded.numbers["r1"].values())}
     journeys = found.journeys
     vanished = {n for n, (j, _) in told.items() if journeys["outcome"][j] == Outcome.VANISHED}
     assert vanished == lost
@@ -201,6 +203,36 @@ def test_tcp_bytes_sent_again_are_told_as_such(recorded: Recorded) -> None:
     assert vanished == recorded.dropped["segments"]
 
 
+def test_segments_count_what_happened_on_each(recorded: Recorded) -> None:
+    # What nft counted between r0 and r1, and the numbers in the order in which s0 saw them.
+    found = tracer.read(recorded.folder)
+    flows = found.flows.set_index("flow")["proto"]
+    segments = found.segments
+    segments = segments.assign(
+        proto=segments["flow"].map(flows.to_dict()),
+        devices=segments["from_point"].astype(str) + " " + segments["to_point"].astype(str),
+    )
+    totals = segments.groupby(["proto", "devices"])[["lost", "resent", "reordered"]].sum()
+    lost = totals[totals["lost"] > 0]["lost"].to_dict()
+    before = min(recorded.numbers["r1"].values()) - 1  # lost before r1 showed anything: unknown
+    assert lost == {
+        ("udp", "r0 r1"): recorded.dropped["datagrams"] - before,
+        ("tcp", "r0 r1"): recorded.dropped["segments"],
+    }
+    data = [tshark(recorded.folder / f"{device}.pcap", f"tcp.dstport == {TCP_PORT} && tcp.len > 0",
+                   "frame.number") for device in ("c0", "r1")]  # fmt: skip
+    resent = totals[totals["resent"] > 0]["resent"].to_dict()
+    assert resent == {("tcp", "r0 r1"): len(data[0]) - len(data[1])}  # of lost ACKs none is
+    latest, late = 0, set()
+    for number in dict.fromkeys(recorded.numbers["s0"].values()):  # the first of each
+        if number < latest:
+            late.add(number)
+        latest = max(latest, number)
+    assert totals["reordered"].to_dict()["udp", "r1 s0"] == len(late) > 5
+    assert totals.loc["udp", "reordered"].sum() == len(late)
+    assert late <= set(recorded.wire.overtaken)
+
+
 def test_before_a_capture_began_nothing_is_lost(recorded: Recorded, tmp_path: Path) -> None:
     for device in DEVICES[:3]:
         os.symlink(recorded.folder / f"{device}.pcap", tmp_path / f"{device}.pcap")
@@ -211,7 +243,8 @@ def test_before_a_capture_began_nothing_is_lost(recorded: Recorded, tmp_path: Pa
     udp = np.flatnonzero(journeys["proto"] == socket.IPPROTO_UDP)
     vanished = udp[journeys["outcome"][udp] == Outcome.VANISHED]
     at = Counter(devices[point] for point in journeys["outcome_point"][vanished])
-    assert at == {"r0": recorded.dropped["datagrams"]}
+    before = min(recorded.numbers["r1"].values()) - 1
+    assert at == {"r0": recorded.dropped["datagrams"] - before}
     unfinished = udp[journeys["outcome"][udp] == Outcome.UNFINISHED]
     assert len(unfinished) >= DATAGRAMS // 3 - recorded.dropped["datagrams"]
 
