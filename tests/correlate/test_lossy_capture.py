@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tracer.core.enums import Outcome
+from tracer.core.enums import Event, Outcome
 from tracer.core.journeys import JourneySet
+from tracer.core.segments import segment_events
 from tracer.correlate.join import join
 from tracer.sources.conntrack import read_conntrack_folder
 from tracer.sources.read import read
@@ -171,6 +172,30 @@ def test_what_tcp_sent_again_names_what_was_lost(
         lost = {int(found.journeys["retransmission_of"][journey]) for journey, _ in journeys} - {-1}
         assert bool(lost) == (key in again), key
         assert lost <= {journey for journey, _ in journeys}
+
+
+def test_losses_and_what_was_sent_again_lie_on_their_segments(
+    truth: dict[str, Any], found: JourneySet
+) -> None:
+    replies = {p["number"] for p in truth["packets"] if p["kind"] == "reply" and places(truth, p)}
+    expected: Counter[Any] = Counter()
+    for packet in truth["packets"]:
+        way = truth["ways"][packet["kind"]]
+        answered = packet["proto"] != "tcp" and packet["number"] in replies
+        answered = answered and packet["kind"] == "request"
+        if packet["again"]:  # the one that it repeats was lost between these
+            expected["resent", "r1", "s0"] += 1
+        elif places(truth, packet) and outcome(truth, packet, answered)[0] == "vanished":
+            seen = places(truth, packet)[-1]
+            expected["lost", seen, way[way.index(seen) + 1]] += 1
+    points = found.observations.points
+    said = Counter(
+        (Event(event["event"]).label, points[event["from_point"]].device,
+         points[event["to_point"]].device)
+        for event in segment_events(found)
+    )  # fmt: skip
+    assert said == expected
+    assert {key: said[key] for key in said if key[0] == "resent"} == {("resent", "r1", "s0"): 3}
 
 
 def test_the_wire_had_swapped_some(truth: dict[str, Any]) -> None:
