@@ -1,7 +1,11 @@
 """Large captures, joined in windows, give what is given when all are held."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -135,3 +139,25 @@ def test_what_a_capture_says_it_lost_comes_out_the_same(
     assert (f"or lost by the next capture, which dropped {dropped} packets at that time" in reasons
             ) == (loss > 0)  # fmt: skip
     assert (said["outcomes"].get("vanished", 0) > 0) == (loss > 0)
+
+
+def test_a_stream_beside_large_captures_is_read_once(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    write_pcapngs(folder, 0.03)
+    files = sorted(folder.iterdir())
+    whole, _ = outcome(run, *files, summary=tmp_path / "whole.json")
+    stream_ = tmp_path / files[-1].name
+    os.mkfifo(stream_)
+    code = (
+        "from tracer.cli import main, windows; windows.LARGE = 0; "
+        f"main(['offline', '--format', 'jsonl', *{[str(f) for f in (*files[:-1], stream_)]}])"
+    )
+    writer = threading.Thread(target=stream_.write_bytes, args=(files[-1].read_bytes(),))
+    writer.start()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    writer.join()
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(whole)

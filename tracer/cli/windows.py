@@ -127,10 +127,13 @@ class Windows:
 
     def _gaps(self, entries: Sequence[ConntrackEntry]) -> Sequence[Gap]:
         # A counter at the end of a capture speaks of all windows: where one is not zero, it takes a
-        # second reading to know how much is missing in all.
+        # second reading to know how much is missing in all. Beside a stream each window knows what
+        # was said so far.
         from tracer.correlate.stream import judged_gaps
         from tracer.sources.read import Reading
 
+        if not all(reading.is_repeatable for reading in self._readings):
+            return ()
         gaps = [gap for reading in self._readings for gap in reading.gaps()]
         if not gaps:
             return ()

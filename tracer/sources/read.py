@@ -129,16 +129,20 @@ class Reading:
         """What was wrong with the inputs, in the order read."""
         return tuple(self._warnings)
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the inputs can be read twice: files can, streams cannot."""
+        return all(given.size is not None for given in self._inputs)
+
     def gaps(self) -> tuple[Gap, ...]:
         """Return what the captures say they lost; they are read for it, but nothing is decoded.
 
-        Captures that cannot be read, or not twice, say nothing: `batches` tells what is wrong.
+        Those that cannot be read say nothing: `batches` tells what is wrong. Not for streams.
         """
         found: list[Gap] = []
         for given in self._inputs:
-            if given.size is not None:
-                with contextlib.suppress(InputError):
-                    found += gaps_of(given, self._window)
+            with contextlib.suppress(InputError):
+                found += gaps_of(given, self._window)
         return tuple(found)
 
     def batches(self) -> Iterator[ObservationBatch]:
