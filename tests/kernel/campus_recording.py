@@ -30,12 +30,13 @@ FIELDS = (
     "udp.payload", "data.data", "tcp.seq_raw", "tcp.len", "tcp.dstport", "ipv6.src", "ipv6.dst",
     "icmpv6.echo.identifier", "icmpv6.echo.sequence_number",
 )  # fmt: skip
+PROC = Path("/proc/net/nf_conntrack")  # not in every kernel
 DUMPS = {
     "plain": ("conntrack -L", "conntrack -L -f ipv6"),
     "extended": ("conntrack -L -o extended", "conntrack -L -f ipv6 -o extended"),
     "id": ("conntrack -L -o id", "conntrack -L -f ipv6 -o id"),
     "xml": ("conntrack -L -o xml", "conntrack -L -f ipv6 -o xml"),
-    "proc": ("cat /proc/net/nf_conntrack",),
+    "proc": (f"cat {PROC}",),
 }
 
 
@@ -157,6 +158,8 @@ def record(folder: Path) -> Recorded:
             finally:
                 extras.close()
             for form, commands in DUMPS.items():
+                if form == "proc" and not PROC.exists():
+                    continue
                 for short in ROUTERS:
                     for number, command in enumerate(commands):
                         file = aside / f"{form}-{short}-{number}.txt"

@@ -1,7 +1,9 @@
 """Fixtures of the tests that need root and a real kernel."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from campus_recording import Recorded, record
@@ -58,4 +60,8 @@ def campus(
 ) -> Recorded:
     """All kinds of traffic over one network of namespaces, recorded once for several files."""
     require_kernel(os.geteuid() == 0, "network namespaces need root")
+    tools = ("nft", "tcpdump", "dumpcap", "mergecap", "tshark", "conntrack", "ethtool")
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    require_kernel(not missing, f"these are not installed: {', '.join(missing)}")
+    require_kernel(Path("/dev/net/tun").exists(), "tunnels that programs carry need /dev/net/tun")
     return record(tmp_path_factory.mktemp("campus"))

@@ -14,6 +14,8 @@ MULTICAST = np.uint64(1 << 40)
 UNKNOWN_MAC = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes
 
+ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters
+
 
 def parents(
     batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes
@@ -55,9 +57,10 @@ def _is_flooded(dst_mac: Any, hops: Codes, starts: Codes) -> bool:
 def _neighbours(
     dst_mac: Any, ttl: Codes, hops: Codes, starts: Codes, place: Codes, copy_of: Codes, places: int
 ) -> NDArray[np.bool_]:
-    # Places that frames to one station show one after the other, with no router between.
+    # Places that frames to one station show one after the other, with no router between. Of very
+    # many journeys a part is looked at, from all of the time.
     near = np.zeros((places, places), np.bool_)
-    for journey in range(len(starts) - 1):
+    for journey in range(0, len(starts) - 1, max(len(starts) // ENOUGH_JOURNEYS, 1)):
         for i in range(starts[journey] + 1, starts[journey + 1]):
             a, b = hops[i - 1], hops[i]
             if ttl[a] != ttl[b] or copy_of[b] >= 0 or _is_multicast(dst_mac[b]):

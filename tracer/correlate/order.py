@@ -28,6 +28,33 @@ class LinkOrder:
     delay_ns: Codes
 
 
+@jit
+def _steps(
+    order: Codes, starts: Codes, doubt: NDArray[np.bool_], ttl: Codes, time: Times, link: Codes
+) -> tuple[Codes, Codes, Codes, Codes]:
+    # From row to row, and the groups in which rows of one TTL have equal stamps: none of theirs.
+    first = np.empty(len(order), np.int64)
+    second = np.empty(len(order), np.int64)
+    delay = np.empty(len(order), np.int64)
+    tied = np.empty(len(starts), np.int64)
+    count = ties = 0
+    for group in range(len(starts) - 1):
+        rows = order[starts[group] : starts[group + 1]]
+        if len(rows) < 2 or doubt[group]:
+            continue
+        before = count
+        for i in range(1, len(rows)):
+            a, b = rows[i - 1], rows[i]
+            first[count], second[count] = link[a], link[b]
+            delay[count] = time[b] - time[a]
+            if delay[count] == 0 and ttl[a] == ttl[b]:
+                tied[ties], count = group, before
+                ties += 1
+                break
+            count += 1
+    return first[:count].copy(), second[:count].copy(), delay[:count].copy(), tied[:ties].copy()
+
+
 @inner
 def _level(rows: Codes, i: int, ttl: Codes, time: Times) -> int:
     # Where those that follow row `i` with its TTL and stamp end.
@@ -40,13 +67,11 @@ def _level(rows: Codes, i: int, ttl: Codes, time: Times) -> int:
 
 
 @jit
-def _count_steps(
-    order: Codes, starts: Codes, doubt: NDArray[np.bool_], ttl: Codes, time: Times
-) -> int:
+def _count_tied(order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times) -> int:
     count = 0
-    for group in range(len(starts) - 1):
+    for group in tied:
         rows = order[starts[group] : starts[group + 1]]
-        start, stop = 0, len(rows) if doubt[group] else _level(rows, 0, ttl, time)
+        start, stop = 0, _level(rows, 0, ttl, time)
         while stop < len(rows):
             end = _level(rows, stop, ttl, time)
             count += (stop - start) * (end - stop)
@@ -55,19 +80,17 @@ def _count_steps(
 
 
 @jit
-def _steps(
-    order: Codes, starts: Codes, doubt: NDArray[np.bool_], ttl: Codes, time: Times, link: Codes
+def _tied_steps(
+    order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times, link: Codes
 ) -> tuple[Codes, Codes, Codes]:
-    # Of equal stamps, many where they are microseconds, none was first: each is a step from all
-    # that have the stamp before.
-    steps = _count_steps(order, starts, doubt, ttl, time)
-    first, second, delay = (
-        np.empty(steps, np.int64), np.empty(steps, np.int64), np.empty(steps, np.int64)
-    )  # fmt: skip
+    # Of equal stamps none was first: each is a step from all that have the stamp before.
+    steps = _count_tied(order, starts, tied, ttl, time)
+    first, second = np.empty(steps, np.int64), np.empty(steps, np.int64)
+    delay = np.empty(steps, np.int64)
     count = 0
-    for group in range(len(starts) - 1):
+    for group in tied:
         rows = order[starts[group] : starts[group + 1]]
-        start, stop = 0, len(rows) if doubt[group] else _level(rows, 0, ttl, time)
+        start, stop = 0, _level(rows, 0, ttl, time)
         while stop < len(rows):
             end = _level(rows, stop, ttl, time)
             for a in rows[start:stop]:
@@ -84,7 +107,11 @@ def link_order(
 ) -> LinkOrder:
     """Return what packets beyond `doubt` say of the order of links (groups by TTL, then time)."""
     link, _ = factorise(identity.link)
-    first, second, delay = _steps(order, starts, doubt, identity.ttl, time, link)
+    *steps, tied = _steps(order, starts, doubt, identity.ttl, time, link)
+    if len(tied):
+        more = _tied_steps(order, starts, tied, identity.ttl, time, link)
+        steps = [np.concatenate(pair) for pair in zip(steps, more, strict=True)]
+    first, second, delay = steps
     codes, where = factorise(pair_keys(first, second))
     votes = np.bincount(codes, minlength=len(where))
     total = np.bincount(codes, weights=delay, minlength=len(where))
