@@ -9,6 +9,7 @@ from tracer.correlate.identity import Identity
 from tracer.correlate.outcome import Paths
 
 NAMED = 3  # devices named of each way
+_OUT, _BACK = 1, 2
 
 
 def other_ways(
@@ -22,21 +23,25 @@ def other_ways(
     asked = np.flatnonzero(journeys["reply"] >= 0)
     if not len(asked):
         return []
-    hooked = np.array([point.hook is not None for point in batch.points] + [False])
     lengths = np.diff(paths.starts)
-    owner = np.repeat(np.arange(len(journeys)), lengths)
-    seen = ~hooked[batch.packets["point"][paths.hops]]
+    way = np.zeros(len(journeys), np.int8)
+    way[asked], way[journeys["reply"][asked]] = _OUT, _BACK
+    hooked = np.array([point.hook is not None for point in batch.points] + [False])
+    at = np.flatnonzero(np.repeat(way, lengths))
+    at = at[~hooked[batch.packets["point"][paths.hops[at]]]]
+    owner = np.repeat(np.arange(len(journeys)), lengths)[at]
     flow = journeys["flow"][owner].astype(np.int64)
-    keys = pair_keys(np.maximum(flow, 0), identity.place[paths.hops])
-    question, answer = (np.zeros(len(journeys), np.bool_) for _ in range(2))
-    question[asked], answer[journeys["reply"][asked]] = True, True
-    out, back = (_distinct(keys[seen & way[owner]]) for way in (question, answer))
-    only_out, only_back = np.setdiff1d(out, back), np.setdiff1d(back, out)
+    keys = pair_keys(np.maximum(flow, 0), identity.place[paths.hops[at]])
+    codes, firsts = factorise(keys)
+    shown = np.zeros((2, len(firsts)), np.bool_)  # whether each way shows each place of each flow
+    for side, one in zip(shown, (_OUT, _BACK), strict=True):
+        side[codes[way[owner] == one]] = True
+    only_out, only_back = (np.sort(keys[firsts[a & ~b]]) for a, b in (shown, shown[::-1]))
     flows_out, flows_back = only_out >> np.uint64(32), only_back >> np.uint64(32)
     both = np.intersect1d(flows_out, flows_back)
     if not len(both):
         return []
-    mine = seen & answer[owner] & np.isin(keys, only_back) & np.isin(flow, both.astype(np.int64))
+    mine = (way[owner] == _BACK) & np.isin(keys, only_back) & np.isin(flow, both.astype(np.int64))
     names = _names(batch, identity)
     words = {
         int(each): f"came back over {_listed(only_back[flows_back == each], names)}, "
@@ -44,11 +49,6 @@ def other_ways(
         for each in both
     }
     return [(int(j), words[int(journeys["flow"][j])]) for j in np.unique(owner[mine])]
-
-
-def _distinct(keys: Keys) -> Keys:
-    found: Keys = keys[factorise(keys)[1]] if len(keys) else keys
-    return found
 
 
 def _names(batch: ObservationBatch, identity: Identity) -> dict[int, str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner
 from tracer.correlate.confidence_table import MEASURED
+from tracer.correlate.identity import NO_DIGEST, WITNESSES
 from tracer.correlate.order import usual_delay
 
 #: A buffer's identity within one lifetime is the kernel's own; no simulation has it.
@@ -27,25 +28,14 @@ Z = 1.96  # of the lower bound of a share (Wilson): 95 of 100 such bounds are be
 USUAL, UNKNOWN, UNUSUAL = 0, 1, 2
 LONG_NS = 50_000_000
 LATE_NS = 200_000
-TCP, ETHERTYPE_ARP = 6, 0x0806
 
 
 @inner
-def _witnesses(r: Any) -> int:
-    # How many things of its own a packet has that no other one is likely to have: 3 is 3 or more.
-    count = int(r.ip_id > 0) + int(r.icmp_seq >= 0 or r.ethertype == ETHERTYPE_ARP)
-    count += int(r.tcp_tsval > 0) + int(r.payload_digest != 0 and r.payload_len >= 8)
-    if r.proto == TCP and r.tcp_seq >= 0:
-        count += 1 + int(r.payload_len > 0 or r.tcp_flags & 0x03 != 0)
-    return min(count, 3)
+def delay_of(a: int, b: int, delta: Any, links: Any) -> int:
+    """Return whether the step between two rows took about as long as between their links it does.
 
-
-@inner
-def _delay(a: int, b: int, delta: Any, doubtful: Any, links: Any) -> int:
-    # Whether the step took about as long as between these two links it does. Where nothing is in
-    # doubt that is asked of long ones only, for it takes time.
-    if not doubtful and delta < LONG_NS:
-        return USUAL
+    It takes time to tell: where nothing is in doubt it is asked of steps of LONG_NS and more only.
+    """
     usual = usual_delay(links, a, b)
     if usual < 0:
         return UNKNOWN
@@ -53,25 +43,25 @@ def _delay(a: int, b: int, delta: Any, doubtful: Any, links: Any) -> int:
 
 
 @inner
-def cell_of(p: Any, before: int, row: int, delta: Any, changed: Any, of: Any, links: Any) -> int:
+def cell_of(
+    x: Any, y: Any, lengths: Any, changed: Any, several: Any, ambiguous: Any, repeated: Any,
+    delay: Any,
+) -> int:  # fmt: skip
     """Return the cell of the join of two rows, without proof; `changed`: a tuple was translated.
 
-    `of`: candidates, ambiguous and repeated by row (`Assembly`).
+    `x`, `y`: their `Identity.traits`; `lengths` of their payloads. Numbers alone: to hand over an
+    array takes longer than all that is done here.
     """
-    candidates, ambiguous, repeated = of
-    x, y = p[before], p[row]
-    several = candidates[row]
     level = 3 if several > 4 else (2 if several > 2 else several - 1)
-    doubtful = ambiguous[row] or repeated[row] or several > 1
-    cell = int(ambiguous[row])
+    cell = int(ambiguous)
     cell = cell * 2 + int(changed)
-    cell = cell * 2 + int(repeated[row])
+    cell = cell * 2 + int(repeated)
     cell = cell * 4 + max(level, 0)
-    cell = cell * 4 + min(_witnesses(x), _witnesses(y))
-    cell = cell * 3 + _delay(before, row, delta, doubtful, links)
-    hidden = x.payload_len > 0 and (x.payload_digest == 0) != (y.payload_digest == 0)
+    cell = cell * 4 + min(x & WITNESSES, y & WITNESSES)
+    cell = cell * 3 + delay
+    hidden = lengths[0] > 0 and (x & NO_DIGEST) != (y & NO_DIGEST)
     cell = cell * 2 + int(hidden)
-    return int(cell * 2 + int(x.payload_len != y.payload_len))
+    return int(cell * 2 + int(lengths[0] != lengths[1]))
 
 
 def _lower(joins: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,16 +7,24 @@ import numpy as np
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Evidence
-from tracer.core.jit import inner, jit
+from tracer.core.jit import jit
 from tracer.core.journeys import HOP_DTYPE, NO_TIME
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.assembly import Assembly
 from tracer.correlate.branches import parents
 from tracer.correlate.buffers import note_branches
-from tracer.correlate.confidence import CERTAIN, CONFIDENCE, PROVEN, cell_of
+from tracer.correlate.confidence import (
+    CERTAIN,
+    CONFIDENCE,
+    LONG_NS,
+    PROVEN,
+    USUAL,
+    cell_of,
+    delay_of,
+)
 from tracer.correlate.hashing import Codes, Keys
-from tracer.correlate.identity import Identity
+from tracer.correlate.identity import BARE, Identity
 from tracer.correlate.order import LinkOrder
 from tracer.correlate.streams import Streams, is_proven
 
@@ -25,18 +33,13 @@ _SEQUENCE, _NO_TIME = int(Evidence.SEQUENCE), int(NO_TIME)
 _UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Direction.EGRESS))
 
 
-@inner
-def _is_bare(r: Any) -> bool:
-    # No IP id, no bytes, no TCP numbers: id, sequence number and time are all there is.
-    return bool(r.ip_id <= 0 and r.tcp_seq < 0 and r.payload_digest == 0)
-
-
 @jit
 def _fill(
-    p: Any, hops: Any, rows: Codes, starts: Codes, time: Codes, parent: Codes, flow: Keys, of: Any,
-    links: Any, cell: Any,
+    traits: Any, hops: Any, rows: Codes, starts: Codes, time: Codes, parent: Codes, flow: Keys,
+    of: Any, links: Any, cell: Any,
 ) -> None:  # fmt: skip
-    candidates, _, repeated = of
+    candidates, ambiguous, repeated = of
+    trait, length = traits
     for journey in range(len(starts) - 1):
         for i in range(starts[journey], starts[journey + 1]):
             row, hop = rows[i], hops[i]
@@ -46,13 +49,18 @@ def _fill(
                 hop.delta_ns, hop.candidates = _NO_TIME, -1
                 continue
             before = rows[starts[journey] + parent[i] - 1]
-            delta = time[row] - time[before]
+            delta, several = time[row] - time[before], candidates[row]
             hop.delta_ns = delta if delta >= 0 else _NO_TIME
-            hop.candidates = candidates[row]
-            bare = repeated[row] or _is_bare(p[row])
+            hop.candidates = several
+            bare = repeated[row] or trait[row] & BARE
             hop.evidence = _SEQUENCE if bare else _FINGERPRINT
-            changed = flow[before] != flow[row]
-            cell[i] = cell_of(p, before, row, delta, changed, of, links)
+            delay = USUAL
+            if delta >= LONG_NS or ambiguous[row] or repeated[row] or several > 1:
+                delay = delay_of(before, row, delta, links)
+            cell[i] = cell_of(
+                trait[before], trait[row], (length[before], length[row]),
+                flow[before] != flow[row], several, ambiguous[row], repeated[row], delay,
+            )  # fmt: skip
 
 
 @jit
@@ -100,9 +108,8 @@ def hop_table(
     joins = (found.candidates, found.ambiguous, found.repeated)
     cell = np.zeros(len(rows), np.int16)
     usual = (links.link, links.keys, links.votes, links.delay_ns)
-    _fill(
-        batch.packets, hops, rows, starts, time, parent, identity.flow, joins, usual, cell
-    )  # fmt: skip
+    traits = (identity.traits, identity.length)
+    _fill(traits, hops, rows, starts, time, parent, identity.flow, joins, usual, cell)
     told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
     macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
     own = np.array([*macs, NULL_U64], np.uint64)

@@ -20,6 +20,9 @@ ETHERTYPE_ARP = 0x0806
 TCP = 6
 #: What of a TCP header every capture shows.
 WINDOWS, STAMPS, SACKS = 1, 2, 4
+#: Traits of a packet: how many witnesses it has; no digest of its payload; no IP id, no bytes and
+#: no TCP numbers, so that id, sequence number and time are all there is.
+WITNESSES, NO_DIGEST, BARE = 3, 4, 8
 
 
 @dataclass(slots=True)
@@ -29,7 +32,8 @@ class Identity:
     `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
     `link`: point, MACs, VLAN and VNI, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
-    `clock`: index into `clocks`. `body`: digests that `packet` leaves out, because some capture cut
+    `clock`: index into `clocks`. `traits`: bits (WITNESSES, NO_DIGEST, BARE); `length`: of the
+    payload, bytes. `body`: digests that `packet` leaves out, because some capture cut
     such payloads, 0 where it is not known; no element where nothing was left out.
     """
 
@@ -45,6 +49,8 @@ class Identity:
     ttl: Row
     src_mac: Keys
     dst_mac: Keys
+    traits: NDArray[np.int8]
+    length: NDArray[np.int32]
     body: Keys
     clocks: tuple[str, ...]
     places: tuple[Point, ...]
@@ -100,11 +106,31 @@ def _flow_hash(r: Any, backwards: bool) -> Any:
     return tuple_hash(r.src_hi, r.src_lo, r.dst_hi, r.dst_lo, r.proto, r.sport, r.dport, ident)
 
 
+@inner
+def _witnesses(r: Any) -> int:
+    # How many things of its own a packet has that no other one is likely to have: 3 is 3 or more.
+    count = int(r.ip_id > 0) + int(r.icmp_seq >= 0 or r.ethertype == ETHERTYPE_ARP)
+    count += int(r.tcp_tsval > 0) + int(r.payload_digest != 0 and r.payload_len >= 8)
+    if r.proto == TCP and r.tcp_seq >= 0:
+        count += 1 + int(r.payload_len > 0 or r.tcp_flags & 0x03 != 0)
+    return min(count, 3)
+
+
+@inner
+def _traits(r: Any) -> int:
+    traits = _witnesses(r)
+    if r.payload_digest == 0:
+        traits |= NO_DIGEST
+        if r.ip_id <= 0 and r.tcp_seq < 0:
+            traits |= BARE
+    return traits
+
+
 @jit
 def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> bool:
     # One pass over the records, which are much larger than what is kept of them. Returns whether
     # there are IPv6 fragments.
-    packet, flow, link, usable, point, ttl, src_mac, dst_mac = out
+    packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length = out
     numbered = False
     for i in range(len(p)):
         r = p[i]
@@ -112,6 +138,7 @@ def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> bool:
         point[i] = r.point
         ttl[i] = r.ttl
         src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
+        traits[i], length[i] = _traits(r), r.payload_len
         usable[i] = r.ip_version > 0 or r.ethertype == ETHERTYPE_ARP
         packet[i] = _packet_hash(r, 0 < r.payload_len < shortest, told)
         flow[i] = _flow_hash(r, False)
@@ -219,18 +246,16 @@ def identify(batch: ObservationBatch) -> Identity:
     shortest, told = _cuts(batch.packets)
     packet, flow, link = (np.empty(rows, np.uint64) for _ in range(3))
     src_mac, dst_mac = (np.empty(rows, np.uint64) for _ in range(2))
-    usable, point, ttl = (
-        np.empty(rows, np.bool_),
-        np.empty(rows, np.int64),
-        np.empty(rows, np.int64),
-    )
-    out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac)
+    point, ttl = (np.empty(rows, np.int64) for _ in range(2))
+    usable, traits = np.empty(rows, np.bool_), np.empty(rows, np.int8)
+    length = np.empty(rows, np.int32)
+    out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
     numbered = _scan(batch.packets, ranks["point"], shortest, told, out)
     identity = Identity(
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
         ranks["host"][point], ranks["clock"][point], ttl, src_mac, dst_mac,
-        _bodies(batch.packets, shortest),
+        traits, length, _bodies(batch.packets, shortest),
         tuple(sorted({point.clock_name for point in batch.points})), batch.points,
     )  # fmt: skip
     if numbered:
