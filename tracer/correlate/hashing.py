@@ -42,7 +42,7 @@ def _grown(slots: Any) -> Any:
     mask = np.uint64(len(bigger) - 1)
     for i in range(len(slots)):
         if slots[i, 1] >= 0:
-            slot = _slot(np.uint64(slots[i, 0])) & mask
+            slot = _slot(np.uint64(slots[i, 0]), bigger)
             while bigger[slot, 1] >= 0:
                 slot = (slot + np.uint64(1)) & mask
             bigger[slot, 0], bigger[slot, 1] = slots[i, 0], slots[i, 1]
@@ -50,8 +50,10 @@ def _grown(slots: Any) -> Any:
 
 
 @inner
-def _slot(key: Any) -> Any:
-    return key * np.uint64(0xD6E8FEB86659FD93) >> np.uint64(20)
+def _slot(key: Any, slots: Any) -> Any:
+    # The upper bits of the product, which all bits of the key have a part in (Fibonacci hashing).
+    spread = key * np.uint64(0x9E3779B97F4A7C15)
+    return (spread >> np.uint64(32)) * np.uint64(len(slots)) >> np.uint64(32)
 
 
 @jit
@@ -69,7 +71,7 @@ def factorise(keys: Keys) -> tuple[Codes, Codes]:
     count = 0
     for row in range(len(keys)):
         key = np.int64(keys[row])
-        at = _slot(keys[row]) & mask
+        at = _slot(keys[row], slots)
         while slots[at, 1] >= 0 and slots[at, 0] != key:
             at = (at + np.uint64(1)) & mask
         if slots[at, 1] < 0:
