@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 #: Bytes of captures from which on they are joined in windows: about two million small packets.
 LARGE = 400_000_000
-_MOST_ROWS = 1 << 19  # of all captures together that are read before there is a window
+_MOST_ROWS = 1 << 18  # of all captures together that are read before there is a window
 _MOST_DELAYS = 4_000_000  # distinct ones of flows' segments that are kept before they are rounded
 _OTHER_FILES = 64  # that are open beside the captures
 _PACKED = {".gz": 6, ".xz": 8, ".zst": 6}  # bytes of a capture in one compressed byte, about

@@ -33,27 +33,48 @@ def first_at_least(keys: Keys, key: Any) -> int:
     return low
 
 
-@inner
-def _grown(slots: Any) -> Any:
-    # A table four times as large: key and code side by side, -1 for no code.
-    bigger = np.empty((len(slots) * 4, 2), np.int64)
-    for slot in range(len(bigger)):
-        bigger[slot, 1] = -1
-    mask = np.uint64(len(bigger) - 1)
-    for i in range(len(slots)):
-        if slots[i, 1] >= 0:
-            slot = _slot(np.uint64(slots[i, 0]), bigger)
-            while bigger[slot, 1] >= 0:
-                slot = (slot + np.uint64(1)) & mask
-            bigger[slot, 0], bigger[slot, 1] = slots[i, 0], slots[i, 1]
-    return bigger
+_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: the upper bits of the product
+_FEW = 2048  # distinct keys; where there are more, a table is made that all keys go into
 
 
 @inner
-def _slot(key: Any, slots: Any) -> Any:
-    # The upper bits of the product, which all bits of the key have a part in (Fibonacci hashing).
-    spread = key * np.uint64(0x9E3779B97F4A7C15)
-    return (spread >> np.uint64(32)) * np.uint64(len(slots)) >> np.uint64(32)
+def _table(keys: Keys, firsts: Codes, count: int, size: int) -> Keys:
+    # A slot holds the lower half of a key's product and its code + 1 (0: free), so that hardly any
+    # other key is looked at. At least half of the slots stay free.
+    slots = np.zeros(size, np.uint64)
+    for code in range(count):
+        product = keys[firsts[code]] * _FACTOR
+        at: Any = np.int64((product >> _HALF) * np.uint64(size) >> _HALF)
+        while slots[at]:
+            at = at + 1 if at + 1 < size else 0
+        slots[at] = product << _HALF | np.uint64(code + 1)
+    return slots
+
+
+@inner
+def _number(
+    keys: Keys, codes: Codes, firsts: Codes, slots: Keys, row: int, count: int, most: int
+) -> tuple[int, int]:
+    # Codes for the keys from `row` on, until `most` are distinct; `count` were before.
+    size = len(slots)
+    while row < len(keys) and count < most:
+        product = keys[row] * _FACTOR
+        tag = product << _HALF
+        at: Any = np.int64((product >> _HALF) * np.uint64(size) >> _HALF)
+        while True:
+            slot = slots[at]
+            if slot == 0:
+                codes[row], firsts[count] = count, row
+                count += 1
+                slots[at] = tag | np.uint64(count)
+                break
+            if slot & ~_LOW == tag and keys[firsts[np.int64(slot & _LOW) - 1]] == keys[row]:
+                codes[row] = np.int64(slot & _LOW) - 1
+                break
+            at = at + 1 if at + 1 < size else 0
+        row += 1
+    return row, count
 
 
 @jit
@@ -63,27 +84,13 @@ def factorise(keys: Keys) -> tuple[Codes, Codes]:
     Codes are int64 in order of appearance, shape (rows,); `keys` are uint64.
     """
     codes = np.empty(len(keys), np.int64)
-    firsts = np.empty(max(len(keys), 1), np.int64)
-    slots = np.empty((256, 2), np.int64)
-    for slot in range(len(slots)):
-        slots[slot, 1] = -1
-    mask = np.uint64(len(slots) - 1)
-    count = 0
-    for row in range(len(keys)):
-        key = np.int64(keys[row])
-        at = _slot(keys[row], slots)
-        while slots[at, 1] >= 0 and slots[at, 0] != key:
-            at = (at + np.uint64(1)) & mask
-        if slots[at, 1] < 0:
-            slots[at, 0], slots[at, 1] = key, count
-            firsts[count] = row
-            codes[row] = count
-            count += 1
-            if count * 2 > len(slots):
-                slots = _grown(slots)
-                mask = np.uint64(len(slots) - 1)
-        else:
-            codes[row] = slots[at, 1]
+    firsts = np.empty(len(keys), np.int64)
+    none: Any = np.int64(0)  # not a literal, for which `_number` would be compiled apart
+    slots = _table(keys, firsts, none, 2 * _FEW)
+    row, count = _number(keys, codes, firsts, slots, none, none, _FEW)
+    if row < len(keys):
+        slots = _table(keys, firsts, count, 2 * len(keys))
+        row, count = _number(keys, codes, firsts, slots, row, count, len(keys) + 1)
     return codes, firsts[:count].copy()
 
 
