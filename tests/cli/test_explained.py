@@ -29,6 +29,17 @@ def test_every_hop_but_the_first_is_explained(captures: Path) -> None:
     )
 
 
+def test_what_a_confidence_was_counted_on_is_said(captures: Path) -> None:
+    shown = offline(captures / "fip-inbound", "--explain-joins", "3").stdout
+    counted = re.findall(r"^  confidence (\S+): (\d+) of (\d+) such joins", shown, re.MULTILINE)
+    claimed = set(re.findall(r"candidates?, confidence (\S+)$", shown, re.MULTILINE))
+    assert {level for level, *_ in counted} == claimed
+    for level, right, joins in counted:
+        assert 0 < int(right) <= int(joins)
+        # Never more than was counted; of few joins the bound is lower.
+        assert float(level) <= int(right) / int(joins) + 0.00005
+
+
 def test_a_journey_that_is_not_there_is_said(captures: Path) -> None:
     done = offline(captures / "fip-outbound", "--explain-joins", "99999")
     assert done.returncode == 1

@@ -5,7 +5,7 @@ import pytest
 from scenarios.catalogue import make
 from scenarios.scoring import claims
 
-from tracer.correlate.confidence import CELLS, CONFIDENCE, PROVEN, table
+from tracer.correlate.confidence import CELLS, CERTAIN, CONFIDENCE, PROVEN, Z, counted_on, table
 from tracer.correlate.join import JoinOptions, join
 
 ALIKE = ("udp_equal_id0", "tcp_duplicate_acks", "icmp_equal_id0", "adverse_2", "adverse_4", "loss")
@@ -42,3 +42,16 @@ def test_no_cell_claims_more_than_was_measured() -> None:
 def test_every_situation_has_a_confidence() -> None:
     assert CONFIDENCE.shape == (CELLS,)
     assert ((CONFIDENCE > 0) & (CONFIDENCE < 1)).all()
+
+
+def test_a_confidence_is_the_lower_bound_of_what_it_was_counted_on() -> None:
+    levels = np.unique(CONFIDENCE[np.float32(CERTAIN) > CONFIDENCE])
+    assert len(levels) > 20
+    for level in levels.tolist():
+        joins, wrong = counted_on(level)
+        # Where the score test (R. G. Newcombe, Stat. Med. 17, 1998) puts the share that was right.
+        spread = Z * (level * (1 - level) / joins) ** 0.5
+        assert 1 - wrong / joins - level == pytest.approx(spread, rel=0.01)
+    joins, wrong = counted_on(CERTAIN)
+    assert joins > 100_000
+    assert wrong / joins < 1e-4

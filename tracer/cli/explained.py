@@ -24,12 +24,26 @@ def explained(journey_set: JourneySet, journey: int) -> Iterator[str]:
     reasons = explain_joins(journey_set, index)
     if not reasons:
         yield "  it was seen at one point only: nothing was joined"
+    yield from _counted(reasons)
     first = int(journey_set.journeys["first_hop"][index])
     for reason in reasons:
         yield from _reason(reason)
         for rule in rules_of_hop(journey_set, first + reason.n - 1):
             yield f"    {'undoes' if reason.cause.startswith('un-') else 'rule'}: {rule.text}"
             yield f"      in {rule.way}{f' of {rule.netns}' if rule.netns else ''}"
+
+
+def _counted(reasons: tuple["JoinReason", ...]) -> Iterator[str]:
+    # What each confidence rests on, the least first.
+    from tracer.correlate.confidence import counted_on
+
+    shown = {r.confidence for r in reasons if r.evidence != "skb" and r.confidence == r.confidence}
+    for confidence in sorted(shown):
+        joins, wrong = counted_on(confidence)
+        yield (
+            f"  confidence {confidence:.4g}: {joins - wrong} of {joins} such joins on simulated "
+            "networks were right (lower bound, 95 %)"
+        )
 
 
 def _reason(reason: "JoinReason") -> Iterator[str]:

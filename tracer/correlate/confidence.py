@@ -72,22 +72,46 @@ def _lower(joins: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np
     return bound
 
 
+Counts = NDArray[np.int64]
+
+
+def _levels(
+    measured: dict[int, tuple[int, int]],
+) -> tuple[NDArray[np.float64], Counts, Counts]:
+    # Of each cell the confidence, and the joins and wrong joins that say it: its own or, where
+    # those are less than ENOUGH, those of the cells that differ in its last parts only.
+    joins, wrong = np.zeros(CELLS), np.zeros(CELLS)
+    for cell, (count, bad) in measured.items():
+        joins[cell], wrong[cell] = count, bad
+    found = np.full(CELLS, np.nan)
+    of, bad_of = np.zeros(CELLS, np.int64), np.zeros(CELLS, np.int64)
+    for kept in range(len(PARTS), -1, -1):
+        group = np.arange(CELLS) // int(np.prod(PARTS[kept:]))
+        all_of, all_bad = np.bincount(group, joins), np.bincount(group, wrong)
+        known = np.isnan(found) & ((all_of >= ENOUGH)[group] | (kept == 0))
+        found[known] = _lower(np.maximum(all_of, 1.0), all_bad.astype(np.float64))[group[known]]
+        of[known], bad_of[known] = all_of[group[known]], all_bad[group[known]]
+    return np.minimum(found, CERTAIN), of, bad_of
+
+
 def table(measured: dict[int, tuple[int, int]]) -> NDArray[np.float32]:
     """Return the confidence of each cell (float32, shape (CELLS,)) from {cell: (joins, wrong)}.
 
     A cell with less than ENOUGH joins takes those of the cells that differ in its last parts only.
     """
-    joins, wrong = np.zeros(CELLS), np.zeros(CELLS)
-    for cell, (count, bad) in measured.items():
-        joins[cell], wrong[cell] = count, bad
-    found = np.full(CELLS, np.nan)
-    for kept in range(len(PARTS), -1, -1):
-        group = np.arange(CELLS) // int(np.prod(PARTS[kept:]))
-        all_of, bad_of = np.bincount(group, joins), np.bincount(group, wrong).astype(np.float64)
-        known = np.isnan(found) & ((all_of >= ENOUGH)[group] | (kept == 0))
-        found[known] = _lower(np.maximum(all_of, 1.0), bad_of)[group[known]]
-    bounded: NDArray[np.float32] = np.minimum(found, CERTAIN).astype(np.float32)
+    bounded: NDArray[np.float32] = _levels(measured)[0].astype(np.float32)
     return bounded
 
 
 CONFIDENCE = table(MEASURED)
+
+
+def counted_on(confidence: float) -> tuple[int, int]:
+    """Return how many joins of simulated networks say this confidence, and how many were wrong.
+
+    Several situations may say the same (CERTAIN is the most that is said): then of all of them.
+    """
+    values, joins, wrong = _levels(MEASURED)
+    same = values.astype(np.float32) == np.float32(confidence)
+    pairs = np.unique(np.column_stack([joins[same], wrong[same]]), axis=0)
+    return int(pairs[:, 0].sum()), int(pairs[:, 1].sum())

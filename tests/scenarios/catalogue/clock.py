@@ -67,11 +67,11 @@ SCENARIOS = {
     "clock_drift_long": drift_long,
     "clock_one_way_longer": one_way_longer,
     "clock_offsets": _clocks(
-        "clock_offsets", "Hosts seconds apart.",
+        "clock_offsets", "Clocks of hosts are seconds apart.",
         gateway=Clock(3 * SECOND), server=Clock(-7 * SECOND // 2, noise_ns=3_000),
     ),
     "clock_drift": _clocks(
-        "clock_drift", "Hosts drift by tens of ppm.",
+        "clock_drift", "Clocks of hosts drift by tens of ppm.",
         gateway=Clock(-SECOND, 40.0), server=Clock(SECOND // 3, -55.0),
     ),
     "clock_step": _clocks(

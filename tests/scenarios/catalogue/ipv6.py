@@ -66,7 +66,7 @@ def icmp6_errors(seed: int, scale: float) -> Scenario:
 
 
 def icmp6_errors_nat(seed: int, scale: float) -> Scenario:
-    """The same through a NAT66, which translates the quote, too."""
+    """The same through a NAT66, which translates the quote, too; traceroutes with equal bytes."""
     return _errors(seed, scale, OUTSIDE)
 
 
