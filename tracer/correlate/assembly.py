@@ -221,7 +221,7 @@ def _chain(
 ) -> Any:
     # Rows in time order are added to the chain of their buffer, else to the one they fit best, or
     # begin a new one.
-    body, lifetime = known
+    body, lifetime, _ = known
     journey, candidates, base = out
     slot, slots_used = slots
     last = np.empty(MOST_OPEN, np.int64)
@@ -255,8 +255,10 @@ def _chain(
 
 @inner
 def _are_two(known: Any, a: int, b: int) -> bool:
-    # Their bytes differ, or they are in two kernel buffers.
-    body, lifetime = known
+    # Their bytes differ, they quote two tuples, or they are in two kernel buffers.
+    body, lifetime, alike = known
+    if alike[a] != alike[b]:
+        return True
     if len(body) and body[a] != 0 and body[b] != 0 and body[a] != body[b]:
         return True
     return bool(
@@ -357,13 +359,15 @@ def assemble(
     time: Times,
     links: LinkOrder,
     limits: tuple[int, int],
+    alike: Codes,
 ) -> Assembly:
     """Return the journeys of all rows; groups are bursts sorted by class, falling TTL, time.
 
     `lifetime`: of the kernel buffer of each row, -1 unknown; no element where none was watched.
 
-    `limits`: the longest possible hop and how far times may err, both in nanoseconds. Rows in
-    `copy_of` are not in the groups and go with the row they copy.
+    `alike`: the streams of rows, apart where copies cannot be of one packet. `limits`: the longest
+    possible hop and how far times may err, both in nanoseconds. Rows in `copy_of` are not in the
+    groups and go with the row they copy.
     """
     rows = len(packets)
     out = Assembly(
@@ -375,7 +379,7 @@ def assemble(
         0,
     )
     out.journeys = _assemble(
-        packets, identity.ttl, *groups, streams.stream, (identity.body, lifetime),
+        packets, identity.ttl, *groups, streams.stream, (identity.body, lifetime, alike),
         streams.flow_class, time,
         (links.link, links.keys, links.votes, links.delay_ns), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),

@@ -50,9 +50,9 @@ def classify(
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
     numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
     _unite_apart(identity, streams, parent, numbered)
-    guessed = _join_guesses(packets, identity, streams, parent, voting[1][0], time)
+    guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples)
     if guessed or len(numbered.votes) or doubtful.any():
-        _join_answers(batch, streams, parent, tuples)
+        _join_answers(batch, identity, streams, parent, tuples)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
 
@@ -77,17 +77,22 @@ def _likely(
 
 
 def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> None:
-    # A tuple that two tenants have says nothing alone: its streams are then joined by votes only.
-    if not len(translations[0]):
-        return
+    if len(translations[0]):
+        left, right = _classes_of(parent, tuples, translations)
+        _union(parent, left, right, (left >= 0) & (right >= 0))
+
+
+def _classes_of(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> Codes:
+    # The class of each of two tuples, -1 where there is none. A tuple that two tenants have says
+    # nothing alone: its streams are joined by votes only.
     codes, where = factorise(np.concatenate([tuples, *translations]))
     own, ends = codes[: len(tuples)], codes[len(tuples) :].reshape(2, -1)
     segment = roots(parent)
     only = np.full(len(where), -1, np.int64)  # the class of each tuple that is in one class
     only[own] = segment
     only[own[only[own] != segment]] = -1
-    left, right = only[ends[0]], only[ends[1]]
-    _union(parent, left, right, (left >= 0) & (right >= 0))
+    found: Codes = only[ends]
+    return found
 
 
 def _join_translations(
@@ -112,22 +117,52 @@ def _join_translations(
 
 
 def _join_guesses(
-    packets: Any, identity: Identity, streams: Streams, parent: Codes, groups: Groups, time: Codes
-) -> bool:
+    batch: ObservationBatch, identity: Identity, streams: Streams, parent: Codes, groups: Groups,
+    time: Codes, tuples: Keys,
+) -> bool:  # fmt: skip
     # Whether any were made.
     segment = roots(parent)
-    rows = guesses(packets, *groups, segment[streams.stream], streams.stream, time)
+    rows = guesses(batch.packets, *groups, segment[streams.stream], streams.stream, time)
     if not len(rows[0]):
         return False
     size = np.zeros(len(segment), np.int64)
     np.maximum.at(size, segment, streams.count)
     edges = counted((segment[streams.stream[rows[0]]], segment[streams.stream[rows[1]]]))
     shared = _shared_time(segment[streams.stream], time, edges)
-    allowed = (edges.votes >= 2) & (
-        edges.votes >= 0.5 * shared * np.minimum(size[edges.left], size[edges.right])
+    possible = shared * np.minimum(size[edges.left], size[edges.right])
+    known = edges.votes >= 2
+    back_votes, back_possible = _of_answers(
+        batch, identity, streams, parent, tuples, edges, possible
     )
+    edges.votes += back_votes
+    allowed = known & (edges.votes >= 0.5 * (possible + back_possible))
     _unite_apart(identity, streams, parent, edges.where(allowed))
     return bool(allowed.any())
+
+
+def _of_answers(
+    batch: ObservationBatch, identity: Identity, streams: Streams, parent: Codes, tuples: Keys,
+    edges: Edges, possible: NDArray[np.float64],
+) -> tuple[Codes, NDArray[np.float64]]:  # fmt: skip
+    # Of each guess the votes that the classes which answer have, and how many they could have:
+    # what is translated one way is translated back. Where those are seen to be two flows the guess
+    # is wrong.
+    turned = [streams.answers(batch, streams.first[side]) for side in (edges.left, edges.right)]
+    ends = np.sort(_classes_of(parent, tuples, (turned[0], turned[1])), axis=0)
+    votes, most = np.zeros(len(possible), np.int64), np.zeros(len(possible))
+    back = np.flatnonzero((ends[0] >= 0) & (ends[0] != ends[1]))
+    if not len(back):
+        return votes, most
+    links = _links_of(identity, streams, roots(parent), np.unique(ends[:, back]))
+    apart = [links[a].isdisjoint(links[b]) for a, b in ends[:, back].T.tolist()]
+    most[back[~np.array(apart)]] = np.inf
+    keys, asked = pair_keys(edges.left, edges.right), pair_keys(ends[0][back], ends[1][back])
+    order = np.argsort(keys)
+    at = order[np.minimum(np.searchsorted(keys[order], asked), len(keys) - 1)]
+    found = keys[at] == asked
+    votes[back[found]] = edges.votes[at[found]]
+    most[back[found]] += possible[at[found]]
+    return votes, most
 
 
 def _shared_time(segment: Codes, time: Codes, edges: Edges) -> NDArray[np.float64]:
@@ -144,9 +179,11 @@ def _shared_time(segment: Codes, time: Codes, edges: Edges) -> NDArray[np.float6
     return share
 
 
-def _join_answers(batch: ObservationBatch, streams: Streams, parent: Codes, tuples: Keys) -> None:
+def _join_answers(
+    batch: ObservationBatch, identity: Identity, streams: Streams, parent: Codes, tuples: Keys
+) -> None:
     # What is translated one way is translated back: tuples that are one flow have reversed ones
-    # that are one flow.
+    # that are one flow, unless they are seen to be two.
     segment = roots(parent)
     order = np.argsort(segment, kind="stable")
     first = np.r_[True, segment[order][1:] != segment[order][:-1]]
@@ -155,23 +192,31 @@ def _join_answers(batch: ObservationBatch, streams: Streams, parent: Codes, tupl
     if not other.any():
         return
     turned = tuple(streams.answers(batch, streams.first[rows[other]]) for rows in (head, order))
-    _join_proven(parent, tuples, (turned[0], turned[1]))
+    left, right = _classes_of(parent, tuples, (turned[0], turned[1]))
+    new = (left >= 0) & (right >= 0) & (left != right)
+    _unite_apart(identity, streams, parent, counted((left[new], right[new])))
 
 
 def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: Edges) -> None:
     # Edges with most votes first. Classes that one link shows at one TTL stay two: a packet passes
     # there once.
     segment = roots(parent)
-    heads = streams.first
-    where = mixed(identity.link[heads], identity.ttl[heads])
     left, right = segment[edges.left], segment[edges.right]
-    wanted = np.unique(np.concatenate([left, right]))
-    members = np.flatnonzero(np.isin(segment, wanted))
-    links: dict[int, set[int]] = {int(root): set() for root in wanted}
-    for stream, root in zip(where[members].tolist(), segment[members].tolist(), strict=True):
-        links[root].add(stream)
+    links = _links_of(identity, streams, segment, np.unique(np.concatenate([left, right])))
     for at in np.argsort(-edges.votes, kind="stable").tolist():
         a, b = find_root(parent, int(left[at])), find_root(parent, int(right[at]))
         if a != b and links[a].isdisjoint(links[b]):
             parent[a] = b
             links[b] |= links.pop(a)
+
+
+def _links_of(
+    identity: Identity, streams: Streams, segment: Codes, wanted: Codes
+) -> dict[int, set[int]]:
+    # The links at which some classes were seen, and the TTLs there, as one number each.
+    where = mixed(identity.link[streams.first], identity.ttl[streams.first])
+    members = np.flatnonzero(np.isin(segment, wanted))
+    links: dict[int, set[int]] = {int(root): set() for root in wanted}
+    for at, root in zip(where[members].tolist(), segment[members].tolist(), strict=True):
+        links[root].add(at)
+    return links

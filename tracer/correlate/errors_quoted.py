@@ -6,7 +6,7 @@ import numpy as np
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.identity import Identity
 from tracer.correlate.nat import hashes_of
 from tracer.correlate.quotes import is_kept
@@ -97,15 +97,14 @@ def parted_errors(batch: ObservationBatch, identity: Identity, streams: Streams)
     quoted = batch.sections["quoted"]
     about = _flow_quoted(quoted, identity, streams)
     rows = quoted["row"]
-    keys = mixed(identity.packet[rows], streams.flow_class[rows])
+    keys = identity.packet[rows]
     group, _ = factorise(keys)
     known = np.bincount(group[about < 0], minlength=int(group.max(initial=-1)) + 1) == 0
     parted = known[group] & is_kept(keys, mixed(keys, about), identity.place[rows])
     if not parted.any():
         return streams.flow_class
     found = streams.flow_class.copy()
-    codes, _ = factorise(pair_keys(found[rows[parted]], about[parted]))
-    found[rows[parted]] = int(found.max()) + 1 + codes
+    found[rows[parted]] = int(found.max()) + 1 + about[parted]
     return found
 
 

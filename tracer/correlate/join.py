@@ -116,7 +116,9 @@ def assembled(
     groups.sort_groups(*by_ttl, of_class * 512 + falling, time, identity.point)
     limits = (order.longest_gap(links, options.gap_ns), slack_ns)
     parted = replace(streams, flow_class=of_class)
-    found = assemble(packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits)
+    found = assemble(
+        packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits, alike
+    )
     choices = unresolved(packets, *pieces, of_class, streams.stream, time)
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
