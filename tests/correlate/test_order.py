@@ -1,9 +1,11 @@
 """Order of hops where stamps are too coarse to tell it."""
 
+import numpy as np
 from scenarios.catalogue import make
 from scenarios.scoring import score
 
 from tracer.correlate.join import join
+from tracer.correlate.order import settle
 
 
 def test_equal_stamps_are_put_in_the_usual_order() -> None:
@@ -13,3 +15,15 @@ def test_equal_stamps_are_put_in_the_usual_order() -> None:
     found = score(scenario, join(scenario.batch))
     assert found.order_right == 1
     assert found.losses_wrong == 0
+
+
+def test_with_equal_stamps_a_packet_stays_in_its_tunnel() -> None:
+    # Rows: before the tunnel, at its near end, outside of both ends, at its far end, beyond.
+    tunnelled = np.array([False, False, True, True, False, False])
+    alike = np.zeros(6, np.int64)
+    nothing = np.empty(0, np.int64)
+    hops = np.array([0, 2, 1, 3, 4, 5])
+    ends = np.array([0, 6])
+    settle(alike + 60, hops, ends, alike, np.arange(6), alike - 1, nothing.astype(np.uint64),
+           nothing, tunnelled)  # fmt: skip
+    assert hops.tolist() == [0, 1, 2, 3, 4, 5]

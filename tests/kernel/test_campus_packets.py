@@ -191,11 +191,14 @@ def test_a_super_packet_and_its_segments_are_one_journey(
     campus: Recorded, found: JourneySet
 ) -> None:
     of = by_frame(found)
+    initial: int | None = None  # numbers count from the first one's, past 2**32 too
     spans: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
     for device, rows_of in campus.frames.items():
         for frame, row in enumerate(rows_of, 1):
-            if row["tcp.dstport"] == str(TCP_PORT) and int(row["tcp.len"]):
-                begin = int(row["tcp.seq_raw"])
+            if row["tcp.dstport"] == str(TCP_PORT) and int(row["tcp.len"]):  # a0 is first
+                number = int(row["tcp.seq_raw"])
+                initial = number if initial is None else initial
+                begin = (number - initial) % 2**32
                 spans[of[device, frame]][device].append((begin, begin + int(row["tcp.len"])))
     sent = 0
     for span in spans.values():

@@ -125,7 +125,7 @@ def assembled(
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     if len(lifetime):
         _unite(lifetime, found, time)
-    layout = _in_order(packets, identity, found, links, time, falling)
+    layout = _in_order(batch, identity, found, links, time, falling)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
 
@@ -158,8 +158,9 @@ def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Grou
 
 
 def _in_order(
-    packets: Any, identity: Identity, found: Assembly, links: Any, time: Codes, falling: Codes
-) -> tuple[Codes, Codes]:
+    batch: ObservationBatch, identity: Identity, found: Assembly, links: Any, time: Codes,
+    falling: Codes,
+) -> tuple[Codes, Codes]:  # fmt: skip
     first_ns = np.full(found.journeys, np.iinfo(np.int64).max)
     used = found.journey >= 0
     np.minimum.at(first_ns, found.journey[used], time[used])
@@ -168,7 +169,11 @@ def _in_order(
     found.journey[used] = rank[found.journey[used]]
     rows, first_hop = grouped(found.journey, found.journeys)
     groups.sort_groups(rows, first_hop, falling, time, identity.point)
+    carried = batch.sections["tunnel"]["row"]
+    tunnelled = np.zeros(len(batch) if len(carried) else 0, np.bool_)
+    tunnelled[carried] = True
     order.settle(
-        identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes
-    )
+        identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes,
+        tunnelled,
+    )  # fmt: skip
     return rows, first_hop

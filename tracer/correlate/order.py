@@ -176,11 +176,13 @@ def settle(
     netns: Codes,
     keys: Any,
     votes: Codes,
+    tunnelled: NDArray[np.bool_],
 ) -> None:
     """Put neighbours whose stamps are too close to trust in the usual order, in place.
 
     Journeys are `hops[starts[j] : starts[j + 1]]`, rows by falling TTL, then time. With no usual
-    order a tie goes to the hop in the namespace that took the packet off its former TTL.
+    order a tie goes to the hop in the namespace that took the packet off its former TTL, and what
+    is in a tunnel (`tunnelled`, by row; of no rows where nothing is) stays there while it can.
     """
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
@@ -193,6 +195,7 @@ def settle(
                 swap = is_before(keys, votes, link[b], link[a])
                 if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
                     swap = _routed_first(ttl, hops, start, i, stop, netns)
+                    swap = swap or _carried_first(tunnelled, hops, start, i, stop)
                 if swap:
                     hops[i - 1], hops[i] = b, a
                     moved = True
@@ -210,3 +213,14 @@ def _routed_first(ttl: Codes, hops: Codes, start: int, i: int, stop: int, netns:
     if i + 1 < stop and ttl[hops[i + 1]] < ttl[b] and netns[hops[i + 1]] >= 0:
         return bool(netns[hops[i + 1]] == netns[a])
     return False
+
+
+@inner
+def _carried_first(
+    tunnelled: NDArray[np.bool_], hops: Codes, start: int, i: int, stop: int
+) -> bool:
+    # Whether a packet stays in, or out of, a tunnel on both sides the other way round.
+    if len(tunnelled) == 0 or i - 2 < start or i + 1 >= stop:
+        return False
+    a, b = tunnelled[hops[i - 1]], tunnelled[hops[i]]
+    return bool(a != b and tunnelled[hops[i - 2]] == b and tunnelled[hops[i + 1]] == a)
