@@ -61,7 +61,10 @@ def records(found: JourneySet) -> dict[int, tuple[object, ...]]:
 SHORT = Horizon(quiet_ns=30_000_000, answer_ns=60_000_000, context_ns=2_000_000_000)
 
 
-@pytest.mark.parametrize("name", ["reordering", "loss", "icmp_errors", "wrapped_ids"])
+@pytest.mark.parametrize(
+    "name",
+    ["reordering", "loss", "icmp_errors", "icmp6_errors", "tcp_selective_acks", "wrapped_ids"],
+)
 @pytest.mark.parametrize("rows", [700, 1200])
 def test_windows_give_what_all_at_once_gives(name: str, rows: int) -> None:
     batch = make(name, 5, 1.0).batch

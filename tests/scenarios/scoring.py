@@ -245,6 +245,8 @@ def _problems(parts: dict[str, float | int], hops: int, unique: int, rows: int) 
         found.append("recall")
     if parts["quotes_right"] < RECALL:
         found.append("quotes")
+    if parts["repeats_right"] < RECALL:
+        found.append("repeats")
     if parts["sure_joins"] >= ENOUGH_SURE and parts["sure_right"] < CALIBRATION:
         found.append("calibration")
     if parts["false_alarms"] > FALSE_ALARMS:

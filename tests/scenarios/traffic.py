@@ -310,7 +310,12 @@ class Tcp:
             self._number(repeat, side, flow)
         if self.stamps:
             repeat.packets["tcp_tsval"] += (self.rto_ns << attempt) // MILLI
-        self.world.relate("retransmission_of", repeat.meta["packet"], lost.meta["packet"])
+        # An ACK without bytes that follows a lost one looks like it, but repeats none of them.
+        p = repeat.packets
+        has_bytes = (p["payload_len"] > 0) | (p["tcp_flags"] & (SYN | FIN) > 0)
+        self.world.relate(
+            "retransmission_of", repeat.meta["packet"][has_bytes], lost.meta["packet"][has_bytes]
+        )
         return repeat
 
     # The next to send does so after it has heard this.

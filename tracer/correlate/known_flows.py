@@ -77,7 +77,10 @@ class KnownFlows:
         names = [(point.host, point.netns, point.name, point.hook) for point in batch.points]
         places = [self._places.setdefault(name, len(self._places)) for name in names]
         base = mixed(np.full(len(rows), 31, np.uint64), np.array([*places, -1])[p["point"]])
-        for name in ("proto", "icmp_id", "vlan", "ethertype"):
+        # Errors have no id; those of one type are a flow, as in `Identity.flow`.
+        is_error = (p["icmp_type"] >= 0) & (p["icmp_id"] < 0)
+        base = mixed(base, np.where(is_error, -2 - p["icmp_type"].astype(np.int64), p["icmp_id"]))
+        for name in ("proto", "vlan", "ethertype"):
             base = mixed(base, p[name])
         ends = [
             mixed(mixed(mixed(mixed(base, p[f"{e}_hi"]), p[f"{e}_lo"]), p[port]), p[f"{e}_mac"])
