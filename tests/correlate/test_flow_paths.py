@@ -1,6 +1,6 @@
 """Flow paths: the walk-through's facts as numbers, and pings made up with known truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -305,6 +305,24 @@ def test_two_that_fit_are_told_and_neither_is_taken() -> None:
     paths, _ = flow_paths(batch_of(looks, 1), [conntrack])
     proofs = [join.evidence for path in paths for join in path.joins]
     assert proofs == ["conntrack"]
+
+
+@pytest.mark.parametrize(("away_s", "evidence"), [(0, ["conntrack"]), (7200, []), (-7200, [])])
+def test_an_entry_of_another_time_proves_nothing(away_s: int, evidence: list[str]) -> None:
+    ping = Ping(1, 0, SECOND)
+    looks = [Look("qr", ping, 9000, 3, 64), Look("fpr", ping, 9100, 3, 63, FIP, ident=700)]
+    batch = batch_of(looks, 1)
+    batch.packets["time_ns"] += 1_700_000_000 * SECOND
+    entry = ConntrackEntry(
+        Tuple(VM, SDATA, 1, icmp_id=1, icmp_type=8), Tuple(SDATA, FIP, 1, icmp_id=700, icmp_type=0)
+    )
+    log = [
+        replace(entry, event=event, time_ns=(1_700_000_000 + at_s + away_s) * SECOND)
+        for event, at_s in (("NEW", 8990), ("DESTROY", 9200))
+    ]
+    paths, _ = flow_paths(batch, log)
+    found = [join.evidence for path in paths for join in path.joins]
+    assert [name for name in found if name == "conntrack"] == evidence
 
 
 def test_one_capture_a_side_is_not_enough() -> None:

@@ -12,6 +12,7 @@ from itertools import combinations, product
 from tracer.core.address import encode_ip
 from tracer.core.conntrack import ConntrackEntry, Tuple
 from tracer.core.journeys import FlowPathJoin
+from tracer.correlate.entry_times import Lifetime, lifetimes_of
 from tracer.correlate.periods import (
     PERIOD_SLACK,
     Sample,
@@ -28,7 +29,12 @@ TOLERANCE = 0.1  # periods
 RESOLUTION = 0.5  # periods; a line that says less well where a number belongs says nothing
 MAX_CANDIDATES = 200  # pings to one server that are still compared with each other
 CROWDED = "too many pings to the same server to tell a rewritten one by its period"
+APART_NS = 10_000_000_000  # clocks of a log and of a capture taken by hand
+UNDATED_NS = 366 * 86_400 * 1_000_000_000  # stamps in 1970 are times of day without a date
 CHANCE = 0.02  # accept a fit when an unrelated sequence lies as near less often than this
+
+
+Proven = dict[tuple[FlowKey, FlowKey], list[Lifetime]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +87,10 @@ def join_forms(
     A flow is joined when exactly one other fits, and it fits exactly one; otherwise all stay apart
     and say what they might be. `offsets` are ns to add to a clock's stamps.
     """
-    proven = {(_key_of(e.original), _key_of(e.reply.reversed())) for e in conntrack}
+    proven: Proven = {}
+    for life in lifetimes_of(conntrack):
+        pair = _key_of(life.entry.original), _key_of(life.entry.reply.reversed())
+        proven.setdefault(pair, []).append(life)
     fits: dict[int, list[tuple[int, FlowPathJoin]]] = {}
     pairs, crowded = _pairs(flows, proven)
     near: dict[int, list[int]] = {}
@@ -109,9 +118,7 @@ def join_forms(
 
 
 # What a translation leaves alone, the server or the client, two forms of a flow have in common.
-def _pairs(
-    flows: Sequence[JoinedForms], proven: set[tuple[FlowKey, FlowKey]]
-) -> tuple[list[tuple[int, int]], set[int]]:
+def _pairs(flows: Sequence[JoinedForms], proven: Proven) -> tuple[list[tuple[int, int]], set[int]]:
     common: dict[Hashable, list[int]] = {}
     by_key: dict[FlowKey, list[int]] = {}
     for index, flow in enumerate(flows):
@@ -173,10 +180,10 @@ def _fit(
     near: dict[int, list[int]],
     ttls: dict[Sighting, Passage],
     offsets: dict[str, float],
-    proven: set[tuple[FlowKey, FlowKey]],
+    proven: Proven,
 ) -> FlowPathJoin | None:
     one, other = flows[places[0]], flows[places[1]]
-    proof = _proof(one, other, proven) or _proof(other, one, proven)
+    proof = _proof(one, other, proven, offsets) or _proof(other, one, proven, offsets)
     if proof is not None:
         return proof
     pair = _in_travel_order(one, other, ttls)
@@ -204,14 +211,28 @@ def _fit(
 
 
 def _proof(
-    before: JoinedForms, after: JoinedForms, proven: set[tuple[FlowKey, FlowKey]]
+    before: JoinedForms, after: JoinedForms, proven: Proven, offsets: dict[str, float]
 ) -> FlowPathJoin | None:
     for a, b in product(before.forms, after.forms):
-        if (a.key, b.key) in proven and a.key != b.key:
+        lives = proven.get((a.key, b.key), [])
+        if a.key != b.key and any(
+            _saw(a, life, offsets) and _saw(b, life, offsets) for life in lives
+        ):
             kind = translation(a.key, b.key) or "snat and dnat"
             text = f"{a.key.name} → {b.key.name}: {kind}, the conntrack entry says so"
             return FlowPathJoin(a.key.name, b.key.name, kind, "conntrack", 1, text)
     return None
+
+
+# Whether a form was seen while an entry was there, or may have been: its time is not known.
+def _saw(form: Form, life: Lifetime, offsets: dict[str, float]) -> bool:
+    times = [
+        sighting.time_ns + int(offsets.get(sighting.clock, 0))
+        for sighting in form.sightings
+        if len(sighting.time_ns) and sighting.time_ns[0] > UNDATED_NS
+    ]
+    since, until = life.since_ns - APART_NS, life.until_ns + APART_NS
+    return not times or any(seen[0] <= until and seen[-1] >= since for seen in times)
 
 
 # The form with the higher TTL of requests is the one before; unknown or equal TTLs say nothing.
