@@ -11,15 +11,22 @@ _Item = tuple[T | None, BaseException | None, bool]  # value, what was raised, w
 
 
 def ahead(values: Iterator[T], depth: int = 1) -> Iterator[T]:
-    """Yield the values of an iterator, `depth` of which may be made before they are asked for.
+    """Return the values of an iterator, `depth` of which may be made before they are asked for.
 
-    They are made in a thread, which pays where the work releases the GIL (compiled code, numpy,
-    Arrow). What it raises is raised here; it ends when this generator is closed.
+    They are made in a thread, which begins at once, and pays where the work releases the GIL
+    (compiled code, numpy, Arrow). What it raises is raised where the value is asked for; it ends
+    when the generator that is returned is closed.
     """
     made: queue.Queue[_Item[T]] = queue.Queue(depth)
     is_closed = threading.Event()
     thread = threading.Thread(target=_make, args=(values, made, is_closed), daemon=True)
     thread.start()
+    return _taken(made, is_closed, thread)
+
+
+def _taken(
+    made: "queue.Queue[_Item[T]]", is_closed: threading.Event, thread: threading.Thread
+) -> Iterator[T]:
     try:
         while True:
             value, error, is_end = made.get()

@@ -2,9 +2,9 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -192,27 +192,40 @@ def _selected(part: JourneySet, conditions: FlowFilter) -> Any:
 
 def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -> None:
     """Write journeys that come in parts to a file or standard output, as they come."""
-    first = next(parts, None)  # read now: before a file is overwritten for nothing
-    everything = ahead(_with_first(first, parts))
+    coming = ahead(parts)
+    write = _writer(format_, output)  # which is loaded while the first part is made
+    first = next(coming, None)  # before a file is overwritten for nothing
     with destination(output) as file:
-        if format_ == "text":
-            from tracer.report.text import text_of
+        write(_with_first(first, coming), file)
 
-            width, coloured = terminal_width(output), is_coloured(output)
-            for part in everything:
+
+def _writer(format_: str, output: str | None) -> Callable[[Iterator[JourneySet], IO[bytes]], None]:
+    if format_ == "text":
+        from tracer.report.text import text_of
+
+        width, coloured = terminal_width(output), is_coloured(output)
+
+        def write(parts: Iterator[JourneySet], file: IO[bytes]) -> None:
+            for part in parts:
                 write_text(text_of(part, width), file, coloured=coloured)
-        elif format_ == "jsonl":
-            from tracer.report.jsonl import journey_lines
 
-            for part in everything:
+    elif format_ == "jsonl":
+        from tracer.report.jsonl import journey_lines
+
+        def write(parts: Iterator[JourneySet], file: IO[bytes]) -> None:
+            for part in parts:
                 write_lines(journey_lines(part), file)
-        else:
-            from tracer.report.change_text import ChangeTexts
-            from tracer.report.tables import hop_tables
 
+    else:
+        from tracer.report.change_text import ChangeTexts
+        from tracer.report.tables import hop_tables
+
+        def write(parts: Iterator[JourneySet], file: IO[bytes]) -> None:
             texts = ChangeTexts()
-            tables = (t for part in everything for t in hop_tables(part, texts=texts))
+            tables = (table for part in parts for table in hop_tables(part, texts=texts))
             write_table(tables, format_, file)
+
+    return write
 
 
 def _with_first(first: JourneySet | None, rest: Iterator[JourneySet]) -> Iterator[JourneySet]:
