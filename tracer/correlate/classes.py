@@ -12,6 +12,7 @@ from tracer.correlate.doubt import NULL
 from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
 from tracer.correlate.identity import Identity
 from tracer.correlate.nat import are_translations, unordered
+from tracer.correlate.nat_between import between
 from tracer.correlate.nat_guesses import guesses
 from tracer.correlate.streams import Groups, Streams
 from tracer.correlate.votes import Edges, Voting, all_votes, counted, enough, weak_votes
@@ -51,6 +52,8 @@ def classify(
     numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
     _unite_apart(identity, streams, parent, numbered)
     guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples)
+    if doubtful.any():
+        _join_between(packets, identity, streams, parent, voting[1][0], time, doubtful)
     if guessed or len(numbered.votes) or doubtful.any():
         _join_answers(batch, identity, streams, parent, tuples)
     streams.flow_class = roots(parent)[stream]
@@ -163,6 +166,21 @@ def _of_answers(
     votes[back[found]] = edges.votes[at[found]]
     most[back[found]] += possible[at[found]]
     return votes, most
+
+
+def _join_between(
+    packets: Any, identity: Identity, streams: Streams, parent: Codes, groups: Groups, time: Codes,
+    doubtful: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    segment = roots(parent)
+    pairs = between(packets, *groups, segment[streams.stream], streams.stream, doubtful, time)
+    if not len(pairs[0]):
+        return
+    size = np.zeros(len(segment), np.int64)
+    np.maximum.at(size, segment, streams.count)
+    edges = counted(pairs)
+    allowed = (edges.votes >= MOST_BY_CHANCE) & enough(edges, size, 0.5)
+    _unite_apart(identity, streams, parent, edges.where(allowed))
 
 
 def _shared_time(segment: Codes, time: Codes, edges: Edges) -> NDArray[np.float64]:
