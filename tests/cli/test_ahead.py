@@ -14,16 +14,20 @@ def test_values_come_in_order() -> None:
     assert list(ahead(iter(()))) == []
 
 
-def test_a_value_is_made_before_it_is_asked_for() -> None:
-    made = threading.Event()
+def test_a_value_is_made_before_it_is_asked_for_and_no_more_than_that() -> None:
+    begun = [threading.Event() for _ in range(3)]
 
     def values() -> Iterator[int]:
-        yield 1
-        made.set()
-        yield 2
+        for number, event in enumerate(begun):
+            event.set()
+            yield number
 
     found = ahead(values())
-    assert made.wait(10), "the first value waits to be asked for, the second is being made"
+    assert begun[0].wait(10)
+    assert not begun[1].is_set(), "there is room for one"
+    assert next(found) == 0
+    assert begun[1].wait(10)
+    assert not begun[2].is_set()
     assert list(found) == [1, 2]
 
 

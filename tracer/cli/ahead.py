@@ -1,12 +1,12 @@
 """Work done ahead of who asks for it, in a thread of its own."""
 
-import contextlib
 import queue
 import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+_END = object()
 _Item = tuple[T | None, BaseException | None, bool]  # value, what was raised, whether it ended
 
 
@@ -17,15 +17,19 @@ def ahead(values: Iterator[T], depth: int = 1) -> Iterator[T]:
     (compiled code, numpy, Arrow). What it raises is raised where the value is asked for; it ends
     when the generator that is returned is closed.
     """
-    made: queue.Queue[_Item[T]] = queue.Queue(depth)
+    made: queue.SimpleQueue[_Item[T]] = queue.SimpleQueue()
+    room = threading.Semaphore(depth)
     is_closed = threading.Event()
-    thread = threading.Thread(target=_make, args=(values, made, is_closed), daemon=True)
+    thread = threading.Thread(target=_make, args=(values, made, room, is_closed), daemon=True)
     thread.start()
-    return _taken(made, is_closed, thread)
+    return _taken(made, room, is_closed, thread)
 
 
 def _taken(
-    made: "queue.Queue[_Item[T]]", is_closed: threading.Event, thread: threading.Thread
+    made: "queue.SimpleQueue[_Item[T]]",
+    room: threading.Semaphore,
+    is_closed: threading.Event,
+    thread: threading.Thread,
 ) -> Iterator[T]:
     try:
         while True:
@@ -34,23 +38,32 @@ def _taken(
                 raise error
             if is_end:
                 return
+            room.release()
             yield value  # type: ignore[misc]  # a value is there unless it is the end
             del value
     finally:
         is_closed.set()
-        with contextlib.suppress(queue.Empty):
-            while True:  # room for what the thread is about to put
-                made.get_nowait()
+        room.release()
         thread.join()
 
 
-def _make(values: Iterator[T], made: "queue.Queue[_Item[T]]", is_closed: threading.Event) -> None:
+def _make(
+    values: Iterator[T],
+    made: "queue.SimpleQueue[_Item[T]]",
+    room: threading.Semaphore,
+    is_closed: threading.Event,
+) -> None:
+    # A value is begun only when there is room for it: none waits beside those in the queue.
     try:
-        for value in values:
-            made.put((value, None, False))
-            del value
+        while True:
+            room.acquire()
             if is_closed.is_set():
                 return
+            value = next(values, _END)
+            if value is _END:
+                break
+            made.put((value, None, False))  # type: ignore[arg-type]  # not the end
+            del value
         made.put((None, None, True))
     except BaseException as error:  # raised again by who asks
         made.put((None, error, True))

@@ -28,13 +28,15 @@ from tracer.core.subset import subset
 from tracer.core.warnings import InputWarning
 
 if TYPE_CHECKING:
+    from pyarrow import Table
+
     from tracer.core.nat_rules.rule import NatRule
     from tracer.core.redaction.redactor import Redactor
     from tracer.sources.read import Reading
 
 #: Bytes of captures from which on they are joined in windows: about two million small packets.
 LARGE = 400_000_000
-_MOST_ROWS = 1 << 18  # of all captures together that are read before there is a window
+_MOST_ROWS = 1 << 17  # of all captures together that are read before there is a window
 _MOST_DELAYS = 4_000_000  # distinct ones of flows' segments that are kept before they are rounded
 _OTHER_FILES = 64  # that are open beside the captures
 _PACKED = {".gz": 6, ".xz": 8, ".zst": 6}  # bytes of a capture in one compressed byte, about
@@ -91,7 +93,7 @@ class Windows:
         self._observations = 0
         self._undecoded: Counter[str] = Counter()
         self._shown = 0
-        self._last = JourneySet(ObservationBatch())
+        self._said = JourneySet(ObservationBatch())  # what the latest part said of them all
         self._running = RunningSummary()
 
     def parts(
@@ -109,21 +111,31 @@ class Windows:
             batches, entries, ahead=ahead, gaps=self._gaps(entries),
             with_events=self.segments.is_wanted,
         )  # fmt: skip
-        for part in self._running.counted(joined):
-            self._last = part
-            chosen = _selected(part, conditions)
-            if left is not None:
-                exchanges = exchange_order(part, chosen)[:left]
-                left -= len(exchanges)
-                chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
-            self._shown += len(chosen)
-            shown = part if len(chosen) == len(part.journeys) else subset(part, chosen)
-            shown.nat_rules = tuple(self.nat_rules)
-            shown = shown if self._redactor is None else self._redactor.journey_set(shown)
-            self.segments.add(shown)
+        for part in joined:
+            shown, left = self._shown_of(part, conditions, left)
+            del part  # a part is as large as a window: none is held while the next one is made
             yield shown
+            del shown
         if self._refusals and not any(reading.captures for reading in self._readings):
             raise self._refusals[0]
+
+    def _shown_of(
+        self, part: JourneySet, conditions: FlowFilter, left: int | None
+    ) -> tuple[JourneySet, int | None]:
+        # What is shown of a part, and how many exchanges are then left to be shown.
+        self._running.add(part)
+        self._said.clocks, self._said.warnings = part.clocks, part.warnings
+        chosen = _selected(part, conditions)
+        if left is not None:
+            exchanges = exchange_order(part, chosen)[:left]
+            left -= len(exchanges)
+            chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
+        self._shown += len(chosen)
+        shown = part if len(chosen) == len(part.journeys) else subset(part, chosen)
+        shown.nat_rules = tuple(self.nat_rules)
+        shown = shown if self._redactor is None else self._redactor.journey_set(shown)
+        self.segments.add(shown)
+        return shown, left
 
     def _gaps(self, entries: Sequence[ConntrackEntry]) -> Sequence[Gap]:
         # A counter at the end of a capture speaks of all windows: where one is not zero, it takes a
@@ -146,8 +158,8 @@ class Windows:
 
         found = [warning for reading in self._readings for warning in reading.warnings]
         whole = JourneySet(ObservationBatch())
-        whole.clocks = self._last.clocks
-        whole.warnings = (*self._last.warnings, *self._warnings, *found, *damage)
+        whole.clocks = self._said.clocks
+        whole.warnings = (*self._said.warnings, *self._warnings, *found, *damage)
         said = summary_of(whole if self._redactor is None else self._redactor.journey_set(whole))
         value = self._running.value(self._observations, self._lost(), self._undecoded)
         return value | {
@@ -220,10 +232,14 @@ def _writer(format_: str, output: str | None) -> Callable[[Iterator[JourneySet],
         from tracer.report.change_text import ChangeTexts
         from tracer.report.tables import hop_tables
 
-        def write(parts: Iterator[JourneySet], file: IO[bytes]) -> None:
+        def _tables(parts: Iterator[JourneySet]) -> Iterator["Table"]:
             texts = ChangeTexts()
-            tables = (table for part in parts for table in hop_tables(part, texts=texts))
-            write_table(tables, format_, file)
+            for part in parts:
+                yield from hop_tables(part, texts=texts)
+                del part
+
+        def write(parts: Iterator[JourneySet], file: IO[bytes]) -> None:
+            write_table(_tables(parts), format_, file)
 
     return write
 

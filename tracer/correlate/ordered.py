@@ -114,6 +114,7 @@ class Ordered:
             parts += [before[0], *fresh]
             bounds.append(bounds[-1] + len(before[0]) + sum(len(batch) for batch in fresh))
         self._held, self._number = [], []
+        window.given.clear()  # what is in the batch now is not needed twice
         return concat(parts), np.concatenate(numbers), np.concatenate(follows), np.array(bounds)
 
     def _cut(self, found: JourneySet, is_next: Mask, now_ns: int) -> int:

@@ -21,7 +21,7 @@ from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.ordered import LAST, Horizon, Ordered, Window
 
 #: Rows of a window; about 1 kB of memory each while they are joined.
-WINDOW_ROWS = 400_000
+WINDOW_ROWS = 640_000
 _DEFAULT = JoinOptions()
 _DEFAULT_HORIZON = Horizon()
 
@@ -140,6 +140,7 @@ def join_windows(
         found = ordered.take(window)
         if found is not None:
             yield found
+        del found  # as large as a window: not held while the next one is joined
     while not ordered.is_empty:  # what came late to journeys that were given out
         found = ordered.take(LAST)
         if found is not None:

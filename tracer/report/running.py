@@ -20,14 +20,18 @@ class RunningSummary:
         self._undecoded: Counter[str] = Counter()
         self._flows = 0
 
+    def add(self, part: JourneySet) -> None:
+        """Count a part."""
+        found = summary_of(part)
+        self._counts.update({name: found[name] for name in _ADDED})
+        self._outcomes.update(found["outcomes"])
+        self._undecoded.update(found["undecoded_by"])
+        self._flows = max(self._flows, found["flows"])
+
     def counted(self, parts: Iterable[JourneySet]) -> Iterator[JourneySet]:
         """Yield the parts, each counted."""
         for part in parts:
-            found = summary_of(part)
-            self._counts.update({name: found[name] for name in _ADDED})
-            self._outcomes.update(found["outcomes"])
-            self._undecoded.update(found["undecoded_by"])
-            self._flows = max(self._flows, found["flows"])
+            self.add(part)
             yield part
 
     def value(
