@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.cli import inputs, windows
+from tracer.cli.ahead import ahead
 from tracer.cli.compiled import ready, settled
 from tracer.cli.options import (
     FORMATS,
@@ -205,4 +206,4 @@ def write(
         else:
             from tracer.report.tables import hop_tables
 
-            write_table(hop_tables(journey_set, chosen), format_, file)
+            write_table(ahead(hop_tables(journey_set, chosen)), format_, file)
