@@ -65,9 +65,9 @@ def _votes(
             elif p[a].ip_id > 0 and p[a].ttl > p[b].ttl:
                 end -= 1
                 first[end], second[end] = stream[a], stream[b]
-    first[count : count + len(order) - end] = first[end:].copy()
-    second[count : count + len(order) - end] = second[end:].copy()
     whole = count + len(order) - end
+    for i in range(end, len(order)):  # a slice as target takes a second to compile
+        first[count + i - end], second[count + i - end] = first[i], second[i]
     return first[:whole].copy(), second[:whole].copy(), count
 
 
