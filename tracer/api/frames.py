@@ -198,7 +198,7 @@ def _step_arrays(journey_set: JourneySet, hops: Rows, rows: Rows) -> dict[str, A
         "delta": series.deltas(records["delta_ns"]),
         "changes": series.chunked_text(partial(ChangeTexts().of, journey_set), hops),
         "candidates": series.integers(candidates, "Int64", candidates < 0),
-        "confidence": confidences(records),
+        "confidence": confidences(records["confidence"]),
         "observation": rows,
     }
 

@@ -32,6 +32,8 @@ def _masks() -> tuple[NDArray[np.int64], Keys]:
 
 
 _PLACES, _MASKS = _masks()
+_MAC = _FIELDS["dst_mac"][1] // 8  # of eight bytes
+_NO_MAC = np.uint64(NULL_U64)
 
 
 @jit
@@ -44,7 +46,9 @@ def _packet_keys(
         if a < 0:  # a first hop
             keys[i] = 0
             continue
-        h = np.uint64(causes[i] + 1)
+        # Whether both sides are Ethernet decides what a missing tag means.
+        ethernet = 2 * (words[a, _MAC] != _NO_MAC) + (words[b, _MAC] != _NO_MAC)
+        h = np.uint64(4 * causes[i] + 4 + ethernet)
         for k in range(len(places)):
             one, other = words[a, places[k]] & masks[k], words[b, places[k]] & masks[k]
             if one != other:
@@ -58,15 +62,14 @@ def change_keys(journey_set: JourneySet, hops: Rows) -> Keys:
 
     Hops of equal keys have equal changes (`core.changes.changes_at`), but for a chance of 2**-64.
     """
-    batch = journey_set.observations
-    records = journey_set.hops.take(hops)
-    before, rows = parent_rows(journey_set, hops), records["row"]
+    batch, hops = journey_set.observations, np.asarray(hops, np.int64)
+    before, rows = parent_rows(journey_set, hops), journey_set.hops["row"][hops]
     words = batch.packets.view(np.uint64).reshape(-1, _WORDS)
-    keys = _packet_keys(words, before, rows, records["cause"], _PLACES, _MASKS)
-    # Whether both sides are Ethernet decides what a missing tag means.
-    for side in (before, rows):
-        keys = mixed(keys, has_record(batch, "tunnel", side))
-        keys = mixed(keys, values_at(batch, "dst_mac", side)[0] == np.uint64(NULL_U64))
+    causes = journey_set.hops["cause"][hops]
+    keys = _packet_keys(words, before, rows, causes, _PLACES, _MASKS)
+    if len(batch.sections["tunnel"]):  # which are Ethernet too, or carry it
+        for side in (before, rows):
+            keys = mixed(keys, has_record(batch, "tunnel", side))
     for name in CHANGE_FIELDS:
         if not is_packet_column(name) and is_stored(batch, name):
             for side in (before, rows):

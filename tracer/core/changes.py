@@ -63,11 +63,10 @@ class FieldChanges:
 
 def parent_rows(journey_set: JourneySet, hops: Rows) -> Rows:
     """Return the observation row each hop came from, shape (hops,), -1 for a first hop."""
-    records = journey_set.hops.take(hops)
-    first = journey_set.journeys["first_hop"][records["journey"]]
-    has_parent = records["parent"] > 0
-    places = np.where(has_parent, first + records["parent"] - 1, 0)
-    return np.where(has_parent, journey_set.hops["row"][places], -1)
+    parent, rows = journey_set.hops["parent"][hops], journey_set.hops["row"]
+    # The hops of a journey lie side by side, by number.
+    places = hops - journey_set.hops["n"][hops] + parent
+    return np.where(parent > 0, rows[places], -1)
 
 
 def changes_at(journey_set: JourneySet, hops: Rows) -> list[FieldChanges]:

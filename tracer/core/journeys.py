@@ -36,7 +36,8 @@ HOP_DTYPE = np.dtype(
         ("evidence", "i1"),  # core.enums.Evidence
         ("cause", "i1"),  # core.enums.Cause
         ("direction", "i1"),  # core.point.Direction, of the point or inferred from MACs and order
-    ]
+    ],
+    align=True,  # read by whole words (`core.spread`)
 )  # sorted by (journey, n); every row of the batch that is IP or ARP is in exactly one hop
 
 JOURNEY_DTYPE = np.dtype(
@@ -173,9 +174,9 @@ class FlowPath:
     ambiguities: tuple[str, ...] = ()
 
 
-def confidences(hops: StructuredArray) -> NDArray[np.float64]:
-    """Return the confidence of hops as shown, float64 with six decimals: all that 4 bytes hold."""
-    shown: NDArray[np.float64] = hops["confidence"].astype(np.float64)
+def confidences(stored: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return confidences of hops as shown, with six decimals: all that 4 bytes hold."""
+    shown: NDArray[np.float64] = stored.astype(np.float64)
     return shown.round(6)
 
 

@@ -1,6 +1,6 @@
-"""Packets' fields side by side: all columns of chosen rows in one pass over their records."""
+"""Records' fields side by side: all columns of chosen records in one pass, with what is null."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,46 +8,90 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import jit
 from tracer.core.rows import Rows
-from tracer.core.schema import PACKET_DTYPE, StructuredArray
+from tracer.core.schema import StructuredArray
 
-_FIELDS: Mapping[str, Any] = PACKET_DTYPE.fields or {}
-_PLACE = {name: place for place, name in enumerate(_FIELDS)}
-_WORDS = PACKET_DTYPE.itemsize // 8
 _BLOCK = 128  # records that stay in the first cache while their fields are read one after the other
 
 
-def _shifts() -> NDArray[np.int64]:
-    # Of each field: the eight bytes of a record it lies in, and by how many bits these are moved up
-    # and then down again, so that the field alone is left with its sign.
-    places = []
-    for dtype, offset, *_ in _FIELDS.values():
-        bits = 8 * dtype.itemsize
-        places.append((offset // 8, 64 - 8 * (offset % 8) - bits, 64 - bits))
-    return np.array(places)
+class Layout:
+    """Where the integer fields of a record lie, and what each holds for null.
+
+    Records are whole words of eight bytes and no field lies across two: `np.dtype(align=True)`.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], null: Callable[[str], int]) -> None:
+        self.words = dtype.itemsize // 8
+        integers = [name for name in dtype.names or () if dtype[name].kind in "iu"]
+        self.unsigned = frozenset(name for name in integers if dtype[name].kind == "u")
+        self._places = {name: _place(dtype, name, null(name)) for name in integers}
+
+    def places(self, fields: Iterable[str]) -> NDArray[np.int64]:
+        """Return (word, bits up, bits down, null) of each field, shape (fields, 4)."""
+        found = [self._places[field] for field in fields]
+        return np.array(found, np.int64).reshape(-1, 4)
 
 
-_SHIFTS = _shifts()
+def _place(dtype: np.dtype[Any], name: str, null: int) -> tuple[int, int, int, int]:
+    # The eight bytes of a record a field lies in, by how many bits these are moved up and then down
+    # again so that the field alone is left with its sign, and what it then holds for null.
+    fields: Mapping[str, Any] = dtype.fields or {}
+    field, offset = fields[name][:2]
+    bits = 8 * field.itemsize
+    signed = null - (1 << 64) if null >> 63 > 0 else null
+    return offset // 8, 64 - 8 * (offset % 8) - bits, 64 - bits, signed
 
 
 @jit
-def _spread(words: Any, rows: Rows, shifts: Any, out: Any) -> None:
+def _spread(words: Any, rows: Rows, places: Any, out: Any, valid: Any, missing: Rows) -> None:
     for begin in range(0, len(rows), _BLOCK):
         end = min(begin + _BLOCK, len(rows))
-        for field in range(len(shifts)):
-            word, up, down = shifts[field, 0], shifts[field, 1], shifts[field, 2]
+        for field in range(len(places)):
+            word, up, down, null = (
+                places[field, 0], places[field, 1], places[field, 2], places[field, 3],
+            )  # fmt: skip
+            found = 0
             for i in range(begin, end):
-                out[field, i] = (words[rows[i], word] << up) >> down
+                value = (words[rows[i], word] << up) >> down
+                out[field, i] = value
+                found += value != null
+            missing[field] += end - begin - found
+            if found == 0:
+                continue
+            for at in range(begin // 8, (end + 7) // 8):
+                byte: Any = 255
+                if found < end - begin:
+                    byte = 0
+                    for i in range(8 * at, min(8 * at + 8, end)):
+                        byte |= np.int64(out[field, i] != null) << (i - 8 * at)
+                valid[field, at] = byte
 
 
 class Spread:
-    """The packet columns of some rows; each row is in the batch (-1 is not allowed)."""
+    """Some integer fields of the records at some rows; each row is there (-1 is not allowed)."""
 
-    def __init__(self, packets: StructuredArray, rows: Rows) -> None:
-        self._values = np.empty((len(_FIELDS), len(rows)), np.int64)
-        words = packets.view(np.int64).reshape(-1, _WORDS)
-        _spread(words, rows, _SHIFTS, self._values)
+    def __init__(
+        self, layout: Layout, records: StructuredArray, rows: Rows, fields: Iterable[str]
+    ) -> None:
+        self._field = {field: place for place, field in enumerate(fields)}
+        self._unsigned = layout.unsigned
+        count = len(self._field)
+        self._values = np.empty((count, len(rows)), np.int64)
+        self._valid = np.zeros((count, (len(rows) + 7) // 8), np.uint8)
+        self._missing = np.zeros(count, np.int64)
+        words = records.view(np.int64).reshape(-1, layout.words)
+        rows, places = np.ascontiguousarray(rows, np.int64), layout.places(self._field)
+        _spread(words, rows, places, self._values, self._valid, self._missing)
 
     def of(self, field: str) -> NDArray[Any]:
-        """Return a field of PACKET_DTYPE, shape (rows,): int64, or uint64 where it is stored so."""
-        values: NDArray[np.int64] = self._values[_PLACE[field]]
-        return values.view(np.uint64) if PACKET_DTYPE[field] == np.uint64 else values
+        """Return a field's values, shape (rows,): int64, or uint64 where it is stored unsigned."""
+        values: NDArray[np.int64] = self._values[self._field[field]]
+        return values.view(np.uint64) if field in self._unsigned else values
+
+    def missing(self, field: str) -> int:
+        """Return how many of a field's values are null."""
+        return int(self._missing[self._field[field]])
+
+    def valid(self, field: str) -> NDArray[np.uint8]:
+        """Return a bit for each of a field's values, least significant first: 1 where not null."""
+        bits: NDArray[np.uint8] = self._valid[self._field[field]]
+        return bits

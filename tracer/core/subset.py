@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.journeys import NUMBERS_DTYPE, JourneySet
+from tracer.core.journeys import JourneySet
 from tracer.core.rows import Rows
 from tracer.core.schema import StructuredArray
 from tracer.core.values import hop_indices
@@ -24,21 +24,6 @@ def subset(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Journey
     used[found.hops["row"]] = True
     found.hops["row"] = (np.cumsum(used) - 1)[found.hops["row"]]
     found.observations = journey_set.observations.take(np.flatnonzero(used))
-    return found
-
-
-def in_hop_order(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> JourneySet:
-    """Return `subset`, its observations in the order of hops: what is read together lies together.
-
-    Journeys that are not chosen are still referred to, by number.
-    """
-    numbers = np.empty(len(chosen), NUMBERS_DTYPE)
-    for name in NUMBERS_DTYPE.names or ():
-        numbers[name] = journey_set.shown(name, chosen)
-    found = chosen_of(journey_set, chosen)
-    found.observations = journey_set.observations.take(found.hops["row"])
-    found.hops["row"] = np.arange(len(found.hops))
-    found.numbers = numbers
     return found
 
 

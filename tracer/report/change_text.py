@@ -4,13 +4,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tracer.core.address import NULL_U64
 from tracer.core.change_keys import change_keys
 from tracer.core.changes import FieldChanges, changes_at
+from tracer.core.distinct import distinct
 from tracer.core.enums import Cause
 from tracer.core.journeys import JourneySet
+from tracer.core.mixing import Keys
 from tracer.core.rows import Rows
 from tracer.core.schema import BY_NAME
-from tracer.report.columns import distinct_parts, labels, stored_column
+from tracer.report import arrays
+from tracer.report.columns import labels, stored_column
 from tracer.report.json_text import joined, json_values
 
 # The name of a field in the hop's own JSON, where it is not the column's.
@@ -22,26 +26,33 @@ class ChangeTexts:
     """Texts of changes, each put together once: most packets of a flow change alike at a hop."""
 
     def __init__(self) -> None:
-        self._known: dict[int, str] = {}  # by key
+        self._known: dict[int, int] = {}  # a text's number, by key; several keys may have one text
+        self._numbers: dict[str, int] = {}
+        self._texts: list[str] = []
 
     def of(self, journey_set: JourneySet, hops: Rows) -> pa.DictionaryArray:
         """Return a JSON array of {field, from, to, cause} for each hop, `[]` for no change."""
-        codes, (distinct,) = distinct_parts((change_keys(journey_set, hops),))
-        firsts = np.empty(len(distinct), np.int64)
-        firsts[codes[::-1]] = hops[::-1]
-        texts = pa.array(self._texts(journey_set, distinct.tolist(), firsts), pa.string())
-        encoded = texts.dictionary_encode()  # other changes may have the same text
-        indices = encoded.indices.take(pa.array(codes))
-        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
+        keys = change_keys(journey_set, hops)
+        codes, firsts, valid, _ = distinct(keys, keys, NULL_U64)
+        numbers = self._numbered(journey_set, keys[firsts].tolist(), hops[firsts])
+        places, firsts, *_ = distinct(numbers, numbers, NULL_U64)
+        found = [self._texts[number] for number in numbers[firsts].tolist()]
+        return arrays.encoded(places.take(codes), valid, 0, pa.array(found, pa.string()))
 
-    def _texts(self, journey_set: JourneySet, keys: list[int], hops: Rows) -> list[str]:
+    def _numbered(self, journey_set: JourneySet, keys: list[int], hops: Rows) -> Keys:
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
-        known = self._known
-        new = [place for place, key in enumerate(keys) if key not in known]
-        found = _texts(changes_at(journey_set, hops[new]), len(new)).to_pylist()
-        known.update(zip((keys[place] for place in new), found, strict=True))
-        return [known[key] for key in keys]
+            self._numbers.clear()
+            self._texts.clear()
+        found = list(map(self._known.get, keys))
+        new = [place for place, number in enumerate(found) if number is None]
+        texts = _texts(changes_at(journey_set, hops[new]), len(new)).to_pylist()
+        for place, text in zip(new, texts, strict=True):
+            number = self._numbers.setdefault(text, len(self._texts))
+            if number == len(self._texts):
+                self._texts.append(text)
+            self._known[keys[place]] = found[place] = number
+        return np.array(found, np.uint64)
 
 
 def _texts(changes: list[FieldChanges], count: int) -> pa.Array:

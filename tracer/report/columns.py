@@ -3,59 +3,79 @@
 Addresses, MACs and words are formatted once per distinct value and then taken by index.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
+from tracer.core.distinct import distinct
 from tracer.core.enums import Label
 from tracer.core.observation import PLACE_FIELDS
 from tracer.core.point import Point
 from tracer.core.rows import Rows, is_packet_column, is_stored, nulls, stored_parts, values_at
-from tracer.core.schema import BY_NAME, Column
-from tracer.core.spread import Spread
+from tracer.core.schema import BY_NAME, PACKET_DTYPE, Column, null_of
+from tracer.core.spread import Layout, Spread
+from tracer.report import arrays
 from tracer.report.column_texts import column_texts
 
 _TEXT_KINDS = ("ip", "mac", "digest", "enum")
+_ALL_BITS = (1 << 64) - 1
+
+
+def _null_of_field(field: str) -> int:
+    column = BY_NAME.get(field) or BY_NAME[field.removesuffix("_hi").removesuffix("_lo")]
+    return null_of(column)
+
+
+_PACKET = Layout(PACKET_DTYPE, _null_of_field)
 
 
 def observation_columns(
-    batch: ObservationBatch, names: Iterable[str], rows: Rows
+    batch: ObservationBatch, names: Sequence[str], rows: Rows
 ) -> dict[str, pa.Array]:
     """Return public columns at the given rows, by name: int64, bool, or dictionary-encoded text."""
-    packets = Spread(batch.packets, rows)
-    return {name: _column(batch, name, rows, packets.of) for name in names}
+    fields = dict.fromkeys(field for name in names for field in _fields(name))
+    packets = Spread(_PACKET, batch.packets, rows, fields)
+    return {name: _column(batch, name, rows, packets) for name in names}
 
 
 def observation_column(batch: ObservationBatch, name: str, rows: Rows) -> pa.Array:
     """Return one public column at the given rows, as `observation_columns` does."""
-    return _column(batch, name, rows, lambda field: batch.packets[field][rows])
+    return observation_columns(batch, (name,), rows)[name]
 
 
-def _column(
-    batch: ObservationBatch, name: str, rows: Rows, packets: Callable[[str], NDArray[Any]]
-) -> pa.Array:
+def _fields(name: str) -> tuple[str, ...]:
+    # The fields of a packet's record that a public column is made of.
     if name in PLACE_FIELDS:
-        return point_column(batch.points, packets("point"), place_value(name))
+        return ("point",)
     if name == "capture":
-        return taken(batch.captures, packets("capture"))
+        return ("capture",)
+    return stored_parts(BY_NAME[name]) if is_packet_column(name) else ()
+
+
+def _column(batch: ObservationBatch, name: str, rows: Rows, packets: Spread) -> pa.Array:
+    if name in PLACE_FIELDS:
+        return point_column(batch.points, packets.of("point"), place_value(name))
+    if name == "capture":
+        return taken(batch.captures, packets.of("capture"))
     column = BY_NAME[name]
     if is_packet_column(name):
-        return stored_column(column, tuple(packets(part) for part in stored_parts(column)))
+        if column.kind == "int":
+            return arrays.numbers(packets.of(name), packets.valid(name), packets.missing(name))
+        return stored_column(column, tuple(packets.of(part) for part in stored_parts(column)))
     if not is_stored(batch, name):
-        return _unknown(column, len(rows))
+        return arrays.nulls(len(rows), _type_of(column))
     return stored_column(column, values_at(batch, name, rows))
 
 
-def _unknown(column: Column, count: int) -> pa.Array:
+def _type_of(column: Column) -> pa.DataType:
     if column.kind in _TEXT_KINDS:
-        return pa.nulls(count, pa.dictionary(pa.int32(), pa.string()))
-    return pa.nulls(count, pa.bool_() if column.kind == "bool" else pa.int64())
+        return arrays.TEXT
+    return pa.bool_() if column.kind == "bool" else pa.int64()
 
 
 def stored_column(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
@@ -72,7 +92,9 @@ def _numbers(values: NDArray[np.int64], missing: NDArray[np.bool_] | None) -> pa
     # Without a mask Arrow takes the memory as it is.
     if missing is None or not missing.any():
         return pa.array(values)
-    return pa.nulls(len(values), pa.int64()) if missing.all() else pa.array(values, mask=missing)
+    if missing.all():
+        return arrays.nulls(len(values), pa.int64())
+    return pa.array(values, mask=missing)
 
 
 def integers(values: NDArray[Any], null: int | None = None, add: int = 0) -> pa.Array:
@@ -111,28 +133,28 @@ def place_value(name: str) -> Callable[[Point], str | None]:
 
 def taken(texts: Sequence[str | None], codes: NDArray[Any]) -> pa.Array:
     """Return texts by index as a dictionary-encoded array; a code of -1 or a None text is null."""
-    distinct = list(dict.fromkeys(text for text in texts if text is not None))
-    place = {text: index for index, text in enumerate(distinct)}
+    known = list(dict.fromkeys(text for text in texts if text is not None))
+    place = {text: index for index, text in enumerate(known)}
     lookup = np.array([*(-1 if text is None else place[text] for text in texts), -1], np.int32)
-    return _by_index(lookup[codes], pa.array(distinct, pa.string()))
-
-
-def _by_index(indices: NDArray[np.int32], texts: pa.Array) -> pa.Array:
-    missing = indices < 0
-    mask = missing if missing.any() else None
-    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=mask), texts)
+    indices = lookup.take(codes)
+    missing = indices < 0 if len(codes) and indices.min() < 0 else None
+    return pa.DictionaryArray.from_arrays(
+        pa.array(indices, mask=missing), pa.array(known, pa.string()), safe=False
+    )
 
 
 def _distinct(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
-    codes, parts = distinct_parts(stored)
-    missing = nulls(column, parts)
-    texts = column_texts(column, parts)
-    indices = np.where(missing, -1, np.arange(len(missing))).astype(np.int32)[codes]
-    if not missing.any():
-        return _by_index(indices, texts)
-    # Nulls are no texts: those after one move up.
-    kept = np.append(np.cumsum(~missing) - 1, -1).astype(np.int32)
-    return _by_index(kept[indices], texts.filter(pa.array(~missing)))
+    words = [_words_of(part) for part in stored]
+    null = null_of(column) & _ALL_BITS
+    codes, firsts, valid, missing = distinct(words[0], words[-1], null)
+    texts = column_texts(column, tuple(part[firsts] for part in stored))
+    return arrays.encoded(codes, valid, missing, texts)
+
+
+def _words_of(part: NDArray[Any]) -> NDArray[np.uint64]:
+    # Numbers as eight bytes each, with their sign.
+    wide = part if part.dtype.itemsize == 8 else part.astype(np.int64)
+    return np.ascontiguousarray(wide).view(np.uint64)
 
 
 def distinct_values(
@@ -147,21 +169,7 @@ def distinct_parts(
     stored: tuple[NDArray[Any], ...],
 ) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
     """Return (code of each row, the distinct values' columns), as `distinct_values` does."""
-    codes, first = _encoded(stored[0])
-    parts: tuple[NDArray[Any], ...] = (first,)
-    for part in stored[1:]:
-        further, values = _encoded(part)
-        if len(parts[0]) == 1:  # as the upper half of addresses mostly is
-            codes, parts = further, (*(p.repeat(len(values)) for p in parts), values)
-            continue
-        pairs, kept = _encoded(codes * max(len(values), 1) + further)
-        parts = (*(p[kept // len(values)] for p in parts), values[kept % len(values)])
-        codes = pairs
-    return codes, parts
-
-
-def _encoded(part: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    if len(part) and part[0] == part[-1] and (part == part[0]).all():  # as most halves are
-        return np.zeros(len(part), np.int64), part[:1]
-    encoded = pc.dictionary_encode(pa.array(part))
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_numpy()
+    codes = np.zeros(len(stored[0]), np.int32)
+    for part in stored:
+        codes, firsts, *_ = distinct(_words_of(codes), _words_of(part), _ALL_BITS)
+    return codes.astype(np.int64), tuple(part[firsts] for part in stored)

@@ -7,10 +7,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tracer.core.enums import Cause, Evidence, Kind, Outcome
-from tracer.core.journeys import NO_TIME, JourneySet, confidences
+from tracer.core.journeys import HOP_DTYPE, NO_TIME, JourneySet, confidences
 from tracer.core.point import Direction
 from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows
+from tracer.core.spread import Layout, Spread
+from tracer.report import arrays
 from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import distinct_values, integers, labels, point_column, taken
 from tracer.report.roles import point_label, role_of
@@ -22,6 +24,11 @@ JOURNEY_COLUMNS = (
 STEP_COLUMNS = (
     "n", "parent", "role", "direction", "time_ns", "delta_ns", "cause", "changes",
     "evidence", "candidates", "confidence",
+)  # fmt: skip
+_NULLS = {"parent": 0, "delta_ns": NO_TIME}
+_HOP = Layout(HOP_DTYPE, lambda field: _NULLS.get(field, -1))
+_HOP_FIELDS = (
+    "n", "row", "parent", "time_ns", "delta_ns", "direction", "cause", "evidence", "candidates",
 )  # fmt: skip
 
 
@@ -51,23 +58,28 @@ def step_columns(journey_set: JourneySet, hops: Rows, texts: ChangeTexts) -> dic
 
     `time_ns` is after the clock's offset was applied; `changes` is a JSON array as text.
     """
-    records = journey_set.hops.take(hops)
+    steps = Spread(_HOP, journey_set.hops, hops, _HOP_FIELDS)
     points = journey_set.observations.points
-    codes = journey_set.observations.packets["point"][records["row"]]
-    is_step = records["parent"] > 0
-    return {
-        "n": integers(records["n"]),
-        "parent": integers(records["parent"], 0),
-        "role": point_column(points, codes, role_of),
-        "direction": _directions(records["direction"]),
-        "time_ns": integers(records["time_ns"]),
-        "delta_ns": integers(records["delta_ns"], NO_TIME),
-        "cause": labels(Cause, np.where(records["cause"] > 0, records["cause"], -1)),
-        "changes": texts.of(journey_set, hops),
-        "evidence": labels(Evidence, np.where(is_step, records["evidence"], -1)),
-        "candidates": integers(np.where(is_step, records["candidates"], -1), -1),
-        "confidence": pa.array(confidences(records), mask=np.isnan(records["confidence"])),
+    codes = journey_set.observations.packets["point"][steps.of("row")]
+    is_step = steps.of("parent") > 0
+    numbers = {
+        name: arrays.numbers(steps.of(name), steps.valid(name), steps.missing(name))
+        for name in ("n", "parent", "time_ns", "delta_ns")
     }
+    return numbers | {
+        "role": point_column(points, codes, role_of),
+        "direction": _directions(steps.of("direction")),
+        "cause": labels(Cause, np.where(steps.of("cause") > 0, steps.of("cause"), -1)),
+        "changes": texts.of(journey_set, hops),
+        "evidence": labels(Evidence, np.where(is_step, steps.of("evidence"), -1)),
+        "candidates": integers(np.where(is_step, steps.of("candidates"), -1), -1),
+        "confidence": _confidences(journey_set.hops["confidence"][hops]),
+    }
+
+
+def _confidences(stored: NDArray[np.float32]) -> pa.Array:
+    shown = confidences(stored)
+    return pa.array(shown, mask=np.isnan(shown))
 
 
 def _protocols(numbers: NDArray[Any]) -> pa.Array:

@@ -17,7 +17,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import JourneySet
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.rows import Rows
-from tracer.core.subset import in_hop_order
+from tracer.core.values import hop_indices
 from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import observation_columns
 from tracer.report.hop_columns import JOURNEY_COLUMNS, STEP_COLUMNS, journey_columns, step_columns
@@ -58,13 +58,16 @@ def hop_tables(
     numbers = np.arange(len(journey_set.journeys)) if chosen is None else np.asarray(chosen)
     ends = np.cumsum(journey_set.journeys["n_hops"][numbers])
     for part in np.split(numbers, np.flatnonzero(np.diff(ends // CHUNK_ROWS)) + 1):
-        near = in_hop_order(journey_set, part)
-        yield hop_table(near, np.arange(len(near.hops)), texts)
+        yield hop_table(journey_set, part, texts)
 
 
-def hop_table(journey_set: JourneySet, hops: Rows, texts: ChangeTexts) -> pa.Table:
-    """Return a table of `HOP_COLUMNS` for the given hops (indices into the set's hops)."""
-    columns = journey_columns(journey_set, journey_set.hops["journey"][hops])
+def hop_table(journey_set: JourneySet, numbers: Rows, texts: ChangeTexts) -> pa.Table:
+    """Return a table of `HOP_COLUMNS` for the hops of the given journeys (indices)."""
+    records = journey_set.journeys.take(numbers)
+    hops = hop_indices(records)
+    journeys = pa.array(np.repeat(np.arange(len(numbers)), records["n_hops"]))
+    of_journeys = journey_columns(journey_set, numbers)
+    columns = {name: column.take(journeys) for name, column in of_journeys.items()}
     columns |= step_columns(journey_set, hops, texts)
     batch, rows = journey_set.observations, journey_set.hops["row"][hops]
     columns |= observation_columns(batch, OWN_COLUMNS, rows)
@@ -89,7 +92,7 @@ def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
             writer = pyarrow.parquet.ParquetWriter(
                 file,
                 table.schema,
-                compression="zstd",
+                compression=_compression(table),
                 write_statistics=_WITH_STATISTICS,
                 dictionary_pagesize_limit=_DICTIONARY_BYTES,
                 use_dictionary=[name for name in table.column_names if name not in deltas],
@@ -98,6 +101,14 @@ def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
         writer.write_table(table)
     if writer is not None:
         writer.close()
+
+
+def _compression(first: pa.Table) -> dict[str, str]:
+    # To set the compressor up takes longer than to write a column of nulls.
+    return {
+        name: "none" if column.null_count == len(first) else "zstd"
+        for name, column in zip(first.column_names, first.columns, strict=True)
+    }
 
 
 def _decoded(table: pa.Table) -> pa.Table:

@@ -1,0 +1,28 @@
+"""Arrow arrays over numpy's memory hold its values and nulls, of any length."""
+
+import numpy as np
+import pyarrow as pa
+
+from tracer.report import arrays
+
+
+def test_numbers_with_some_and_no_nulls() -> None:
+    values, bits = np.arange(10), np.packbits(np.arange(10) % 3 > 0, bitorder="little")
+    found = arrays.numbers(values, bits, 4)
+    found.validate(full=True)
+    assert found.to_pylist() == [None, 1, 2, None, 4, 5, None, 7, 8, None]
+    assert arrays.numbers(values, bits, 0).to_pylist() == list(range(10))
+
+
+def test_texts_by_code() -> None:
+    codes, bits = np.array([1, 0, 1], np.int32), np.array([0b101], np.uint8)
+    found = arrays.encoded(codes, bits, 1, pa.array(["a", "b"]))
+    found.validate(full=True)
+    assert found.to_pylist() == ["b", None, "b"]
+
+
+def test_nulls_of_any_length() -> None:
+    for count in (0, 3, arrays.SHARED_ROWS, arrays.SHARED_ROWS + 1):
+        found = arrays.nulls(count, arrays.TEXT)
+        found.validate(full=True)
+        assert (len(found), found.null_count, found.type) == (count, count, arrays.TEXT)
