@@ -27,9 +27,12 @@ CHUNK_ROWS = 1 << 16
 _WITH_STATISTICS = ["journey", "flow", "time_ns", "first_ns", "last_ns"]
 # Numbers of which most differ: their differences take less time, and less room, than a dictionary.
 _DELTAS = (
-    "journey", "flow", "time_ns", "delta_ns", "first_ns", "last_ns", "reply", "request", "n",
-    "frame", "ip_id", "tcp_seq", "tcp_ack", "tcp_tsval", "tcp_tsecr", "icmp_seq", "sport", "dport",
+    "journey", "time_ns", "delta_ns", "reply", "request", "n", "frame", "tcp_tsval", "tcp_tsecr",
+    "icmp_seq",
 )  # fmt: skip
+# Numbers that differ by packet, equal at its hops: what the compressor finds by itself.
+_PLAIN = ("flow", "first_ns", "last_ns", "ip_id", "sport", "dport", "tcp_seq", "tcp_ack")
+_FEW_ROWS = 256
 _DICTIONARY_BYTES = 1 << 24  # of a row group, before values are written plainly
 # `proto` is the journey's, as a word; `time_ns` (clock applied) and `direction` are the hop's.
 OWN_COLUMNS = tuple(
@@ -95,7 +98,9 @@ def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
                 compression=_compression(table),
                 write_statistics=_WITH_STATISTICS,
                 dictionary_pagesize_limit=_DICTIONARY_BYTES,
-                use_dictionary=[name for name in table.column_names if name not in deltas],
+                use_dictionary=[
+                    name for name in table.column_names if name not in (*deltas, *_PLAIN)
+                ],
                 column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
             )
         writer.write_table(table)
@@ -104,11 +109,15 @@ def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
 
 
 def _compression(first: pa.Table) -> dict[str, str]:
-    # To set the compressor up takes longer than to write a column of nulls.
-    return {
-        name: "none" if column.null_count == len(first) else "zstd"
-        for name, column in zip(first.column_names, first.columns, strict=True)
-    }
+    # To set the compressor up takes longer than to write a column of equal values, which takes no
+    # room as it is.
+    columns = zip(first.column_names, first.columns, strict=True)
+    return {name: "none" if _is_constant(column) else "zstd" for name, column in columns}
+
+
+def _is_constant(column: pa.ChunkedArray) -> bool:
+    few = column[:_FEW_ROWS]
+    return len(few.unique()) <= 1 and (len(few) == len(column) or len(column.unique()) <= 1)
 
 
 def _decoded(table: pa.Table) -> pa.Table:
