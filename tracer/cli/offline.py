@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tracer.cli import inputs, windows
 from tracer.cli.ahead import ahead
 from tracer.cli.compiled import ready, settled
+from tracer.cli.memory import keep
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -98,6 +99,7 @@ def command(
       tracer offline incident/ -o journeys.pcapng
       tracer offline incident/ --redact-key redact.key -o hops.csv
     """
+    keep()
     redactor = redactor_of(redact, redact_key)
     format_ = chosen_format(format_, output, _FORMATS)
     in_parts = explain is None and format_ != "pcapng"
