@@ -1,5 +1,7 @@
 """Work done ahead of who asks for it, in a thread of its own."""
 
+import contextlib
+import importlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -8,6 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 _END = object()
 _Item = tuple[T | None, BaseException | None, bool]  # value, what was raised, whether it ended
+
+
+def load_ahead(module: str) -> None:
+    """Import a module in a thread: it will be needed once work is done that releases the GIL."""
+    threading.Thread(target=_load, args=(module,), daemon=True).start()
+
+
+def _load(module: str) -> None:
+    with contextlib.suppress(ImportError):  # told where it is needed
+        importlib.import_module(module)
 
 
 def ahead(values: Iterator[T], depth: int = 1) -> Iterator[T]:

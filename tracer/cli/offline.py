@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.cli import inputs, windows
-from tracer.cli.ahead import ahead
+from tracer.cli.ahead import ahead, load_ahead
 from tracer.cli.compiled import ready, settled
 from tracer.cli.memory import keep
 from tracer.cli.options import (
@@ -36,6 +36,12 @@ from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 
 _FORMATS = (*FORMATS, "pcapng")
+# What writes a format, and takes a while to load.
+_WRITERS = {
+    "jsonl": "tracer.report.jsonl",
+    "csv": "tracer.report.tables",
+    "parquet": "tracer.report.tables",
+}
 
 
 @click.command(cls=Command)
@@ -108,7 +114,7 @@ def command(
         _in_windows(found, captures, conntrack, rules, flow_filter(conditions), count, format_,
                     output, summary)  # fmt: skip
         return
-    journey_set = joined(captures, points, conntrack, rules)
+    journey_set = joined(captures, points, conntrack, rules, _WRITERS.get(format_))
     chosen = selected(journey_set, flow_filter(conditions), count)
     if redactor is not None:
         journey_set = redactor.journey_set(journey_set)
@@ -164,8 +170,9 @@ def joined(
     points: Mapping[str, str],
     conntrack: Sequence[str],
     rules: Sequence[str] = (),
+    needed_next: str | None = None,
 ) -> JourneySet:
-    """Return the journeys of everything the captures hold."""
+    """Return the journeys of everything the captures hold; a module may be loaded meanwhile."""
     from tracer.api.joining import conntrack_of, rules_of
     from tracer.api.joining import joined as joined_of
 
@@ -174,6 +181,8 @@ def joined(
     entries, damage = conntrack_of(captures, conntrack)
     nat_rules, more = rules_of(captures, rules)
     settled()
+    if needed_next is not None:
+        load_ahead(needed_next)
     return joined_of(read, entries, nat_rules, (*damage, *more))
 
 
