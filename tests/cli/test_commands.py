@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -10,6 +11,7 @@ from cli.conftest import Run
 from tracer import __version__
 from tracer.cli.commands import COMMANDS, group
 
+FOLDER = Path(__file__).parents[2] / "captures" / "fip-outbound"
 HEAVY = ("numpy", "pandas", "numba", "pyarrow", "scapy", "bcc", "rich", "pyroute2")
 
 
@@ -71,3 +73,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert not {name for name in imported if name.partition(".")[0] in HEAVY}
     assert not {name for name in imported if name.startswith("tracer.cli.") and name.count(".") == 2
                 and name.rpartition(".")[2] in COMMANDS}  # fmt: skip
+
+
+def test_data_is_written_without_pandas(tmp_path: Path) -> None:
+    for name in ("hops.csv", "hops.parquet", "hops.jsonl"):
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "tracer.cli", "offline", str(FOLDER), "-o",
+             str(tmp_path / name), "--segments", str(tmp_path / "segments.csv")],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert "pyarrow" in imported
+        assert "pandas" not in imported, name

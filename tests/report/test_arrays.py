@@ -1,7 +1,12 @@
 """Arrow arrays over numpy's memory hold its values and nulls, of any length."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracer.report import arrays
 
@@ -26,3 +31,21 @@ def test_nulls_of_any_length() -> None:
         found = arrays.nulls(count, arrays.TEXT)
         found.validate(full=True)
         assert (len(found), found.null_count, found.type) == (count, count, arrays.TEXT)
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.int32, np.int64, np.uint8, np.float64])
+@pytest.mark.parametrize("missing", [None, [0], [0, 9], range(10)])
+def test_values_with_and_without_a_mask(kind: type, missing: Sequence[int] | None) -> None:
+    values = np.arange(10).astype(kind)
+    mask = None if missing is None else np.isin(np.arange(10), list(missing))
+    found = arrays.of(values, mask)
+    found.validate(full=True)
+    assert found.equals(pa.array(values, mask=mask))
+    assert arrays.of(values[::2]).equals(pa.array(values[::2]))
+
+
+@given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]))))
+def test_texts(values: list[str | None]) -> None:
+    found = arrays.texts(values)
+    found.validate(full=True)
+    assert found.equals(pa.array(values, pa.string()))

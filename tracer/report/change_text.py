@@ -37,7 +37,7 @@ class ChangeTexts:
         numbers = self._numbered(journey_set, keys[firsts].tolist(), hops[firsts])
         places, firsts, *_ = distinct(numbers, numbers, NULL_U64)
         found = [self._texts[number] for number in numbers[firsts].tolist()]
-        return arrays.encoded(places.take(codes), valid, 0, pa.array(found, pa.string()))
+        return arrays.encoded(places.take(codes), valid, 0, arrays.texts(found))
 
     def _numbered(self, journey_set: JourneySet, keys: list[int], hops: Rows) -> Keys:
         if len(self._known) > _MOST_KNOWN:
@@ -58,10 +58,10 @@ class ChangeTexts:
 def _texts(changes: list[FieldChanges], count: int) -> pa.Array:
     spread = [_spread(found, count) for found in changes]
     if not spread:
-        return pa.array(np.full(count, "[]", object), pa.string())
+        return arrays.texts(["[]"] * count)
     # Each change begins with a comma, and the first comma of a hop is cut: Arrow's own skipping of
     # nulls between separators loses the rows where every value is null.
-    inside = pc.binary_join_element_wise(*spread, "", null_handling="replace")
+    inside = pc.binary_join_element_wise(*spread, arrays.text(""), null_handling="replace")
     return joined("[", pc.utf8_slice_codeunits(inside, 1), "]")
 
 
@@ -75,4 +75,4 @@ def _spread(found: FieldChanges, count: int) -> pa.Array:
     )  # fmt: skip
     index = np.full(count, -1, np.int64)
     index[found.hops] = np.arange(len(found.hops))
-    return text.take(pa.array(index, mask=index < 0))
+    return text.take(arrays.of(index, index < 0))

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from tracer.core.address import V4_PREFIX
 from tracer.core.schema import Column
 from tracer.core.values import public_value
+from tracer.report import arrays
 
 _HEX = np.array([f"{byte:02x}".encode() for byte in range(256)], "S2")
-_OCTETS = pa.array([str(byte) for byte in range(256)], pa.string())
+_OCTETS = arrays.texts([str(byte) for byte in range(256)])
 _MAC_LENGTH = 17
 
 
@@ -27,9 +28,11 @@ def column_texts(column: Column, parts: tuple[NDArray[Any], ...]) -> pa.Array:
         return _macs(parts[0])
     if column.kind == "ip" and ((parts[0] == 0) & (parts[1] >> 32 == V4_PREFIX >> 32)).all():
         octets = _bytes_of(parts[1])[:, 4:]
-        return pc.binary_join_element_wise(*(_OCTETS.take(pa.array(o)) for o in octets.T), ".")
+        return pc.binary_join_element_wise(
+            *(_OCTETS.take(arrays.of(o)) for o in octets.T), arrays.text(".")
+        )
     values = zip(*(part.tolist() for part in parts), strict=True)
-    return pa.array([public_value(column, value) for value in values], pa.string())
+    return arrays.texts([public_value(column, value) for value in values])
 
 
 def _macs(values: NDArray[Any]) -> pa.Array:

@@ -84,23 +84,14 @@ def stored_column(column: Column, stored: tuple[NDArray[Any], ...]) -> pa.Array:
         return _distinct(column, stored)
     missing = nulls(column, stored)
     if column.kind == "bool":
-        return pa.array(stored[0] > 0, mask=missing)
-    return _numbers(stored[0].astype(np.int64, copy=False), missing)
-
-
-def _numbers(values: NDArray[np.int64], missing: NDArray[np.bool_] | None) -> pa.Array:
-    # Without a mask Arrow takes the memory as it is.
-    if missing is None or not missing.any():
-        return pa.array(values)
-    if missing.all():
-        return arrays.nulls(len(values), pa.int64())
-    return pa.array(values, mask=missing)
+        return arrays.of(stored[0] > 0, missing)
+    return arrays.of(stored[0].astype(np.int64, copy=False), missing)
 
 
 def integers(values: NDArray[Any], null: int | None = None, add: int = 0) -> pa.Array:
     """Return an int64 array of values + `add`, null where a value equals `null`."""
-    mask = None if null is None else values == null
-    return _numbers(values.astype(np.int64) + add, mask)
+    missing = None if null is None else values == null
+    return arrays.of(values.astype(np.int64) + add, missing)
 
 
 def labels(words: type[Label], values: NDArray[Any]) -> pa.Array:
@@ -139,7 +130,7 @@ def taken(texts: Sequence[str | None], codes: NDArray[Any]) -> pa.Array:
     indices = lookup.take(codes)
     missing = indices < 0 if len(codes) and indices.min() < 0 else None
     return pa.DictionaryArray.from_arrays(
-        pa.array(indices, mask=missing), pa.array(known, pa.string()), safe=False
+        arrays.of(indices, missing), arrays.texts(known), safe=False
     )
 
 

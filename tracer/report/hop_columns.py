@@ -48,7 +48,7 @@ def journey_columns(journey_set: JourneySet, numbers: Rows) -> dict[str, pa.Arra
         "outcome": labels(Outcome, records["outcome"]),
         "outcome_at": point_column(points, records["outcome_point"], point_label),
         "reason": taken(journey_set.reasons, records["reason"]),
-        "ambiguous": pa.array(records["ambiguous"] > 0),
+        "ambiguous": arrays.of(records["ambiguous"] > 0),
         "duplicates": integers(records["duplicates"]),
     }
 
@@ -79,7 +79,7 @@ def step_columns(journey_set: JourneySet, hops: Rows, texts: ChangeTexts) -> dic
 
 def _confidences(stored: NDArray[np.float32]) -> pa.Array:
     shown = confidences(stored)
-    return pa.array(shown, mask=np.isnan(shown))
+    return arrays.of(shown, np.isnan(shown))
 
 
 def _protocols(numbers: NDArray[Any]) -> pa.Array:

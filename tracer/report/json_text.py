@@ -6,6 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tracer.report import arrays
+from tracer.report.arrays import text
+
 
 def json_values(column: pa.Array) -> pa.Array:
     """Return a column's values as JSON text, shape (rows,), without nulls.
@@ -13,12 +16,13 @@ def json_values(column: pa.Array) -> pa.Array:
     Dictionary-encoded text is quoted once per distinct value; plain strings are taken as JSON.
     """
     if pa.types.is_dictionary(column.type):
-        quoted = [json.dumps(text, ensure_ascii=False) for text in column.dictionary.to_pylist()]
-        indices = pc.fill_null(column.indices, len(quoted))
-        return pa.array([*quoted, "null"], pa.string()).take(indices)
+        quoted = [json.dumps(word, ensure_ascii=False) for word in column.dictionary.to_pylist()]
+        null = arrays.of(np.array([len(quoted)], np.int32))[0]
+        indices = pc.fill_null(column.indices, null)
+        return arrays.texts([*quoted, "null"]).take(indices)
     if pa.types.is_boolean(column.type):
-        return pc.fill_null(pc.if_else(column, "true", "false"), "null")
-    return pc.fill_null(pc.cast(column, pa.string()), "null")
+        return pc.fill_null(pc.if_else(column, text("true"), text("false")), text("null"))
+    return pc.fill_null(pc.cast(column, pa.string()), text("null"))
 
 
 def json_objects(columns: dict[str, pa.Array]) -> pa.Array:
@@ -35,7 +39,8 @@ def json_objects(columns: dict[str, pa.Array]) -> pa.Array:
 
 def joined(*parts: pa.Array | str) -> pa.Array:
     """Return the parts of each row put together, shape (rows,)."""
-    return pc.binary_join_element_wise(*parts, "")
+    scalars = [text(part) if isinstance(part, str) else part for part in parts]
+    return pc.binary_join_element_wise(*scalars, text(""))
 
 
 def line_bytes(lines: pa.Array) -> bytes:

@@ -13,6 +13,7 @@ from tracer.core.journeys import JourneySet
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices
+from tracer.report import arrays
 from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import observation_columns
 from tracer.report.hop_columns import journey_columns, step_columns
@@ -46,7 +47,7 @@ def _journeys(journey_set: JourneySet, numbers: Rows, texts: ChangeTexts) -> pa.
     records = journey_set.journeys[numbers]
     hops = _hops(journey_set, hop_indices(records), texts)
     offsets = np.concatenate(([0], np.cumsum(records["n_hops"]))).astype(np.int32)
-    lists = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), hops), ",")
+    lists = pc.binary_join(pa.ListArray.from_arrays(arrays.of(offsets), hops), arrays.text(","))
     columns = journey_columns(journey_set, numbers)
     parts: list[pa.Array | str] = [f'{{"schema":{SCHEMA}']
     for name in JOURNEY_KEYS:
@@ -67,4 +68,4 @@ def _hops(journey_set: JourneySet, hops: Rows, texts: ChangeTexts) -> pa.Array:
 def _joins(steps: dict[str, pa.Array]) -> pa.Array:
     keys = ("evidence", "candidates", "confidence")
     objects = json_objects({key: steps[key] for key in keys})
-    return pc.if_else(pc.is_valid(steps["parent"]), objects, "null")
+    return pc.if_else(pc.is_valid(steps["parent"]), objects, arrays.text("null"))

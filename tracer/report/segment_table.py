@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from tracer.core.journeys import NO_TIME
 from tracer.core.protocols import protocol_name
-from tracer.core.schema import BY_NAME, StructuredArray
+from tracer.core.rows import stored_parts
+from tracer.core.schema import BY_NAME, StructuredArray, null_of
+from tracer.report import arrays
 from tracer.report.columns import distinct_values, integers, stored_column, taken
 from tracer.report.json_text import joined, json_objects, line_bytes
 from tracer.report.roles import point_label
@@ -48,7 +50,7 @@ def segment_table(segments: FlowSegments, flows: StructuredArray) -> pa.Table:
     known = (found["flow"] >= 0) & (found["flow"] < len(flows))
     records = flows[np.where(known, found["flow"], 0)] if len(flows) else flows[:0]
     labels = [point_label(point) for point in segments.points]
-    arrays = {
+    columns = {
         "flow": integers(found["flow"], -1, add=1),
         **_identity(records, known),
         "way": taken(WAYS, found["way"]),
@@ -56,12 +58,12 @@ def segment_table(segments: FlowSegments, flows: StructuredArray) -> pa.Table:
         "from_point": taken(labels, found["from_point"]),
         "to_point": taken(labels, found["to_point"]),
         **{name: integers(found[name]) for name in ("packets", "lost")},
-        "loss": pa.array(found["lost"] / np.maximum(found["packets"] + found["lost"], 1)),
+        "loss": arrays.of(found["lost"] / np.maximum(found["packets"] + found["lost"], 1)),
         **{name: integers(found[name]) for name in ("missed", "resent", "reordered")},
         **{name: integers(found[name], NO_TIME) for name in SEGMENT_COLUMNS if name[-3:] == "_ns"},
-        "error": pa.array(np.full(len(found), segments.error)),
+        "error": arrays.of(np.full(len(found), segments.error)),
     }
-    return pa.table({name: arrays[name] for name in SEGMENT_COLUMNS})
+    return pa.table({name: columns[name] for name in SEGMENT_COLUMNS})
 
 
 def segment_lines(table: pa.Table) -> Iterator[bytes]:
@@ -75,24 +77,17 @@ def segment_lines(table: pa.Table) -> Iterator[bytes]:
 def _identity(records: StructuredArray, known: Any) -> dict[str, pa.Array]:
     # What tells the flow, null where there is none.
     if not len(records):
-        texts = pa.nulls(len(known), pa.dictionary(pa.int32(), pa.string()))
-        numbers = pa.nulls(len(known), pa.int64())
+        texts, numbers = arrays.nulls(len(known), arrays.TEXT), arrays.nulls(len(known), pa.int64())
         return {"proto": texts, "src": texts, "dst": texts, "sport": numbers, "dport": numbers,
                 "icmp_id": numbers}  # fmt: skip
     codes, distinct = distinct_values((records["proto"],))
     names = [protocol_name(number) for (number,) in distinct]
     found = {"proto": taken(names, np.where(known, codes, -1))}
     for name in ("src", "dst"):
-        column = stored_column(BY_NAME[name], (records[f"{name}_hi"], records[f"{name}_lo"]))
-        found[name] = pa.DictionaryArray.from_arrays(
-            pa.array(
-                column.indices.to_numpy(zero_copy_only=False),
-                mask=~known | column.indices.is_null().to_numpy(zero_copy_only=False),
-                type=pa.int32(),
-                from_pandas=True,
-            ),
-            column.dictionary,
-        )
+        column = BY_NAME[name]
+        null = np.uint64(null_of(column))
+        parts = (np.where(known, records[part], null) for part in stored_parts(column))
+        found[name] = stored_column(column, tuple(parts))
     for name in ("sport", "dport", "icmp_id"):
         found[name] = integers(np.where(known, records[name], -1), -1)
     return found

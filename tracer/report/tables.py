@@ -18,6 +18,7 @@ from tracer.core.journeys import JourneySet
 from tracer.core.observation import OBSERVATION_FIELDS
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices
+from tracer.report import arrays
 from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import observation_columns
 from tracer.report.hop_columns import JOURNEY_COLUMNS, STEP_COLUMNS, journey_columns, step_columns
@@ -68,7 +69,7 @@ def hop_table(journey_set: JourneySet, numbers: Rows, texts: ChangeTexts) -> pa.
     """Return a table of `HOP_COLUMNS` for the hops of the given journeys (indices)."""
     records = journey_set.journeys.take(numbers)
     hops = hop_indices(records)
-    journeys = pa.array(np.repeat(np.arange(len(numbers)), records["n_hops"]))
+    journeys = arrays.of(np.repeat(np.arange(len(numbers)), records["n_hops"]))
     of_journeys = journey_columns(journey_set, numbers)
     columns = {name: column.take(journeys) for name, column in of_journeys.items()}
     columns |= step_columns(journey_set, hops, texts)
