@@ -31,6 +31,21 @@ def test_offset_and_drift_lie_within_the_uncertainty(drift: float) -> None:
     assert found.uncertainty_ns < 80_000
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("kept", "drift"), [(1, -22e-6), (-1, 40e-6)])
+def test_drift_is_found_where_one_way_was_seen_at_first_only(
+    kept: int, drift: float, seed: int
+) -> None:
+    # A fifth of a second of traffic both ways, then a minute of pings whose other way is not known.
+    rng = np.random.default_rng(seed)
+    true = np.concatenate([np.sort(rng.integers(0, SECOND // 5, 200)), np.arange(1, 60) * SECOND])
+    way = np.where(np.arange(len(true)) < 200, rng.choice([-1, 1], len(true)), kept)
+    delay = 700_000 + rng.exponential(20_000, len(true)).astype(np.int64)
+    error = (true * drift).astype(np.int64)
+    found = fit(true + error, error + way * delay, way)
+    assert found.drift_ppm == pytest.approx(drift * 1e6, abs=1)
+
+
 def test_a_step_is_two_pieces() -> None:
     stamps, ahead, way = samples(lambda true: np.where(true > 300 * SECOND, 2 * SECOND, 0))
     found = fit(stamps, ahead, way)

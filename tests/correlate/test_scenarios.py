@@ -25,6 +25,7 @@ ONCE_WRONG = {
     ("adverse_4", 11): "one capture cut its packets, so that only times tell its rows",
     ("adverse_7", 11): "equal packets of one tuple: the next packet came before the next hop",
     ("adverse_6", 14): "the same in another network",
+    ("adverse_6", 36): "packets went one way for a short time only, and any drift seemed to do",
     ("adverse_0", 37): "a packet was missed, and all equal ones behind it were joined one off",
     ("adverse_4", 1010): "answers were guessed otherwise than requests, so that two flows were one",
     ("icmp6_errors_nat", 1010): "errors alike but for what they quote were taken for copies",

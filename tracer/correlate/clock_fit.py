@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Times = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MOST_DRIFT = 500e-6  # quartz is off by 100 ppm at most; room for virtual machines
+ABOUT = 0.997  # of the widest corridor
 MOST_STEPS = 4
 NEIGHBOURS = 15
 
@@ -110,7 +111,7 @@ def _best_drift(x: Floats, y: Floats, way: Times) -> float:
     if not ((way > 0).any() and (way < 0).any()) or len(x) < 8:
         return 0.0
     low, high = -MOST_DRIFT, MOST_DRIFT
-    for _ in range(60):
+    for _ in range(50):
         a, b = low + (high - low) / 3, high - (high - low) / 3
         if _width(x, y, way, a) < _width(x, y, way, b):
             low = a
@@ -118,7 +119,25 @@ def _best_drift(x: Floats, y: Floats, way: Times) -> float:
             high = b
     best = (low + high) / 2
     still, moved = _width(x, y, way, 0.0), _width(x, y, way, best)
-    return 0.0 if still > 0 and still > 0.8 * moved else best
+    if still > 0 and still > 0.8 * moved:
+        return 0.0
+    return _least_drift(x, y, way, best)
+
+
+def _least_drift(x: Floats, y: Floats, way: Times, best: float) -> float:
+    # Where packets went one way for a short time only, they do not keep the drift from becoming
+    # ever larger: of those that leave about the widest corridor the smallest is meant.
+    enough = ABOUT * _width(x, y, way, best)
+    if enough <= 0:
+        return best
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        share = (low + high) / 2
+        if _width(x, y, way, share * best) < enough:
+            low = share
+        else:
+            high = share
+    return high * best
 
 
 def _pieces(stamps: Times, ahead: Times, way: Times, steps: int) -> list[Piece]:
