@@ -101,3 +101,10 @@ def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert stdout == b""
     assert b"Traceback" not in stderr
+
+
+def test_closed_standard_input_is_said() -> None:
+    command = f"{sys.executable} -m tracer.cli offline - <&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tracer: Standard input is closed.")

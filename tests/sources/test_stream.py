@@ -1,6 +1,7 @@
 """Opening what may be given as an input, and the window over it."""
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -91,3 +92,23 @@ def test_a_read_error_ends_the_stream_and_is_remembered() -> None:
     buffer = Buffer(Failing(b"x" * 100, 10), 64)
     assert buffer.drain() == 10
     assert buffer.error == "Input/output error"
+
+
+def test_a_read_that_would_block_is_never_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ctrl-C just before such a read would be handled only after it.
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    read = os.readv
+
+    def checked(descriptor: int, views: list[memoryview]) -> int:
+        assert select.select([descriptor], [], [], 0)[0]
+        return read(descriptor, views)
+
+    monkeypatch.setattr(os, "readv", checked)
+    script = "import sys, time; time.sleep(0.3); f = open(sys.argv[1], 'w'); time.sleep(0.5);"
+    with subprocess.Popen([sys.executable, "-c", script + "f.write('x')", str(path)]):
+        buffer = Buffer(open_input(path), 64)
+        assert buffer.drain() == 1
+        buffer.close()

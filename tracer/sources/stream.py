@@ -1,10 +1,11 @@
 """Opening inputs and reading them window by window, so that memory stays bounded."""
 
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tracer.sources.findings import Findings
 STDIN = "-"
 WINDOW = 1 << 22  # bytes: what was just read is still in the processor's cache when it is walked
 _HEAD = 512
+_WAIT_MS = 200  # after which Ctrl-C is looked for
 
 
 @dataclass(slots=True)
@@ -26,9 +28,19 @@ class FileStream:
     descriptor: int
     owned: bool = True
     taken: int = 0
+    # Of what may keep a reader waiting; its type is not one at run time.
+    _poll: "select.poll | None" = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+            self._poll = select.poll()
+            self._poll.register(self.descriptor, select.POLLIN)
 
     def readinto(self, view: memoryview) -> int:
         """Fill the front of the view and return how many bytes; 0 is the end."""
+        # A signal that arrives just before a read that blocks is handled only when that returns.
+        while self._poll is not None and not self._poll.poll(_WAIT_MS):
+            pass
         count = os.readv(self.descriptor, [view])
         self.taken += count
         return count
@@ -132,6 +144,8 @@ def open_input(path: str | Path) -> FileStream:
     Raises InputError when it cannot be opened, or is a socket, device or folder.
     """
     if str(path) == STDIN:
+        if sys.stdin is None:
+            raise InputError("Standard input is closed.", "Give a capture file, or pipe one in.")
         return FileStream(sys.stdin.fileno(), owned=False)
     kind = kind_of(path)
     if kind != "file":
