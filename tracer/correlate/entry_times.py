@@ -81,18 +81,19 @@ def _apart(lives: list[Lifetime]) -> list[Lifetime]:
     # One table holds a tuple once: where the log missed an end, the next one's beginning is it.
     starts: dict[Hashable, list[int]] = defaultdict(list)
     for life in lives:
-        for key in _names(life):
+        for key in names_of(life):
             starts[key].append(life.since_ns)
     for times in starts.values():
         times.sort()
     return [replace(life, until_ns=_end(life, starts)) for life in lives]
 
 
-def _names(life: Lifetime) -> tuple[Hashable, Hashable]:
+def names_of(life: Lifetime) -> tuple[Hashable, Hashable]:
+    """Return what an entry's table knows it by: its tuples both ways, each once at a time there."""
     scope = _scope(life.entry)
     return (scope, _bare(life.entry.original)), (scope, _bare(life.entry.reply))
 
 
 def _end(life: Lifetime, starts: dict[Hashable, list[int]]) -> int:
-    later = [time for key in _names(life) for time in starts[key] if time > life.since_ns]
+    later = [time for key in names_of(life) for time in starts[key] if time > life.since_ns]
     return min([life.until_ns, *later])

@@ -11,6 +11,7 @@ from tracer.core.jit import inner, jit
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
+from tracer.correlate.fragments import nearest_of_datagram
 from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.identity import Identity
 from tracer.correlate.known_flows import KnownFlows
@@ -134,25 +135,14 @@ def _turned(
 
 
 def _fragments(packets: Any, firsts: Codes) -> tuple[Codes, Codes]:
-    # Later fragments have no ports: each with the first one of its datagram (RFC 791: addresses,
-    # protocol, identification), the nearest in time.
+    # Later fragments have no ports: each with the first one of its datagram.
     offset, more = packets["frag_offset"][firsts], packets["more_fragments"][firsts]
     later, heads = np.flatnonzero(offset > 0), np.flatnonzero((offset == 0) & (more == 1))
     if not len(later) or not len(heads):
         return later[:0], heads[:0]
-    key = np.full(len(firsts), 31, np.uint64)
-    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "proto", "ip_id"):
-        key = mixed(key, packets[name][firsts])
     time = packets["time_ns"][firsts]
-    heads = heads[np.lexsort((time[heads], key[heads]))]
-    begins = np.searchsorted(key[heads], key[later])
-    stops = np.searchsorted(key[heads], key[later], "right")
-    found = np.full(len(later), -1, np.int64)
-    for i in np.flatnonzero(stops > begins):
-        mine = heads[begins[i] : stops[i]]
-        found[i] = mine[np.argmin(np.abs(time[mine] - time[later[i]]))]
-    near = np.abs(time[found] - time[later]) <= FRAGMENT_NS
-    kept = (found >= 0) & near
+    found = nearest_of_datagram(packets, firsts, time, later, heads)
+    kept = (found >= 0) & (np.abs(time[found] - time[later]) <= FRAGMENT_NS)
     return later[kept], found[kept]
 
 

@@ -1,4 +1,4 @@
-"""IPv6 fragments whose ids change on the way.
+"""Fragments of one datagram, and IPv6 fragments whose ids change on the way.
 
 A router that tracks connections puts fragments together, and cuts the datagram anew where it was
 cut before, under an id of its own (Linux `ip6_fragment`). The id then tells packets apart only
@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 
 IPV6 = 6
+_DATAGRAM = ("src_hi", "src_lo", "dst_hi", "dst_lo", "proto", "ip_id")  # RFC 791
 
 
 def lasting_ids(packets: Any, place: Codes, content: Keys) -> tuple[Codes, Codes]:
@@ -33,3 +35,30 @@ def lasting_ids(packets: Any, place: Codes, content: Keys) -> tuple[Codes, Codes
     np.maximum.at(most, at[:, 0], counts)
     changing = np.bincount(equal[first], minlength=len(where)) > most
     return rows, np.where(changing[equal], 0, ids)
+
+
+def nearest_of_datagram(
+    packets: Any, rows: Codes, times: Codes, fragments: Codes, others: Codes
+) -> Codes:
+    """Return which of `others` is of the same datagram as each of `fragments`, -1 for none.
+
+    Both index `rows`, whose packets they are, and `times`; of several the nearest in time is taken.
+    """
+    found = np.full(len(fragments), -1, np.int64)
+    if not len(fragments) or not len(others):
+        return found
+    wanted, keys = (_datagrams(packets, rows[which]) for which in (fragments, others))
+    order = np.argsort(keys, kind="stable")
+    others, keys = others[order], keys[order]
+    begins, stops = np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right")
+    for i in np.flatnonzero(stops > begins):
+        mine = others[begins[i] : stops[i]]
+        found[i] = mine[np.argmin(np.abs(times[mine] - times[fragments[i]]))]
+    return found
+
+
+def _datagrams(packets: Any, rows: Codes) -> Keys:
+    key = np.full(len(rows), 31, np.uint64)
+    for name in _DATAGRAM:
+        key = mixed(key, packets[name][rows])
+    return key

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import UNSEEN_DTYPE
-from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
 from tracer.correlate.blind import unseen_kinds
+from tracer.correlate.fragments import nearest_of_datagram
 from tracer.correlate.gaps import judged
 from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
@@ -105,22 +105,8 @@ def _with_first_fragment(packets: Any, paths: Paths, journeys: StructuredArray) 
     answered = np.flatnonzero(
         (journeys["reply"] >= 0) & (packets["more_fragments"][paths.first] > 0)
     )
-    if not len(lost) or not len(answered):
-        return lost[:0]
-    datagram = np.full(len(lost) + len(answered), 37, np.uint64)
-    rows = paths.first[np.concatenate([lost, answered])]
-    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "proto", "ip_id"):
-        datagram = mixed(datagram, packets[name][rows])
     times = journeys["first_ns"]
-    by_key = answered[np.lexsort((times[answered], datagram[len(lost) :]))]
-    keys = np.sort(datagram[len(lost) :])
-    arrived = np.zeros(len(lost), np.bool_)
-    for n in range(len(lost)):
-        first, last = (
-            np.searchsorted(keys, datagram[n]),
-            np.searchsorted(keys, datagram[n], "right"),
-        )
-        near = np.abs(times[by_key[first:last]] - times[lost[n]])
-        arrived[n] = (near < REASSEMBLY_NS).any()
+    whole = nearest_of_datagram(packets, paths.first, times, lost, answered)
+    arrived = (whole >= 0) & (np.abs(times[whole] - times[lost]) < REASSEMBLY_NS)
     found: Codes = lost[arrived]
     return found

@@ -66,15 +66,26 @@ def _level(rows: Codes, i: int, ttl: Codes, time: Times) -> int:
     return stop
 
 
-@jit
-def _count_tied(order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times) -> int:
+@inner
+def _walk(
+    order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times, link: Codes, out: Any
+) -> int:
+    # Counts steps, and fills in those that `out` (first, second, delay) has room for.
+    first, second, delay = out
     count = 0
     for group in tied:
         rows = order[starts[group] : starts[group + 1]]
         start, stop = 0, _level(rows, 0, ttl, time)
         while stop < len(rows):
             end = _level(rows, stop, ttl, time)
-            count += (stop - start) * (end - stop)
+            if len(first) == 0:
+                count += (stop - start) * (end - stop)
+            else:
+                for a in rows[start:stop]:
+                    for b in rows[stop:end]:
+                        first[count], second[count] = link[a], link[b]
+                        delay[count] = time[b] - time[a]
+                        count += 1
             start, stop = stop, end
     return count
 
@@ -84,21 +95,11 @@ def _tied_steps(
     order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times, link: Codes
 ) -> tuple[Codes, Codes, Codes]:
     # Of equal stamps none was first: each is a step from all that have the stamp before.
-    steps = _count_tied(order, starts, tied, ttl, time)
+    none = np.empty(0, np.int64)
+    steps = _walk(order, starts, tied, ttl, time, link, (none, none, none))
     first, second = np.empty(steps, np.int64), np.empty(steps, np.int64)
     delay = np.empty(steps, np.int64)
-    count = 0
-    for group in tied:
-        rows = order[starts[group] : starts[group + 1]]
-        start, stop = 0, _level(rows, 0, ttl, time)
-        while stop < len(rows):
-            end = _level(rows, stop, ttl, time)
-            for a in rows[start:stop]:
-                for b in rows[stop:end]:
-                    first[count], second[count] = link[a], link[b]
-                    delay[count] = time[b] - time[a]
-                    count += 1
-            start, stop = stop, end
+    _walk(order, starts, tied, ttl, time, link, (first, second, delay))
     return first, second, delay
 
 

@@ -5,7 +5,7 @@ era's rows are of one flow, and a proof is of eras; clocks of the log and of the
 by a margin, within which nothing is proven.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ import numpy as np
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.correlate.clocks import Clocks
-from tracer.correlate.entry_times import ALWAYS, REPORT_NS, Lifetime, lifetimes_of
+from tracer.correlate.entry_times import ALWAYS, REPORT_NS, Lifetime, lifetimes_of, names_of
 from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.nat import of_tuples, shown, unordered
 from tracer.correlate.streams import named
@@ -184,13 +184,11 @@ class _Scale:
 
 def _without_overlaps(lives: Sequence[Lifetime], since: Codes, until: Codes) -> tuple[Codes, Codes]:
     # In the margins of two entries that had one tuple after the other it may be either's.
-    users: dict[object, list[int]] = {}
+    users: dict[Hashable, list[int]] = {}
     for i, life in enumerate(lives):
         if life.is_limited:
-            scope = (life.entry.host, life.entry.netns, life.entry.zone)
-            for way in (life.entry.original, life.entry.reply):
-                users.setdefault((scope, way.src, way.dst, way.proto, way.sport, way.dport,
-                                  way.icmp_id), []).append(i)  # fmt: skip
+            for name in names_of(life):
+                users.setdefault(name, []).append(i)
     first, last = since.copy(), until.copy()
     for mine in users.values():
         mine.sort(key=lambda i: int(since[i]))

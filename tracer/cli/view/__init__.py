@@ -30,7 +30,9 @@ def is_wanted(plain: bool, format_: str, output: str | None, *takes_lines: objec
     streams = (sys.stdin, sys.stdout, sys.stderr)
     if plain or (format_, output) != ("text", None) or any(takes_lines):
         return False
-    if os.environ.get("TERM", "dumb") == "dumb" or not all(each.isatty() for each in streams):
+    if os.environ.get("TERM", "dumb") == "dumb" or not all(
+        each is not None and each.isatty() for each in streams
+    ):
         return False
     if importlib.util.find_spec("textual") is None:
         missing = "lines instead of the live view, as textual is missing; pip install textual"
