@@ -1,6 +1,7 @@
 """The cache folder works for everybody, and only for its owner."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,13 @@ def test_a_cache_is_cold_until_something_is_compiled(tmp_path: Path) -> None:
     )
     assert prepared(code, XDG_CACHE_HOME=str(tmp_path)) == "True False"
     assert prepared(code, XDG_CACHE_HOME=str(tmp_path)) == "False False"
+
+
+def test_installs_side_by_side_have_a_folder_each(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tracer", tmp_path / "tracer")
+    own, other = prepared(), prepared(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{PRINT}")
+    assert Path(own).parent == Path(other).parent
+    assert own != other
 
 
 def test_stale_folders_are_removed(tmp_path: Path) -> None:

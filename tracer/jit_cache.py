@@ -1,4 +1,4 @@
-"""Where compiled functions are kept: one folder per user and per state of the source.
+"""Where compiled functions are kept: one folder per user, install and state of the source.
 
 Call `prepare()` before importing a module with hot functions. numba's own choice (next to the
 source) fails on read-only installs and for users without a home, and it does not notice that a
@@ -75,8 +75,10 @@ def _usable(folder: Path) -> bool:
 
 
 def _fingerprint() -> str:
-    # Only files that compile something: an edit elsewhere must not cost a recompilation.
-    digest = hashlib.sha256()
+    # Only files that compile something: an edit elsewhere must not cost a recompilation. numba looks
+    # for code by where its source lies: a second install would find the folder of the first one
+    # filled, and nothing in it.
+    digest = hashlib.sha256(str(_PACKAGE).encode())
     for path in sorted(_PACKAGE.rglob("*.py")):
         text = path.read_bytes()
         if b".jit import" in text or b"import numba" in text:
