@@ -75,9 +75,9 @@ def _usable(folder: Path) -> bool:
 
 
 def _fingerprint() -> str:
-    # Only files that compile something: an edit elsewhere must not cost a recompilation. numba looks
-    # for code by where its source lies: a second install would find the folder of the first one
-    # filled, and nothing in it.
+    # Only files that compile something: an edit elsewhere must not cost a recompilation. numba goes
+    # by where the source lies: a second install would find the folder of the first one filled, and
+    # nothing for it in there.
     digest = hashlib.sha256(str(_PACKAGE).encode())
     for path in sorted(_PACKAGE.rglob("*.py")):
         text = path.read_bytes()
