@@ -32,7 +32,7 @@ def redaction_options(command: _Command) -> _Command:
 _OPTIONS = (
     click.option(
         "--redact", cls=Option, section=_SECTION, is_flag=True,
-        help="Pseudonyms for addresses, MACs and names; no payload, no digests. The key is in"
+        help="Pseudonyms for addresses, MACs and names; no payload, no digest of it. The key is in"
         f" --redact-key or ${KEY_VARIABLE}, else it is a new one.",
     ),
     click.option(
