@@ -27,6 +27,12 @@ ONCE_WRONG = {
     ("adverse_6", 14): "the same in another network",
     ("adverse_6", 36): "packets went one way for a short time only, and any drift seemed to do",
     ("adverse_0", 37): "a packet was missed, and all equal ones behind it were joined one off",
+    ("adverse_2", 51): "NATs between two captures left nothing of pings but their number",
+    ("adverse_2", 58): "the same, of pings that are far apart",
+    ("adverse_3", 66): "the same, where one capture cut the bytes that others show",
+    ("adverse_5", 52): "the same, around a capture that cut its packets",
+    ("adverse_0", 73): "the same, of several hosts at once, beside a capture that began late",
+    ("adverse_4", 1006): "the same, with an id that one of the NATs kept",
     ("adverse_4", 1010): "answers were guessed otherwise than requests, so that two flows were one",
     ("icmp6_errors_nat", 1010): "errors alike but for what they quote were taken for copies",
 }  # fmt: skip

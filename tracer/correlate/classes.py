@@ -23,7 +23,7 @@ CERTAIN = np.iinfo(np.int32).max
 
 def classify(
     batch: ObservationBatch, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
-    by_time: Groups, translations: tuple[Keys, Keys], time: Codes,
+    by_time: Groups, translations: tuple[Keys, Keys], time: Codes, gap_ns: int,
 ) -> None:  # fmt: skip
     """Set `flow_class` and `proven` of the streams.
 
@@ -33,7 +33,7 @@ def classify(
     packets, stream, flow = batch.packets, streams.stream, identity.flow
     tuples = streams.named[streams.first]
     clear = np.zeros(len(tuples), np.int64)
-    edges, by_id = all_votes(packets, identity, streams, voting, clear)
+    edges, by_id = all_votes(packets, identity, streams, voting, clear, time, gap_ns)
     # Votes are counted among the packets that could vote, if those are not too few.
     size = np.maximum(clear, streams.count // 10)
     same = tuples[edges.left] == tuples[edges.right]

@@ -136,7 +136,7 @@ def samples_of(
     """Return the pairs of stamps that packets beyond doubt give for two scales."""
     most = min(MOST_SAMPLES, len(groups[0]) * MOST_ROWS)
     *pairs, whole = _pairs(packets, *groups, identity.place, scale, time, most)
-    parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole))
+    parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
     *more, _ = _pairs(packets, *parts, identity.place, scale, time, most)
     found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
     _signed_by_way(found, packets, time)

@@ -99,17 +99,16 @@ def assembled(
     by_ttl = _sorted(by_time, falling, time, identity)
     doubt = doubts(identity, by_ttl, time, slack_ns)
     links = order.link_order(identity, *by_ttl, doubt, time)
-    pieces = groups.bursts(
-        *groups.chosen(*by_time, doubt), time, identity.point, order.usual_gap(links)
-    )
+    usual_ns = order.usual_gap(links)
+    pieces = groups.bursts(*groups.chosen(*by_time, doubt), time, identity.point, usual_ns)
     pieces = _sorted(pieces, falling, time, identity)
-    pieces = nat.related_parts(packets, identity.flow, *pieces)
+    pieces = nat.related_parts(packets, identity.flow, *pieces, True)
     voting: tuple[Voting, ...] = (
         (by_ttl, doubt),
         (pieces, doubts(identity, pieces, time, slack_ns)),
     )
-    voting += _by_bytes(packets, identity, copy_of, time, slack_ns, order.usual_gap(links))
-    classify(batch, identity, streams, voting, by_time, proofs.pairs(), time)
+    voting += _by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
+    classify(batch, identity, streams, voting, by_time, proofs.pairs(), time, usual_ns)
     of_class = streams.flow_class
     if len(batch.sections["quoted"]):
         of_class = parted_errors(batch, identity, streams)
@@ -141,7 +140,7 @@ def _by_bytes(
     rows = groups.packet_groups(mixed(identity.packet, identity.body), known)
     rows = groups.bursts(*rows, time, identity.point, gap_ns)
     groups.sort_groups(*rows, 256 - identity.ttl, time, identity.point)
-    rows = nat.related_parts(packets, identity.flow, *rows)
+    rows = nat.related_parts(packets, identity.flow, *rows, False)
     return ((rows, doubts(identity, rows, time, slack_ns)),)
 
 

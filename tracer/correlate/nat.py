@@ -66,6 +66,19 @@ def may_translate(p: Any, a: int, b: int) -> bool:
     return chosen and keeps_numbers(p, a, b)
 
 
+@inner
+def are_echoes(p: Any, a: int, b: int) -> bool:
+    """Return whether rows `a` and `b` may be one echo, for several NATs may rewrite all it has.
+
+    They have one fingerprint, so one number: that is little, but all there is between captures of
+    which several NATs lie.
+    """
+    x, y = p[a], p[b]
+    return bool(
+        x.icmp_seq >= 0 and x.icmp_type == y.icmp_type and not stays(p, a) and not stays(p, b)
+    )
+
+
 @jit
 def are_translations(p: Any, left: Codes, right: Codes) -> NDArray[np.bool_]:
     """Return `is_translation` for each pair of rows."""
@@ -76,11 +89,14 @@ def are_translations(p: Any, left: Codes, right: Codes) -> NDArray[np.bool_]:
 
 
 @jit
-def related_parts(p: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Codes, Codes]:
+def related_parts(
+    p: Any, flow: Keys, order: Codes, starts: Codes, by_number: bool
+) -> tuple[Codes, Codes]:
     """Return (order, starts) of groups split where no translation leads from row to row.
 
     Rows of one part have one tuple, or tuples that NAT can turn into each other in steps; the order
-    inside a part is kept. Groups of more than MOST_RELATED rows stay whole.
+    inside a part is kept. Groups of more than MOST_RELATED rows stay whole. `by_number`: echoes of
+    one number stay together, too (`are_echoes`).
     """
     rows = np.empty(len(order), np.int64)
     begins = np.empty(len(order) + 1, np.int64)
@@ -95,7 +111,7 @@ def related_parts(p: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Code
             parts += 1
             part[i] = i
             if stop - start <= MOST_RELATED:
-                _spread(p, flow, order[start:stop], part, i)
+                _spread(p, flow, order[start:stop], part, i, by_number)
             else:
                 for j in range(len(part)):
                     part[j] = i
@@ -108,7 +124,7 @@ def related_parts(p: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Code
 
 
 @inner
-def _spread(p: Any, flow: Keys, rows: Codes, part: Codes, seed: int) -> None:
+def _spread(p: Any, flow: Keys, rows: Codes, part: Codes, seed: int, by_number: bool) -> None:
     # All rows that can be reached from one, breadth first.
     queue = np.empty(len(rows), np.int64)
     queue[0], head, tail = seed, 0, 1
@@ -118,7 +134,9 @@ def _spread(p: Any, flow: Keys, rows: Codes, part: Codes, seed: int) -> None:
         for j in range(len(rows)):
             if part[j] >= 0:
                 continue
-            if flow[rows[i]] == flow[rows[j]] or may_translate(p, rows[i], rows[j]):
+            a, b = rows[i], rows[j]
+            related = flow[a] == flow[b] or may_translate(p, a, b)
+            if related or (by_number and are_echoes(p, a, b)):
                 part[j] = seed
                 queue[tail] = j
                 tail += 1

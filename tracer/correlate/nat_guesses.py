@@ -11,7 +11,7 @@ import numpy as np
 from tracer.core.jit import inner, jit
 from tracer.correlate.doubt import NULL
 from tracer.correlate.hashing import Codes
-from tracer.correlate.nat import MOST_RELATED, keeps_numbers, may_translate
+from tracer.correlate.nat import MOST_RELATED, are_echoes, keeps_numbers, may_translate
 
 ROUNDS = 3
 MARGIN_NS = 20_000  # the next best partner has to be at least this much, and twice, as far away
@@ -38,9 +38,11 @@ def _chains(
 
 
 @inner
-def _distance(p: Any, time: Codes, a: int, b: int) -> int:
+def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any) -> int:
     # Time from the end `a` of one class to the beginning `b` of another, -1 where it cannot be.
-    if p[b].ttl > p[a].ttl or time[b] < time[a] or not may_translate(p, a, b):
+    if p[b].ttl > p[a].ttl or time[b] < time[a]:
+        return -1
+    if not may_translate(p, a, b) and not (by_number and are_echoes(p, a, b)):
         return -1
     return int(time[b] - time[a])
 
@@ -65,8 +67,9 @@ def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bo
 
 @inner
 def _distances(
-    p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, twice: Any, away: Any
-) -> None:
+    p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, twice: Any, away: Any,
+    by_number: Any,
+) -> None:  # fmt: skip
     # away[k, other]: from the end of class k to the beginning of another, -1 where it cannot be. It
     # says nothing (0) where some class is there more than once.
     first, last = ends
@@ -75,7 +78,8 @@ def _distances(
             away[k, other] = -1
             if other == k:
                 continue
-            distance = _distance(p, time, first[k] if twice else last[k], first[other])
+            begin = first[k] if twice else last[k]
+            distance = _distance(p, time, begin, first[other], by_number)
             if twice and distance > 0:
                 distance = 0
             if distance >= 0 and not _share_link(
@@ -158,14 +162,15 @@ def guesses(
         chains, twice = _chains(p, rows, segment, stream, first, last)
         if chains < 2:
             continue
-        _distances(p, time, rows, segment, (first, last), chains, twice, away)
+        ends = (first, last)
+        _distances(p, time, rows, segment, ends, chains, twice, away, np.bool_(True))
         for _ in range(ROUNDS):
             before = count
             for k in range(chains):
-                to, clear = _nearest(p, away, k, chains, (first, last), np.bool_(True))
+                to, clear = _nearest(p, away, k, chains, ends, np.bool_(True))
                 if not clear:
                     continue
-                back, mutual = _nearest(p, away, to, chains, (first, last), np.bool_(False))
+                back, mutual = _nearest(p, away, to, chains, ends, np.bool_(False))
                 if not mutual or back != k:
                     continue
                 for _ in range(_packets(p, rows, segment, stream, last[k]) if twice else 1):
@@ -173,7 +178,7 @@ def guesses(
                     count += 1
             if count == before:
                 break
-            _take_out(away, segment, (first, last), chains, left[before:count], right[before:count])
+            _take_out(away, segment, ends, chains, left[before:count], right[before:count])
     return left[:count].copy(), right[:count].copy()
 
 
@@ -195,7 +200,8 @@ def unresolved(
         if len(rows) < 3 or len(rows) > MOST_RELATED:
             continue
         chains, _ = _chains(p, rows, flow_class, stream, first, last)
-        _distances(p, time, rows, flow_class, (first, last), chains, np.bool_(False), away)
+        no = np.bool_(False)
+        _distances(p, time, rows, flow_class, (first, last), chains, no, away, no)
         for k in range(chains):
             onward, back = 0, 0
             for other in range(chains):

@@ -44,9 +44,10 @@ def is_adjacent(p: Any, a: int, b: int) -> bool:
 @jit
 def _votes(
     p: Any, order: Codes, starts: Codes, doubt: NDArray[np.bool_], flow: Keys, stream: Codes,
-    rare: NDArray[np.bool_], clear: Codes,
+    rare: NDArray[np.bool_], clear: Codes, time: Codes, gap_ns: int,
 ) -> tuple[Codes, Codes, int]:  # fmt: skip
-    # Pairs of streams; the last ones, from where they begin on, rest on the IP id alone.
+    # Pairs of streams; the last ones, from where they begin on, rest on the IP id alone, or on the
+    # number of an echo.
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
     count, end = 0, len(order)
@@ -62,7 +63,9 @@ def _votes(
             if flow[a] == flow[b] or may_change or is_translation(p, a, b):
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
-            elif p[a].ip_id > 0 and p[a].ttl > p[b].ttl:
+            elif p[a].ttl > p[b].ttl and (
+                p[a].ip_id > 0 or (p[a].icmp_seq >= 0 and time[b] - time[a] <= gap_ns)
+            ):
                 end -= 1
                 first[end], second[end] = stream[a], stream[b]
     whole = count + len(order) - end
@@ -155,8 +158,9 @@ def is_rare(packets: Any, groups: Groups) -> NDArray[np.bool_]:
 
 
 def all_votes(
-    packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...], clear: Codes
-) -> tuple[Edges, Edges]:
+    packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...], clear: Codes,
+    time: Codes, gap_ns: int,
+) -> tuple[Edges, Edges]:  # fmt: skip
     """Return votes by everything, and by IP ids where nothing else speaks for some: chance makes
     such, too.
 
@@ -164,7 +168,7 @@ def all_votes(
     """
     parts = [
         _votes(packets, *groups, doubt, identity.flow, streams.stream, is_rare(packets, groups),
-               clear)
+               clear, time, gap_ns)
         for groups, doubt in voting
     ]  # fmt: skip
     left = (
