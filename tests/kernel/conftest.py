@@ -4,13 +4,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from campus_recording import Recorded, record
 
+from tests.kernel.routed import Routed, routed
 from tracer import lab as lab_package
 from tracer.core.errors import TracerError
+from tracer.core.filter import FlowFilter
 from tracer.lab import state
+from tracer.sources.live import engine as engines
+from tracer.sources.live.engine import Config, Engine
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +70,29 @@ def campus(
     require_kernel(not missing, f"these are not installed: {', '.join(missing)}")
     require_kernel(Path("/dev/net/tun").exists(), "tunnels that programs carry need /dev/net/tun")
     return record(tmp_path_factory.mktemp("campus"))
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Routed]:
+    with routed() as built:
+        built.ping()  # neighbours are known from here on
+        yield built
+
+
+@pytest.fixture
+def open_engine() -> Iterator[Callable[..., Engine]]:
+    """A call that loads and attaches the core engine; they are closed at the end.
+
+    That bcc gives the very same events has a test of its own: compiling takes a second each time.
+    """
+    opened: list[Engine] = []
+
+    def start(flow: FlowFilter, **options: Any) -> Engine:
+        engine = engines.open_engine("core", Config(flow, **options))
+        opened.append(engine)
+        engine.attach()
+        return engine
+
+    yield start
+    for engine in opened:
+        engine.close()

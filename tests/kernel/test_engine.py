@@ -2,15 +2,24 @@
 
 import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.kernel.routed import Routed, routed, run
+from tests.kernel.engine_events import (
+    UDP_TO_NOBODY,
+    at,
+    crossed,
+    drain_until,
+    dst,
+    echo_replied,
+    src,
+    vars_of,
+    wait_for,
+)
+from tests.kernel.routed import Routed, run
 from tracer.core.address import decode_ip, decode_mac
 from tracer.core.filter import FlowFilter
 from tracer.sources.live import engine as engines
@@ -18,7 +27,6 @@ from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.engine import Config, Engine
 from tracer.sources.live.event_layout import (
     EVENT_VERSION,
-    FLOW_KEY_DTYPE,
     Aux,
     Flag,
     Hook,
@@ -28,76 +36,6 @@ from tracer.sources.live.namespaces import Names
 
 pytestmark = pytest.mark.kernel
 ENGINES = ("core", "bcc")
-
-
-@pytest.fixture(scope="module")
-def net() -> Iterator[Routed]:
-    with routed() as built:
-        built.ping()  # neighbours are known from here on
-        yield built
-
-
-@pytest.fixture
-def open_engine() -> Iterator[Callable[..., Engine]]:
-    """A call that loads and attaches the core engine; they are closed at the end.
-
-    That bcc gives the very same events has a test of its own: compiling takes a second each time.
-    """
-    opened: list[Engine] = []
-
-    def start(flow: FlowFilter, **options: Any) -> Engine:
-        engine = engines.open_engine("core", Config(flow, **options))
-        opened.append(engine)
-        engine.attach()
-        return engine
-
-    yield start
-    for engine in opened:
-        engine.close()
-
-
-def drain_until(engine: Engine, done: Callable[[np.ndarray[Any, Any]], bool]) -> Any:
-    """Drain until a condition on all events so far holds, five seconds at most."""
-    events = engine.drain(0.05)
-    deadline = time.monotonic() + 5
-    while not done(events) and time.monotonic() < deadline:
-        events = np.concatenate([events, engine.drain(0.05)])
-    return events
-
-
-def at(events: Any, hook: Hook) -> Any:
-    return events[events["hook"] == hook]
-
-
-def src(event: Any) -> str | None:
-    return decode_ip(int(event["src_hi"]), int(event["src_lo"]))
-
-
-def dst(event: Any) -> str | None:
-    return decode_ip(int(event["dst_hi"]), int(event["dst_lo"]))
-
-
-def crossed(net: Routed, events: Any) -> list[tuple[str, str, str]]:
-    """(namespace, device, hook) of the events at devices, in the order of time."""
-    names, short = Names(), {net.inum(n): n.rsplit("-", 1)[1] for n in vars_of(net)}
-    devices = events[np.isin(events["hook"], (Hook.RECEIVE, Hook.XMIT))]
-    return [
-        (
-            short[int(e["netns"])],
-            names.device(int(e["netns"]), int(e["ifindex"])) or "?",
-            Hook(int(e["hook"])).name,
-        )
-        for e in np.sort(devices, order="time_ns")
-    ]
-
-
-def vars_of(net: Routed) -> tuple[str, str, str]:
-    return net.client, net.router, net.server
-
-
-def echo_replied(events: Any) -> bool:
-    """Whether the last hop of an answered ping is there: the client received the reply."""
-    return len(at(events, Hook.KFREE)) > 0
 
 
 def test_a_ping_through_snat_is_followed_both_ways(
@@ -205,13 +143,6 @@ class sniffing:  # noqa: N801 - reads as a verb in `with`
         self._process.wait()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
-
-
 def test_other_pings_are_left_alone(net: Routed, open_engine: Callable[..., Engine]) -> None:
     engine = open_engine(FlowFilter(icmp_id=22347))
     net.ping(options="-c5 -e 11")
@@ -295,73 +226,6 @@ def test_arp_is_seen(net: Routed, open_engine: Callable[..., Engine]) -> None:
     assert set(events["ethertype"]) == {0x0806}
 
 
-def test_a_small_ring_counts_what_it_loses(net: Routed, open_engine: Callable[..., Engine]) -> None:
-    engine = open_engine(FlowFilter(proto=1), ring_bytes=4096)
-    net.ping(options="-c20")
-    events = engine.drain(0.1)
-    stats = engine.stats()
-    assert stats.lost > 0
-    assert stats.sent == len(events) <= 4096 // 384
-    assert stats.matched == stats.sent + stats.lost
-
-
-def test_snap_holds_the_frame(net: Routed, open_engine: Callable[..., Engine]) -> None:
-    engine = open_engine(FlowFilter(icmp_id=22350), snap=120)
-    net.ping(options="-c1 -e 22350 -p c0ffee")
-    events = drain_until(engine, echo_replied)
-    frame = at(events, Hook.XMIT)[0]
-    raw = bytes(frame["snap"])[: int(frame["snap_len"])]
-    assert len(raw) == int(frame["wire_len"]) == 98
-    assert raw[:6].hex(":") == decode_mac(int(frame["dst_mac"]))
-    assert b"\xc0\xff\xee\xc0\xff\xee" in raw
-
-
-def test_headers_alone_are_copied_unless_more_is_asked_for(
-    net: Routed, open_engine: Callable[..., Engine]
-) -> None:
-    engine = open_engine(FlowFilter(host=("10.7.0.0/16",)), snap=192, headers_only=True)
-    net.ping(options="-c1 -e 22356 -p c0ffee")
-    net.ping_in_vain("-t1 -e 22357 -p c0ffee")
-    with pytest.raises(AssertionError):
-        run(f"ip netns exec {net.client} python3 -c '{UDP_TO_NOBODY}'")
-    events = drain_until(engine, lambda e: bool((e["inner_proto"] == 17).any()))
-    sizes = {(int(e["icmp_type"]), int(e["proto"])): set[int]() for e in events}
-    for event in at(events, Hook.XMIT):
-        raw = bytes(event["snap"])[: int(event["snap_len"])]
-        assert b"\xc0\xff\xee" not in raw
-        sizes[int(event["icmp_type"]), int(event["proto"])].add(len(raw))
-    # Ethernet 14, IPv4 20, ICMP or UDP 8; of an error also the headers that it quotes.
-    assert sizes[8, 1] == sizes[0, 1] == sizes[0, 17] == {42}
-    assert sizes[11, 1] == sizes[3, 1] == {70}
-
-
-def test_keys_can_be_followed_before_their_packets_come(
-    net: Routed, open_engine: Callable[..., Engine]
-) -> None:
-    engine = open_engine(FlowFilter(icmp_id=1))
-    key = np.zeros(1, FLOW_KEY_DTYPE)
-    key["src_lo"], key["dst_lo"] = 0xFFFF0A070102, 0xFFFF0A070202
-    key["sport"] = key["dport"] = 22351
-    key["proto"] = 1
-    engine.follow(key)
-    net.ping(options="-c1 -e 22351")
-    events = drain_until(engine, lambda e: len(at(e, Hook.CONSUME)) > 0)
-    assert len(crossed(net, events)) >= 4
-
-
-def test_a_namespace_that_appears_is_joined_and_may_go(
-    open_engine: Callable[..., Engine],
-) -> None:
-    engine = open_engine(FlowFilter(icmp_id=22352))
-    with routed("new") as net:
-        router = net.inum(net.router)
-        wait_for(lambda: engine.drain(0.01) is not None and router in engine.joined)
-        net.ping(options="-c1 -e 22352")
-        events = drain_until(engine, echo_replied)
-        assert len(at(events, Hook.NAT)) == 2
-    wait_for(lambda: engine.drain(0.01) is not None and router not in engine.joined)
-
-
 def test_both_engines_give_the_same_events(net: Routed) -> None:
     config = Config(FlowFilter(host=("10.7.0.0/16", "fd07::/16")), snap=64)
     with (
@@ -394,12 +258,6 @@ def test_both_engines_give_the_same_events(net: Routed) -> None:
             ]
         elif name != "time_ns":
             assert ours[name].tolist() == theirs[name].tolist(), name
-
-
-UDP_TO_NOBODY = (
-    'import socket; s=socket.socket(type=2); s.settimeout(1); s.connect(("10.7.2.2",9));'
-    's.send(b"x"); s.recv(1)'
-)
 
 
 def test_nothing_stays_behind(net: Routed) -> None:
