@@ -381,7 +381,7 @@ def assemble(
     out.journeys = _assemble(
         packets, identity.ttl, *groups, streams.stream, (identity.body, lifetime, alike),
         streams.flow_class, time,
-        (links.link, links.keys, links.votes, links.delay_ns), limits,
+        (links.link, links.keys, links.votes, np.stack([links.delay_ns, links.far_ns])), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip
     copied = np.flatnonzero(out.copy_of >= 0)

@@ -8,7 +8,6 @@ from tracer.core.jit import inner
 from tracer.correlate.hashing import Codes, first_at_least
 
 Times = Codes
-FAR_NS = 1_000_000
 UNHEARD_NS = 200_000
 UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot be told apart
 LOOK_AHEAD = 64
@@ -16,19 +15,19 @@ LOOK_AHEAD = 64
 
 @inner
 def cost_of(
-    row: int, last: int, time: Times, link: Codes, keys: Any, delays: Codes, numbered: Any
+    row: int, last: int, time: Times, link: Codes, keys: Any, delays: Any, numbered: Any
 ) -> int:
     """Return how far the step is from the usual delay between the two links, nanoseconds.
 
     Without one from 0 and a bit more, for few packets skip a link. -1 where it is too far for
-    packets that nothing but the time tells apart.
+    packets that nothing but the time tells apart. `delays`: `delay_ns` and `far_ns` of `LinkOrder`.
     """
     key = (np.uint64(link[last]) << np.uint64(32)) | np.uint64(link[row])
     at = first_at_least(keys, key)
     known = at < len(keys) and keys[at] == key
-    usual = delays[at] if known else 0
+    usual = delays[0, at] if known else 0
     away = abs(time[row] - time[last] - usual)
-    if known and not numbered and away > 4 * abs(usual) + FAR_NS:
+    if known and not numbered and away > delays[1, at]:
         return -1
     return int(away) if known else int(away) + UNHEARD_NS
 

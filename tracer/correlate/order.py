@@ -12,6 +12,11 @@ from tracer.correlate.identity import Identity
 
 Times = NDArray[np.int64]
 TIE_NS = 200_000  # two stamps closer than this may have been taken in the wrong order
+FAR_NS = 1_000_000
+NEAR_NS = 200_000
+ENOUGH = 100_000  # steps that are looked at
+OFTEN = 20  # packets that say how much the time between two links varies
+MOST_SPREADS = 16  # standard deviations: what is rare among those packets lies within
 
 
 @dataclass(slots=True)
@@ -19,13 +24,15 @@ class LinkOrder:
     """What journeys beyond doubt say of pairs of links, and `link`, the code of each row's link.
 
     `keys` (sorted uint64: code before << 32 | code after), `votes` for that order, `delay_ns` the
-    mean time between the two.
+    mean time between the two, `far_ns` how far from it a packet that nothing but the time tells
+    apart may be.
     """
 
     link: Codes
     keys: NDArray[np.uint64]
     votes: Codes
     delay_ns: Codes
+    far_ns: Codes
 
 
 @jit
@@ -119,7 +126,16 @@ def link_order(
     keys = pair_keys(first[where], second[where])
     by_key = np.argsort(keys)
     mean = (total / np.maximum(votes, 1)).astype(np.int64)
-    return LinkOrder(link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key])
+    far = 4 * np.abs(mean) + FAR_NS
+    if doubt.any():
+        some = slice(None, None, len(codes) // ENOUGH + 1)
+        off = (delay[some] - mean[codes[some]]) ** 2.0
+        seen = np.bincount(codes[some], minlength=len(where))
+        square = np.bincount(codes[some], weights=off, minlength=len(where))
+        spread = np.sqrt(square / np.maximum(seen, 1))
+        seldom = np.int64(MOST_SPREADS * spread) + NEAR_NS
+        far = np.where(seen >= OFTEN, np.minimum(far, seldom), far)
+    return LinkOrder(link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key], far[by_key])
 
 
 def usual_gap(links: LinkOrder) -> int:

@@ -49,7 +49,7 @@ def warm_rest() -> None:
         found,
         (np.arange(rows), np.arange(0, rows + 1, 2)),
         Clocks(batch.packets["time_ns"].copy(), (), 0),
-        LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0]),
+        LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0]),
         Watch(None, 0),
     )
 
