@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.point import Point
-from tracer.core.records import joined
+from tracer.core.records import copy_into, empty, joined
 from tracer.core.schema import (
     BY_NAME,
     PACKET_DTYPE,
@@ -18,6 +18,7 @@ from tracer.core.schema import (
     null_of,
 )
 
+_BLOCK = 4096  # rows that are changed while they are still in the cache
 _SECTION_OF = {column.name: name for name, columns in SECTIONS.items() for column in columns}
 
 
@@ -114,7 +115,7 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
     """Return all observations in one batch, in the given order; equal points become one."""
     points: dict[Point, int] = {}
     captures: dict[str, int] = {}
-    packets = joined([b.packets for b in batches], PACKET_DTYPE)
+    packets = empty(sum(map(len, batches)), PACKET_DTYPE)
     sections = {
         name: joined([b.sections[name] for b in batches], dtype)
         for name, dtype in SECTION_DTYPES.items()
@@ -122,9 +123,11 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
     filled = dict.fromkeys(SECTION_DTYPES, 0)
     start = 0
     for batch in batches:
-        part = packets[start : start + len(batch)]
-        _recode(part, "point", [points.setdefault(p, len(points)) for p in batch.points])
-        _recode(part, "capture", [captures.setdefault(c, len(captures)) for c in batch.captures])
+        codes = {
+            "point": _new_codes([points.setdefault(p, len(points)) for p in batch.points]),
+            "capture": _new_codes([captures.setdefault(c, len(captures)) for c in batch.captures]),
+        }
+        _copy_recoded(packets[start : start + len(batch)], batch.packets, codes)
         for name, section in batch.sections.items():
             first = filled[name]
             filled[name] = first + len(section)
@@ -142,8 +145,20 @@ def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
     )
 
 
-def _recode(part: StructuredArray, name: str, codes: list[int]) -> None:
+def _new_codes(codes: list[int]) -> NDArray[np.int32] | None:
+    # What becomes of each code, None where they all stay.
     if codes == list(range(len(codes))):
-        return
-    # -1 (unknown) indexes the appended last entry, which is -1 again.
-    part[name] = np.array([*codes, -1], np.int32)[part[name]]
+        return None
+    return np.array([*codes, -1], np.int32)  # -1 (unknown) is the last entry, which is -1 again
+
+
+def _copy_recoded(
+    target: StructuredArray, packets: StructuredArray, codes: dict[str, NDArray[np.int32] | None]
+) -> None:
+    changed = [(name, new) for name, new in codes.items() if new is not None]
+    size = _BLOCK if changed else max(len(packets), 1)
+    for start in range(0, len(packets), size):
+        block = target[start : start + size]
+        copy_into(block, packets[start : start + size])
+        for name, new in changed:
+            block[name] = new[block[name]]

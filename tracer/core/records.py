@@ -10,6 +10,22 @@ import numpy as np
 
 from tracer.core.schema import StructuredArray
 
+_LINE = 64  # bytes of the processor's cache line
+
+
+def empty(count: int, dtype: np.dtype[Any]) -> StructuredArray:
+    """Return `count` records, not initialised, that begin with a cache line."""
+    size = count * dtype.itemsize
+    memory = np.empty(size + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    records: StructuredArray = memory[start : start + size].view(dtype)
+    return records
+
+
+def copy_into(target: StructuredArray, records: StructuredArray) -> None:
+    """Copy records into as many of the same type."""
+    _plain(target)[:] = _plain(records)
+
 
 def joined(parts: Sequence[StructuredArray], dtype: np.dtype[Any]) -> StructuredArray:
     """Return the records of all parts (each of `dtype`) one after the other, a copy."""

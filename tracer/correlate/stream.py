@@ -26,12 +26,35 @@ _DEFAULT = JoinOptions()
 _DEFAULT_HORIZON = Horizon()
 
 
+class _Held:
+    """A batch, which has rows, with its stamps side by side."""
+
+    def __init__(self, batch: ObservationBatch, times: Codes) -> None:
+        self.batch, self.times = batch, times
+        self.first_ns, self.last_ns = int(times.min()), int(times.max())
+
+    def rows(self, until_ns: int) -> int:
+        """Return how many rows are not later than a time."""
+        if self.last_ns <= until_ns:
+            return len(self.times)
+        return 0 if self.first_ns > until_ns else int(np.count_nonzero(self.times <= until_ns))
+
+    def split(self, until_ns: int, count: int) -> tuple[ObservationBatch, "_Held"]:
+        """Return the rows up to a time, of which there are `count`, and the others."""
+        early = self.times <= until_ns
+        if early[:count].all():  # the usual order: no packet has to be copied
+            late = self.batch.between(count, len(self.batch))
+            return self.batch.between(0, count), _Held(late, self.times[count:])
+        late = self.batch.take(np.flatnonzero(~early))
+        return self.batch.take(np.flatnonzero(early)), _Held(late, self.times[~early])
+
+
 class _Source:
     """One capture's batches, each with its stamps side by side, given out up to a time."""
 
     def __init__(self, batches: Iterable[ObservationBatch]) -> None:
         self._batches = iter(batches)
-        self._held: list[tuple[ObservationBatch, Codes]] = []
+        self._held: list[_Held] = []
         self.is_done = False
         self.until_ns = np.iinfo(np.int64).min
 
@@ -46,27 +69,28 @@ class _Source:
         if batch is None:
             self.is_done = True
         elif len(batch):
-            times = batch.packets["time_ns"].copy()
-            self._held.append((batch, times))
-            self.until_ns = max(self.until_ns, int(times.max()))
+            held = _Held(batch, batch.packets["time_ns"].copy())
+            self._held.append(held)
+            self.until_ns = max(self.until_ns, held.last_ns)
 
     def rows(self, until_ns: int) -> int:
         """Return how many rows are held up to a time."""
-        return sum(int(np.count_nonzero(times <= until_ns)) for _, times in self._held)
+        return sum(held.rows(until_ns) for held in self._held)
 
     def give(self, until_ns: int | None) -> list[ObservationBatch]:
         """Return what is held up to a time (None: all), and hold it no longer."""
         given: list[ObservationBatch] = []
-        kept: list[tuple[ObservationBatch, Codes]] = []
-        for batch, times in self._held:
-            early = np.ones(len(batch), np.bool_) if until_ns is None else times <= until_ns
-            if early.all():
-                given.append(batch)
-            elif not early.any():
-                kept.append((batch, times))
+        kept: list[_Held] = []
+        for held in self._held:
+            count = len(held.batch) if until_ns is None else held.rows(until_ns)
+            if count == len(held.batch):
+                given.append(held.batch)
+            elif count == 0 or until_ns is None:
+                kept.append(held)
             else:
-                given.append(batch.take(np.flatnonzero(early)))
-                kept.append((batch.take(np.flatnonzero(~early)), times[~early]))
+                early, late = held.split(until_ns, count)
+                given.append(early)
+                kept.append(late)
         self._held = kept
         return given
 
@@ -74,8 +98,8 @@ class _Source:
         """Return the earliest row that is held, as a batch, which stays held; [] for none."""
         if not self._held:
             return []
-        first, times = min(self._held, key=lambda held: int(held[1].min()))
-        return [first.take(np.array([times.argmin()]))]
+        first = min(self._held, key=lambda held: held.first_ns)
+        return [first.batch.take(np.array([first.times.argmin()]))]
 
 
 def windows(

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.point import Direction, Point
+from tracer.core.records import copied
 from tracer.core.schema import StructuredArray
-from tracer.sources.decode.rows import Decoder
+from tracer.sources.decode.rows import Decoder, Workers
 from tracer.sources.frames import Interface, Window
 from tracer.sources.points import PointNaming
 
@@ -23,14 +24,16 @@ class _Span:
     naming: PointNaming
     interfaces: list[Interface]
     first_interface: int
-    rows: int = 0
 
 
 class Assembler:
-    """Decodes windows into batches; `points` and `captures` only grow from batch to batch."""
+    """Decodes windows into batches; `points` and `captures` only grow from batch to batch.
 
-    def __init__(self) -> None:
-        self._decoder = Decoder()
+    `workers` may be those of others, too; `most`: rows of a batch, where that is known.
+    """
+
+    def __init__(self, workers: Workers | None = None, most: int | None = None) -> None:
+        self._decoder = Decoder(workers, most)
         self._points: dict[Point, int] = {}
         self._captures: dict[str, int] = {}
         self._spans: list[_Span] = []
@@ -54,10 +57,9 @@ class Assembler:
         own = np.array([_UNDEFINED, *window.linktypes], np.int32)
         known = np.full(span.first_interface + len(own), _UNDEFINED, np.int32)
         known[span.first_interface :] = own
-        frames = window.frames.copy()
+        frames = copied(window.frames)
         frames["interface"] += span.first_interface + 1
-        self._decoder.add(window.data, frames, known, window.first_frame)
-        span.rows += len(frames)
+        self._decoder.add(window.data, frames, known, window.first_frame, span.capture)
         self.rows += len(frames)
 
     def wait_for(self, data: NDArray[np.uint8]) -> None:
@@ -73,10 +75,6 @@ class Assembler:
             if not np.array_equal(places, np.arange(len(places))):
                 packets["point"] = places[packets["point"]]
         gaps = self.gaps()
-        start = 0
-        for span in self._spans:
-            packets["capture"][start : start + span.rows] = span.capture
-            start, span.rows = start + span.rows, 0
         del self._spans[:-1]
         if self._spans:
             self._spans[-1].first_interface = 0

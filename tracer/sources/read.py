@@ -13,6 +13,7 @@ from tracer.core.warnings import InputWarning
 from tracer.sources.assembly import Assembler
 from tracer.sources.capture import Capture, open_capture
 from tracer.sources.contents import gaps_of, packet_windows, read_whole
+from tracer.sources.decode.rows import Workers
 from tracer.sources.duplicates import Duplicates
 from tracer.sources.findings import Findings
 from tracer.sources.inputs import Input, find_inputs
@@ -73,6 +74,7 @@ class Reading:
     """Reads inputs; `warnings`, `captures` and `lost` are complete once `batches` is exhausted.
 
     `rows` bounds the packets of a batch (None: as few batches as can be), `limit` all of them.
+    `workers` decode for other readings, too.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Reading:
         progress: Progress | None = None,
         rows: int | None = None,
         limit: int | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self._inputs, found = find_inputs(inputs, points or {})
         self._warnings = list(found)
@@ -93,7 +96,7 @@ class Reading:
         self._rows, self._left = rows, limit
         self._window = WINDOW
         self._duplicates = Duplicates()
-        self._assembler = Assembler()
+        self._assembler = Assembler(workers, rows)
         self.captures: list[CaptureInfo] = []
         self.lost: dict[str, int] = {}
 
@@ -109,6 +112,7 @@ class Reading:
         whole = cls(inputs, points=points)
         rows = min(max(rows // max(1, len(whole._inputs)), LEAST_ROWS), MOST_ROWS)
         readings = []
+        workers = Workers()  # one capture is decoded at a time
         for given in whole._inputs:
             twin = whole._duplicates.twin_of(given.path)
             if twin is not None:
@@ -117,7 +121,7 @@ class Reading:
                 whole._warnings += findings.warnings()
                 continue
             whole._duplicates.add(given.path, given.name)
-            alone = cls((), rows=rows)
+            alone = cls((), rows=rows, workers=workers)
             alone._inputs = [given]
             window = WINDOWS * WINDOW // len(whole._inputs)
             alone._window = min(max(window, LEAST_WINDOW), WINDOW)

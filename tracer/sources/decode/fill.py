@@ -37,7 +37,12 @@ def as_words(rows: StructuredArray) -> Words:
     return rows.view(np.int64).reshape(len(rows), -1)
 
 
-NULL_WORDS: Words = as_words(null_record(PACKET_DTYPE))[0]
+def null_words(capture: int = -1) -> Words:
+    """Return a null record of a capture as words."""
+    null = null_record(PACKET_DTYPE)
+    null["capture"] = capture
+    words: Words = as_words(null)[0]
+    return words
 
 
 @jit

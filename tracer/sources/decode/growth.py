@@ -5,16 +5,23 @@ from typing import Any
 
 import numpy as np
 
+from tracer.core.records import empty
 from tracer.core.schema import StructuredArray
 
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 class GrowingRecords:
-    """Records in anonymous memory: the kernel moves its pages on growth and gives them on use."""
+    """Records in anonymous memory: the kernel moves its pages on growth and gives them on use.
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    The first `most` of them are in the heap, for those that are no more than so many: it has pages
+    that were used before.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], most: int = 0) -> None:
         self._dtype = dtype
+        self._most = most
+        self._few: StructuredArray = np.empty(0, dtype)
         self._memory: mmap.mmap | None = None
         self._capacity = 0
         self._count = 0
@@ -32,20 +39,27 @@ class GrowingRecords:
     def finish(self) -> StructuredArray:
         """Return all records; the object is then empty."""
         records = self._view()
-        self._memory, self._capacity, self._count = None, 0, 0
+        self._few, self._memory = np.empty(0, self._dtype), None
+        self._capacity, self._count = 0, 0
         return records
 
     def _resize(self, capacity: int) -> None:
+        if capacity <= self._most:
+            self._few, self._capacity = empty(self._most, self._dtype), self._most
+            return
         length = capacity * self._dtype.itemsize
         if self._memory is None:
             self._memory = _memory(length)
+            few = self._few.view(np.uint8)
+            self._memory[: len(few)] = few.data
+            self._few = np.empty(0, self._dtype)
         else:
             self._memory = _grown(self._memory, length)
         self._capacity = capacity
 
     def _view(self) -> StructuredArray:
         if self._memory is None:
-            return np.empty(0, self._dtype)
+            return self._few[: self._count]
         return np.frombuffer(self._memory, self._dtype, self._count)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Decode
 from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, StructuredArray
-from tracer.sources.decode.fill import ORIGIN_DTYPE
+from tracer.sources.decode.fill import ORIGIN_DTYPE, null_words
 from tracer.sources.decode.growth import GrowingRecords
 from tracer.sources.decode.scratch import Piece, Scratch, Task
 
@@ -23,8 +23,8 @@ SMALLEST_PIECE = 1024  # fewer are not worth a thread
 class DecodedFrames:
     """Rows of one capture.
 
-    `packets` has PACKET_DTYPE, shape (n,), `frame` counted on, `capture` -1 and `point` an index
-    into `origins` (ORIGIN_DTYPE), which lists each (interface, ifindex, direction) seen, in order
+    `packets` has PACKET_DTYPE, shape (n,), `frame` counted on and `point` an index into
+    `origins` (ORIGIN_DTYPE), which lists each (interface, ifindex, direction) seen, in order
     of appearance. `sections` maps every section name to its records, `row` ascending.
     """
 
@@ -51,17 +51,45 @@ class DecodedFrames:
         return np.take(interfaces, self.packets["point"])
 
 
-class Decoder:
-    """Rows of a capture that comes in windows; memory grows with the rows, not with the bytes."""
+class Workers:
+    """Threads that decode, and what each needs beside the rows; several decoders may share them."""
 
     def __init__(self) -> None:
-        self._packets = GrowingRecords(PACKET_DTYPE)
-        self._sections: dict[str, list[StructuredArray]] = {name: [] for name in SECTION_DTYPES}
-        self._origins: dict[tuple[int, ...], int] = {}
         self._scratches: list[Scratch] = []
         # One processor finds the next packets meanwhile.
-        self._threads = len(os.sched_getaffinity(0)) - 1
+        self.threads = len(os.sched_getaffinity(0)) - 1
         self._pool: ThreadPoolExecutor | None = None
+
+    def pieces(self, tasks: list[Task], parts: list[StructuredArray]) -> Iterator[Piece]:
+        """Fill each part from its task and yield the pieces, in order."""
+        if self.threads < 1 or sum(map(len, parts)) < SMALLEST_PIECE:
+            return map(self._fill, tasks, parts)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads)
+        return self._pool.map(self._fill, tasks, parts)
+
+    def _fill(self, task: Task, rows: StructuredArray) -> Piece:
+        # Each thread takes a scratch of its own; list.pop and append are atomic.
+        try:
+            scratch = self._scratches.pop()
+        except IndexError:
+            scratch = Scratch(PIECE)
+        piece = scratch.fill(task, rows)
+        self._scratches.append(scratch)
+        return piece
+
+
+class Decoder:
+    """Rows of a capture that comes in windows; memory grows with the rows, not with the bytes.
+
+    `most`: how many rows there are until they are taken, where that is known.
+    """
+
+    def __init__(self, workers: Workers | None = None, most: int | None = None) -> None:
+        self._workers = workers or Workers()
+        self._packets = GrowingRecords(PACKET_DTYPE, most or 0)
+        self._sections: dict[str, list[StructuredArray]] = {name: [] for name in SECTION_DTYPES}
+        self._origins: dict[tuple[int, ...], int] = {}
         self._data: NDArray[np.uint8] | None = None
         self._running: Iterable[tuple[Piece, StructuredArray, int]] = ()
 
@@ -71,23 +99,26 @@ class Decoder:
         frames: StructuredArray,
         linktypes: NDArray[np.int32],
         first_frame: int = 1,
+        capture: int = -1,
     ) -> None:
         """Start decoding `frames` (FRAME_DTYPE) in `data`, whose first is number `first_frame`.
 
-        `linktypes` is int32 per interface. `data` and `frames` must stay as they are until the next
-        `add`, `finish`, or `wait_for(data)`; the caller meanwhile may find the next packets.
+        Their rows are of `capture`. `linktypes` is int32 per interface. `data` and `frames` must
+        stay as they are until the next `add`, `finish`, or `wait_for(data)`; the caller meanwhile
+        may find the next packets.
         """
         self._wait()
         start = len(self._packets)
         rows = self._packets.extend(len(frames))
         # A few pieces for each of several threads, so that none waits long for the last.
-        pieces = 4 * self._threads if self._threads > 1 else 1
+        threads = self._workers.threads
+        pieces = 4 * threads if threads > 1 else 1
         size = min(max(-(-len(frames) // pieces), SMALLEST_PIECE), PIECE)
-        tasks = list(_tasks(data, frames, linktypes, first_frame, size))
+        tasks = list(_tasks(data, frames, linktypes, first_frame, capture, size))
         parts = [rows[k : k + size] for k in range(0, len(rows), size)]
         starts = range(start, len(self._packets), size)
         self._data = data
-        self._running = zip(self._pieces(tasks, parts), parts, starts, strict=True)
+        self._running = zip(self._workers.pieces(tasks, parts), parts, starts, strict=True)
 
     def wait_for(self, data: NDArray[np.uint8]) -> None:
         """Return once nothing in `data` is still to be decoded: it may then be overwritten."""
@@ -103,27 +134,9 @@ class Decoder:
         }
         origins = np.array(list(self._origins), ORIGIN_DTYPE)
         decoded = DecodedFrames(self._packets.finish(), sections, origins)
-        if self._pool is not None:
-            self._pool.shutdown()
-        self.__init__()  # type: ignore[misc]
+        self._sections = {name: [] for name in SECTION_DTYPES}
+        self._origins = {}
         return decoded
-
-    def _pieces(self, tasks: list[Task], parts: list[StructuredArray]) -> Iterator[Piece]:
-        if self._threads < 1 or sum(map(len, parts)) < SMALLEST_PIECE:
-            return map(self._fill, tasks, parts)
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads)
-        return self._pool.map(self._fill, tasks, parts)
-
-    def _fill(self, task: Task, rows: StructuredArray) -> Piece:
-        # Each thread takes a scratch of its own; list.pop and append are atomic.
-        try:
-            scratch = self._scratches.pop()
-        except IndexError:
-            scratch = Scratch(PIECE)
-        piece = scratch.fill(task, rows)
-        self._scratches.append(scratch)
-        return piece
 
     def _wait(self) -> None:
         running, self._running, self._data = self._running, (), None
@@ -147,12 +160,15 @@ def _tasks(
     frames: StructuredArray,
     linktypes: NDArray[np.int32],
     first_frame: int,
+    capture: int,
     size: int,
 ) -> Iterator[Task]:
     # One form for all callers, so that numba compiles once: contiguous and read-only.
     data, frames, linktypes = _frozen(data), _frozen(frames), _frozen(linktypes)
+    null = null_words(capture)
     for start in range(0, len(frames), size):
-        yield Task(data, frames[start : start + size], linktypes, first_frame + start)
+        part = frames[start : start + size]
+        yield Task(data, part, linktypes, first_frame + start, null)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

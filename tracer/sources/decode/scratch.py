@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.schema import SECTION_DTYPES, StructuredArray, null_record
 from tracer.sources.decode.cursor import CURSOR_DTYPE
-from tracer.sources.decode.fill import NULL_WORDS, ORIGIN_DTYPE, ORIGINS, as_words, fill
+from tracer.sources.decode.fill import ORIGIN_DTYPE, ORIGINS, Words, as_words, fill
 
 FILLED_SECTIONS = ("tunnel", "arp", "quoted")  # in the order of fill's counters
 _NULLS = {name: null_record(SECTION_DTYPES[name]) for name in FILLED_SECTIONS}
@@ -15,12 +15,16 @@ _NULLS = {name: null_record(SECTION_DTYPES[name]) for name in FILLED_SECTIONS}
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Packets for one call of `fill`: bytes, frames in them, link types, number of the first."""
+    """Packets for one call of `fill`: bytes, frames in them, link types, number of the first.
+
+    `null` is what each row is before anything is known of its packet.
+    """
 
     data: NDArray[np.uint8]
     frames: StructuredArray
     linktypes: NDArray[np.int32]
     first_frame: int
+    null: Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Scratch:
             task.first_frame,
             rows,
             as_words(rows),
-            NULL_WORDS,
+            task.null,
             sections["tunnel"],
             sections["arp"],
             sections["quoted"],
