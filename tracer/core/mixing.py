@@ -19,7 +19,7 @@ def mix(h: Any, value: Any) -> Any:
 
 def mixed(hashes: Keys, values: NDArray[Any]) -> Keys:
     """Return hashes with a column mixed in, vectorised as `mix` does it."""
-    with np.errstate(over="ignore"):
-        out = (hashes ^ values.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-    result: Keys = out ^ (out >> np.uint64(29))
-    return result
+    out: Keys = np.bitwise_xor(hashes, values, dtype=np.uint64, casting="unsafe")
+    out *= np.uint64(0x9E3779B97F4A7C15)  # arrays overflow without a word
+    out ^= out >> np.uint64(29)
+    return out

@@ -150,7 +150,7 @@ def _of_answers(
     # Of each guess the votes that the classes which answer have, and how many they could have:
     # what is translated one way is translated back. Where those are seen to be two flows the guess
     # is wrong.
-    turned = [streams.answers(batch, streams.first[side]) for side in (edges.left, edges.right)]
+    turned = [streams.answers(batch)[side] for side in (edges.left, edges.right)]
     ends = np.sort(_classes_of(parent, tuples, (turned[0], turned[1])), axis=0)
     votes, most = np.zeros(len(possible), np.int64), np.zeros(len(possible))
     back = np.flatnonzero((ends[0] >= 0) & (ends[0] != ends[1]))
@@ -209,7 +209,7 @@ def _join_answers(
     other = tuples[order] != tuples[head]
     if not other.any():
         return
-    turned = tuple(streams.answers(batch, streams.first[rows[other]]) for rows in (head, order))
+    turned = tuple(streams.answers(batch)[rows[other]] for rows in (head, order))
     left, right = _classes_of(parent, tuples, (turned[0], turned[1]))
     new = (left >= 0) & (right >= 0) & (left != right)
     _unite_apart(identity, streams, parent, counted((left[new], right[new])))

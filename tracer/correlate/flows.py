@@ -73,7 +73,7 @@ def _opposite_classes(
     packets = batch.packets
     rows = streams.first[identity.usable[streams.first]]
     classes = streams.flow_class[rows]
-    there, back = streams.named[rows], streams.answers(batch, rows)
+    there, back = streams.named[rows], streams.answers(batch)[identity.usable[streams.first]]
     place, src, dst = identity.place[rows], packets["src_mac"][rows], packets["dst_mac"][rows]
     here = mixed(there, place), mixed(back, place)
     left, right = _answers(mixed(mixed(here[0], src), dst), mixed(mixed(here[1], dst), src))
@@ -117,17 +117,17 @@ def flows_of(
     opening[flow[asking][::-1]] = asking[::-1]
     forward = flip == flip[opening][flow]
     if known is not None:
-        forward ^= _turned(batch, firsts, flow, forward, known)[flow]
+        forward ^= _turned(batch, streams, firsts, flow, forward, known)[flow]
     table = _table(packets, flow, forward, firsts, lasts, opening)
     return Flows(flow, forward, table)
 
 
 def _turned(
-    batch: ObservationBatch, firsts: Codes, flow: Codes, forward: NDArray[np.bool_],
-    known: KnownFlows,
+    batch: ObservationBatch, streams: Streams, firsts: Codes, flow: Codes,
+    forward: NDArray[np.bool_], known: KnownFlows,
 ) -> NDArray[np.bool_]:  # fmt: skip
     # Which flows are known to go the other way: the first journey that is known says so.
-    number, way = known.find(batch, firsts)
+    number, way = known.find(batch, streams.stream, firsts)
     seen = np.flatnonzero(number >= 0)[::-1]
     turned = np.zeros(int(flow.max()) + 1, np.bool_)
     turned[flow[seen]] = way[seen] != forward[seen]

@@ -35,7 +35,9 @@ def first_at_least(keys: Keys, key: Any) -> int:
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: the upper bits of the product
-_FEW = 2048  # distinct keys; where there are more, a table is made that all keys go into
+# How many distinct keys the first table has room for, and how many times as many the next one:
+# a table that is no larger than it must be stays in the processor's cache.
+_FEW, _GROWTH = 2048, 4
 
 
 @inner
@@ -86,11 +88,11 @@ def factorise(keys: Keys) -> tuple[Codes, Codes]:
     codes = np.empty(len(keys), np.int64)
     firsts = np.empty(len(keys), np.int64)
     none: Any = np.int64(0)  # not a literal, for which `_number` would be compiled apart
-    slots = _table(keys, firsts, none, 2 * _FEW)
-    row, count = _number(keys, codes, firsts, slots, none, none, _FEW)
-    if row < len(keys):
-        slots = _table(keys, firsts, count, 2 * len(keys))
-        row, count = _number(keys, codes, firsts, slots, row, count, len(keys) + 1)
+    row, count, most = none, none, none + _FEW
+    while row < len(keys):
+        slots = _table(keys, firsts, count, 2 * most)
+        row, count = _number(keys, codes, firsts, slots, row, count, most)
+        most *= _GROWTH
     return codes, firsts[:count].copy()
 
 
@@ -142,6 +144,6 @@ def roots(parent: Codes) -> Codes:
 
 def pair_keys(first: Codes, second: Codes) -> Keys:
     """Return one uint64 for each pair of non-negative int64 below 2**32."""
-    left = first.astype(np.uint64) << np.uint64(32)
-    keys: Keys = left | second.astype(np.uint64)
-    return keys
+    keys: Keys = first.astype(np.uint64)
+    keys <<= np.uint64(32)
+    return np.bitwise_or(keys, second, out=keys, dtype=np.uint64, casting="unsafe")

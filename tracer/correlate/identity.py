@@ -18,6 +18,7 @@ from tracer.correlate.quotes import quote_keys
 Row = NDArray[np.int64]
 ETHERTYPE_ARP = 0x0806
 TCP = 6
+_NONE_CUT = 1 << 40  # longer than any payload
 #: What of a TCP header every capture shows.
 WINDOWS, STAMPS, SACKS = 1, 2, 4
 #: Traits of a packet: how many witnesses it has; no digest of its payload; no IP id, no bytes and
@@ -151,7 +152,7 @@ def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> bool:
 def _cuts(p: Any) -> tuple[int, int]:
     # The shortest payload of which too little was captured for a digest, and what of the TCP header
     # no capture cut away and every source tells.
-    shortest, told = 1 << 40, WINDOWS | STAMPS | SACKS
+    shortest, told = _NONE_CUT, WINDOWS | STAMPS | SACKS
     for i in range(len(p)):
         r = p[i]
         unread = r.tcp_seq >= 0 and r.tcp_sack == 0
@@ -169,6 +170,8 @@ def _cuts(p: Any) -> tuple[int, int]:
 
 
 def _bodies(p: Any, shortest: int) -> Keys:
+    if shortest == _NONE_CUT:
+        return np.empty(0, np.uint64)
     left_out = p["payload_len"] >= shortest
     left_out &= p["payload_digest"] != 0
     if not left_out.any():

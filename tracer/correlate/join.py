@@ -64,12 +64,15 @@ def join_knowing(
     conntrack: Sequence[ConntrackEntry],
     options: JoinOptions,
     known: KnownFlows,
-) -> tuple[JourneySet, NDArray[np.bool_]]:
-    """Return `join` where some flows are known, and whether each journey goes its original way."""
+) -> tuple[JourneySet, NDArray[np.bool_], Codes]:
+    """Return `join` where some flows are known, what goes its original way, and streams.
+
+    The former says it of each journey; the latter are those of the rows.
+    """
     parts = assembled(batch, conntrack, options)
     identity, streams, _, (rows, starts) = parts[:4]
     of = flows_of(batch, identity, streams, rows[starts[:-1]], rows[starts[1:] - 1], known)
-    return journey_set(batch, *parts, of), of.forward
+    return journey_set(batch, *parts, of), of.forward, streams.stream
 
 
 def assembled(

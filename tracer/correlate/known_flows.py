@@ -18,7 +18,7 @@ class KnownFlows:
     """Numbers flows in the order in which their first journeys began.
 
     A flow is known again by its packets where they appear first or last: place, MACs, VLAN and
-    five-tuple, the same or turned round.
+    five-tuple, the same or turned round. All of a stream (`stream` of each row) have these alike.
     """
 
     def __init__(self) -> None:
@@ -28,9 +28,13 @@ class KnownFlows:
         self._places: dict[tuple[str | None, ...], int] = {}
         self.table: StructuredArray = np.empty(0, FLOW_DTYPE)
 
-    def find(self, batch: ObservationBatch, rows: Codes) -> tuple[Codes, NDArray[np.bool_]]:
+    def find(
+        self, batch: ObservationBatch, stream: Codes, rows: Codes
+    ) -> tuple[Codes, NDArray[np.bool_]]:
         """Return the flow of the packet at each row, -1 for none, and whether it goes forward."""
-        return self._look_up(self._keys_of(batch, rows)[0])
+        codes, firsts = factorise(stream[rows].view(np.uint64))
+        flow, forward = self._look_up(self._keys_of(batch, rows[firsts])[0])
+        return flow[codes], forward[codes]
 
     def add(self, records: StructuredArray) -> Codes:
         """Return the numbers of flows that are new (FLOW_DTYPE)."""
@@ -47,9 +51,12 @@ class KnownFlows:
         return self.table
 
     def learn(
-        self, batch: ObservationBatch, rows: Codes, flow: Codes, forward: NDArray[np.bool_]
-    ) -> None:
+        self, batch: ObservationBatch, stream: Codes, rows: Codes, flow: Codes,
+        forward: NDArray[np.bool_],
+    ) -> None:  # fmt: skip
         """Remember packets by the flow they are of and whether they go its original way."""
+        _, firsts = factorise(stream[rows].view(np.uint64))
+        rows, flow, forward = rows[firsts], flow[firsts], forward[firsts]
         there, back = self._keys_of(batch, rows)
         keys = np.concatenate([there, back])
         _, firsts = factorise(keys)

@@ -54,12 +54,20 @@ class Window:
 LAST = Window([], [], None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Hops:
+    """The row and the journey of each hop."""
+
+    row: Codes
+    journey: Codes
+
+
 class Ordered:
     """Joins windows; `take` gives out the exchanges that are over."""
 
     def __init__(
         self,
-        joined: Callable[[ObservationBatch, KnownFlows], tuple[JourneySet, Mask]],
+        joined: Callable[[ObservationBatch, KnownFlows], tuple[JourneySet, Mask, Codes]],
         horizon: Horizon,
     ) -> None:
         self._joined = joined
@@ -79,19 +87,22 @@ class Ordered:
     def take(self, window: Window) -> JourneySet | None:
         """Return the exchanges that are over, None when there are none."""
         batch, number, is_next, bounds = self._together(window)
-        found, forward = self._joined(batch, self._flows)
+        found, forward, stream = self._joined(batch, self._flows)
+        # Side by side, for they are read many times.
+        hops = _Hops(found.hops["row"].copy(), found.hops["journey"].copy())
         self._spread_ns = max([self._spread_ns, *(abs(c.offset_ns) for c in found.clocks)])
         # Stamps of the clock that is furthest ahead are complete up to that much less.
         now_ns = _LATEST if window.until_ns is None else window.until_ns - 2 * self._spread_ns
-        given = _numbers_given(found, number)
-        cut_ns = self._cut(found, is_next, now_ns)
-        over = self._over(found, given, is_next, now_ns, cut_ns)
+        given = _numbers_given(found, hops, number)
+        cut_ns = self._cut(found, is_next[hops.row], now_ns)
+        over = self._over(found, hops.journey[is_next[hops.row]], given, now_ns, cut_ns)
         numbers = self._numbered(given)
-        flows = self._flow_numbers(found, forward, cut_ns)
+        flows = self._flow_numbers(found, forward, stream, cut_ns)
         part = self._part(found, numbers, over, flows) if over.any() else None
-        known = _by_row(found, np.where((given > 0) | over, numbers, 0), -1)
-        known[_came_late(found, given, number, is_next)] = 0
-        self._keep(found, is_next, known, cut_ns, bounds)
+        known = _by_row(batch, hops, np.where((given > 0) | over, numbers, 0), -1)
+        known[_came_late(hops, given, number, is_next)] = 0
+        last = _by_row(batch, hops, found.journeys["last_ns"], np.iinfo(np.int64).min)
+        self._keep(batch, last, is_next, known, cut_ns, bounds)
         return part
 
     def _together(self, window: Window) -> tuple[ObservationBatch, Codes, Mask, Codes]:
@@ -124,21 +135,21 @@ class Ordered:
         times = found.hops["time_ns"]
         quiet = now_ns - self._horizon.quiet_ns
         rows = self._horizon.quiet_rows
-        late = times[(times > quiet) & ~is_next[found.hops["row"]]]
+        late = times[(times > quiet) & ~is_next]
         if len(late) > rows:
             quiet = int(np.partition(late, -rows)[-rows])
         return quiet
 
     def _over(
-        self, found: JourneySet, given: Codes, is_next: Mask, now_ns: int, cut_ns: int
+        self, found: JourneySet, unfinished: Codes, given: Codes, now_ns: int, cut_ns: int
     ) -> Mask:
+        # `unfinished`: journeys that have a row of the next window.
         journeys = found.journeys
         fresh = given == 0
         roots = exchange_roots(found)
         roots = np.where(fresh[roots], roots, np.arange(len(roots)))
         last = np.full(len(journeys), np.iinfo(np.int64).min)
         np.maximum.at(last, roots, journeys["last_ns"])
-        unfinished = found.hops["journey"][is_next[found.hops["row"]]]
         last[roots[unfinished]] = _LATEST
         over: Mask = fresh & (last[roots] <= cut_ns)
         over[unfinished] = False
@@ -161,14 +172,14 @@ class Ordered:
         numbers[fresh] = self._next + np.flatnonzero(is_free)[: len(fresh)]
         return numbers
 
-    def _flow_numbers(self, found: JourneySet, forward: Mask, cut_ns: int) -> Codes:
+    def _flow_numbers(self, found: JourneySet, forward: Mask, stream: Codes, cut_ns: int) -> Codes:
         # The lasting number of each flow that has journeys which began until the cut.
         journeys = found.journeys
         begun = np.flatnonzero((journeys["flow"] >= 0) & (journeys["first_ns"] <= cut_ns))
         flow, hops = journeys["flow"][begun], found.hops["row"]
         first = journeys["first_hop"][begun]
         rows = np.concatenate([hops[first], hops[first + journeys["n_hops"][begun] - 1]])
-        known, _ = self._flows.find(found.observations, rows)
+        known, _ = self._flows.find(found.observations, stream, rows)
         numbers = np.full(len(found.flows) + 1, _LATEST)
         np.minimum.at(numbers, np.tile(flow, 2)[known >= 0], known[known >= 0])
         _, at = np.unique(flow, return_index=True)
@@ -177,7 +188,7 @@ class Ordered:
         numbers[fresh] = self._flows.add(found.flows[fresh])
         numbers[-1] = -1  # of no flow
         self._flows.learn(
-            found.observations, rows, np.tile(numbers[flow], 2), np.tile(forward[begun], 2)
+            found.observations, stream, rows, np.tile(numbers[flow], 2), np.tile(forward[begun], 2)
         )
         return numbers
 
@@ -198,11 +209,12 @@ class Ordered:
         return part
 
     def _keep(
-        self, found: JourneySet, is_next: Mask, known: Codes, cut_ns: int, bounds: Codes
-    ) -> None:
-        # What was not given out, and the latest of what was; of each capture the last row.
+        self, batch: ObservationBatch, last: Codes, is_next: Mask, known: Codes, cut_ns: int,
+        bounds: Codes,
+    ) -> None:  # fmt: skip
+        # What was not given out, and the latest of what was; of each capture the last row. `last`:
+        # when the journey of each row was last seen.
         most = self._horizon.context_rows
-        last = _by_row(found, found.journeys["last_ns"], np.iinfo(np.int64).min)
         since = cut_ns if cut_ns == _LATEST else cut_ns - self._horizon.context_ns
         recent = last[(known > 0) & (last > since)]
         if len(recent) > most:
@@ -213,31 +225,31 @@ class Ordered:
             ends = own[np.searchsorted(own, bounds[1:]) - 1] if len(own) else own
             kept[ends[(ends >= bounds[:-1]) if len(ends) else ends]] = True
         rows = np.flatnonzero(kept & ~is_next)
-        held, known = found.observations.take(rows), known[rows]
+        held, known = batch.take(rows), known[rows]
         places = np.searchsorted(rows, bounds).tolist()
         for start, stop in pairwise(places):
             self._held.append(held.between(start, stop))
             self._number.append(known[start:stop])
 
 
-def _by_row(found: JourneySet, values: Codes, otherwise: int) -> Codes:
+def _by_row(batch: ObservationBatch, hops: _Hops, values: Codes, otherwise: int) -> Codes:
     # A value of each row's journey; rows that are neither IP nor ARP are in none.
-    out = np.full(len(found.observations), otherwise, np.int64)
-    out[found.hops["row"]] = values[found.hops["journey"]]
+    out = np.full(len(batch), otherwise, np.int64)
+    out[hops.row] = values[hops.journey]
     return out
 
 
-def _numbers_given(found: JourneySet, number: Codes) -> Codes:
+def _numbers_given(found: JourneySet, hops: _Hops, number: Codes) -> Codes:
     # The number each journey was given out by, 0 for those that were not.
     given = np.zeros(len(found.journeys), np.int64)
-    numbers = number[found.hops["row"]]
-    hops = np.flatnonzero(numbers > 0)[::-1]
-    given[found.hops["journey"][hops]] = numbers[hops]
+    numbers = number[hops.row]
+    known = np.flatnonzero(numbers > 0)[::-1]
+    given[hops.journey[known]] = numbers[known]
     return given
 
 
-def _came_late(found: JourneySet, given: Codes, number: Codes, is_next: Mask) -> Codes:
+def _came_late(hops: _Hops, given: Codes, number: Codes, is_next: Mask) -> Codes:
     # Rows of a journey that was given out without them: they become one of their own.
-    rows = found.hops["row"]
-    late: Codes = rows[(given[found.hops["journey"]] > 0) & (number[rows] == 0) & ~is_next[rows]]
+    rows = hops.row[(given > 0)[hops.journey]]
+    late: Codes = rows[(number[rows] == 0) & ~is_next[rows]]
     return late

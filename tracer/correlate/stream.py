@@ -153,11 +153,13 @@ def join_windows(
     journeys as others make it plain, that were given out before.
     """
 
-    def joined(batch: ObservationBatch, known: KnownFlows) -> tuple[JourneySet, NDArray[np.bool_]]:
+    def joined(
+        batch: ObservationBatch, known: KnownFlows
+    ) -> tuple[JourneySet, NDArray[np.bool_], Codes]:
         batch.gaps = tuple(gaps) or batch.gaps
-        found, forward = join_knowing(batch, conntrack, options, known)
+        found, forward, stream = join_knowing(batch, conntrack, options, known)
         found.events = segment_events(found) if with_events else None
-        return found, forward
+        return found, forward, stream
 
     ordered = Ordered(joined, horizon)
     for window in ahead(windows(captures, rows)):

@@ -34,10 +34,14 @@ class Streams:
     proven: Keys
     named: Keys
     era: Codes
+    _answers: Keys | None = None
 
-    def answers(self, batch: ObservationBatch, rows: Codes) -> Keys:
-        """Return the `named` hash that answers to the packets at some rows have."""
-        return named(reverse_of(batch, rows), self.era[rows] if len(self.era) else self.era)
+    def answers(self, batch: ObservationBatch) -> Keys:
+        """Return the `named` hash that answers to the packets of each stream have."""
+        if self._answers is None:
+            era = self.era[self.first] if len(self.era) else self.era
+            self._answers = named(reverse_of(batch, self.first), era)
+        return self._answers
 
 
 def streams_of(packets: Any, identity: Identity, era: Codes) -> Streams:
