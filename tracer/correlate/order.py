@@ -14,7 +14,6 @@ Times = NDArray[np.int64]
 TIE_NS = 200_000  # two stamps closer than this may have been taken in the wrong order
 FAR_NS = 1_000_000
 NEAR_NS = 200_000
-ENOUGH = 100_000  # steps that are looked at
 OFTEN = 20  # packets that say how much the time between two links varies
 MOST_SPREADS = 16  # standard deviations: what is rare among those packets lies within
 
@@ -128,13 +127,11 @@ def link_order(
     mean = (total / np.maximum(votes, 1)).astype(np.int64)
     far = 4 * np.abs(mean) + FAR_NS
     if doubt.any():
-        some = slice(None, None, len(codes) // ENOUGH + 1)
-        off = (delay[some] - mean[codes[some]]) ** 2.0
-        seen = np.bincount(codes[some], minlength=len(where))
-        square = np.bincount(codes[some], weights=off, minlength=len(where))
-        spread = np.sqrt(square / np.maximum(seen, 1))
+        off = (delay - mean[codes]) ** 2.0
+        square = np.bincount(codes, weights=off, minlength=len(where))
+        spread = np.sqrt(square / np.maximum(votes, 1))
         seldom = np.int64(MOST_SPREADS * spread) + NEAR_NS
-        far = np.where(seen >= OFTEN, np.minimum(far, seldom), far)
+        far = np.where(votes >= OFTEN, np.minimum(far, seldom), far)
     return LinkOrder(link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key], far[by_key])
 
 
