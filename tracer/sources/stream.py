@@ -18,7 +18,7 @@ from tracer.sources.findings import Findings
 STDIN = "-"
 WINDOW = 1 << 22  # bytes: what was just read is still in the processor's cache when it is walked
 _HEAD = 512
-_WAIT_MS = 200  # after which Ctrl-C is looked for
+_WAIT_MS = 200
 
 
 @dataclass(slots=True)
@@ -28,22 +28,32 @@ class FileStream:
     descriptor: int
     owned: bool = True
     taken: int = 0
-    # Of what may keep a reader waiting; its type is not one at run time.
-    _poll: "select.poll | None" = field(init=False, default=None)
+    _waits: "select.poll | None" = field(init=False, default=None)  # None: its bytes are there
 
     def __post_init__(self) -> None:
+        """Find out whether reading may have to wait for who writes."""
         if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
-            self._poll = select.poll()
-            self._poll.register(self.descriptor, select.POLLIN)
+            self._waits = select.poll()
+            self._waits.register(self.descriptor, select.POLLIN)
 
     def readinto(self, view: memoryview) -> int:
         """Fill the front of the view and return how many bytes; 0 is the end."""
-        # A signal that arrives just before a read that blocks is handled only when that returns.
-        while self._poll is not None and not self._poll.poll(_WAIT_MS):
-            pass
-        count = os.readv(self.descriptor, [view])
+        count = self._read(view)
         self.taken += count
         return count
+
+    def _read(self, view: memoryview) -> int:
+        if self._waits is None:
+            return os.readv(self.descriptor, [view])
+        # A signal that comes just before a call that blocks is handled when it returns: never,
+        # where nobody writes. So no call blocks for long.
+        while True:
+            while not self._waits.poll(_WAIT_MS):
+                pass
+            try:
+                return os.readv(self.descriptor, [view])
+            except BlockingIOError:  # another reader of the pipe was faster
+                continue
 
     def close(self) -> None:
         """Close the file; standard input stays open."""
@@ -153,7 +163,8 @@ def open_input(path: str | Path) -> FileStream:
             f"{path} is a {kind}, not a capture.", "Give a capture file, a folder, a FIFO or `-`."
         )
     try:
-        return FileStream(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        # O_NONBLOCK: a FIFO is open at once, and reading it waits for who writes.
+        return FileStream(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except OSError as error:
         raise _unreadable(path, error) from None
 
