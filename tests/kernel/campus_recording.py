@@ -69,6 +69,7 @@ class Captures:
 
     def __init__(self, net: Campus, folder: Path) -> None:
         dump = "tcpdump -Z root -n -U --immediate-mode"
+        self._folder = folder
         self._early = self._start(net, "S", f"{dump} -i s0 -w {folder}/{EARLY}.pcap")
         # So small a buffer holds some of the burst; only a pcapng says how many it did not.
         self._paused = self._start(net, "R1", f"{dump} -i i0 -B 64 -w {folder}/{PAUSED}.pcap")
@@ -85,7 +86,11 @@ class Captures:
             assert said, command
         return child
 
-    def halfway(self) -> None:
+    def halfway(self, latest: bytes) -> None:
+        file, until = self._folder / f"{EARLY}.pcap", time.monotonic() + 20
+        while latest not in file.read_bytes():  # what was sent may not be written yet
+            assert time.monotonic() < until
+            time.sleep(0.01)
         self._end(self._early)
 
     def pause(self) -> None:

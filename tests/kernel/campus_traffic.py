@@ -208,7 +208,7 @@ def _answer(bound: list[socket.socket], stop: int) -> None:
 class Extras(Protocol):
     """What happens to captures while traffic passes."""
 
-    def halfway(self) -> None: ...
+    def halfway(self, latest: bytes) -> None: ...
 
     def pause(self) -> None: ...
 
@@ -218,7 +218,7 @@ class Extras(Protocol):
 def everything(traffic: Traffic, extras: Extras) -> None:
     """Send all kinds of packets, each at a time of its own."""
     traffic.ask("before", "A", (PUBLIC, ASKED), 6, 4)
-    extras.halfway()
+    extras.halfway(UNIT % (traffic.log["before"][-1] + ANSWER))
     for host in "AB":
         traffic.ask("three nats", host, (PUBLIC, ASKED), 12, 4)
         traffic.ask("three nats 6", host, (PUBLIC6, ASKED), 3, 4)
