@@ -74,6 +74,7 @@ def campus(
 
 @pytest.fixture(scope="module")
 def net() -> Iterator[Routed]:
+    """A client, a router that translates, and a server; a module may build its own instead."""
     with routed() as built:
         built.ping()  # neighbours are known from here on
         yield built

@@ -14,7 +14,8 @@ _KEPT = {_TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20, _MMAP_MAX: 0, _ARENA_MA
 def keep() -> None:
     """Keep for later arrays what former ones freed, which the kernel else takes back each time.
 
-    It would give it out again page by page, each filled with zeros: a sixth of what a join takes.
+    It would give it out again page by page, each filled with zeros, which takes about as long as to
+    write what is then put there.
     Call it before there are threads: all then use one heap.
     """
     with suppress(AttributeError):  # only glibc has these

@@ -161,8 +161,8 @@ def all_votes(
     packets: Any, identity: Identity, streams: Streams, voting: tuple[Voting, ...], clear: Codes,
     time: Codes, gap_ns: int,
 ) -> tuple[Edges, Edges]:  # fmt: skip
-    """Return votes by everything, and by IP ids where nothing else speaks for some: chance makes
-    such, too.
+    """Return votes by everything, and those by IP ids or by numbers of echoes, where nothing else
+    speaks for some: chance makes such, too.
 
     `clear`, of each stream, is counted up: packets beyond doubt.
     """

@@ -152,15 +152,8 @@ def distinct_values(
     stored: tuple[NDArray[Any], ...],
 ) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
     """Return (code of each row, the distinct values), found by hashing, not by sorting."""
-    codes, parts = distinct_parts(stored)
-    return codes, list(zip(*(part.tolist() for part in parts), strict=True))
-
-
-def distinct_parts(
-    stored: tuple[NDArray[Any], ...],
-) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
-    """Return (code of each row, the distinct values' columns), as `distinct_values` does."""
     codes = np.zeros(len(stored[0]), np.int32)
     for part in stored:
         codes, firsts, *_ = distinct(_words_of(codes), _words_of(part), _ALL_BITS)
-    return codes.astype(np.int64), tuple(part[firsts] for part in stored)
+    values = (part[firsts].tolist() for part in stored)
+    return codes.astype(np.int64), list(zip(*values, strict=True))
