@@ -32,7 +32,7 @@ HOP_DTYPE = np.dtype(
         ),  # from the parent hop; NO_TIME for the first, or where clocks cannot say
         ("parent", "<i4"),  # n of the hop it came from; n-1 on a line, smaller at a branch, 0 first
         ("candidates", "<i4"),  # packets that could have been this hop, 1 is certain; -1 first hop
-        ("confidence", "<f4"),  # calibrated probability that the join is right; nan first hop
+        ("confidence", "<f4"),  # calibrated probability that the join is right; nan unknown
         ("evidence", "i1"),  # core.enums.Evidence
         ("cause", "i1"),  # core.enums.Cause
         ("direction", "i1"),  # core.point.Direction, of the point or inferred from MACs and order

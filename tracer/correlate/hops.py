@@ -14,6 +14,7 @@ from tracer.core.schema import StructuredArray
 from tracer.correlate.assembly import Assembly
 from tracer.correlate.branches import parents
 from tracer.correlate.buffers import note_branches
+from tracer.correlate.by_number import by_number
 from tracer.correlate.confidence import (
     CERTAIN,
     CONFIDENCE,
@@ -132,6 +133,9 @@ def _prove(
         cell[proven] += PROVEN
     joined = before >= 0
     hops["confidence"] = np.where(joined, CONFIDENCE[cell], np.nan)
+    alone = by_number(batch, hops, before, identity.flow)
+    alone = alone[hops["evidence"][alone] != Evidence.CONNTRACK]
+    hops["evidence"][alone], hops["confidence"][alone] = Evidence.SEQUENCE, np.nan
     kernel = batch.sections["kernel"]
     if len(kernel):
         skb = np.zeros(len(batch), np.uint64)
