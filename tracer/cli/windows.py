@@ -206,9 +206,11 @@ def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -
     """Write journeys that come in parts to a file or standard output, as they come."""
     coming = ahead(parts)
     write = _writer(format_, output)  # which is loaded while the first part is made
-    first = next(coming, None)  # before a file is overwritten for nothing
+    # Before a file is overwritten for nothing. An empty part stands for none, so that a table has
+    # its columns.
+    first = [next(coming, JourneySet(ObservationBatch()))]
     with destination(output) as file:
-        write(_with_first(first, coming), file)
+        write(_handed_on(first, coming), file)
 
 
 def _writer(format_: str, output: str | None) -> Callable[[Iterator[JourneySet], IO[bytes]], None]:
@@ -239,12 +241,12 @@ def _writer(format_: str, output: str | None) -> Callable[[Iterator[JourneySet],
                 del part
 
         def write(parts: Iterator[JourneySet], file: IO[bytes]) -> None:
-            write_table(_tables(parts), format_, file)
+            write_table(ahead(_tables(parts)), format_, file)
 
     return write
 
 
-def _with_first(first: JourneySet | None, rest: Iterator[JourneySet]) -> Iterator[JourneySet]:
-    # An empty first part stands for none, so that a table has its columns.
-    yield JourneySet(ObservationBatch()) if first is None else first
+def _handed_on(first: list[JourneySet], rest: Iterator[JourneySet]) -> Iterator[JourneySet]:
+    # The first part is not held longer than others, which are as large as a window.
+    yield first.pop()
     yield from rest
