@@ -38,6 +38,8 @@ def count(seeds: range, scale: float) -> tuple[Counter[int], Counter[int]]:
             scenario = make(name, seed, scale)
             cells, right, _ = claims(scenario.truth, join(scenario.batch, scenario.conntrack,
                                                           JoinOptions()))  # fmt: skip
+            known = ~np.isnan(cells)  # joins that claim no confidence are in none
+            cells, right = cells[known], right[known]
             for cell in np.unique(cells).astype(int).tolist():
                 mine = right[cells == cell]
                 share = min(1.0, MOST / len(mine))

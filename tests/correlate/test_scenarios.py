@@ -35,6 +35,10 @@ ONCE_WRONG = {
     ("adverse_0", 73): "the same, of several hosts at once, beside a capture that began late",
     ("adverse_4", 1006): "the same, with an id that one of the NATs kept",
     ("adverse_4", 1010): "answers were guessed otherwise than requests, so that two flows were one",
+    ("adverse_3", 25): "the next packet came to its first device before this one to its third",
+    ("adverse_6", 61): "a late copy was taken for the next packet, and all behind it were one off",
+    ("adverse_3", 83): "a packet's last device was taken for one before the next packet's first",
+    ("adverse_5", 92): "the same in another network",
     ("icmp6_errors_nat", 1010): "errors alike but for what they quote were taken for copies",
 }  # fmt: skip
 

@@ -14,11 +14,11 @@ from tracer.correlate.groups import sort_rows
 from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.identity import Identity
 from tracer.correlate.order import TIE_NS, LinkOrder, is_before
+from tracer.correlate.slots import slots_of
 from tracer.correlate.streams import Streams
 
 Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
-MOST_SLOTS = 512
 NOWHERE = -2
 SYN = 0x02
 
@@ -75,38 +75,24 @@ def _pauses(rows: Codes, time: Times, gap_ns: int) -> bool:
 
 
 @inner
-def _slots(p: Any, rows: Codes, stream: Codes) -> tuple[Codes, int]:
-    # A number for each (stream, TTL), in order of appearance, and how many there are.
-    slots = np.empty(len(rows), np.int64)
-    streams = np.empty(MOST_SLOTS, np.int64)
-    ttls = np.empty(MOST_SLOTS, np.int64)
-    count = 0
-    for i in range(len(rows)):
-        row = rows[i]
-        slot = 0
-        while slot < count and (streams[slot] != stream[row] or ttls[slot] != p[row].ttl):
-            slot += 1
-        if slot == count and count < MOST_SLOTS:
-            streams[slot], ttls[slot] = stream[row], p[row].ttl
-            count += 1
-        slots[i] = min(slot, MOST_SLOTS - 1)
-    return slots, count
-
-
-@inner
-def _can_follow(p: Any, row: int, previous: int, links: Any) -> bool:
+def _can_follow(p: Any, rows: Codes, i: int, at: int, slots: Any, links: Any) -> bool:
+    slot, _, passed = slots
     link, keys, votes, _ = links
-    if p[row].ttl > p[previous].ttl:
-        return False
-    return not is_before(keys, votes, link[row], link[previous])
+    row, previous = rows[i], rows[at]
+    if p[row].ttl != p[previous].ttl or len(passed) == 0:
+        later = p[row].ttl > p[previous].ttl
+        return not later and not is_before(keys, votes, link[row], link[previous])
+    return not passed[slot[i], slot[at]]
 
 
 @inner
-def _place(p: Any, rows: Codes, i: int, at: int, prev: Codes, time: Times, links: Any) -> int:
+def _place(
+    p: Any, rows: Codes, i: int, at: int, prev: Codes, slots: Any, time: Times, links: Any
+) -> int:
     # What row i of a chain that ends at `at` comes after, -1 for the first of all. It may have been
     # stamped a little late, so that it was before those that end the chain.
     while at >= 0:
-        if _can_follow(p, rows[i], rows[at], links):
+        if _can_follow(p, rows, i, at, slots, links):
             return at
         if time[rows[i]] - time[rows[at]] > TIE_NS:
             return NOWHERE
@@ -115,11 +101,13 @@ def _place(p: Any, rows: Codes, i: int, at: int, prev: Codes, time: Times, links
 
 
 @inner
-def _add(p: Any, rows: Codes, i: int, k: int, state: Any, time: Times, links: Any) -> None:
+def _add(
+    p: Any, rows: Codes, i: int, k: int, state: Any, slots: Any, time: Times, links: Any
+) -> None:
     last, prev, _, length = state
     after = -1
     if length[k]:
-        after = _place(p, rows, i, last[k], prev, time, links)
+        after = _place(p, rows, i, last[k], prev, slots, time, links)
         if after == NOWHERE:  # the buffer says that it belongs here all the same
             after = last[k]
     prev[i] = after
@@ -135,14 +123,14 @@ def _add(p: Any, rows: Codes, i: int, k: int, state: Any, time: Times, links: An
 
 @inner
 def _best(
-    p: Any, rows: Codes, i: int, slots: Codes, opened: int, state: Any, said: Any, time: Times,
+    p: Any, rows: Codes, i: int, slots: Any, opened: int, state: Any, said: Any, time: Times,
     links: Any, limits: Any,
 ) -> tuple[int, int]:  # fmt: skip
     # The open chain that fits best, and how many fit about as well.
     last, prev, seen, length = state
     bytes_of, own = said
     link, keys, _, delays = links
-    gap_ns, row, slot = limits[0], rows[i], slots[i]
+    gap_ns, row, slot = limits[0], rows[i], slots[0][i]
     numbered = is_numbered(p, row)
     costs = np.empty(MOST_OPEN, np.int64)
     best, best_cost, fitting = -1, 0, 0
@@ -153,7 +141,7 @@ def _best(
             continue
         if own != 0 and bytes_of[k] != 0 and bytes_of[k] != own:
             continue
-        after = _place(p, rows, i, last[k], prev, time, links)
+        after = _place(p, rows, i, last[k], prev, slots, time, links)
         if after == NOWHERE:
             continue
         if after >= 0:
@@ -164,7 +152,7 @@ def _best(
             continue
         if cost > UNSURE_NS and not numbered and after == last[k]:
             chains = (max(0, opened - MOST_OPEN), opened, MOST_OPEN)
-            if is_awaited(rows, i, slots, k, chains, last, seen, time, links, cost):
+            if is_awaited(rows, i, slots[0], k, chains, last, seen, time, links, cost):
                 continue
         # Of two about equal, the longer one: a copy at the former point begins a chain of its own.
         gain = length[k] - (length[best % MOST_OPEN] if best >= 0 else 0)
@@ -223,7 +211,7 @@ def _chain(
     # begin a new one.
     body, lifetime, _ = known
     journey, candidates, base = out
-    slot, slots_used = slots
+    slot, slots_used, _ = slots
     last = np.empty(MOST_OPEN, np.int64)
     prev = np.empty(len(rows), np.int64)  # the row of the same chain before each, -1 none
     seen = filled(slots_used * MOST_OPEN, -1)
@@ -237,7 +225,7 @@ def _chain(
         said = (bytes_of, own)
         best, fitting = _buffer_chain(rows, i, lifetime, journey, base), 1
         if best < 0 or best + MOST_OPEN < opened:
-            best, fitting = _best(p, rows, i, slot, opened, state, said, time, links, limits)
+            best, fitting = _best(p, rows, i, slots, opened, state, said, time, links, limits)
         if best < 0:
             best = opened
             length[best % MOST_OPEN] = 0
@@ -246,7 +234,7 @@ def _chain(
         k = best % MOST_OPEN
         if own != 0:
             bytes_of[k] = own
-        _add(p, rows, i, k, state, time, links)
+        _add(p, rows, i, k, state, slots, time, links)
         seen[slot[i] * MOST_OPEN + k] = best
         journey[row] = base + best
         candidates[row] = max(fitting, 1)
@@ -272,7 +260,7 @@ def _drop_copies(
     journey: Codes, copy_of: Codes,
 ) -> int:  # fmt: skip
     # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
-    slot, slots_used = slots
+    slot, slots_used, _ = slots
     length = filled(opened, 0)
     longest = COPY_NS if is_numbered(p, rows[0]) else SOON_NS
     twin = filled(len(rows), -1)
@@ -337,7 +325,7 @@ def _assemble(
             part = part.copy()
             begin: Any = np.int64(0)  # as in all other calls: one compilation
             sort_rows(part, begin, len(part), time, ttl, stream)
-            slots = _slots(p, part, stream)
+            slots = slots_of(p, part, stream, links)
             for row in part:
                 repeated[row] = True
             opened = _chain(
