@@ -16,7 +16,8 @@ from tracer.core.journeys import JourneySet
 from tracer.correlate.join import join
 from tracer.sources.conntrack import read_conntrack
 
-HOUR_NS = 3_600_000_000_000
+SECOND = 1_000_000_000
+HOUR_NS = 3600 * SECOND
 SCALE = 0.2
 
 
@@ -104,3 +105,57 @@ def test_log_and_stamps_of_one_clock_may_be_off_together() -> None:
     found = join(batch, log)
     assert journeys(found) == journeys(join(scenario.batch, scenario.conntrack))
     assert proven(found) == proven(join(scenario.batch, scenario.conntrack))
+
+
+def dumped(scenario: Scenario) -> list[ConntrackEntry]:
+    """Return dumps with the kernel's stamps in place of a log: who has each tuple, and since when.
+
+    Each entry was dumped while it was there, so that none says when it ended.
+    """
+    made = [e for e in scenario.conntrack if e.event == "NEW"]
+    return [replace(e, event=None, start_ns=e.time_ns, time_ns=None) for e in made]
+
+
+def test_stamps_of_the_kernel_limit_a_proof_as_a_log_does() -> None:
+    scenario = make("conntrack_reuse", 5, SCALE)
+    ends = {(e.original, e.reply): e.time_ns for e in scenario.conntrack if e.event == "DESTROY"}
+    starts = dumped(scenario)
+    whole = [replace(e, event="DESTROY", stop_ns=ends[e.original, e.reply]) for e in starts]
+    by_log, by_stamps, by_starts = (
+        join(scenario.batch, some) for some in (scenario.conntrack, whole, starts)
+    )
+    assert journeys(by_stamps) == journeys(by_log)
+    assert of_reused_ports(by_stamps) == of_reused_ports(by_log)
+    # Where nobody says when the one before had gone, the packet that made an entry is unproven.
+    assert score(scenario, by_starts).problems == ()
+    assert 0 < of_reused_ports(by_starts) < of_reused_ports(by_log)
+
+
+def local(entries: list[ConntrackEntry], offset_ns: int) -> list[ConntrackEntry]:
+    whole = [(e.start_ns or 0) // SECOND * SECOND for e in entries]
+    return [
+        replace(e, start_ns=start + offset_ns, is_local=True)
+        for e, start in zip(entries, whole, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("offset_ns", [0, 11 * HOUR_NS // 2, -8 * HOUR_NS])
+def test_the_zone_of_local_stamps_is_told_by_the_packets_that_made_entries(offset_ns: int) -> None:
+    scenario = make("conntrack_reuse", 5, SCALE)
+    entries = dumped(scenario)
+    found, wanted = (
+        join(scenario.batch, some) for some in (local(entries, offset_ns), local(entries, 0))
+    )
+    assert score(scenario, found).problems == ()
+    assert journeys(found) == journeys(wanted)
+    assert of_reused_ports(found) == of_reused_ports(wanted) > 0
+
+
+def test_local_stamps_of_no_zone_are_left_aside() -> None:
+    scenario = make("conntrack_reuse", 5, SCALE)
+    entries = dumped(scenario)
+    bare = join(scenario.batch, [replace(entry, start_ns=None) for entry in entries])
+    for offset_ns in (7 * 60 * SECOND, 20 * HOUR_NS):  # no zone is that far away
+        found = join(scenario.batch, local(entries, offset_ns))
+        assert journeys(found) == journeys(bare)
+        assert proven(found) == proven(bare)

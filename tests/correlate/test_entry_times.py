@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracer.core.conntrack import ConntrackEntry, Tuple
-from tracer.correlate.entry_times import ALWAYS, lifetimes_of
+from tracer.correlate.entry_times import ALWAYS, SAME_NS, lifetimes_of
 from tracer.correlate.proofs import Cuts
 
 EVER, NEVER = ALWAYS
@@ -76,3 +76,44 @@ def test_eras_are_counted_as_searchsorted_would(
         mine = np.unique(times_of[tuples == flow[row]])
         wanted = 1 + np.searchsorted(mine, time[row], side="right") if len(mine) else 0
         assert found[row] == wanted
+
+
+def stamped(start: int | None, stop: int | None = None, event: str | None = None) -> ConntrackEntry:
+    return replace(ENTRY, start_ns=start, stop_ns=stop, event=event)
+
+
+S = 10 * SAME_NS
+
+
+@pytest.mark.parametrize(
+    ("entries", "wanted"),
+    [
+        ([stamped(S)], [(S, NEVER)]),
+        ([stamped(S), stamped(S), stamped(S + 1)], [(S, NEVER)]),  # dumped again and again
+        ([stamped(S), ENTRY], [(S, NEVER)]),
+        ([stamped(S, 3 * S, "DESTROY")], [(S, 3 * S)]),  # a log without times
+        ([stamped(S), stamped(4 * S)], [(S, 4 * S), (4 * S, NEVER)]),
+        ([*log(("NEW", S + 7)), stamped(S)], [(S + 7, NEVER)]),
+        ([*log(("UPDATE", 2 * S), ("DESTROY", 3 * S)), stamped(S)], [(S, 3 * S)]),
+        ([*log(("NEW", S), ("DESTROY", 3 * S)), stamped(5 * S)], [(S, 3 * S), (5 * S, NEVER)]),
+        ([replace(stamped(S), is_local=True)], [(EVER, NEVER)]),
+        (
+            [
+                stamped(None, None, "NEW"),
+                stamped(S, 3 * S, "DESTROY"),
+                stamped(None, None, "NEW"),
+            ],
+            [(S, 3 * S), (3 * S, NEVER)],
+        ),
+    ],
+)
+def test_the_kernel_stamps_say_when(
+    entries: list[ConntrackEntry], wanted: list[tuple[int, int]]
+) -> None:
+    assert sorted(times(entries)) == wanted
+
+
+def test_a_stamp_ends_the_entry_that_had_the_tuple_before() -> None:
+    entries = [*log(("NEW", 5)), replace(OTHER, start_ns=S)]
+    assert times(entries) == [(5, S)]
+    assert times(entries, OTHER) == [(S, NEVER)]

@@ -137,7 +137,8 @@ def test_noise_is_silent_and_damage_is_counted() -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, 400), st.integers(0, 400), st.binary(max_size=10))
 def test_damaged_bytes_never_fail(start: int, length: int, noise: bytes) -> None:
-    data = "\n".join((TCP_TEXT, PING_TEXT, XML)).encode()
+    stamps = "[start=Thu Nov 26 14:55:54 2026] [stop=Thu Nov 26 14:56:24 2026] id=7"
+    data = "\n".join((f"{TCP_TEXT} {stamps}", PING_TEXT, XML)).encode()
     read_conntrack(data[:start] + noise + data[start + length :])
 
 

@@ -1,6 +1,6 @@
 """Conntrack entries as values: the only exact proof of a rewritten ICMP id or port."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,10 @@ class ConntrackEntry:
     """An entry of one namespace's table; `original` as first seen, `reply` as answers look.
 
     `time_ns` (UTC epoch) and `event` (NEW, UPDATE, DESTROY) come from event logs, else None. `zone`
-    is the original direction's, `zone_reply` the reply's where it differs, else None.
+    is the original direction's, `zone_reply` the reply's where it differs, else None. `start_ns`
+    and `stop_ns` (UTC epoch) are when the kernel made and destroyed the entry, where it keeps that
+    (`net.netfilter.nf_conntrack_timestamp`) and the dump shows it; else None. `is_local` says that
+    all three were printed as local time of an unknown zone, and are what UTC would read so.
     """
 
     original: Tuple
@@ -48,3 +51,19 @@ class ConntrackEntry:
     ct_id: int | None = None
     timeout_s: int | None = None
     zone_reply: int | None = None
+    start_ns: int | None = None
+    stop_ns: int | None = None
+    is_local: bool = False
+
+    def shifted(self, shift_ns: int) -> "ConntrackEntry":
+        """Return the entry with what was printed as local time in UTC, the zone's offset (ns) off.
+
+        An entry without such stamps is returned as it is.
+        """
+        if not self.is_local:
+            return self
+        time_ns, start_ns, stop_ns = (
+            None if stamp is None else stamp - shift_ns
+            for stamp in (self.time_ns, self.start_ns, self.stop_ns)
+        )
+        return replace(self, time_ns=time_ns, start_ns=start_ns, stop_ns=stop_ns, is_local=False)

@@ -18,6 +18,7 @@ from tracer.correlate.classes import classify
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.doubt import doubts
 from tracer.correlate.duplicates import copies, without
+from tracer.correlate.entry_zones import in_utc
 from tracer.correlate.errors_quoted import parted_errors, streams_quoted
 from tracer.correlate.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
@@ -88,7 +89,7 @@ def assembled(
     scales = align(batch, identity, grouped_rows)
     time, slack_ns = scales.time_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
-    proofs = proofs_of(conntrack, batch, scales)
+    proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)
     streams = streams_of(packets, identity, proofs.eras(identity.flow, time))
     alike = streams_quoted(batch, streams.stream)
     copy_of = copies(packets, *by_time, alike, time, len(batch.points))

@@ -8,7 +8,8 @@ XML says no ICMP ids, so its ICMP entries have none.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ from xml.etree import ElementTree
 from tracer.core.conntrack import ConntrackEntry, Tuple
 from tracer.core.errors import InputError
 from tracer.core.warnings import InputWarning
+from tracer.sources.conntrack_times import LocalTimes, in_range
 
 _LINE = re.compile(
     r"\s*(?:\[(?P<time>\d+\.\d+)\s*\])?\s*(?:\[(?P<event>NEW|UPDATE|DESTROY)\])?\s*"
@@ -24,6 +26,7 @@ _LINE = re.compile(
     r" +(?P<rest>src=.*)"
 )
 _WORD = re.compile(r"\[([A-Z_]+)\]|(\S+?)=(\S+)")
+_STAMP = re.compile(r"\[(start|stop)=([^\]]*)\]?")
 _FLOW = re.compile(r"<flow\b.*?</flow>")
 _NOISE = re.compile(
     r"\s*(?:conntrack v\d.*|<\?xml.*|</?conntrack>|#.*|\[?\S*@.*[#$] .*|\^C.*)?\s*$"
@@ -40,6 +43,7 @@ _SKIPPED_FLAGS = {"USERSPACE"}
 WARNINGS = {
     "unparsed-line": "lines that are no conntrack entry were passed over",
     "icmp-id-absent": "XML dumps of ICMP entries carry no ids; take the dump as plain text",
+    "stamp-unread": "entries have stamps that are no times; they count as entries without",
 }
 
 
@@ -61,18 +65,19 @@ def read_conntrack(
     entries: list[ConntrackEntry] = []
     counts: Counter[str] = Counter()
     first: dict[str, int] = {}
+    times = LocalTimes()
     offset = 0
     for line in _bytes(source).splitlines(keepends=True):
         text = line.decode("utf-8", "replace").rstrip("\r\n")
-        for entry in _entries(text, host, netns):
-            kind = "unparsed-line" if entry is None else _doubt(entry)
-            if kind:
+        for entry, doubt in _entries(text, host, netns, times):
+            for kind in doubt:
                 counts[kind] += 1
                 first.setdefault(kind, offset)
             if entry is not None:
                 entries.append(entry)
         offset += len(line)
-    return entries, [InputWarning(k, WARNINGS[k], name, first[k], n) for k, n in counts.items()]
+    warnings = [InputWarning(k, WARNINGS[k], name, first[k], n) for k, n in counts.items()]
+    return times.settled(entries), warnings
 
 
 def read_conntrack_folder(
@@ -124,18 +129,36 @@ def _bytes(source: Path | str | bytes) -> bytes:
         raise InputError(f"{source} cannot be read: {error.strerror}.") from error
 
 
-# None stands for a line that should have been an entry.
-def _entries(text: str, host: str | None, netns: str | None) -> Iterator[ConntrackEntry | None]:
+# With each entry the kinds of warning it deserves; None is a line that should have been one.
+def _entries(
+    text: str, host: str | None, netns: str | None, times: LocalTimes
+) -> Iterator[tuple[ConntrackEntry | None, list[str]]]:
     if "<flow" in text:
-        flows = _FLOW.findall(text)
-        yield from (_xml_entry(flow, host, netns) for flow in flows or [""])
+        for flow in _FLOW.findall(text) or [""]:
+            try:
+                tree = ElementTree.fromstring(flow)
+            except ElementTree.ParseError:
+                yield None, ["unparsed-line"]
+            else:
+                entry = _xml_entry(tree, host, netns)
+                yield _doubted(entry, partial(times.xml_entry, flow=tree))
     elif not _NOISE.match(text):
-        yield _line_entry(text, host, netns)
+        entry = _line_entry(_STAMP.sub("", text), host, netns)
+        stamps = dict(_STAMP.findall(text))
+        yield _doubted(entry, partial(times.text_entry, **stamps))
 
 
-def _doubt(entry: ConntrackEntry) -> str:
+def _doubted(
+    entry: ConntrackEntry | None, timed: Callable[[ConntrackEntry], ConntrackEntry]
+) -> tuple[ConntrackEntry | None, list[str]]:
+    if entry is None:
+        return None, ["unparsed-line"]
     is_icmp = entry.original.proto in (1, 58)
-    return "icmp-id-absent" if is_icmp and entry.original.icmp_id is None else ""
+    doubt = ["icmp-id-absent"] if is_icmp and entry.original.icmp_id is None else []
+    try:
+        return timed(entry), doubt
+    except ValueError:
+        return entry, [*doubt, "stamp-unread"]
 
 
 def _line_entry(text: str, host: str | None, netns: str | None) -> ConntrackEntry | None:
@@ -199,12 +222,13 @@ def _nanoseconds(text: str | None) -> int | None:
     if text is None:
         return None
     whole, _, fraction = text.partition(".")
-    return int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
+    return in_range(int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9]))
 
 
-def _xml_entry(text: str, host: str | None, netns: str | None) -> ConntrackEntry | None:
+def _xml_entry(
+    flow: ElementTree.Element, host: str | None, netns: str | None
+) -> ConntrackEntry | None:
     try:
-        flow = ElementTree.fromstring(text)
         metas = {meta.get("direction"): meta for meta in flow.iter("meta")}
         original, reply = (_xml_tuple(metas[way]) for way in ("original", "reply"))
         about = metas.get("independent", ElementTree.Element("meta"))
@@ -218,7 +242,7 @@ def _xml_entry(text: str, host: str | None, netns: str | None) -> ConntrackEntry
             None, (flow.get("type") or "").upper() or None, _xml_number(about, "id"),
             _xml_number(about, "timeout"), zone_reply,
         )  # fmt: skip
-    except (ElementTree.ParseError, KeyError, ValueError, StopIteration):
+    except (KeyError, ValueError, StopIteration):
         return None
 
 
