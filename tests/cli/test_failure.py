@@ -28,7 +28,8 @@ def test_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_error_of_the_system_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.csv")
     assert exit_status(error) == 1
-    assert capsys.readouterr().err == "tracer: out.csv: No space left on device.\n"
+    said = capsys.readouterr().err
+    assert said.startswith("tracer: out.csv: No space left on device.\n        Free some space, or")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])

@@ -171,7 +171,7 @@ def test_folders(tmp_path: Path) -> None:
     wanted = [replace(PING, host="compute03", netns="qrouter-1")]
     assert read_conntrack_folder(tmp_path)[0] == wanted
     (tmp_path / "points.toml").write_text("[[conntrack")
-    with pytest.raises(InputError, match=r"points.toml cannot be read"):
+    with pytest.raises(InputError, match=r"points.toml is not TOML: .* Mend that line\."):
         read_conntrack_folder(tmp_path)
     with pytest.raises(InputError, match="No such file"):
         read_conntrack(tmp_path / "none.txt")

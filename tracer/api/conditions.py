@@ -88,7 +88,10 @@ def _networks(value: Addresses) -> tuple[str, ...]:
         try:
             encode_network(text)
         except ValueError as error:
-            raise InputError(f"{text!r} is not an IP address or CIDR.") from error
+            raise InputError(
+                f"{text!r} is not an IP address or CIDR.",
+                "Give one such as 192.0.2.7 or 10.0.0.0/8.",
+            ) from error
     return texts
 
 

@@ -29,7 +29,9 @@ def write_report(
     try:
         path.write_bytes(text.encode("utf-8", "replace"))
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}.", "Name another file."
+        ) from error
     return path
 
 

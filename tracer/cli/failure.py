@@ -1,5 +1,6 @@
 """What a failure looks like: one sentence with the cause and the next command, on stderr."""
 
+import errno
 import os
 import sys
 
@@ -8,6 +9,13 @@ import click
 from tracer.core.errors import TracerError
 
 CANNOT, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as a shell reports signals
+
+
+_NEXT = {
+    errno.ENOSPC: "Free some space, or write elsewhere with -o; `df -h` shows where there is some.",
+    errno.EDQUOT: "Free some space, or write elsewhere with -o; `quota` shows what may be used.",
+    errno.EMFILE: "Let it open more with `ulimit -n`, or merge captures with mergecap.",
+}
 
 
 class ReaderGone(Exception):  # noqa: N818 -- not an error
@@ -34,7 +42,7 @@ def exit_status(error: BaseException) -> int:
             _silence_stdout()
             return BROKEN_PIPE
         case OSError():
-            _say(_os_sentence(error), None)
+            _say(_os_sentence(error), _NEXT.get(error.errno or 0))
             return CANNOT
         case ModuleNotFoundError() if _says_what_lacks(error):
             return CANNOT

@@ -6,6 +6,8 @@ TracerError
 └── LabError        the lab cannot be built or removed
 """
 
+from shlex import quote
+
 
 class TracerError(Exception):
     """An error a user can act on: one sentence with the cause, and the next command to run."""
@@ -21,6 +23,19 @@ class TracerError(Exception):
 
 class InputError(TracerError):
     """A capture, dump or points file cannot be used at all."""
+
+
+def unreadable(path: object, error: OSError | ValueError) -> InputError:
+    """Return the error for a file or folder that the system did not let us open or read."""
+    folder, slash, _ = str(path).rpartition("/")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    if isinstance(error, PermissionError):
+        hint = "Run with sudo, or copy it."
+    elif isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        hint = f"`ls {quote(folder or slash or '.')}` shows what is there."
+    else:
+        hint = "Copy it anew, and name the copy."
+    return InputError(f"{path} cannot be read: {reason}.", hint)
 
 
 class HostError(TracerError):

@@ -110,7 +110,8 @@ def _await_complete(folder: Path, files: dict[str, Point], log: Iterable[Sent]) 
     for name, point in files.items():
         while short := _short(folder / name, wanted.get(point, Counter())):
             if time.monotonic() > deadline:
-                raise LabError(f"{name} never held {short} of the packets that must pass there.")
+                message = f"{name} never held {short} of the packets that must pass there."
+                raise LabError(message, "Run: tracer lab status")
             time.sleep(0.02)
 
 

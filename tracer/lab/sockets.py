@@ -74,6 +74,7 @@ table inet {table} {{
         yield
         counted = run_in(netns, ["nft", "list", "counter", "inet", table, "lost"])
         if "packets 1 " not in counted:
-            raise LabError(f"The rule in {netns} lost no packet or more than one: {counted}")
+            message = f"The rule in {netns} lost no packet or more than one: {counted}"
+            raise LabError(message, "End other traffic in the lab, and record again.")
     finally:
         run_in(netns, ["nft", "delete", "table", "inet", table])

@@ -86,7 +86,8 @@ def _tag_bpf() -> None:
             finally:
                 netns.popns()
     except Exception as error:  # pyroute2 raises NetlinkError, which is no OSError
-        raise LabError(f"No tc program could be attached: {error}") from error
+        message = f"No tc program could be attached: {error}"
+        raise LabError(message, "Run: tracer doctor") from error
     finally:
         os.close(push)
         os.close(pop)

@@ -91,7 +91,7 @@ def _recognise(path: str, capture: Capture, findings: Findings) -> None:
 
             capture.packets = PcapngReader(buffer, findings)
     except InputError as error:
-        raise InputError(f"{path} cannot be used: {error.message}") from None
+        raise InputError(f"{path} cannot be used: {error.message}", error.hint) from None
     if capture.packets is not None:
         capture.kind = capture.packets.kind
         if was_recorded(head):
@@ -124,9 +124,9 @@ def _is_text(head: bytes) -> bool:
 def _refusal(path: str, head: bytes, buffer: Buffer, findings: Findings) -> InputError:
     damage = findings.warnings()
     if buffer.error:
-        return InputError(f"{path} cannot be read: {buffer.error}.")
+        return InputError(f"{path} cannot be read: {buffer.error}.", "Copy it anew.")
     if not head and damage:
-        return InputError(f"{path} cannot be used: {damage[0].message}.")
+        return InputError(f"{path} cannot be used: {damage[0].message}.", "Copy it anew.")
     if not head:
         return InputError(f"{path} is empty.", "Capture again, with `tcpdump -w`.")
     return InputError(

@@ -6,7 +6,6 @@ XML says no ICMP ids, so its ICMP entries have none.
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,9 +14,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tracer.core.conntrack import ConntrackEntry, Tuple
-from tracer.core.errors import InputError
+from tracer.core.errors import unreadable
 from tracer.core.warnings import InputWarning
 from tracer.sources.conntrack_times import LocalTimes, in_range
+from tracer.sources.named_dumps import dumps_named
 
 _LINE = re.compile(
     r"\s*(?:\[(?P<time>\d+\.\d+)\s*\])?\s*(?:\[(?P<event>NEW|UPDATE|DESTROY)\])?\s*"
@@ -99,14 +99,9 @@ def read_conntrack_folder(
 
 def conntrack_files(folder: Path) -> list[tuple[Path, str | None, str | None]]:
     """Return (file, host, netns) of the dumps in a folder, those `read_conntrack_folder` reads."""
-    points = folder / "points.toml"
-    if points.exists():
-        try:
-            tables = tomllib.loads(points.read_text("utf-8")).get("conntrack", [])
-        except (OSError, ValueError) as error:
-            raise InputError(f"{points} cannot be read: {error}.") from error
-        if tables:
-            return [(folder / str(t["file"]), t.get("host"), t.get("netns")) for t in tables]
+    named = dumps_named(folder / "points.toml", "conntrack")
+    if named:
+        return named
     found = sorted(path for path in folder.glob("*conntrack*") if path.is_file())
     return [(path, *scope_of(path.name)) for path in found]
 
@@ -126,7 +121,7 @@ def _bytes(source: Path | str | bytes) -> bytes:
     try:
         return Path(source).read_bytes()
     except OSError as error:
-        raise InputError(f"{source} cannot be read: {error.strerror}.") from error
+        raise unreadable(source, error) from error
 
 
 # With each entry the kinds of warning it deserves; None is a line that should have been one.

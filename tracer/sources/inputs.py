@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tracer.core.errors import InputError
+from tracer.core.errors import InputError, unreadable
 from tracer.core.warnings import InputWarning
 from tracer.sources.capture import is_capture
 from tracer.sources.point_names import hosts_by_name, stem_of
@@ -125,7 +125,7 @@ class _Finder:
 
 def _walk(folder: str) -> list[tuple[str, list[str]]]:
     def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from None
+        raise unreadable(error.filename, error) from None
 
     found = []
     for place, folders, names in os.walk(folder, onerror=refuse):

@@ -48,12 +48,15 @@ class PcapReader:
         head = buffer.head(HEADER)
         found = _magic(head)
         if found is None or len(head) < HEADER:
-            raise InputError("the pcap file header is cut short.")
+            raise InputError(
+                "the pcap file header is cut short.", "Capture again, or copy it anew."
+            )
         self._order, magic = found
         major, minor = struct.unpack_from(self._order + "HH", head, 4)
         snaplen, network = struct.unpack_from(self._order + "II", head, 16)
         if major != 2:
-            raise InputError(f"pcap version {major}.{minor} is not known (2.4 is).")
+            message = f"pcap version {major}.{minor} is not known (2.4 is)."
+            raise InputError(message, "Capture again, with `tcpdump -w`.")
         self._extra = 8 if magic == MODIFIED else 0
         self._scale = 1 if magic == NANOSECONDS else 1000
         self._snaplen = snaplen if 0 < snaplen <= MAX_SNAPLEN else MAX_RECORD

@@ -1,6 +1,7 @@
 """Which observation point a capture was made at: points.toml first, then what its names say."""
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracer.core.address import encode_mac
-from tracer.core.errors import InputError
+from tracer.core.errors import InputError, unreadable
 from tracer.core.point import Direction, Point
 from tracer.sources.point_names import is_kernel_name, point_in_interface, point_in_name
 
@@ -36,9 +37,9 @@ def read_points(path: Path) -> list[PointEntry]:
         text = path.read_text()
         document = tomllib.loads(text)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise unreadable(path, error) from None
     except ValueError as error:  # syntax, or not UTF-8
-        raise InputError(f"{path} is not TOML: {error}.") from None
+        raise InputError(f"{path} is not TOML: {error}.", "Mend that line.") from None
     extra = sorted(set(document) - {"point", "conntrack", "rules"})  # others read the latter
     tables = document.get("point", [])
     if extra or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
@@ -68,7 +69,7 @@ def _entry(path: Path, text: str, index: int, table: Mapping[str, Any]) -> Point
 
 
 def _error(path: Path, line: int, key: str, what: str) -> InputError:
-    return InputError(f"{path}, line {line}, key `{key}`: {what}.")
+    return InputError(f"{path}, line {line}, key `{key}`: {what}.", "Mend that line.")
 
 
 def _line_of(text: str, index: int | None, key: str) -> int:
@@ -124,7 +125,8 @@ def entry_of_option(name: str, file: str) -> PointEntry:
     parts = name.split("/")
     if len(parts) > 3 or not all(parts):
         raise InputError(
-            f"--point {name}={file}: the name has to be DEVICE, HOST/DEVICE or HOST/NETNS/DEVICE."
+            f"--point {name}={file}: the name has to be DEVICE, HOST/DEVICE or HOST/NETNS/DEVICE.",
+            f"Name it as in --point {shlex.quote(f'compute03/eth0={file}')}.",
         )
     host = parts[0] if len(parts) > 1 else None
     return PointEntry(file, host, parts[1] if len(parts) == 3 else None, parts[-1])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.errors import InputError
+from tracer.core.errors import InputError, unreadable
 from tracer.sources.compression import ByteStream, DecompressedStream, compression_of
 from tracer.sources.findings import Findings
 
@@ -166,7 +166,7 @@ def open_input(path: str | Path) -> FileStream:
         # O_NONBLOCK: a FIFO is open at once, and reading it waits for who writes.
         return FileStream(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def kind_of(path: str | Path) -> str:
@@ -177,7 +177,7 @@ def kind_of(path: str | Path) -> str:
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if stat.S_ISREG(mode) or stat.S_ISFIFO(mode):
         return "file"
     if stat.S_ISDIR(mode):
@@ -196,9 +196,3 @@ def open_buffer(
         buffer.widen(window)
         return buffer, None
     return Buffer(DecompressedStream(stream, head, findings), window), compression
-
-
-def _unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    hint = "Run with sudo, or copy it." if isinstance(error, PermissionError) else None
-    return InputError(f"{path} cannot be read: {reason}.", hint)

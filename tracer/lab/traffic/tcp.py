@@ -77,5 +77,6 @@ def _segment(
         sender.sendall(body)
         got = receiver.recv(SEGMENT_LEN, socket.MSG_WAITALL)
     if got != body:
-        raise LabError(f"A TCP segment along {one.name} arrived changed or not at all.")
+        message = f"A TCP segment along {one.name} arrived changed or not at all."
+        raise LabError(message, hint="Run: tracer lab status")
     return [sent] if lose is None else [replace(sent, lost_after=lose[0]), sent]

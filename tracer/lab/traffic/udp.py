@@ -37,7 +37,8 @@ def send_udp(
             client.send(body)
             received, peer = server.recvfrom(65535)
             if received != body:
-                raise LabError(f"A datagram to {one.address} port {port} arrived changed.")
+                message = f"A datagram to {one.address} port {port} arrived changed."
+                raise LabError(message, hint="Run: tracer lab status")
             number, marker, body = payload(pattern, length)
             log.append(line(one, "reply", "udp", (number, marker), sport=port, dport=peer[1]))
             server.sendto(body, peer)

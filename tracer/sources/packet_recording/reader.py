@@ -13,6 +13,8 @@ from tracer.sources.packet_recording import blocks
 if TYPE_CHECKING:
     from tracer.sources.recording import Recording
 
+_AGAIN = "Record it again with `tracer follow --write`."
+
 
 def was_recorded(head: bytes) -> bool:
     """Return whether a pcapng file's first bytes say that `tracer follow` wrote it."""
@@ -43,11 +45,11 @@ def read_packet_recording(path: Path) -> "Recording":
     with path.open("rb") as file:
         footer = _footer(file)
         if footer is None:
-            raise InputError(f"{path} is no complete recording.")
+            raise InputError(f"{path} is no complete recording.", _AGAIN)
         try:
             recording = recording_of(path, footer, _tables(file, footer["columns"]))
         except (KeyError, ValueError, OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} is damaged: {error}.") from None
+            raise InputError(f"{path} is damaged: {error}.", _AGAIN) from None
     batch = recording.batch
     batch.captures = (str(path),)
     batch.packets["capture"] = 0

@@ -128,7 +128,8 @@ class PcapngReader:
         total = struct.unpack_from((byte_order(head) or "<") + "I", head.ljust(8, b"\0"), 4)[0]
         sound = byte_order(head) is not None and 28 <= total <= b.MAX_BLOCK and total % 4 == 0
         if not sound or not self._buffer.fill(total):
-            raise InputError("the pcapng section header is cut short or damaged.")
+            message = "the pcapng section header is cut short or damaged."
+            raise InputError(message, "Capture again, or copy it anew.")
 
     def _describe(self, total: int, filled: int) -> None:
         # Takes one block that holds no packet; it is in the buffer, and its lengths agree.

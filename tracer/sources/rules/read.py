@@ -1,14 +1,14 @@
 """Files of recorded NAT rules: found in a folder, told from their text, scoped by their names."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from tracer.core.errors import InputError
+from tracer.core.errors import unreadable
 from tracer.core.nat_rules.rule import NatRule
 from tracer.core.warnings import InputWarning
+from tracer.sources.named_dumps import dumps_named
 from tracer.sources.rules.chains import Chains
 from tracer.sources.rules.iptables import read_iptables
 from tracer.sources.rules.nftables import read_nftables
@@ -40,7 +40,7 @@ def read_rules(path: Path, host: str | None = None, netns: str | None = None) ->
         with path.open("rb") as file:
             text = file.read(_LARGEST).decode("utf-8", "replace")
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
     named = scope_of(path)
     host, netns = host or named[0], netns or named[1]
     tables, odd = _tables(text)
@@ -84,15 +84,10 @@ def scope_of(path: Path) -> Scope:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str | None, str | None]]:
-    points = folder / "points.toml"
-    if points.exists():
-        try:
-            tables = tomllib.loads(points.read_text("utf-8")).get("rules", [])
-        except (OSError, ValueError) as error:
-            raise InputError(f"{points} cannot be read: {error}.") from error
-        if tables:
-            yield from ((folder / str(t["file"]), t.get("host"), t.get("netns")) for t in tables)
-            return
+    named = dumps_named(folder / "points.toml", "rules")
+    if named:
+        yield from named
+        return
     for path in sorted(folder.rglob("*")):
         by_name = _NAMED.search(_SUFFIX.sub("", path.name)) or _FOLDER.match(path.parent.name)
         if by_name and path.is_file() and path.suffix != ".md" and _holds_rules(path):

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Decode
-from tracer.core.errors import InputError
+from tracer.core.errors import unreadable
 from tracer.core.point import Direction, Point
 from tracer.core.warnings import InputWarning
 from tracer.sources.tcpdump_text.columns import BatchBuilder
@@ -128,7 +128,7 @@ def _lines(source: Source) -> Iterator[str]:
             with Path(source).open("rb") as stream:
                 yield from _decoded(stream)
         except OSError as error:
-            raise InputError(f"{source} cannot be read: {error.strerror}.") from error
+            raise unreadable(source, error) from error
     elif isinstance(source, bytes):
         yield from _decoded(io.BytesIO(source))
     elif isinstance(source, (list, tuple)):
