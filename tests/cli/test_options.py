@@ -1,5 +1,6 @@
 """Options: filters as values, formats from names, help in sections."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -68,6 +69,16 @@ def test_bad_usage(arguments: tuple[str, ...]) -> None:
         (None, "a.json", "jsonl"),
         (None, "a.txt", "text"),
         (None, "csv", "csv"),
+        (None, "a.CSV", "csv"),
+        (None, "A.TXT", "text"),
+        (None, "podA.d/hops.log", "text"),
+        (None, "podA.d/hops", "text"),
+        (None, "hops-2026.11.26", "text"),
+        (None, "/dev/fd/63", "text"),
+        (None, "/dev/shm/x.y", "text"),
+        (None, ".hops", "text"),
+        (None, "-", "text"),
+        ("csv", "a.xlsx", "csv"),
         ("jsonl", "a.csv", "jsonl"),
     ],
 )
@@ -75,6 +86,21 @@ def test_a_format_is_given_or_told_from_the_name(
     format_: str | None, output: str | None, chosen: str
 ) -> None:
     assert chosen_format(format_, output, ("text", "jsonl", "csv", "parquet")) == chosen
+
+
+@pytest.mark.parametrize("name", ["hops.parqet", "hops.xlsx", "podA.d/hops.csv.gz", "hops.pcap"])
+def test_a_name_that_ends_in_no_format_is_bad_usage(name: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"none of \.jsonl, \.csv; say with --format"):
+        chosen_format(None, name, ("text", "jsonl", "csv"))
+
+
+def test_a_file_of_unknown_format_is_not_begun(run: Run, tmp_path: Path) -> None:
+    for command in ("offline", "observations"):
+        written = tmp_path / "hops.parqet"
+        done = run(command, tmp_path / "none.pcap", "-o", written)
+        assert done.exit_code == 2
+        assert "say with --format what to write there." in " ".join(done.output.split())
+        assert not written.exists()
 
 
 def test_help_is_in_sections(run: Run) -> None:

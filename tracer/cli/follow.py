@@ -103,6 +103,7 @@ def command(
       sudo tracer follow --proto icmp --count 1 -- ping -c 1 100.121.0.75
       sudo tracer follow --host 192.168.3.69 --format jsonl --write incident.parquet
     """
+    kind = chosen_format(format_, output, FORMATS)
     stopping = [options.pop(name) for name in ("count", "duration", "settle")]
     redactor = redactor_of(redact, redact_key)
     engine, conditions = _loaded(options, write)
@@ -121,7 +122,6 @@ def command(
                 following.start(command_line)
             try:
                 with Keeping(write, session, redactor) as keep:
-                    kind = chosen_format(format_, output, FORMATS)
                     if view.is_wanted(plain, kind, output, stopping[0], command_line):
                         shown = None if redactor else conditions
                         tally = view.run(following, stop, keep, session, shown)

@@ -45,6 +45,7 @@ def command(
       tracer observations incident/ -o packets.parquet
       ssh compute03 tcpdump -i qr-1f6b0aa3-3d -w - | tracer observations - -o packets.csv
     """
+    format_ = chosen_format(format_, output, FORMATS)
     redactor = redactor_of(redact, redact_key)
     ready("decode")
     counts = ObservationCounts()
@@ -53,7 +54,7 @@ def command(
         batches = _started(counts.counted(reading.batches()))
         if redactor is not None:
             batches = map(redactor.batch, batches)
-        _write(batches, chosen_format(format_, output, FORMATS), output)
+        _write(batches, format_, output)
     warnings = reading.warnings if redactor is None else redactor.warnings(reading.warnings)
     write_summary(counts.summary(warnings), summary)
 

@@ -64,6 +64,7 @@ def protocol(_: click.Context, parameter: click.Parameter, text: str | None) -> 
     raise click.BadParameter(message, param=parameter)
 
 
+_PLAIN = ("", "txt", "text", "log", "out")  # what names of text end in
 _SECTION = "Filter, on either side of NAT"
 _PORT = click.IntRange(0, 65535)
 
@@ -144,8 +145,21 @@ def _outputs(formats: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def chosen_format(format_: str | None, output: str | None, formats: tuple[str, ...]) -> str:
-    """Return the format asked for, or the one the output's name ends in, or the first one."""
+    """Return the format asked for, or the one the output's name ends in, or the first one.
+
+    A name without suffix, of text or of a device gives the first; bad usage where a name ends in
+    something else: what was meant would silently become another format.
+    """
     if format_ is not None:
         return format_
-    suffix = (output or "").rpartition(".")[2]
-    return {"json": "jsonl"}.get(suffix, suffix if suffix in formats else formats[0])
+    name = (output or "").rpartition("/")[2]
+    suffix = name.rpartition(".")[2].lower()
+    suffix = {"json": "jsonl"}.get(suffix, suffix)
+    if suffix in formats:
+        return suffix
+    has_suffix = "." in name.lstrip(".") and not suffix.isdecimal()
+    if not has_suffix or suffix in _PLAIN or (output or "").startswith("/dev/"):
+        return formats[0]
+    known = ", ".join(f".{name}" for name in formats if name != "text")
+    message = f"{output!r} ends in none of {known}; say with --format what to write there."
+    raise click.BadParameter(message, param_hint="'-o'")
