@@ -81,3 +81,30 @@ def test_stale_folders_are_removed(tmp_path: Path) -> None:
 def test_no_folder_at_all_means_cold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     assert jit_cache.is_cold("pcapng")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "large"),
+    [
+        (["offline", "--summary", "/dev/null"], 1 << 40),
+        (["offline", "-o", "/dev/null", "--format", "csv", "--segments", "segments.csv"], 0),
+        (["offline", "-o", "/dev/null", "--format", "parquet", "--redact"], 0),
+        (["observations", "-o", "/dev/null", "--format", "csv"], 1 << 40),
+        (["report", "-o", "incident.html"], 1 << 40),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "large" if value == 0 else "small",
+)
+def test_what_every_command_compiles_is_in_the_folder(
+    arguments: list[str], large: int, tmp_path: Path
+) -> None:
+    captures = str(ROOT / "captures" / "walkthrough")
+    code = (
+        f"import os, tracer.cli.windows as windows; windows.LARGE = {large}\n"
+        f"os.chdir({str(tmp_path)!r})\n"
+        f"from tracer.cli import main; main({[*arguments, captures]!r})"
+    )
+    told = [
+        line for line in prepared(code, NUMBA_DEBUG_CACHE="1").splitlines() if "[cache]" in line
+    ]
+    assert told
+    assert [line for line in told if prepared() not in line] == []

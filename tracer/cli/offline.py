@@ -110,6 +110,7 @@ def command(
     format_ = chosen_format(format_, output, _FORMATS)
     in_parts = explain is None and format_ != "pcapng"
     if in_parts and windows.is_large(captures, points):
+        ready("decode", "correlate")
         found = windows.Windows(captures, points, redactor, segments)
         _in_windows(found, captures, conntrack, rules, flow_filter(conditions), count, format_,
                     output, summary)  # fmt: skip
@@ -156,7 +157,6 @@ def _in_windows(
 ) -> None:  # fmt: skip
     from tracer.api.joining import conntrack_of, rules_of
 
-    ready("decode", "correlate")
     entries, damage = conntrack_of(captures, conntrack)
     found.nat_rules, more = rules_of(captures, rules)
     settled()
