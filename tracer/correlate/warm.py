@@ -4,13 +4,17 @@ import numpy as np
 
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
+from tracer.core.change_keys import change_keys
+from tracer.core.distinct import distinct
 from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
+from tracer.core.spread import Layout, Spread
 from tracer.correlate.assembly import Assembly
 from tracer.correlate.clocks import Clocks
 from tracer.correlate.identity import Identity
 from tracer.correlate.join import JoinOptions, assembled
-from tracer.correlate.order import LinkOrder
+from tracer.correlate.nat_guesses import unresolved
+from tracer.correlate.order import LinkOrder, settle
 from tracer.correlate.result import journey_set
 from tracer.correlate.streams import Streams
 from tracer.correlate.watched import Watch
@@ -28,7 +32,10 @@ def warm() -> None:
 
 
 def warm_rest() -> None:
-    """Make a result of made journeys: compiles what `warm` leaves, and nothing of what it does."""
+    """Make a result of made journeys, and what tables of it need: what `warm` leaves.
+
+    Of what `warm` does it compiles the last only, which is not begun there by then.
+    """
     batch = made_batch()
     rows, journeys = len(batch), len(batch) // 2
     zeros, keys, no = np.zeros(rows, np.int64), np.zeros(rows, np.uint64), np.zeros(rows, np.bool_)
@@ -42,16 +49,23 @@ def warm_rest() -> None:
     found = Assembly(
         np.arange(rows) // 2, zeros - 1, np.ones(rows, np.int32), no, no.copy(), journeys
     )
-    journey_set(
+    hops, starts = np.arange(rows), np.arange(0, rows + 1, 2)
+    time = batch.packets["time_ns"].copy()
+    told = journey_set(
         batch,
         identity,
         Streams(zeros, zeros, first, first + rows, keys[:0], keys, zeros[:0]),
         found,
-        (np.arange(rows), np.arange(0, rows + 1, 2)),
-        Clocks(batch.packets["time_ns"].copy(), (), 0),
+        (hops, starts),
+        Clocks(time, (), 0),
         LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0]),
         Watch(None, 0),
     )
+    keys = change_keys(told, np.arange(len(told.hops)))
+    distinct(keys, keys, 0)
+    Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))
+    unresolved(batch.packets, hops, starts, zeros, zeros, time)
+    settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0])
 
 
 def made_batch() -> ObservationBatch:
