@@ -159,6 +159,7 @@ def _in_windows(
 
     entries, damage = conntrack_of(captures, conntrack)
     found.nat_rules, more = rules_of(captures, rules)
+    found.begin()
     settled()
     windows.write_parts(found.parts(entries, conditions, count), format_, output)
     found.segments.write()

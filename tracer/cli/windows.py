@@ -4,7 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tracer.core.nat_rules.rule import NatRule
     from tracer.core.redaction.redactor import Redactor
     from tracer.sources.read import Reading
+
+T = TypeVar("T")
 
 #: Bytes of captures from which on they are joined in windows: about two million small packets.
 LARGE = 400_000_000
@@ -95,6 +97,14 @@ class Windows:
         self._shown = 0
         self._said = JourneySet(ObservationBatch())  # what the latest part said of them all
         self._running = RunningSummary()
+        self._begun = [self._batches(reading) for reading in self._readings]
+
+    def begin(self) -> None:
+        """Decode the first packets, and so compile the decoder where it is not yet."""
+        if self._begun:
+            first = next(self._begun[0], None)
+            if first is not None:
+                self._begun[0] = _handed_on([first], self._begun[0])
 
     def parts(
         self, entries: Sequence[ConntrackEntry], conditions: FlowFilter, count: int | None
@@ -105,10 +115,9 @@ class Windows:
         """
         from tracer.correlate.stream import join_windows
 
-        batches = [self._batches(reading) for reading in self._readings]
         left = count
         joined = join_windows(
-            batches, entries, ahead=ahead, gaps=self._gaps(entries),
+            self._begun, entries, ahead=ahead, gaps=self._gaps(entries),
             with_events=self.segments.is_wanted,
         )  # fmt: skip
         for part in joined:
@@ -246,7 +255,7 @@ def _writer(format_: str, output: str | None) -> Callable[[Iterator[JourneySet],
     return write
 
 
-def _handed_on(first: list[JourneySet], rest: Iterator[JourneySet]) -> Iterator[JourneySet]:
-    # The first part is not held longer than others, which are as large as a window.
+def _handed_on(first: list[T], rest: Iterator[T]) -> Iterator[T]:
+    # The first is not held longer than others: a part is as large as a window.
     yield first.pop()
     yield from rest
