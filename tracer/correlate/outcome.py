@@ -92,6 +92,9 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onwar
     beyond = before[links[at + 1]] == following[here]
     expected = following[link[paths.last]]
     _on_other_ways(expected, paths, link, (at, here, there), skipped & ~beyond, skipped)
+    # Without MACs a link is the same both ways: nobody is expected where it came from.
+    came_from = np.where(np.diff(paths.starts) > 1, place[paths.starts[1:] - 2], -1)
+    expected[expected == came_from] = -1
     passed = at[skipped & beyond]
     return Onward(expected, passed, following[links[passed]], time[paths.hops[passed]])
 
@@ -165,6 +168,7 @@ def outcomes(
 
     Delivered: answered, or last seen where its destination's packets begin, or where no packet was
     ever seen to go on. Vanished: others went on from there, and the next place was being captured.
+    Unfinished: nobody went on from there, and others were answered from beyond what was captured.
     """
     first, last = paths.first, paths.last
     several = np.diff(paths.starts) > 1
@@ -175,6 +179,7 @@ def outcomes(
     outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
     outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
     elsewhere = np.diff(paths.starts) < places
+    elsewhere &= ~np.isin(link[last], link[last[answered]])
     outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
     ending = _is_end(packets, identity, link, paths)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Outcome
 from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
 from tracer.core.schema import StructuredArray
 from tracer.correlate import exchange, outcome
@@ -18,6 +19,7 @@ from tracer.correlate.hops import hop_table
 from tracer.correlate.identity import ETHERTYPE_ARP, Identity
 from tracer.correlate.missed import settle_missed
 from tracer.correlate.order import LinkOrder
+from tracer.correlate.own_addresses import addressed_here
 from tracer.correlate.reasons import give_reasons
 from tracer.correlate.retransmissions import retransmissions
 from tracer.correlate.streams import Streams
@@ -51,10 +53,13 @@ def journey_set(
     paths = outcome.Paths(
         rows, starts, journeys["kind"], journeys["reply"], of.flow, _is_quoted(journeys)
     )
+    # No router passes ARP on: it is expected where ARP goes, whatever else goes further.
+    link = 2 * links.link + (batch.packets["ethertype"] == ETHERTYPE_ARP)
     journeys["outcome"], onward, edge = outcome.outcomes(
-        batch.packets, identity, links.link, paths, clocks.time_ns,
+        batch.packets, identity, link, paths, clocks.time_ns,
         int(identity.place.max(initial=-1)) + 1,
     )  # fmt: skip
+    _settle_arrived(batch, identity, paths, journeys, edge)
     missed = settle_missed(batch, identity, paths, onward, of.forward, clocks.time_ns, journeys)
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
@@ -63,6 +68,18 @@ def journey_set(
     return JourneySet(
         batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
     )
+
+
+def _settle_arrived(
+    batch: ObservationBatch, identity: Identity, paths: outcome.Paths, journeys: StructuredArray,
+    edge: Codes,
+) -> None:  # fmt: skip
+    # Those that others went past, for they themselves were to end there; in place.
+    outcomes = journeys["outcome"]
+    open_ = np.isin(outcomes, (Outcome.VANISHED, Outcome.LOST_BY_TRACER))
+    open_[edge] = True
+    which = np.flatnonzero(open_ & (journeys["n_hops"] > 1))
+    outcomes[which[addressed_here(batch, identity, paths, which)]] = Outcome.DELIVERED
 
 
 def _journeys(
