@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tracer.core.jit import inner, jit
 from tracer.correlate.duplicates import COPY_NS, is_numbered
 from tracer.correlate.groups import chosen
-from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
 from tracer.correlate.nat import related_parts
 
@@ -36,8 +36,9 @@ class Samples:
 
 @jit
 def _pairs(
-    p: Any, order: Codes, starts: Codes, place: Codes, scale: Codes, time: Times, most: int
-) -> Any:
+    p: Any, order: Codes, starts: Codes, place: Codes, scale: Codes, time: Times, packet: Keys,
+    every: Any, most: int,
+) -> Any:  # fmt: skip
     left = np.empty(most, np.int64)
     right = np.empty(most, np.int64)
     sign = np.empty(most, np.int8)
@@ -46,7 +47,7 @@ def _pairs(
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
         whole[group] = len(rows) < 2 or _is_single(p, rows, place, scale, time)
-        if not whole[group] or len(rows) < 2:
+        if not whole[group] or len(rows) < 2 or packet[rows[0]] % every:
             continue
         far = MOST_ROWS
         if len(rows) > MOST_ROWS:
@@ -134,13 +135,21 @@ def samples_of(
     packets: Any, identity: Identity, groups: tuple[Codes, Codes], scale: Codes, time: Times
 ) -> Samples:
     """Return the pairs of stamps that packets beyond doubt give for two scales."""
-    most = min(MOST_SAMPLES, len(groups[0]) * MOST_ROWS)
-    *pairs, whole = _pairs(packets, *groups, identity.place, scale, time, most)
+    place, packet = identity.place, identity.packet
+    *pairs, whole = _pairs(packets, *groups, place, scale, time, packet, *_thinned(groups[1]))
     parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
-    *more, _ = _pairs(packets, *parts, identity.place, scale, time, most)
+    *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1]))
     found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
     _signed_by_way(found, packets, time)
     return found
+
+
+def _thinned(starts: Codes) -> tuple[np.uint64, int]:
+    # Of how many packets one is taken, by its hash, so that they are of all the time; and how many
+    # samples those give at most.
+    rows = np.diff(starts)
+    pairs = int(np.where(rows > MOST_ROWS, NEXT * rows, rows * (rows - 1) // 2).sum())
+    return np.uint64(1 + pairs // MOST_SAMPLES), min(pairs, 2 * MOST_SAMPLES)
 
 
 def scales_of(packets: Any, capture: Codes, clock: Codes, has_host: NDArray[np.bool_]) -> Codes:
