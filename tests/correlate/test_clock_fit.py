@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from tracer.correlate.clock_fit import fit
+from tracer.correlate.clock_fit import Delays, Fit
+from tracer.correlate.clock_fit import fit as fit_of
 
 SECOND = 1_000_000_000
+
+
+def fit(stamps, ahead, way) -> Fit:  # type: ignore[no-untyped-def]
+    pair, loose = np.zeros(len(way), np.int64), np.zeros(len(way))
+    return fit_of(Delays(stamps, ahead, way, pair, loose), int(stamps.min()), int(stamps.max()))
 
 
 def samples(error_at, seed: int = 1, count: int = 400):  # type: ignore[no-untyped-def]
@@ -61,3 +67,61 @@ def test_one_way_alone_bounds_nothing() -> None:
     assert found.evidence == "one-way"
     assert found.uncertainty_ns is None
     assert (ahead[way > 0] - found.error_at(stamps[way > 0]) >= 0).all()
+
+
+def delays(true, error, way, delay, loose_ns: float = 0.0, pair: int = 0) -> Delays:  # type: ignore[no-untyped-def]
+    """What packets say of a clock with an error."""
+    ones = np.ones(len(way))
+    return Delays(true + error, error + way * delay, way, np.int64(pair) * way**2, loose_ns * ones)
+
+
+def test_drift_is_that_between_clocks_that_are_near() -> None:
+    # To a near clock packets are seen both ways at first only; to a far one all the time.
+    rng = np.random.default_rng(1)
+    true, drift = np.sort(rng.integers(0, 20 * SECOND, 400)), -45e-6
+    error = (true * drift).astype(np.int64)
+    way = np.where(true < SECOND // 2, rng.choice([-1, 1], len(true)), 1)
+    near = delays(true, error, way, 20_000 + rng.integers(0, 4_000, len(true)))
+    other = rng.choice([-1, 1], len(true))
+    far = delays(true, error, other, 2_000_000 + rng.integers(0, 90_000, len(true)), pair=1)
+    columns = ("stamps", "ahead", "way", "pair", "loose_ns")
+    both = Delays(*(np.concatenate([getattr(d, name) for d in (near, far)]) for name in columns))
+    found = fit_of(both, 0, 20 * SECOND)
+    assert found.drift_ppm == pytest.approx(drift * 1e6, abs=1)
+
+
+def test_uncertainty_holds_where_no_packet_was_compared() -> None:
+    # A quarter of a second of packets, and stamps for twenty: the drift may be what it will.
+    rng = np.random.default_rng(1)
+    true = np.sort(rng.integers(0, SECOND // 4, 200))
+    error = (true * 50e-6).astype(np.int64)
+    way = rng.choice([-1, 1], len(true))
+    found = fit_of(delays(true, error, way, 20_000 + rng.integers(0, 9_000, 200)), 0, 20 * SECOND)
+    late = np.array([20 * SECOND])
+    assert found.uncertainty_ns is not None
+    assert abs(found.error_at(late)[0] - 50_000 * 20) < found.uncertainty_ns
+    assert found.uncertainty_ns < 20_000_000
+
+
+def test_uncertainty_of_clocks_compared_with_is_included() -> None:
+    stamps, ahead, way = samples(lambda true: np.zeros(len(true), np.int64))
+    loose = np.full(len(way), 300_000.0)
+    pair = np.zeros(len(way), np.int64)
+    first, last = int(stamps.min()), int(stamps.max())
+    found = fit_of(Delays(stamps, ahead, way, pair, loose), first, last).uncertainty_ns
+    alone = fit(stamps, ahead, way).uncertainty_ns
+    assert found is not None
+    assert alone is not None
+    assert found == alone + 300_000
+    unbounded = Delays(stamps, ahead, way, pair, loose * np.inf)
+    assert fit_of(unbounded, first, last).uncertainty_ns is None
+
+
+def test_a_rounded_stamp_is_no_step() -> None:
+    # Two captures at one place: packets take no time, and one stamp was rounded the other way.
+    true = np.arange(0, 200) * SECOND
+    ahead = np.where(np.arange(200) == 70, -1, 0)
+    way = np.where(np.arange(200) % 2 == 0, 1, -1)
+    found = fit(true, ahead, way)
+    assert found.evidence == "both-ways"
+    assert abs(found.drift_ppm) < 0.001

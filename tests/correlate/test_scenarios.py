@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scenarios.catalogue import SCENARIOS, make
-from scenarios.scoring import CALIBRATION, PRECISION, RECALL, SILENT, score
+from scenarios.scoring import score
 
 from tracer.core.batch import ObservationBatch, concat
 from tracer.correlate.join import JoinOptions, join
@@ -39,6 +39,11 @@ ONCE_WRONG = {
     ("adverse_6", 61): "a late copy was taken for the next packet, and all behind it were one off",
     ("adverse_3", 83): "a packet's last device was taken for one before the next packet's first",
     ("adverse_5", 92): "the same in another network",
+    ("adverse_6", 46): "packets went one way for most of the time, and no drift did about as well",
+    ("adverse_3", 57): "the same, and the uncertainty did not say so",
+    ("adverse_2", 78): "a clock was compared for a moment only, and its drift later is not known",
+    ("adverse_1", 98): "one way for most of the time, between clocks that are near each other",
+    ("adverse_6", 82): "a drift that suited a far clock made packets leave a near one too late",
     ("icmp6_errors_nat", 1010): "errors alike but for what they quote were taken for copies",
 }  # fmt: skip
 
@@ -47,11 +52,8 @@ ONCE_WRONG = {
 def test_what_was_wrong_once_stays_right(name: str, seed: int) -> None:
     scenario = make(name, seed=seed, scale=0.5 if seed < 1000 else 0.4)
     found = score(scenario, join(scenario.batch, scenario.conntrack, JoinOptions()))
-    assert found.precision >= PRECISION
-    assert found.recall >= RECALL
-    assert found.sure_right >= CALIBRATION
+    assert found.problems == ()
     assert name != "adverse_0" or found.mixed <= 4
-    assert not (found.silent > SILENT)  # nan where nothing is mixed
 
 
 STEADY = ("snat_dvr", "loss", "tenants", "span_duplicates", "vxlan", "icmp_equal_id0")

@@ -234,7 +234,7 @@ CLOCKS = _table(
     (
         "uncertainty",
         DELTA,
-        "half the width of what packets allow; `NaT` where unbounded",
+        "how far from that packets allow it to be; `NaT` where unbounded",
     ),
     ("drift_ppm", "float64", "its drift against the reference, millionths"),
     ("samples", "int64", "packets the estimate rests on"),

@@ -96,8 +96,9 @@ UNSEEN_DTYPE = np.dtype([("journey", "<i4"), ("gap", "<i4")])  # indices: journe
 class ClockEstimate:
     """What was found out about one clock against the reference clock.
 
-    `offset_ns` is what was added to its stamps; `uncertainty_ns` half the width of what the minimum
-    delays both ways allow, None where nothing bounds it; `drift_ppm` is relative to the reference.
+    `offset_ns` is what was added to its stamps; `uncertainty_ns` how far from it the minimum delays
+    both ways allow it to be, at any of its stamps, None where nothing bounds it; `drift_ppm` is
+    relative to the reference.
     """
 
     clock: str

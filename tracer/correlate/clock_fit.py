@@ -1,28 +1,62 @@
 """How far one clock is ahead of another: offset, drift and steps from delays both ways."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.correlate.drift import FEWEST, Sides, drift_of, drifts_of, tightest
+
 Times = NDArray[np.int64]
 Floats = NDArray[np.float64]
-MOST_DRIFT = 500e-6  # quartz is off by 100 ppm at most; room for virtual machines
-ABOUT = 0.997  # of the widest corridor
 MOST_STEPS = 4
 NEIGHBOURS = 15
+ROUNDED_NS = 2_000  # stamps of packets that took no time may be out of order by as much
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """What packets say of a clock, shape (samples,), nanoseconds.
+
+    `stamps` it gave and how far `ahead` each was of the known clock's; `way`: 1 where the packet
+    came from the known clock (so `ahead` is error plus delay), -1 where it went there (error minus
+    delay). `pair`: a number for each two clocks; `loose_ns`: how far the known one may be off.
+    """
+
+    stamps: Times
+    ahead: Times
+    way: Times
+    pair: Times
+    loose_ns: Floats
+
+    def take(self, rows: Any) -> "Delays":
+        """Return some of them."""
+        columns = (self.stamps, self.ahead, self.way, self.pair, self.loose_ns)
+        return Delays(*(column[rows] for column in columns))
+
+    def sides(self, base: int, origin: int) -> list[Sides]:
+        """Return those of all pairs, then of each pair: times since `origin`, ahead of `base`."""
+        both = np.stack([self.stamps - origin, self.ahead - base]).astype(np.float64)
+        pairs = np.unique(self.pair)
+        chosen = [np.ones(len(self.pair), np.bool_)]
+        chosen += [self.pair == pair for pair in pairs] if len(pairs) > 1 else []
+        here, there = self.way > 0, self.way < 0
+        return [Sides(both[:, one & here], both[:, one & there]) for one in chosen]
 
 
 @dataclass(slots=True)
 class Piece:
-    """A stretch without a step: the clock is ahead by `error_ns` + `drift` x (stamp - `origin`)."""
+    """A stretch without a step: the clock is ahead by `error_ns` + `drift` x (stamp - `origin`).
+
+    `uncertain_ns`: what that may be off by, None where only one way was seen.
+    """
 
     start_ns: int
     origin: int
     error_ns: float
     drift: float
-    width_ns: float
-    both_ways: bool
+    uncertain_ns: float | None
 
 
 @dataclass(slots=True)
@@ -31,6 +65,7 @@ class Fit:
 
     pieces: list[Piece]
     samples: int
+    both_ways: bool
 
     def error_at(self, stamps: Times) -> Times:
         """Return how far ahead the clock is at its own stamps, int64 nanoseconds."""
@@ -48,10 +83,10 @@ class Fit:
 
     @property
     def uncertainty_ns(self) -> int | None:
-        """Half the widest corridor the delays leave; None where only one way was seen."""
-        if not all(piece.both_ways for piece in self.pieces):
-            return None
-        return max(1, round(max(piece.width_ns for piece in self.pieces) / 2))
+        """How far the packets allow the error to be from this; None where they do not say it."""
+        found = [piece.uncertain_ns for piece in self.pieces]
+        known = [ns for ns in found if ns is not None]
+        return max(1, round(max(known))) if len(known) == len(found) else None
 
     @property
     def drift_ppm(self) -> float:
@@ -63,20 +98,16 @@ class Fit:
         """What the estimate rests on."""
         if len(self.pieces) > 1:
             return "step"
-        return "both-ways" if self.pieces[0].both_ways else "one-way"
+        return "both-ways" if self.both_ways else "one-way"
 
 
-def fit(stamps: Times, ahead: Times, way: Times) -> Fit:
-    """Return the fit of a clock from its stamps and how far each was ahead of the known clock's.
-
-    `way` is 1 where the packet came from the known clock (so `ahead` is error plus delay), -1
-    where it went there (error minus delay). Shapes (samples,), nanoseconds.
-    """
-    order = np.argsort(stamps, kind="stable")
-    stamps, ahead, way = stamps[order], ahead[order], way[order]
-    kept = _plausible(ahead, way)
-    pieces = _pieces(stamps[kept], ahead[kept], way[kept], MOST_STEPS)
-    return Fit(pieces, int(kept.sum()))
+def fit(delays: Delays, first_ns: int, last_ns: int) -> Fit:
+    """Return the fit of a clock whose first and last stamps are given."""
+    delays = delays.take(np.argsort(delays.stamps, kind="stable"))
+    delays = delays.take(_plausible(delays.ahead, delays.way))
+    pieces = _pieces(delays, first_ns, last_ns, MOST_STEPS)
+    ways = len(np.unique(delays.way))
+    return Fit(pieces, len(delays.way), ways == 2)
 
 
 def _plausible(ahead: Times, way: Times) -> NDArray[np.bool_]:
@@ -94,67 +125,48 @@ def _plausible(ahead: Times, way: Times) -> NDArray[np.bool_]:
     return kept
 
 
-def _corridor(x: Floats, y: Floats, way: Times, drift: float) -> tuple[float, float]:
-    level = y - drift * x
-    high = level[way > 0].min() if (way > 0).any() else np.inf
-    low = level[way < 0].max() if (way < 0).any() else -np.inf
-    return float(low), float(high)
-
-
-def _width(x: Floats, y: Floats, way: Times, drift: float) -> float:
-    low, high = _corridor(x, y, way, drift)
-    return high - low
-
-
-def _best_drift(x: Floats, y: Floats, way: Times) -> float:
-    # The corridor's width is a concave function of the drift, so a ternary search finds its top.
-    if not ((way > 0).any() and (way < 0).any()) or len(x) < 8:
-        return 0.0
-    low, high = -MOST_DRIFT, MOST_DRIFT
-    for _ in range(50):
-        a, b = low + (high - low) / 3, high - (high - low) / 3
-        if _width(x, y, way, a) < _width(x, y, way, b):
-            low = a
-        else:
-            high = b
-    best = (low + high) / 2
-    still, moved = _width(x, y, way, 0.0), _width(x, y, way, best)
-    if still > 0 and still > 0.8 * moved:
-        return 0.0
-    return _least_drift(x, y, way, best)
-
-
-def _least_drift(x: Floats, y: Floats, way: Times, best: float) -> float:
-    # Where packets went one way for a short time only, they do not keep the drift from becoming
-    # ever larger: of those that leave about the widest corridor the smallest is meant.
-    enough = ABOUT * _width(x, y, way, best)
-    if enough <= 0:
-        return best
-    low, high = 0.0, 1.0
-    for _ in range(20):
-        share = (low + high) / 2
-        if _width(x, y, way, share * best) < enough:
-            low = share
-        else:
-            high = share
-    return high * best
-
-
-def _pieces(stamps: Times, ahead: Times, way: Times, steps: int) -> list[Piece]:
-    origin = int(stamps[0])
-    base = int(ahead[0])
-    x = (stamps - origin).astype(np.float64)
-    y = (ahead - base).astype(np.float64)
-    drift = _best_drift(x, y, way)
-    low, high = _corridor(x, y, way, drift)
-    if high < low and steps and len(x) >= 8:
-        at = _step(y, way)
+def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Piece]:
+    origin, base = int(delays.stamps[0]), int(delays.ahead[0])
+    sides, *parts = delays.sides(base, origin)
+    drift = _drift(sides, parts)
+    low, high = sides.corridor(drift)
+    if high < low - ROUNDED_NS and steps and len(delays.way) >= FEWEST:
+        at = _step((delays.ahead - base).astype(np.float64), delays.way)
         if at is not None:
-            before = _pieces(stamps[:at], ahead[:at], way[:at], steps - 1)
-            return before + _pieces(stamps[at:], ahead[at:], way[at:], steps - 1)
-    both = bool(np.isfinite(low) and np.isfinite(high))
-    middle = (low + high) / 2 if both else (high if np.isfinite(high) else low)
-    return [Piece(origin, origin, base + middle, drift, abs(high - low), both)]
+            cut = int(delays.stamps[at])
+            before = _pieces(delays.take(slice(None, at)), first_ns, cut, steps - 1)
+            return before + _pieces(delays.take(slice(at, None)), cut, last_ns, steps - 1)
+    if not sides.are_both:
+        error = high if np.isfinite(high) else low
+        return [Piece(origin, origin, base + error, drift, None)]
+    error = (low + high) / 2
+    ends = (first_ns - origin, last_ns - origin)
+    beyond = _uncertain(sides, delays.loose_ns, delays.way, error, drift, ends)
+    return [Piece(origin, origin, base + error, drift, beyond if np.isfinite(beyond) else None)]
+
+
+def _drift(sides: Sides, parts: list[Sides]) -> float:
+    # That of the two clocks with least delay between them, if it explains what all others say.
+    near = tightest(parts)
+    if near is not None:
+        drift = drift_of(near)
+        if sides.width(drift) >= 0:
+            return drift
+    return drift_of(sides)
+
+
+def _uncertain(
+    sides: Sides, loose_ns: Floats, way: Times, error: float, drift: float, ends: tuple[int, int]
+) -> float:
+    # How far other lines that packets leave possible are from this one at either end of what was
+    # stamped. The clocks it was compared with may be off themselves.
+    wider = sides.widened(loose_ns[way > 0], loose_ns[way < 0])
+    most = 0.0
+    for other in (drift, *drifts_of(sides, drift)):
+        for bound in wider.corridor(other):
+            for end in ends:
+                most = max(most, abs(bound - error + (other - drift) * end))
+    return most
 
 
 def _step(y: Floats, way: Times) -> int | None:

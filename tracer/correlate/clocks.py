@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import ClockEstimate
-from tracer.correlate.clock_fit import Fit, fit
+from tracer.correlate.clock_fit import Delays, Fit, fit
 from tracer.correlate.clock_samples import Samples, samples_of, scales_of
 from tracer.correlate.hashing import Codes, factorise, pair_keys
 from tracer.correlate.identity import Identity
@@ -101,6 +101,7 @@ def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict
     left, right = group[samples.left], group[samples.right]
     done, fits = {int(np.argmax(sizes))}, dict[int, Fit]()
     across = np.flatnonzero((left != right) & (samples.sign != 0))
+    loose = np.zeros(len(member))  # how far each group may be off the one it began with
     while True:
         here, there = np.isin(left[across], list(done)), np.isin(right[across], list(done))
         border = across[here != there]
@@ -114,17 +115,24 @@ def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict
         outer = np.where(inside, right[border], left[border])
         chosen = int(np.argmax(np.bincount(outer)))
         mine = border[outer == chosen]
-        fits[chosen] = _fit_one(samples, mine, inside[outer == chosen], time)
         rows = np.flatnonzero(group == chosen)
+        delays = _delays(samples, mine, inside[outer == chosen], time, scale, loose[group])
+        fits[chosen] = fit(delays, int(time[rows].min()), int(time[rows].max()))
+        loose[chosen] = fits[chosen].uncertainty_ns or np.inf
         time[rows] -= fits[chosen].error_at(time[rows])
         done.add(chosen)
 
 
-def _fit_one(samples: Samples, mine: Codes, inside: NDArray[np.bool_], time: Times) -> Fit:
+def _delays(
+    samples: Samples, mine: Codes, inside: NDArray[np.bool_], time: Times, scale: Codes,
+    loose_ns: NDArray[np.float64],
+) -> Delays:  # fmt: skip
+    # `inside`: the left row of the sample is of a known clock; `loose_ns`: of each row.
     known = np.where(inside, samples.left[mine], samples.right[mine])
     asked = np.where(inside, samples.right[mine], samples.left[mine])
     way = np.where(inside, samples.sign[mine], -samples.sign[mine])
-    return fit(time[asked], time[asked] - time[known], way)
+    pair = factorise(pair_keys(scale[asked], scale[known]))[0]
+    return Delays(time[asked], time[asked] - time[known], way, pair, loose_ns[known])
 
 
 def _estimates(

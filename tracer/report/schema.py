@@ -164,7 +164,7 @@ def _clock() -> dict[str, Any]:
     properties = {
         "host": {"type": "string"},
         "offset_ns": {"type": "integer", "description": "what was added to its stamps"},
-        "uncertainty_ns": _nullable("integer", "half the width of what the packets allow"),
+        "uncertainty_ns": _nullable("integer", "how far from that packets allow it to be"),
         "clock": {"type": "string"},
         "drift_ppm": {"type": "number"},
         "samples": {"type": "integer"},
