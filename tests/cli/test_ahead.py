@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tracer.cli import ahead as module
 from tracer.cli.ahead import ahead
 
 
@@ -40,6 +41,21 @@ def test_an_error_is_raised_where_it_is_met() -> None:
     assert next(found) == 1
     with pytest.raises(ValueError, match="no more"):
         next(found)
+
+
+def test_what_waits_for_ever_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ENDS_S", 0.01)
+    never = threading.Event()
+
+    def values() -> Iterator[int]:
+        yield 0
+        never.wait(60)
+
+    found = ahead(values())
+    assert next(found) == 0
+    found.close()  # type: ignore[attr-defined]  # a generator
+    assert not never.is_set()
+    never.set()
 
 
 def test_closing_ends_the_thread() -> None:

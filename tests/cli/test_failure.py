@@ -104,6 +104,43 @@ def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
     assert b"Traceback" not in stderr
 
 
+def test_ctrl_c_in_a_callback_is_not_lost() -> None:
+    # As in those of the import system and of the compiler, what is raised there is only printed.
+    code = (
+        "import signal, sys, time, weakref\n"
+        "import tracer.cli\n"
+        "class Kept: pass\n"
+        "def main(*_, **__):\n"
+        "    kept = Kept()\n"
+        "    link = weakref.ref(kept, lambda _: signal.raise_signal(signal.SIGINT))\n"
+        "    del kept\n"
+        "    time.sleep(60)\n"
+        "tracer.cli.group.main = main\n"
+        "tracer.cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_ctrl_c_ends_what_is_read_ahead(tmp_path: Path) -> None:
+    # Captures so large that they are read in windows, by threads; one is a FIFO nobody writes to.
+    fifo = tmp_path / "fifo.pcap"
+    os.mkfifo(fifo)
+    code = (
+        "import sys; from tracer.cli import main, windows; windows.LARGE = 0\n"
+        f"main(['offline', {str(fifo)!r}])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process, fifo.open("wb"):  # opens once the command has opened it to read
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == b""
+    assert b"Traceback" not in stderr
+
+
 def test_closed_standard_input_is_said() -> None:
     command = f"{sys.executable} -m tracer.cli offline - <&-"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)

@@ -1,12 +1,16 @@
 """The command line: one file a command. Only this package prints or exits."""
 
+import atexit
+import contextlib
 import gc
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
 from tracer.cli.commands import group
-from tracer.cli.failure import exit_status
+from tracer.cli.failure import exit_status, keep_interrupts
 
 # Packets are columns, and a compiler's objects are all kept: to look for garbage cycles as often as
 # usual costs a sixth of a start, and an eighth of compiling.
@@ -16,11 +20,23 @@ _COLLECT_AFTER = (500_000, 10, 10)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 input or host cannot do it, 2 bad usage, 130 on Ctrl-C."""
     gc.set_threshold(*_COLLECT_AFTER)
+    keep_interrupts()
     try:
         result = group.main(arguments, prog_name="tracer", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:
-        sys.exit(exit_status(error))
+        _leave(exit_status(error))
     finally:
         gc.freeze()  # all ends with the process: to look for garbage first takes a sixth of a run
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _leave(status: int) -> NoReturn:
+    if threading.active_count() > 1:
+        # A thread that compiles, or waits for a FIFO, does not end for an interpreter that does.
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # gone, closed, none
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
+ENDS_S = 2.0  # how long what is being made is waited for when nobody wants it any more
 T = TypeVar("T")
 _END = object()
 _Item = tuple[T | None, BaseException | None, bool]  # value, what was raised, whether it ended
@@ -27,7 +28,8 @@ def ahead(values: Iterator[T], depth: int = 1) -> Iterator[T]:
 
     They are made in a thread, which begins at once, and pays where the work releases the GIL
     (compiled code, numpy, Arrow). What it raises is raised where the value is asked for; it ends
-    when the generator that is returned is closed.
+    when the generator that is returned is closed, but for one that waits for a FIFO nobody writes
+    to, which is left to the end of the process.
     """
     made: queue.SimpleQueue[_Item[T]] = queue.SimpleQueue()
     room = threading.Semaphore(depth)
@@ -56,7 +58,7 @@ def _taken(
     finally:
         is_closed.set()
         room.release()
-        thread.join()
+        thread.join(ENDS_S)
 
 
 def _make(

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
 
 import click
 
@@ -11,6 +13,7 @@ from tracer.core.errors import TracerError
 CANNOT, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as a shell reports signals
 
 
+_AGAIN_S = 0.01
 _NEXT = {
     errno.ENOSPC: "Free some space, or write elsewhere with -o; `df -h` shows where there is some.",
     errno.EDQUOT: "Free some space, or write elsewhere with -o; `quota` shows what may be used.",
@@ -47,6 +50,24 @@ def exit_status(error: BaseException) -> int:
         case ModuleNotFoundError() if _says_what_lacks(error):
             return CANNOT
     raise error
+
+
+def keep_interrupts() -> None:
+    """Raise Ctrl-C again where Python would only print it: in a callback of C code or of the
+    collector, as when a module is loaded or code compiled, what is raised goes nowhere.
+    """
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    # Not before the callback is over, and so that it ends what the main thread waits for.
+    main = threading.main_thread().ident or 0
+    again = threading.Timer(_AGAIN_S, signal.pthread_kill, (main, signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def _says_what_lacks(error: ModuleNotFoundError) -> bool:
