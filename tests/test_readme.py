@@ -38,5 +38,7 @@ def test_a_stale_block_is_found(tmp_path: Path) -> None:
 def test_the_readme_links_to_files_that_exist() -> None:
     import re
 
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text()):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text())
+    assert targets
+    for target in targets:
         assert (ROOT / target).exists(), target

@@ -20,6 +20,7 @@ def test_a_path_is_the_one_the_packets_were_sent_along(captures: Path, scene: st
     truth = json.loads((captures / scene / "truth.json").read_text())
     found = tracer.read(captures / scene, proto="icmp")
     flows = found.flows
+    assert len(flows)
     for flow in flows["flow"]:
         path = found.path(flow)
         for way in ("request", "reply"):

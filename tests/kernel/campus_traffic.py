@@ -126,7 +126,7 @@ class Traffic:
         ):
             server.bind((SERVER_ADDRESSES[0], TCP_PORT))
             server.listen()
-            taken = threading.Thread(target=_take_all, args=(server,))
+            taken = threading.Thread(target=take_all, args=(server,))
             taken.start()
             client.connect((PUBLIC, TCP_PORT))
             client.sendall(os.urandom(STREAM_BYTES))
@@ -164,7 +164,8 @@ def _take_echo(asking: socket.socket, version: int, seq: int) -> None:
             return
 
 
-def _take_all(server: socket.socket) -> None:
+def take_all(server: socket.socket) -> None:
+    """Read one connection to its end."""
     connection, _ = server.accept()
     with connection:
         while connection.recv(1 << 16):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from campus_recording import Recorded, record
 
+from tests.conftest import unavailable
 from tests.kernel.routed import Routed, routed
 from tracer import lab as lab_package
 from tracer.core.errors import TracerError
@@ -26,11 +27,8 @@ def require_kernel() -> Callable[[bool, str], None]:
     """
 
     def require(holds: bool, reason: str) -> None:
-        if holds:
-            return
-        if os.environ.get("TRACER_KERNEL_TESTS") == "1":
-            pytest.fail(f"kernel tests are required here, but {reason}")
-        pytest.skip(reason)
+        if not holds:
+            unavailable(reason)
 
     return require
 

@@ -16,7 +16,7 @@ from campus import ASKED
 from campus_recording import COUNTED, DEVICES, DUMPS, EARLY, MARK, PAUSED, Recorded, number_in
 from campus_truth import kinds, packets
 from routed import run
-from told import Frame, by_frame, hops, joined
+from told import by_frame, hops, joined, partition
 
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.enums import Evidence, Outcome
@@ -155,10 +155,6 @@ def test_every_form_of_conntrack_is_proof(form: str, campus: Recorded, without: 
         is_named = form != "xml" or proto in (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
         assert (evidence == "conntrack") == is_named, (proto, evidence, told)
     assert partition(found) == partition(without)
-
-
-def partition(found: JourneySet) -> set[frozenset[Frame]]:
-    return {frozenset(hops(found, journey)) for journey in range(len(found.journeys))}
 
 
 def test_event_logs_say_when(campus: Recorded) -> None:

@@ -15,7 +15,7 @@ from campus import TCP_PORT, VNI
 from campus_recording import DEVICES, ROUTERS, Recorded
 from campus_traffic import ANSWER, PING_ID, STREAM_BYTES
 from campus_truth import Packet, is_error, kinds, packets, way
-from told import Frame, by_frame, hops, joined, rows
+from told import Frame, by_frame, hops, joined, partition, rows
 
 from tracer.core.enums import Cause, Encap, Outcome
 from tracer.core.journeys import JourneySet
@@ -264,7 +264,3 @@ def test_every_frame_is_in_one_hop(found: JourneySet) -> None:
 def test_names_of_places_change_no_journey(campus: Recorded, found: JourneySet) -> None:
     named = joined([campus.named])
     assert partition(named) == partition(found)
-
-
-def partition(found: JourneySet) -> set[frozenset[Frame]]:
-    return {frozenset(hops(found, journey)) for journey in range(len(found.journeys))}

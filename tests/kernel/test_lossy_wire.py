@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from campus_traffic import take_all
 from told import hops, joined
 
 import tracer
@@ -89,7 +90,7 @@ def send(net: Routed) -> None:
         for number in range(1, DATAGRAMS + 1):
             sender.sendto(number.to_bytes(4, "big") + b"payload of a datagram", ("10.7.2.2", ASKED))
             time.sleep(0.001)  # the pace of the sender, not a wait for anything
-        taken = threading.Thread(target=_take_all, args=(server,))
+        taken = threading.Thread(target=take_all, args=(server,))
         taken.start()
         client.connect(("10.7.2.2", TCP_PORT))
         client.sendall(os.urandom(150_000))
@@ -97,13 +98,6 @@ def send(net: Routed) -> None:
         taken.join()
         run(f"ip netns exec {net.router} nft flush chain inet loss c")
         sender.sendto(MARK, ("10.7.2.2", ASKED))
-
-
-def _take_all(server: socket.socket) -> None:
-    connection, _ = server.accept()
-    with connection:
-        while connection.recv(1 << 16):
-            pass
 
 
 def tshark(file: Path, what: str, *fields: str) -> list[list[str]]:

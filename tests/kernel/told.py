@@ -34,3 +34,8 @@ def by_frame(found: JourneySet) -> dict[Frame, int]:
     return {
         frame: journey for journey in range(len(found.journeys)) for frame in hops(found, journey)
     }
+
+
+def partition(found: JourneySet) -> set[frozenset[Frame]]:
+    """Which frames are one packet, whatever their order."""
+    return {frozenset(hops(found, journey)) for journey in range(len(found.journeys))}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import zstandard
 
+from tests.conftest import unavailable
 from tracer import lab
 from tracer.sources.rules import read_rules
 
@@ -26,7 +27,7 @@ Look = tuple[Any, ...]
 @pytest.fixture(scope="module", params=FOLDERS)
 def folder(request: pytest.FixtureRequest, captures: Path) -> Path:
     if shutil.which("tshark") is None:
-        pytest.skip("tshark is the oracle here and is not installed")
+        unavailable("tshark is the oracle here and is not installed")
     return captures / str(request.param)
 
 

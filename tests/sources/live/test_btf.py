@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import unavailable
 from tracer.sources.live.btf import Btf, elf_section
 
 SOURCE = """
@@ -23,7 +24,7 @@ struct outer kept;
 @pytest.fixture(scope="module")
 def btf(tmp_path_factory: pytest.TempPathFactory) -> Btf:
     if not shutil.which("clang"):
-        pytest.skip("clang is not installed")
+        unavailable("clang is not installed")
     folder = tmp_path_factory.mktemp("btf")
     (folder / "a.c").write_text(SOURCE)
     command = ["clang", "-O2", "-g", "-target", "bpf", "-c", "a.c", "-o", "a.o"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import unavailable
 from tracer.sources.live import event_layout as layout
 from tracer.sources.live.btf import VMLINUX, Btf, kernel
 from tracer.sources.live.source import bpf_folder
@@ -20,7 +21,7 @@ STRUCTS = runpy.run_path(str(ROOT / "scripts" / "gen-event-layout"))["STRUCTS"]
 def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The object compiled afresh from the sources."""
     if not shutil.which("clang"):
-        pytest.skip("clang is not installed")
+        unavailable("clang is not installed")
     out = tmp_path_factory.mktemp("bpf") / "journey.bpf.o"
     subprocess.run([ROOT / "scripts" / "build-bpf", out], check=True, capture_output=True)
     return out
