@@ -18,8 +18,14 @@ KEPT = (
 )  # fmt: skip
 #: What tells flows and links apart.
 TOLD = ("src", "dst", "sport", "dport", "icmp_id", "ttl", "src_mac", "dst_mac", "vlan", "vni")
+#: Of these, what a packet gets and loses again on its way.
+_PUT_ON = ("vlan", "vni")
 #: What another row has to share to have been a candidate.
 _ALIKE = ("proto", "icmp_type", "icmp_seq", "tcp_seq", "tcp_ack", "payload_len", "frag_offset")
+_ENDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+_KEPT_BY_NAT = ("ip_id", "payload_digest")
+_ARP_SAYS = ("arp_op", "arp_sender_mac", "arp_sender_ip_hi", "arp_sender_ip_lo",
+             "arp_target_ip_hi", "arp_target_ip_lo")  # fmt: skip
 NEAR_NS = 500_000_000
 MOST_REJECTED = 16
 
@@ -67,7 +73,7 @@ def _reason(journey_set: JourneySet, hops: Any, hop: Any) -> JoinReason:
         int(hop["candidates"]),
         float(hop["confidence"]),
         tuple(name for name in KEPT if _equal(journey_set, name, pair) is True),
-        tuple(name for name in TOLD if _equal(journey_set, name, pair) is False),
+        tuple(name for name in TOLD if _changed(journey_set, name, pair)),
         _rejected(journey_set, hops, hop),
     )
 
@@ -80,6 +86,14 @@ def _equal(journey_set: JourneySet, name: str, pair: Rows) -> bool | None:
     return all(bool(part[0] == part[1]) for part in stored)
 
 
+def _changed(journey_set: JourneySet, name: str, pair: Rows) -> bool:
+    if name in _PUT_ON:
+        absent = nulls(BY_NAME[name], values_at(journey_set.observations, name, pair))
+        if absent[0] != absent[1]:
+            return True
+    return _equal(journey_set, name, pair) is False
+
+
 def _rejected(journey_set: JourneySet, hops: Any, hop: Any) -> tuple[Rejected, ...]:
     batch = journey_set.observations
     packets = batch.packets
@@ -89,11 +103,27 @@ def _rejected(journey_set: JourneySet, hops: Any, hop: Any) -> tuple[Rejected, .
     rows = np.flatnonzero(alike)
     for name in _ALIKE:
         rows = rows[packets[name][rows] == mine[name]]
+    # Of other flows those that this one's packet may have become: NAT leaves these alone.
+    same = np.logical_and.reduce([packets[name][rows] == mine[name] for name in _ENDS])
+    kept = np.logical_and.reduce([packets[name][rows] == mine[name] for name in _KEPT_BY_NAT])
+    rows = rows[same | kept]
     rows = rows[~np.isin(rows, hops["row"])]
+    rows = _of_equal_arp(batch.sections["arp"], int(hop["row"]), rows)
     apart = packets["time_ns"][rows] - mine["time_ns"]
     rows = rows[np.argsort(np.abs(apart), kind="stable")[:MOST_REJECTED]]
     owner = _journeys_of(journey_set, rows)
     return tuple(_rejection(batch, mine, int(row), owner.get(int(row))) for row in rows)
+
+
+# ARP packets are candidates only if they ask, or answer, the same.
+def _of_equal_arp(arp: Any, mine: int, rows: Rows) -> Rows:
+    at = np.searchsorted(arp["row"], mine)
+    if at == len(arp) or arp["row"][at] != mine:
+        return rows
+    said = arp[np.searchsorted(arp["row"], rows)]
+    equal = [said[name] == arp[name][at] for name in _ARP_SAYS]
+    chosen: Rows = rows[np.logical_and.reduce(equal)]
+    return chosen
 
 
 def _journeys_of(journey_set: JourneySet, rows: Rows) -> dict[int, int]:
@@ -109,8 +139,7 @@ def _rejection(batch: Any, mine: Any, row: int, journey: int | None) -> Rejected
 
 
 def _difference(mine: Any, other: Any) -> str:
-    ends = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
-    if any(mine[name] != other[name] for name in ends):
+    if any(mine[name] != other[name] for name in _ENDS):
         return "another flow's packet"
     for name, words in (
         ("ip_id", "another IP id"),
