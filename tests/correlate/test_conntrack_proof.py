@@ -159,3 +159,12 @@ def test_local_stamps_of_no_zone_are_left_aside() -> None:
         found = join(scenario.batch, local(entries, offset_ns))
         assert journeys(found) == journeys(bare)
         assert proven(found) == proven(bare)
+
+
+def test_one_entry_of_many_that_fits_a_zone_by_chance_tells_none() -> None:
+    scenario = make("conntrack_reuse", 5, SCALE)
+    entries = dumped(scenario)
+    by_chance = local([replace(entries[0], start_ns=(entries[0].start_ns or 0) - HOUR_NS)], 0)
+    before = local(entries[1:], -(5 * HOUR_NS + 400 * SECOND))  # long before the captures
+    bare = join(scenario.batch, [replace(entry, start_ns=None) for entry in entries])
+    assert proven(join(scenario.batch, [*by_chance, *before])) == proven(bare)

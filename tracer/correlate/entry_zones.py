@@ -17,6 +17,7 @@ from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.nat import of_tuples
 
 SILENCE_NS = 10_000_000_000  # a packet of its flow after that long may have made an entry
+FEW = 3  # of more entries one may fit a zone by chance: those that were there before the captures
 NEAR_NS = 3_000_000_000  # how far a stamp, of whole seconds, and the packet may be apart
 
 
@@ -53,7 +54,8 @@ def _offset(
     voters = 0
     pairs = np.stack([before, after], axis=1)
     first, last = (np.searchsorted(tuples, pairs, side) for side in ("left", "right"))
-    for i in np.flatnonzero((first < last).any(axis=1)).tolist():
+    present = np.flatnonzero((first < last).any(axis=1))
+    for i in present.tolist():
         made_ns = _made_ns(entries[i]) or 0
         begun = np.concatenate([stamps[a:b] for a, b in zip(first[i], last[i], strict=True)])
         found = {utc_offset(made_ns, stamp, NEAR_NS) for stamp in begun.tolist()}
@@ -62,7 +64,7 @@ def _offset(
     best = votes.most_common(2)
     if not best or 2 * best[0][1] <= voters or (len(best) > 1 and best[1][1] == best[0][1]):
         return None
-    return best[0][0]
+    return best[0][0] if best[0][1] > 1 or len(present) <= FEW else None
 
 
 # The stamps of packets that came after a silence of their tuple, by tuple; of the host's captures
