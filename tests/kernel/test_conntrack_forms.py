@@ -23,6 +23,12 @@ LISTED = {
     "xml": "conntrack -L -o xml",
     "proc": "cat /proc/net/nf_conntrack",
 }
+STAMPED = {
+    "text": "TZ=Asia/Kolkata conntrack -L -o ktimestamp",
+    "xml": "conntrack -L -o xml,ktimestamp",
+}
+SECOND = 1_000_000_000
+KOLKATA_NS = 11 * 1800 * SECOND
 
 
 def made(entry: ConntrackEntry) -> str:
@@ -54,14 +60,17 @@ def texts(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> dict[
         "--dport 1 -t 9; conntrack -D -s 192.0.2.1; done"
     )
     lists = [f"{command} >{folder / form}" for form, command in LISTED.items()]
+    lists += [f"{command} >{folder / form}-stamped" for form, command in STAMPED.items()]
     last = scenario.conntrack[-1].original
     heard = f"until grep -q 'NEW.* src={last.src} .*sport={last.sport} ' {log}; do :; done"
-    script = [wait, *map(made, scenario.conntrack), *lists, heard, "kill $listener"]
+    stamps = "echo 1 >/proc/sys/net/netfilter/nf_conntrack_timestamp"
+    script = [stamps, wait, *map(made, scenario.conntrack), *lists, heard, "kill $listener"]
     subprocess.run(
         ["unshare", "-n", "sh", "-c", "; ".join(script)], check=True, capture_output=True,
         timeout=60,
     )  # fmt: skip
-    return {form: (folder / form).read_text() for form in (*LISTED, "events")}
+    forms = (*LISTED, "events", *(f"{form}-stamped" for form in STAMPED))
+    return {form: (folder / form).read_text() for form in forms}
 
 
 @pytest.mark.kernel
@@ -92,3 +101,30 @@ def test_the_text_that_tests_print_reads_as_the_kernels(
     theirs, _ = read_conntrack(texts[form].encode())
     told = {(e.original, e.reply, e.zone, e.mark, e.ct_id is None) for e in theirs}
     assert {(e.original, e.reply, e.zone, e.mark, e.ct_id is None) for e in ours} == told
+
+
+@pytest.mark.kernel
+def test_the_kernels_stamps_are_those_of_the_events(
+    scenario: Scenario, texts: dict[str, str]
+) -> None:
+    by_form = {}
+    for form in ("text-stamped", "xml-stamped", "events"):
+        entries, warnings = read_conntrack(texts[form].encode(), host="host0")
+        assert warnings == []
+        by_form[form] = {(e.original, e.reply): e for e in entries if e.event in (None, "NEW")}
+    text, xml = by_form["text-stamped"], by_form["xml-stamped"]
+    assert len(xml) == len(scenario.conntrack)
+    assert text.keys() == xml.keys()
+    for way, entry in xml.items():
+        start_ns, reported_ns = entry.start_ns or 0, by_form["events"][way].time_ns or 0
+        assert 0 <= reported_ns - start_ns < SECOND
+        local = start_ns // SECOND * SECOND + KOLKATA_NS
+        assert (text[way].start_ns, text[way].is_local, entry.is_local) == (local, True, False)
+    # They are of now, the packets of the simulation's time: local time of no zone says nothing.
+    proven = [
+        int(
+            (join(scenario.batch, list(form.values())).hops["evidence"] == Evidence.CONNTRACK).sum()
+        )
+        for form in (xml, text)
+    ]
+    assert proven[0] == 0 < proven[1]
