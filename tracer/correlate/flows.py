@@ -79,9 +79,8 @@ def _opposite_classes(
     left, right = _answers(mixed(mixed(here[0], src), dst), mixed(mixed(here[1], dst), src))
     paired = np.zeros(int(streams.flow_class.max(initial=-1)) + 1, np.bool_)
     paired[classes[left]] = True
-    single = np.flatnonzero(~paired[classes])
     more_left, more_right = _answers(here[0], here[1])
-    loose = np.isin(more_left, single)
+    loose = ~paired[classes[more_left]]
     left = np.concatenate([left, more_left[loose]])
     right = np.concatenate([right, more_right[loose]])
     return classes[left], classes[right]

@@ -78,11 +78,10 @@ class Onward:
 
 
 def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onward:
-    inner = np.ones(len(paths.hops), np.bool_)
-    inner[paths.starts[1:] - 1] = False
-    at = np.flatnonzero(inner)
     place, links = identity.place[paths.hops], link[paths.hops]
-    at = at[place[at] != place[at + 1]]
+    goes_on = place[1:] != place[:-1]
+    goes_on[paths.starts[1:-1] - 1] = False  # to another journey
+    at = np.flatnonzero(goes_on)
     here, there = links[at], place[at + 1]
     count = int(link.max(initial=-1)) + 1
     following = _usual(here, there, count)
@@ -146,7 +145,7 @@ def _capture_state(
     places = onward.expected[missing]
     for place in np.unique(places):
         mine = np.flatnonzero(places == place)
-        seen = np.sort(time[identity.place == place])
+        seen = np.sort(time[identity.place == place], kind="stable")  # they are, but for a few
         after = np.searchsorted(seen, at_ns[mine])
         edge = (after == 0) | (after == len(seen))
         state[mine[edge]] = 0
