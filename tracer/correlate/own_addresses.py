@@ -14,90 +14,110 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
 from tracer.correlate.outcome import Paths
+from tracer.correlate.streams import Streams
 
 INITIAL_TTLS = (64, 128, 255)
 REQUEST = 1
 
 
 def addressed_here(
-    batch: ObservationBatch, identity: Identity, paths: Paths, which: Codes
-) -> NDArray[np.bool_]:
+    batch: ObservationBatch, identity: Identity, streams: Streams, link: Codes, paths: Paths,
+    which: Codes,
+) -> NDArray[np.bool_]:  # fmt: skip
     """Return whether the last hop of each of the journeys `which` is in the namespace that its
-    destination is an address of.
+    destination is an address of; `link` is that of each row.
     """
-    space = _spaces(batch)
-    last = paths.last[which]
-    here = np.unique(space[last])
-    if not len(here) or here[-1] < 0:
+    packets, last = batch.packets, paths.last[which]
+    spaces = _spaces(batch)
+    here = spaces[packets["point"][last]]
+    if here.max(initial=-1) < 0:
         return np.zeros(len(which), np.bool_)
-    packets = batch.packets
-    is_here = np.isin(space[paths.hops], here[here >= 0])
-    rows = paths.hops[is_here]
-    is_here[paths.starts[1:] - 1] = False
-    inner = np.flatnonzero(is_here)
-    macs = _own_macs(packets, identity, paths, space, inner)
-    if not len(macs):
-        return np.zeros(len(which), np.bool_)
-    sent = rows[np.isin(_keys(space, rows, packets["src_mac"][rows]), macs)]
+    macs = _own_macs(packets, identity, paths, link, spaces)
+    there: NDArray[np.bool_] = np.isin(_keys(here, packets["dst_mac"][last]), macs) & (here >= 0)
+    if not there.any():
+        return there
+    wanted = _addresses(spaces, last, packets, "dst")
+    # All packets of a stream have the MACs and addresses of its first.
+    rows = streams.first[identity.usable[streams.first]]
+    sent = rows[np.isin(_keys(_of(spaces, packets, rows), packets["src_mac"][rows]), macs)]
     made = np.isin(packets["ttl"][sent], INITIAL_TTLS)
     own = np.concatenate([
-        _addresses(space, sent[made], packets, "src"), _asking(batch, space, macs)
+        _addresses(spaces, sent[made], packets, "src"), _asking(batch, spaces, macs)
     ])  # fmt: skip
-    translated = np.concatenate([
-        _addresses(space, sent[~made], packets, "src"), _passed(packets, paths, space, inner)
-    ])  # fmt: skip
-    there = np.isin(_keys(space, last, packets["dst_mac"][last]), macs) & (space[last] >= 0)
-    wanted = _addresses(space, last, packets, "dst")
-    return there & np.isin(wanted, own) & ~np.isin(wanted, translated)
+    there &= np.isin(wanted, own)
+    there &= ~np.isin(wanted, _addresses(spaces, sent[~made], packets, "src"))
+    if not there.any():
+        return there
+    asked = np.isin(_addresses(spaces, rows, packets, "dst"), wanted[there])
+    return there & ~np.isin(wanted, _passed(packets, paths, streams, spaces, rows[asked]))
 
 
-# The namespace each row was captured in, by host and name; -1 where neither is known.
+# The namespace of each point, by host and name; -1 where neither is known, and at the end for the
+# point -1.
 def _spaces(batch: ObservationBatch) -> Codes:
     names = [(point.host, point.netns) for point in batch.points]
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     codes[None, None] = -1
-    of_point = np.array([codes[name] for name in names] + [-1], np.int64)
-    found: Codes = of_point[batch.packets["point"]]
+    return np.array([codes[name] for name in names] + [-1], np.int64)
+
+
+def _of(spaces: Codes, packets: Any, rows: Codes) -> Codes:
+    found: Codes = spaces[packets["point"][rows]]
     return found
 
 
-def _keys(space: Codes, rows: Codes, values: Any) -> Keys:
-    return mixed(space[rows].astype(np.uint64), values)
+def _keys(space: Codes, values: Any) -> Keys:
+    return mixed(space.astype(np.uint64), values)
 
 
-def _addresses(space: Codes, rows: Codes, packets: Any, end: str) -> Keys:
-    return mixed(_keys(space, rows, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
+def _addresses(spaces: Codes, rows: Codes, packets: Any, end: str) -> Keys:
+    high = _keys(_of(spaces, packets, rows), packets[f"{end}_hi"][rows])
+    return mixed(high, packets[f"{end}_lo"][rows])
 
 
-# `at`, here and below: hops in such a namespace that are not the last of their journey.
-def _own_macs(packets: Any, identity: Identity, paths: Paths, space: Codes, at: Codes) -> Keys:
+# MACs under which a namespace takes packets to forward, or sends forwarded ones. Of the steps from
+# one link to another one each is looked at.
+def _own_macs(packets: Any, identity: Identity, paths: Paths, link: Codes, spaces: Codes) -> Keys:
+    links = link[paths.hops]
+    steps = np.ones(max(len(links) - 1, 0), np.bool_)
+    steps[paths.starts[1:-1] - 1] = False  # to another journey
+    at = np.flatnonzero(steps)
+    at = at[factorise(pair_keys(links[at], links[at + 1]))[1]]
     came, left = paths.hops[at], paths.hops[at + 1]
-    routed = (space[came] == space[left]) & (identity.ttl[came] - identity.ttl[left] == 1)
+    routed = _of(spaces, packets, came) == _of(spaces, packets, left)
+    routed &= identity.ttl[came] - identity.ttl[left] == 1
     came, left = came[routed], left[routed]
     known = [
-        _keys(space, rows, macs)[macs != NULL_U64]
+        _keys(_of(spaces, packets, rows), macs)[macs != NULL_U64]
         for rows, macs in ((came, packets["dst_mac"][came]), (left, packets["src_mac"][left]))
     ]
     return np.unique(np.concatenate(known))
 
 
 # Who asks for another address gives its own.
-def _asking(batch: ObservationBatch, space: Codes, macs: Keys) -> Keys:
+def _asking(batch: ObservationBatch, spaces: Codes, macs: Keys) -> Keys:
     arp = batch.sections["arp"]
     arp = arp[arp["arp_op"] == REQUEST]
-    rows = arp["row"].astype(np.int64)
-    mine = np.isin(_keys(space, rows, arp["arp_sender_mac"]), macs)
-    mine &= (arp["arp_sender_ip_lo"] != arp["arp_target_ip_lo"]) & (space[rows] >= 0)
-    rows, arp = rows[mine], arp[mine]
-    return mixed(_keys(space, rows, arp["arp_sender_ip_hi"]), arp["arp_sender_ip_lo"])
+    space = _of(spaces, batch.packets, arp["row"].astype(np.int64))
+    mine = np.isin(_keys(space, arp["arp_sender_mac"]), macs)
+    mine &= (arp["arp_sender_ip_lo"] != arp["arp_target_ip_lo"]) & (space >= 0)
+    space, arp = space[mine], arp[mine]
+    return mixed(_keys(space, arp["arp_sender_ip_hi"]), arp["arp_sender_ip_lo"])
 
 
 # Destinations of packets that went on from here: routed, translated, or to another namespace.
-def _passed(packets: Any, paths: Paths, space: Codes, at: Codes) -> Keys:
+# Those of the streams are looked at that begin with `firsts`.
+def _passed(packets: Any, paths: Paths, streams: Streams, spaces: Codes, firsts: Codes) -> Keys:
+    chosen = np.zeros(len(streams.first), np.bool_)
+    chosen[streams.stream[firsts]] = True
+    goes_on = chosen[streams.stream[paths.hops]]
+    goes_on[paths.starts[1:] - 1] = False
+    at = np.flatnonzero(goes_on)
     here, there = paths.hops[at], paths.hops[at + 1]
-    on = (space[here] != space[there]) | (packets["ttl"][here] != packets["ttl"][there])
+    on = _of(spaces, packets, here) != _of(spaces, packets, there)
+    on |= packets["ttl"][here] != packets["ttl"][there]
     on |= packets["dst_lo"][here] != packets["dst_lo"][there]
-    return _addresses(space, here[on], packets, "dst")
+    return _addresses(spaces, here[on], packets, "dst")

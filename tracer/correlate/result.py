@@ -59,7 +59,7 @@ def journey_set(
         batch.packets, identity, link, paths, clocks.time_ns,
         int(identity.place.max(initial=-1)) + 1,
     )  # fmt: skip
-    _settle_arrived(batch, identity, paths, journeys, edge)
+    _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
     missed = settle_missed(batch, identity, paths, onward, of.forward, clocks.time_ns, journeys)
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
@@ -71,15 +71,16 @@ def journey_set(
 
 
 def _settle_arrived(
-    batch: ObservationBatch, identity: Identity, paths: outcome.Paths, journeys: StructuredArray,
-    edge: Codes,
+    batch: ObservationBatch, identity: Identity, streams: Streams, link: Codes,
+    paths: outcome.Paths, journeys: StructuredArray, edge: Codes,
 ) -> None:  # fmt: skip
     # Those that others went past, for they themselves were to end there; in place.
     outcomes = journeys["outcome"]
     open_ = np.isin(outcomes, (Outcome.VANISHED, Outcome.LOST_BY_TRACER))
     open_[edge] = True
     which = np.flatnonzero(open_ & (journeys["n_hops"] > 1))
-    outcomes[which[addressed_here(batch, identity, paths, which)]] = Outcome.DELIVERED
+    arrived = addressed_here(batch, identity, streams, link, paths, which)
+    outcomes[which[arrived]] = Outcome.DELIVERED
 
 
 def _journeys(
