@@ -44,6 +44,11 @@ ONCE_WRONG = {
     ("adverse_2", 78): "a clock was compared for a moment only, and its drift later is not known",
     ("adverse_1", 98): "one way for most of the time, between clocks that are near each other",
     ("adverse_6", 82): "a drift that suited a far clock made packets leave a near one too late",
+    ("adverse_1", 70): "equal pings closer to each other than what lies between two captures takes",
+    ("adverse_2", 119): "the same, guessed wrong without a word",
+    ("adverse_6", 113): "the same in another network",
+    ("adverse_3", 147): "the same in a third",
+    ("adverse_7", 83): "the same, of hosts some microseconds apart",
     ("icmp6_errors_nat", 1010): "errors alike but for what they quote were taken for copies",
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ CERTAIN = np.iinfo(np.int32).max
 
 def classify(
     batch: ObservationBatch, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
-    by_time: Groups, translations: tuple[Keys, Keys], time: Codes, gap_ns: int,
+    by_time: Groups, translations: tuple[Keys, Keys], time: Codes, gap_ns: int, links: Any,
 ) -> None:  # fmt: skip
     """Set `flow_class` and `proven` of the streams.
 
@@ -51,7 +51,7 @@ def classify(
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
     numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
     _unite_apart(identity, streams, parent, numbered)
-    guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples)
+    guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples, links)
     if doubtful.any():
         _join_between(packets, identity, streams, parent, voting[1][0], time, doubtful)
     if guessed or len(numbered.votes) or doubtful.any():
@@ -121,11 +121,11 @@ def _join_translations(
 
 def _join_guesses(
     batch: ObservationBatch, identity: Identity, streams: Streams, parent: Codes, groups: Groups,
-    time: Codes, tuples: Keys,
+    time: Codes, tuples: Keys, links: Any,
 ) -> bool:  # fmt: skip
     # Whether any were made.
     segment = roots(parent)
-    rows = guesses(batch.packets, *groups, segment[streams.stream], streams.stream, time)
+    rows = guesses(batch.packets, *groups, segment[streams.stream], streams.stream, time, links)
     if not len(rows[0]):
         return False
     size = np.zeros(len(segment), np.int64)

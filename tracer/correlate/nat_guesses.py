@@ -1,7 +1,8 @@
 """Translations of flows whose packets are never alone: equal bytes, other hosts at the same time.
 
 Where several packets of one fingerprint pass together, each flow's rows on one side of the NAT end
-just before its rows on the other side begin. One such packet proves little; many of one pair do.
+just before its rows on the other side begin, or as long before as other packets take there. One
+such packet proves little; many of one pair do.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from tracer.core.jit import inner, jit
 from tracer.correlate.doubt import NULL
 from tracer.correlate.hashing import Codes
 from tracer.correlate.nat import MOST_RELATED, are_echoes, keeps_numbers, may_translate
+from tracer.correlate.order import usual_delay
 
 ROUNDS = 3
 MARGIN_NS = 20_000  # the next best partner has to be at least this much, and twice, as far away
@@ -38,13 +40,15 @@ def _chains(
 
 
 @inner
-def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any) -> int:
-    # Time from the end `a` of one class to the beginning `b` of another, -1 where it cannot be.
+def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any, links: Any) -> int:
+    # Time from the end `a` of one class to the beginning `b` of another, -1 where it cannot be: as
+    # far as it is not what packets beyond doubt take between the two.
     if p[b].ttl > p[a].ttl or time[b] < time[a]:
         return -1
     if not may_translate(p, a, b) and not (by_number and are_echoes(p, a, b)):
         return -1
-    return int(time[b] - time[a])
+    usual = usual_delay(links, a, b)
+    return int(abs(time[b] - time[a] - max(usual, 0)))
 
 
 @inner
@@ -68,7 +72,7 @@ def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bo
 @inner
 def _distances(
     p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, twice: Any, away: Any,
-    by_number: Any,
+    by_number: Any, links: Any,
 ) -> None:  # fmt: skip
     # away[k, other]: from the end of class k to the beginning of another, -1 where it cannot be. It
     # says nothing (0) where some class is there more than once.
@@ -79,7 +83,7 @@ def _distances(
             if other == k:
                 continue
             begin = first[k] if twice else last[k]
-            distance = _distance(p, time, begin, first[other], by_number)
+            distance = _distance(p, time, begin, first[other], by_number, links)
             if twice and distance > 0:
                 distance = 0
             if distance >= 0 and not _share_link(
@@ -142,12 +146,13 @@ def _take_out(away: Any, segment: Codes, ends: Any, chains: int, left: Codes, ri
 
 @jit
 def guesses(
-    p: Any, order: Codes, starts: Codes, segment: Codes, stream: Codes, time: Codes
+    p: Any, order: Codes, starts: Codes, segment: Codes, stream: Codes, time: Codes, links: Any
 ) -> tuple[Codes, Codes]:
     """Return pairs of rows, one pair a vote that their classes are one flow before and after NAT.
 
     `segment` is the class of each row as far as it is known; groups are rows of equal fingerprint
-    in order of travel. Each is the other's nearest in time, and no third is about as near.
+    in order of travel. Each is the other's nearest in time, and no third is about as near. `links`:
+    link, keys, votes and delay_ns of a `LinkOrder`.
     """
     left = np.empty(2 * len(order), np.int64)
     right = np.empty(2 * len(order), np.int64)
@@ -163,7 +168,7 @@ def guesses(
         if chains < 2:
             continue
         ends = (first, last)
-        _distances(p, time, rows, segment, ends, chains, twice, away, np.bool_(True))
+        _distances(p, time, rows, segment, ends, chains, twice, away, np.bool_(True), links)
         for _ in range(ROUNDS):
             before = count
             for k in range(chains):
@@ -184,7 +189,7 @@ def guesses(
 
 @jit
 def unresolved(
-    p: Any, order: Codes, starts: Codes, flow_class: Codes, stream: Codes, time: Codes
+    p: Any, order: Codes, starts: Codes, flow_class: Codes, stream: Codes, time: Codes, links: Any
 ) -> Codes:
     """Return for each row how many continuations beyond a NAT its packet may have, 0 when clear.
 
@@ -201,7 +206,7 @@ def unresolved(
             continue
         chains, _ = _chains(p, rows, flow_class, stream, first, last)
         no = np.bool_(False)
-        _distances(p, time, rows, flow_class, (first, last), chains, no, away, no)
+        _distances(p, time, rows, flow_class, (first, last), chains, no, away, no, links)
         for k in range(chains):
             onward, back = 0, 0
             for other in range(chains):

@@ -64,7 +64,8 @@ def warm_rest() -> None:
     keys = change_keys(told, np.arange(len(told.hops)))
     distinct(keys, keys, 0)
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))
-    unresolved(batch.packets, hops, starts, zeros, zeros, time)
+    links = (zeros, keys[:0], zeros[:0], zeros[:0])
+    unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0])
 
 
