@@ -1,9 +1,13 @@
 """Conntrack dumps in every form the tools print; the texts are conntrack v1.4.7's own."""
 
+import gzip
+import lzma
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -175,3 +179,19 @@ def test_folders(tmp_path: Path) -> None:
         read_conntrack_folder(tmp_path)
     with pytest.raises(InputError, match="No such file"):
         read_conntrack(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, zstandard.compress])
+def test_compressed_dumps(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    (tmp_path / "node1-conntrack-blue.txt.gz").write_bytes(compress(PING_TEXT.encode()))
+    entries, warnings = read_conntrack_folder(tmp_path)
+    assert entries == [replace(PING, host="node1", netns="blue")]
+    assert warnings == []
+
+
+def test_what_precedes_damage_of_a_compressed_dump_is_read() -> None:
+    texts = [TCP_TEXT.replace("53788", str(port)) for port in range(1025, 3025)]
+    stored = gzip.compress("\n".join(texts).encode())
+    entries, warnings = read_conntrack(stored[: len(stored) // 2])
+    assert 500 < len(entries) < 1500
+    assert "truncated-gzip" in {warning.kind for warning in warnings}

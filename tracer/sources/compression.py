@@ -5,6 +5,7 @@ frames and streams are read through, as gzip -d, zstd -d and xz -d do. Nothing g
 temporary file: the readers take a capture window by window.
 """
 
+import io
 import lzma
 import zlib
 from collections.abc import Callable
@@ -130,6 +131,23 @@ class DecompressedStream:
             f"the {self.name} data {what} within the first {self._taken} bytes of the compressed"
             " file; what came before was read",
         )
+
+
+def decompressed(data: bytes, findings: Findings, most: int) -> bytes:
+    """Return bytes decompressed, as they are where they are not compressed; `most` at the most.
+
+    Damage, and what was left out, is noted in the findings.
+    """
+    head = data[:_INPUT]
+    if compression_of(head) is None:
+        return data
+    stream = DecompressedStream(io.BytesIO(data[_INPUT:]), head, findings)
+    found, part = bytearray(), bytearray(_OUTPUT)
+    while len(found) <= most and (count := stream.readinto(memoryview(part))):
+        found += part[:count]
+    if len(found) > most:
+        findings.add("too-large", f"it has more than {most} bytes; the rest was not read")
+    return bytes(found[:most])
 
 
 class _GzipMember:

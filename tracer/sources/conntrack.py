@@ -16,7 +16,9 @@ from xml.etree import ElementTree
 from tracer.core.conntrack import ConntrackEntry, Tuple
 from tracer.core.errors import unreadable
 from tracer.core.warnings import InputWarning
+from tracer.sources.compression import decompressed
 from tracer.sources.conntrack_times import LocalTimes, in_range
+from tracer.sources.findings import Findings
 from tracer.sources.named_dumps import dumps_named
 
 _LINE = re.compile(
@@ -39,6 +41,7 @@ _NAMED = re.compile(
 _SUFFIX = re.compile(r"(?:\.(?:txt|log|xml|out|dump|gz|xz|zst))+$")
 _TUPLE_KEYS = {"src", "dst", "sport", "dport", "type", "code"}
 _SKIPPED_FLAGS = {"USERSPACE"}
+_LARGEST = 1 << 30  # bytes of a dump, decompressed
 
 WARNINGS = {
     "unparsed-line": "lines that are no conntrack entry were passed over",
@@ -55,8 +58,9 @@ def read_conntrack(
 ) -> tuple[list[ConntrackEntry], list[InputWarning]]:
     """Return the entries of a dump or event log in file order, and what was wrong with it.
 
-    `source` is a path or the text's bytes. A host or namespace not given comes from a file name
-    such as `compute03-conntrack-qrouter-….txt`. Raises InputError when the file cannot be read.
+    `source` is a path or the text's bytes, which may be compressed. A host or namespace not given
+    comes from a file name such as `compute03-conntrack-qrouter-….txt`. Raises InputError when the
+    file cannot be read.
     """
     if not isinstance(source, bytes):
         named_host, named_netns = scope_of(Path(source).name)
@@ -67,7 +71,8 @@ def read_conntrack(
     first: dict[str, int] = {}
     times = LocalTimes()
     offset = 0
-    for line in _bytes(source).splitlines(keepends=True):
+    findings = Findings(name)
+    for line in decompressed(_bytes(source), findings, _LARGEST).splitlines(keepends=True):
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         for entry, doubt in _entries(text, host, netns, times):
             for kind in doubt:
@@ -76,8 +81,9 @@ def read_conntrack(
             if entry is not None:
                 entries.append(entry)
         offset += len(line)
-    warnings = [InputWarning(k, WARNINGS[k], name, first[k], n) for k, n in counts.items()]
-    return times.settled(entries), warnings
+    for kind, count in counts.items():
+        findings.add(kind, WARNINGS[kind], first[kind], count)
+    return times.settled(entries), list(findings.warnings())
 
 
 def read_conntrack_folder(

@@ -1,5 +1,6 @@
 """Files of rules: whose they are by name, where they are found, what is wrong with them."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,13 @@ def test_whatever_it_holds_a_file_is_read(
     file.write_text(f"{head}{text}")
     rules, _ = read_rules(file)
     assert all(rule.chains and rule.action for rule in rules)
+
+
+def test_compressed_rules(tmp_path: Path) -> None:
+    stored = tmp_path / f"compute03-iptables-{QROUTER}.txt.gz"
+    stored.write_bytes(gzip.compress(RULE.encode()))
+    rules, warnings = read_rules_folder(tmp_path)
+    assert [(rule.host, rule.netns, rule.action) for rule in rules] == [
+        ("compute03", QROUTER, "snat")
+    ]
+    assert warnings == []

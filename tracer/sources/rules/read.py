@@ -8,6 +8,8 @@ from pathlib import Path
 from tracer.core.errors import unreadable
 from tracer.core.nat_rules.rule import NatRule
 from tracer.core.warnings import InputWarning
+from tracer.sources.compression import decompressed
+from tracer.sources.findings import Findings
 from tracer.sources.named_dumps import dumps_named
 from tracer.sources.rules.chains import Chains
 from tracer.sources.rules.iptables import read_iptables
@@ -19,7 +21,7 @@ _NAMED = re.compile(
     r"(?:[-_.](?P<netns>.+))?$"
 )
 _FOLDER = re.compile(rf"^{_KIND}(?:[-_](?:save|nat|rules))?$")
-_SUFFIX = re.compile(r"(?:\.(?:txt|log|out|dump|rules|v4|v6|nft))+$")
+_SUFFIX = re.compile(r"(?:\.(?:txt|log|out|dump|rules|v4|v6|nft|gz|xz|zst))+$")
 _NEUTRON = re.compile(r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}[0-9a-f-]*")
 _NFT = re.compile(r"(?m)^\s*table +(?:\w+ +)?\S+ +\{")
 _IPTABLES = re.compile(r"(?m)^(?:\[\d+:\d+\] +)?(?:-[APN] +\S|\*\w+$|:\S+ +\S+ +\[)")
@@ -38,15 +40,17 @@ def read_rules(path: Path, host: str | None = None, netns: str | None = None) ->
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_LARGEST).decode("utf-8", "replace")
+            stored = file.read(_LARGEST)
     except OSError as error:
         raise unreadable(path, error) from error
+    findings = Findings(path.name)
+    text = decompressed(stored, findings, _LARGEST).decode("utf-8", "replace")
     named = scope_of(path)
     host, netns = host or named[0], netns or named[1]
     tables, odd = _tables(text)
     every = (rule.at(host, netns, path.name) for table in tables for rule in table.rules())
     rules = list(islice(every, _MOST_RULES))
-    warnings = list(_warnings(path.name, text, odd))
+    warnings = [*findings.warnings(), *_warnings(path.name, text, odd)]
     if next(every, None) is not None:
         message = f"there are more than {_MOST_RULES} ways to its rules; the rest was not followed"
         warnings.append(InputWarning("too-many-rules", message, path.name, 0, 1))
@@ -100,6 +104,7 @@ def _holds_rules(path: Path) -> bool:
             start = file.read(1 << 16)
     except OSError:
         return False
+    start = decompressed(start, Findings(path.name), 1 << 16)  # its end is cut, which is no damage
     text = start.decode("utf-8", "replace")
     return b"\0" not in start and bool(_NFT.search(text) or _IPTABLES.search(text))
 
