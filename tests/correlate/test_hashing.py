@@ -3,8 +3,11 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from made import batch_of
 
+from tracer.core.point import Point
 from tracer.correlate.hashing import factorise
+from tracer.correlate.identity import identify
 
 
 def check(keys: np.ndarray) -> None:
@@ -34,3 +37,16 @@ def test_keys_that_differ_in_few_bits() -> None:
     for shift in (0, 20, 32, 48):
         check(low << np.uint64(shift))
     check(np.concatenate([low << np.uint64(32) | np.uint64(k) for k in range(8)]))
+
+
+def test_links_with_small_numbers_are_told_apart() -> None:
+    # Containers have MACs one after the other, and so have the ports at which they are captured.
+    macs = [f"02:42:ac:11:00:{number:02x}" for number in range(16)]
+    rows = [
+        {"point": point, "src_mac": macs[a], "dst_mac": macs[b], "ip_version": 4, "proto": 17}
+        for point in range(16)
+        for a in range(16)
+        for b in range(16)
+    ]
+    points = [Point("c", None, f"veth{number:02}") for number in range(16)]
+    assert len(np.unique(identify(batch_of(rows, points)).link)) == len(rows)

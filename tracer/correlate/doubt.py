@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, Keys
-from tracer.correlate.identity import Identity
+from tracer.correlate.identity import OWN, Identity
 from tracer.correlate.streams import Groups
 
 MOST_ROWS_OF_ONE_PACKET = 512
@@ -38,11 +38,12 @@ def differ(body: Keys, rows: Codes) -> bool:
 @jit
 def in_doubt(
     order: Codes, starts: Codes, ttl: Codes, src_mac: Keys, dst_mac: Keys, place: Codes,
-    body: Keys, time: Codes, slack_ns: int,
+    body: Keys, time: Codes, slack_ns: int, traits: NDArray[np.int8],
 ) -> NDArray[np.bool_]:  # fmt: skip
     """Return which groups (by falling TTL, then time) are not one packet beyond doubt.
 
-    One packet is shown by no place twice at one TTL; MACs and times agree with the TTLs.
+    One packet is shown by no place twice at one TTL; times agree with the TTLs. MACs do, too, but
+    for packets that nothing else is equal to: some firewalls and tunnels leave the TTL as it is.
     """
     out = np.zeros(len(starts) - 1, np.bool_)
     for group in range(len(out)):
@@ -55,8 +56,8 @@ def in_doubt(
             if ttl[row] != ttl[order[level]]:
                 level, before = i, latest
             doubt = doubt or before > time[row] + slack_ns
-            if i > level and not _is_bridged(src_mac, dst_mac, order[i - 1], row):
-                doubt = True
+            if i > level and not traits[row] & OWN:
+                doubt = doubt or not _is_bridged(src_mac, dst_mac, order[i - 1], row)
             for j in range(level, i):
                 doubt = doubt or place[order[j]] == place[row]
             if doubt:
@@ -70,6 +71,6 @@ def doubts(identity: Identity, groups: Groups, time: Codes, slack_ns: int) -> ND
     """Return `in_doubt` of groups of an identity's rows."""
     of = identity
     found: NDArray[np.bool_] = in_doubt(
-        *groups, of.ttl, of.src_mac, of.dst_mac, of.place, of.body, time, slack_ns
+        *groups, of.ttl, of.src_mac, of.dst_mac, of.place, of.body, time, slack_ns, of.traits
     )
     return found

@@ -22,8 +22,9 @@ _NONE_CUT = 1 << 40  # longer than any payload
 #: What of a TCP header every capture shows.
 WINDOWS, STAMPS, SACKS = 1, 2, 4
 #: Traits of a packet: how many witnesses it has; no digest of its payload; no IP id, no bytes and
-#: no TCP numbers, so that id, sequence number and time are all there is.
-WITNESSES, NO_DIGEST, BARE = 3, 4, 8
+#: no TCP numbers, so that id, sequence number and time are all there is; an IP id, and bytes or TCP
+#: numbers, so that hardly another packet is equal to it.
+WITNESSES, NO_DIGEST, BARE, OWN = 3, 4, 8, 16
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Identity:
     `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
     `link`: point, MACs, VLAN and VNI, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
-    `clock`: index into `clocks`. `traits`: bits (WITNESSES, NO_DIGEST, BARE); `length`: of the
+    `clock`: index into `clocks`. `traits`: bits (WITNESSES, NO_DIGEST, BARE, OWN); `length`: of the
     payload, bytes. `body`: digests that `packet` leaves out, because some capture cut
     such payloads, 0 where it is not known; no element where nothing was left out.
     """
@@ -69,7 +70,7 @@ def tuple_hash(
     ident: Any,
 ) -> Any:
     """Return the hash of one direction of a flow; absent ports and ids are -1."""
-    h = mix(np.uint64(proto) + np.uint64(77), src_hi)
+    h = mix(mix(np.uint64(77), np.uint64(proto)), src_hi)
     h = mix(mix(mix(h, src_lo), dst_hi), dst_lo)
     h = mix(h, np.uint64(sport) * np.uint64(65537) + np.uint64(dport))
     return mix(h, np.uint64(ident))
@@ -77,7 +78,7 @@ def tuple_hash(
 
 @inner
 def _packet_hash(r: Any, with_digest: bool, told: int) -> Any:
-    h = mix(np.uint64(r.ip_version + 3), np.uint64(r.proto))
+    h = mix(mix(np.uint64(3), np.uint64(r.ip_version)), np.uint64(r.proto))
     lasting = r.ip_id if r.ip_version != IPV6 else np.int64(-1)
     h = mix(h, np.uint64(lasting) ^ (np.uint64(r.ip_len) << np.uint64(32)))
     h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
@@ -124,6 +125,8 @@ def _traits(r: Any) -> int:
         traits |= NO_DIGEST
         if r.ip_id <= 0 and r.tcp_seq < 0:
             traits |= BARE
+    if r.ip_id > 0 and (r.tcp_seq >= 0 or (r.payload_digest != 0 and r.payload_len >= 8)):
+        traits |= OWN
     return traits
 
 
@@ -143,7 +146,9 @@ def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> bool:
         usable[i] = r.ip_version > 0 or r.ethertype == ETHERTYPE_ARP
         packet[i] = _packet_hash(r, 0 < r.payload_len < shortest, told)
         flow[i] = _flow_hash(r, False)
-        h = mix(mix(np.uint64(rank[r.point] + 11), r.src_mac), r.dst_mac)
+        # The first value is mixed into a constant: two small numbers, as ranks and the MACs of
+        # containers are, would often make one sum.
+        h = mix(mix(mix(np.uint64(11), np.uint64(rank[r.point])), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
     return numbered
 

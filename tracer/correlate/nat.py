@@ -42,6 +42,15 @@ def is_translation(p: Any, a: int, b: int) -> bool:
 
 
 @inner
+def is_same_tuple(p: Any, a: int, b: int) -> bool:
+    """Return whether rows `a` and `b` have equal addresses, ports and echo ids."""
+    x, y = p[a], p[b]
+    src = x.src_hi == y.src_hi and x.src_lo == y.src_lo and x.sport == y.sport
+    dst = x.dst_hi == y.dst_hi and x.dst_lo == y.dst_lo and x.dport == y.dport
+    return bool(src and dst and x.proto == y.proto and x.icmp_id == y.icmp_id)
+
+
+@inner
 def keeps_numbers(p: Any, a: int, b: int) -> bool:
     """Return whether rows `a` and `b` have equal ports, or equal echo ids.
 

@@ -12,8 +12,15 @@ import numpy as np
 from tracer.core.jit import inner, jit
 from tracer.correlate.doubt import NULL
 from tracer.correlate.hashing import Codes
-from tracer.correlate.nat import MOST_RELATED, are_echoes, keeps_numbers, may_translate
+from tracer.correlate.nat import (
+    MOST_RELATED,
+    are_echoes,
+    is_same_tuple,
+    keeps_numbers,
+    may_translate,
+)
 from tracer.correlate.order import usual_delay
+from tracer.correlate.votes import is_adjacent
 
 ROUNDS = 3
 MARGIN_NS = 20_000  # the next best partner has to be at least this much, and twice, as far away
@@ -46,6 +53,8 @@ def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any, links: Any) -
     if p[b].ttl > p[a].ttl or time[b] < time[a]:
         return -1
     if not may_translate(p, a, b) and not (by_number and are_echoes(p, a, b)):
+        return -1
+    if is_same_tuple(p, a, b) and not is_adjacent(p, a, b):  # two tenants with equal addresses
         return -1
     usual = usual_delay(links, a, b)
     return int(abs(time[b] - time[a] - max(usual, 0)))
