@@ -58,6 +58,23 @@ def unseen_kinds(
     return found
 
 
+def can_show(
+    packets: Any, identity: Identity, paths: Paths, onward: Onward, forward: NDArray[np.bool_],
+    asked: Codes,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Return whether the place each asked journey was expected at shows others of all its kinds."""
+    place = identity.place[paths.hops]
+    owner = np.repeat(np.arange(len(paths.first)), np.diff(paths.starts))
+    found = np.ones(len(asked), np.bool_)
+    for kind in _kinds(packets, paths.first, forward):
+        codes = factorise(kind)[0]
+        there = np.flatnonzero(np.isin(place, onward.expected[asked]) & (place >= 0))
+        shown = np.unique(pair_keys(place[there], codes[owner[there]]))
+        mine = pair_keys(onward.expected[asked], codes[asked])
+        found &= np.isin(mine, shown) | (kind[asked] == 0)
+    return found
+
+
 def _kinds(packets: Any, rows: Codes, forward: NDArray[np.bool_]) -> list[Keys]:
     # A number of each kind in the order of KINDS, 0 for none. Those of a flow's both ways are one.
     p = {name: packets[name][rows].astype(np.int64).view(np.uint64)

@@ -24,8 +24,8 @@ def parents(
 
     A copy points to what it copies, a segment to the latest hop elsewhere whose bytes overlap its
     own, a flooded frame to where it came to its namespace or host, and there to the place beside
-    which other packets show it; any other hop to the one before. `hops` are rows, those of journey
-    j from `starts[j]` on.
+    which other packets show it; any other hop to the one before that is no copy. `hops` are rows,
+    those of journey j from `starts[j]` on.
     """
     packets, place = batch.packets, identity.place
     places = int(place.max(initial=-1)) + 1
@@ -77,15 +77,25 @@ def _parents(
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
         for i in range(start + 1, stop):
-            out[i] = i - start
             row = hops[i]
+            before = _last_but_copies(hops, start, i, copy_of)
+            out[i] = before + 1 - start
             if copy_of[row] >= 0:
                 out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
             elif stop - start > 2 and _is_multicast(p[row].dst_mac):
                 out[i] = _came_by(p, hops, start, i, place, spaces) + 1 - start
             elif p[row].tcp_seq >= 0:
-                out[i] = _overlapping(p, hops, start, i, place) + 1 - start
+                out[i] = _overlapping(p, hops, start, i, before, place, copy_of) + 1 - start
     return out
+
+
+@inner
+def _last_but_copies(hops: Codes, start: int, i: int, copy_of: Codes) -> int:
+    # A copy may be later than what its packet is next seen as.
+    j = i - 1
+    while j > start and copy_of[hops[j]] >= 0:
+        j -= 1
+    return j
 
 
 @inner
@@ -115,17 +125,19 @@ def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any)
 
 
 @inner
-def _overlapping(p: Any, hops: Codes, start: int, i: int, place: Codes) -> int:
+def _overlapping(
+    p: Any, hops: Codes, start: int, i: int, before: int, place: Codes, copy_of: Codes
+) -> int:
     row = p[hops[i]]
-    before = p[hops[i - 1]]
-    if before.tcp_seq == row.tcp_seq and before.payload_len == row.payload_len:
-        return i - 1
-    for back in range(1, i - start + 1):
-        other = p[hops[i - back]]
-        if place[hops[i - back]] == place[hops[i]] and other.ttl == row.ttl:
+    last = p[hops[before]]
+    if last.tcp_seq == row.tcp_seq and last.payload_len == row.payload_len:
+        return before
+    for j in range(before, start - 1, -1):
+        other = p[hops[j]]
+        if copy_of[hops[j]] >= 0 or (place[hops[j]] == place[hops[i]] and other.ttl == row.ttl):
             continue
         ahead = (row.tcp_seq - other.tcp_seq) & 0xFFFFFFFF
         behind = (other.tcp_seq - row.tcp_seq) & 0xFFFFFFFF
         if ahead < max(other.payload_len, 1) or behind < max(row.payload_len, 1):
-            return i - back
-    return i - 1
+            return j
+    return before

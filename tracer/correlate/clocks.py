@@ -4,7 +4,7 @@ Stamps are believed until packets contradict them: one that arrives before it le
 Then the minimum delays each way bound the offset (as NTP does), with drift and steps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import ClockEstimate
 from tracer.correlate.clock_fit import Delays, Fit, fit
 from tracer.correlate.clock_samples import Samples, samples_of, scales_of
-from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.hashing import Codes, factorise, find_root, pair_keys, roots
 from tracer.correlate.identity import Identity
 
 Times = NDArray[np.int64]
@@ -25,11 +25,16 @@ FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then sa
 
 @dataclass(slots=True)
 class Clocks:
-    """`time_ns` of every row on one scale, the `estimates`, and `slack_ns`, how far it may err."""
+    """`time_ns` of every row on one scale, the `estimates`, and `slack_ns`, how far it may err.
+
+    `apart`: a number of each row; those of rows whose clocks no packet compares differ. It has no
+    element where all are compared.
+    """
 
     time_ns: Times
     estimates: tuple[ClockEstimate, ...]
     slack_ns: int
+    apart: Codes = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def align(batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Codes]) -> Clocks:
@@ -46,7 +51,19 @@ def align(batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Code
     samples = samples_of(packets, identity, groups, scale, time)
     member = _agreeing(samples, scale, time, count)
     fits = _fit_all(samples, member, scale, time)
-    return Clocks(time, _estimates(batch, identity, scale, member, fits), _slack(fits))
+    estimates = _estimates(batch, identity, scale, member, fits)
+    return Clocks(time, estimates, _slack(fits), _apart(samples, scale, count))
+
+
+def _apart(samples: Samples, scale: Codes, count: int) -> Codes:
+    parent = np.arange(count)
+    _, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
+    ends = scale[samples.left[where]].tolist(), scale[samples.right[where]].tolist()
+    for left, right in zip(*ends, strict=True):
+        parent[find_root(parent, left)] = find_root(parent, right)
+    root = roots(parent)
+    found: Codes = root[scale] if len(np.unique(root)) > 1 else root[:0]
+    return found
 
 
 def _unchanged(identity: Identity) -> tuple[ClockEstimate, ...]:

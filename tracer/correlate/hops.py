@@ -15,6 +15,7 @@ from tracer.correlate.assembly import Assembly
 from tracer.correlate.branches import parents
 from tracer.correlate.buffers import note_branches
 from tracer.correlate.by_number import by_number
+from tracer.correlate.clocks import Clocks
 from tracer.correlate.confidence import (
     CERTAIN,
     CONFIDENCE,
@@ -99,9 +100,10 @@ def hop_table(
     found: Assembly,
     layout: tuple[Codes, Codes],
     links: LinkOrder,
-    time: Codes,
+    clocks: Clocks,
 ) -> tuple[StructuredArray, Codes]:
     """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop)."""
+    time = clocks.time_ns
     rows, starts = layout
     hops = np.zeros(len(rows), HOP_DTYPE)
     parent = parents(batch, identity, rows, starts, found.copy_of)
@@ -116,13 +118,13 @@ def hop_table(
     own = np.array([*macs, NULL_U64], np.uint64)
     _direct(batch.packets, hops, starts, told, own, identity.netns, identity.ttl)
     before = np.where(parent > 0, rows[np.repeat(starts[:-1], np.diff(starts)) + parent - 1], -1)
-    _prove(batch, identity, streams, hops, before, cell)
+    _prove(batch, identity, streams, hops, before, cell, clocks)
     return hops, before
 
 
 def _prove(
     batch: ObservationBatch, identity: Identity, streams: Streams, hops: Any, before: Codes,
-    cell: Any,
+    cell: Any, clocks: Clocks,
 ) -> None:  # fmt: skip
     rows = hops["row"]
     if len(streams.proven):
@@ -134,6 +136,9 @@ def _prove(
     joined = before >= 0
     hops["confidence"] = np.where(joined, CONFIDENCE[cell], np.nan)
     alone = by_number(batch, hops, before, identity.flow)
+    if len(clocks.apart):  # equal packets at about one time, by clocks that nothing compares
+        across = np.flatnonzero(joined & (clocks.apart[rows] != clocks.apart[before]))
+        alone = np.union1d(alone, across)
     alone = alone[hops["evidence"][alone] != Evidence.CONNTRACK]
     hops["evidence"][alone], hops["confidence"][alone] = Evidence.SEQUENCE, np.nan
     kernel = batch.sections["kernel"]

@@ -1,8 +1,9 @@
 """Vanished, or only not captured: what captures say they missed, and what others saw arrive.
 
-Of a packet that is not seen any further three things can be known: that the next capture lost
-packets at that time, that it arrived, as its bytes were acknowledged or the datagram that it is a
-part of was answered, or that the next capture cannot show it.
+Of a packet that is not seen any further some things can be known: that the next capture lost
+packets at that time, or was silent while others arrived; that it arrived, as its bytes were
+acknowledged or the datagram that it is a part of was answered; that the next capture cannot show
+it.
 """
 
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import UNSEEN_DTYPE
 from tracer.core.schema import StructuredArray
-from tracer.correlate.blind import unseen_kinds
+from tracer.correlate.blind import can_show, unseen_kinds
 from tracer.correlate.fragments import nearest_of_datagram
 from tracer.correlate.gaps import judged
 from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
-from tracer.correlate.outcome import Onward, Paths
+from tracer.correlate.outcome import Onward, Paths, silenced
 
 REASSEMBLY_NS = 1_000_000_000  # between fragments of one datagram; ids come again after longer
 ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
@@ -64,6 +65,15 @@ def settle_missed(
     ):
         outcome[which] = Outcome.NOT_OBSERVABLE
         said.add(which, text)
+    vanished = np.flatnonzero((outcome == Outcome.VANISHED) & (onward.expected >= 0))
+    beyond = np.concatenate([onward.answered, np.flatnonzero(arrived)])
+    if len(vanished) and len(beyond):
+        vanished, beyond = (
+            which[can_show(batch.packets, identity, paths, onward, forward, which)]
+            for which in (vanished, beyond)
+        )
+        silent = silenced(identity, paths, onward, beyond, vanished, time)
+        outcome[silent] = Outcome.LOST_BY_TRACER
     if batch.gaps:
         found = judged(batch, identity, paths, onward, time, journeys)
         outcome[found.lost] = Outcome.LOST_BY_TRACER

@@ -1,6 +1,6 @@
 """How a journey ended: delivered, dropped, vanished, or cut by the edge of what was captured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
 
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
+NONE = np.empty(0, np.int64)
 INTERRUPTED = 3  # packets that go past a silent capture: one may have been missed by chance
 
 
@@ -20,11 +21,13 @@ INTERRUPTED = 3  # packets that go past a silent capture: one may have been miss
 class Paths:
     """Journeys: `hops` (rows) and where each journey `starts` in them; kind, reply, flow of each.
 
+    `parent`: the place (from 1) in its journey of the hop each came from, 0 for the first.
     `quoted`: whether an ICMP error quotes the packet.
     """
 
     hops: Codes
     starts: Codes
+    parent: Codes
     kind: NDArray[np.int8]
     reply: Codes
     flow: Codes
@@ -68,34 +71,39 @@ class Onward:
 
     `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
     indices into the paths' hops, of those from which a packet went past the usual next place to one
-    beyond it; with that place and the time.
+    beyond it; with that place and the time. `answered`: journeys that arrived, though not seen at
+    the place they were expected at.
     """
 
     expected: Codes
     passed: Codes
     passed_place: Codes
     passed_ns: Codes
+    answered: Codes
 
 
 def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onward:
+    # A flooded frame goes on from the port it came by, not from one branch to the next.
+    to = np.flatnonzero(paths.parent > 0)
+    at = np.repeat(paths.starts[:-1], np.diff(paths.starts))[to] + paths.parent[to] - 1
     place, links = identity.place[paths.hops], link[paths.hops]
-    goes_on = place[1:] != place[:-1]
-    goes_on[paths.starts[1:-1] - 1] = False  # to another journey
-    at = np.flatnonzero(goes_on)
-    here, there = links[at], place[at + 1]
+    moved = place[at] != place[to]
+    at, to = at[moved], to[moved]
+    here, there = links[at], place[to]
     count = int(link.max(initial=-1)) + 1
     following = _usual(here, there, count)
-    before = _usual(links[at + 1], place[at], count)
+    before = _usual(links[to], place[at], count)
     skipped = following[here] != there
     # Beyond it are places to which packets come from there; others lie on another way.
-    beyond = before[links[at + 1]] == following[here]
+    beyond = before[links[to]] == following[here]
     expected = following[link[paths.last]]
     _on_other_ways(expected, paths, link, (at, here, there), skipped & ~beyond, skipped)
     # Without MACs a link is the same both ways: nobody is expected where it came from.
-    came_from = np.where(np.diff(paths.starts) > 1, place[paths.starts[1:] - 2], -1)
+    parent = paths.parent[paths.starts[1:] - 1]
+    came_from = np.where(parent > 0, place[paths.starts[:-1] + np.maximum(parent, 1) - 1], -1)
     expected[expected == came_from] = -1
     passed = at[skipped & beyond]
-    return Onward(expected, passed, following[links[passed]], time[paths.hops[passed]])
+    return Onward(expected, passed, following[links[passed]], time[paths.hops[passed]], NONE)
 
 
 def _usual(keys: Codes, values: Codes, count: int) -> Codes:
@@ -157,6 +165,25 @@ def _capture_state(
     return state
 
 
+def silenced(
+    identity: Identity, paths: Paths, onward: Onward, beyond: Codes, vanished: Codes, time: Codes
+) -> Codes:
+    """Return which vanished journeys the next capture missed while it was interrupted.
+
+    `beyond`: journeys that are known to have gone past it, though it does not show them; they tell
+    that it was, where nobody watched beyond it.
+    """
+    ends = time[paths.last]
+    known = replace(
+        onward,
+        passed_place=np.concatenate([onward.passed_place, onward.expected[beyond]]),
+        passed_ns=np.concatenate([onward.passed_ns, ends[beyond]]),
+    )
+    state = _capture_state(identity, known, vanished, time, ends[vanished])
+    found: Codes = vanished[state == 1]
+    return found
+
+
 def outcomes(
     packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, places: int
 ) -> tuple[NDArray[np.int8], Onward, Codes]:
@@ -181,6 +208,7 @@ def outcomes(
     elsewhere &= ~np.isin(link[last], link[last[answered]])
     outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
     ending = _is_end(packets, identity, link, paths)
+    onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED
     state = _capture_state(identity, onward, missing, time, time[last[missing]])

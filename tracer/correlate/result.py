@@ -46,13 +46,14 @@ def journey_set(
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     of = of or flows_of(batch, identity, streams, first, last)
-    hops, before = hop_table(batch, identity, streams, found, layout, links, clocks.time_ns)
+    hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
     hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     paths = outcome.Paths(
-        rows, starts, journeys["kind"], journeys["reply"], of.flow, _is_quoted(journeys)
-    )
+        rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
+        of.flow, _is_quoted(journeys),
+    )  # fmt: skip
     # No router passes ARP on: it is expected where ARP goes, whatever else goes further.
     link = 2 * links.link + (batch.packets["ethertype"] == ETHERTYPE_ARP)
     journeys["outcome"], onward, edge = outcome.outcomes(
