@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from made import START_NS, batch_of
 
 from tracer.core.enums import Evidence, Outcome
@@ -156,3 +157,41 @@ def test_the_last_capture_was_interrupted() -> None:
     unanswered = [numbers(found, "ip_id").index([300 + number]) for number in (25, 31)]
     assert (outcome[unanswered] == Outcome.LOST_BY_TRACER).all()
     assert (np.delete(outcome, unanswered) != Outcome.LOST_BY_TRACER).all()
+
+
+@pytest.mark.parametrize("given", ["random", "zero", "kept"])
+@pytest.mark.parametrize("back", [True, False])
+def test_a_firewall_gives_new_ip_ids(given: str, back: bool) -> None:
+    # Two captures on either side; one way, or both.
+    rng = np.random.default_rng(6)
+    rows, count = [], 0
+    for number in range(12):
+        at = number * 20 * MILLI
+        asked = {"sport": 40000 + number, "payload_digest": 100 + number}
+        answer = {"src": "10.1.0.5", "dst": "10.0.0.9", "sport": 53, "dport": 40000 + number}
+        answer |= {"payload_digest": 200 + number, "src_mac": MACS[4], "dst_mac": MACS[3]}
+        for values, order, changes in ((asked, range(4), True), (answer, range(3, -1, -1), back)):
+            before = int(rng.integers(1, 65536))
+            after = {"random": int(rng.integers(1, 65536)), "zero": 0, "kept": before}[given]
+            for step, point in enumerate(order):
+                ip_id = after if step >= 2 and changes else before
+                late = (step + 10 * count) * 20 * MICRO
+                rows.append(udp(point, at + late, ttl=64 - step // 2, ip_id=ip_id, **values))
+            count = 1 - count
+    found = joined(rows, points_of(4))
+    assert len(found.journeys) == 24
+    assert all(len(set(d)) == 1 and len(d) == 4 for d in numbers(found, "payload_digest"))
+
+
+def test_ids_that_last_tell_equal_datagrams_apart() -> None:
+    # Equal bytes, one datagram after the other; each capture misses some.
+    rng = np.random.default_rng(7)
+    rows = []
+    for number in range(200):
+        for point in range(3):
+            if rng.random() < 0.9:
+                at = number * 40 * MICRO + point * 50 * MICRO
+                rows.append(udp(point, at, ttl=64 - point, ip_id=500 + number, payload_digest=9))
+    found = joined(rows, points_of(3))
+    assert all(len(set(ids)) == 1 for ids in numbers(found, "ip_id"))
+    assert len(found.journeys) == len({row["ip_id"] for row in rows})

@@ -13,6 +13,12 @@ from tracer.core.mixing import mix, mixed
 from tracer.core.point import Point
 from tracer.correlate.fragments import IPV6, lasting_ids
 from tracer.correlate.hashing import Keys
+from tracer.correlate.ip_ids import (
+    changing_between,
+    is_told_apart,
+    rows_without_id,
+    sampled_below,
+)
 from tracer.correlate.quotes import quote_keys
 
 Row = NDArray[np.int64]
@@ -77,10 +83,10 @@ def tuple_hash(
 
 
 @inner
-def _packet_hash(r: Any, with_digest: bool, told: int) -> Any:
+def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
+    # Without the IP id.
     h = mix(mix(np.uint64(3), np.uint64(r.ip_version)), np.uint64(r.proto))
-    lasting = r.ip_id if r.ip_version != IPV6 else np.int64(-1)
-    h = mix(h, np.uint64(lasting) ^ (np.uint64(r.ip_len) << np.uint64(32)))
+    h = mix(h, np.uint64(r.ip_len))
     h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
     h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
     if r.proto == TCP:
@@ -96,6 +102,12 @@ def _packet_hash(r: Any, with_digest: bool, told: int) -> Any:
         h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
         h = mix(h, np.uint64(r.icmp_seq))
     return mix(h, np.uint64(r.flow_label))
+
+
+@inner
+def _packet_hash(r: Any, content: Any) -> Any:
+    # An IPv6 fragment's id is mixed in where it lasts.
+    return mix(content, np.uint64(r.ip_id if r.ip_version != IPV6 else np.int64(-1)))
 
 
 @inner
@@ -131,9 +143,14 @@ def _traits(r: Any) -> int:
 
 
 @jit
-def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> bool:
+def _scan(
+    p: Any, rank: Row, shortest: int, told: int, below: np.uint64, out: Any
+) -> tuple[bool, Row, Keys]:
     # One pass over the records, which are much larger than what is kept of them. Returns whether
-    # there are IPv6 fragments.
+    # there are IPv6 fragments, and rows that are known without their id, with their content: those
+    # whose content's hash is below a limit.
+    rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
+    count = 0
     packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length = out
     numbered = False
     for i in range(len(p)):
@@ -144,13 +161,31 @@ def _scan(p: Any, rank: Row, shortest: int, told: int, out: Any) -> bool:
         src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
         traits[i], length[i] = _traits(r), r.payload_len
         usable[i] = r.ip_version > 0 or r.ethertype == ETHERTYPE_ARP
-        packet[i] = _packet_hash(r, 0 < r.payload_len < shortest, told)
+        with_digest = 0 < r.payload_len < shortest
+        content = _content_hash(r, with_digest, told)
+        packet[i] = _packet_hash(r, content)
+        if content < below and is_told_apart(r, with_digest):
+            rows[count], contents[count] = i, content
+            count += 1
         flow[i] = _flow_hash(r, False)
         # The first value is mixed into a constant: two small numbers, as ranks and the MACs of
         # containers are, would often make one sum.
         h = mix(mix(mix(np.uint64(11), np.uint64(rank[r.point])), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
-    return numbered
+    return numbered, rows[:count].copy(), contents[:count].copy()
+
+
+@jit
+def _contents(p: Any, shortest: int, told: int) -> tuple[Row, Keys]:
+    # All rows that are known without their id, with their content.
+    rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
+    count = 0
+    for i in range(len(p)):
+        with_digest = 0 < p[i].payload_len < shortest
+        if is_told_apart(p[i], with_digest):
+            rows[count], contents[count] = i, _content_hash(p[i], with_digest, told)
+            count += 1
+    return rows[:count].copy(), contents[:count].copy()
 
 
 @jit
@@ -258,7 +293,8 @@ def identify(batch: ObservationBatch) -> Identity:
     usable, traits = np.empty(rows, np.bool_), np.empty(rows, np.int8)
     length = np.empty(rows, np.int32)
     out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
-    numbered = _scan(batch.packets, ranks["point"], shortest, told, out)
+    below = sampled_below(rows)
+    numbered, sampled, contents = _scan(batch.packets, ranks["point"], shortest, told, below, out)
     identity = Identity(
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
@@ -266,6 +302,11 @@ def identify(batch: ObservationBatch) -> Identity:
         traits, length, _bodies(batch.packets, shortest),
         tuple(sorted({point.clock_name for point in batch.points})), batch.points,
     )  # fmt: skip
+    changing = changing_between(batch.packets, identity.place, sampled, contents)
+    if len(changing):
+        known, contents = _contents(batch.packets, shortest, told)
+        without = rows_without_id(batch.packets, identity.place, known, contents, changing)[known]
+        packet[known[without]] = contents[without]
     if numbered:
         at, ids = lasting_ids(batch.packets, identity.place, packet)
         packet[at] = mixed(packet[at], ids)
