@@ -125,3 +125,34 @@ def test_a_rounded_stamp_is_no_step() -> None:
     found = fit(true, ahead, way)
     assert found.evidence == "both-ways"
     assert abs(found.drift_ppm) < 0.001
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("drift", [0.0, -40e-6, 80e-6])
+@pytest.mark.parametrize(
+    "steps", [((300, 2.0),), ((60, 0.8),), ((200, 0.5), (350, 0.7)), ((100, 1.5), (400, 0.4))]
+)
+def test_a_clock_that_drifts_is_set(
+    steps: tuple[tuple[int, float], ...], drift: float, seed: int
+) -> None:
+    def error(true):  # type: ignore[no-untyped-def]
+        set_by = sum(np.where(true > at * SECOND, int(by * SECOND), 0) for at, by in steps)
+        return set_by + (true * drift).astype(np.int64)
+
+    stamps, ahead, way = samples(error, seed)
+    found = fit(stamps, ahead, way)
+    assert found.evidence == "step"
+    assert len(found.pieces) == 1 + len(steps)
+    assert found.uncertainty_ns is not None
+    assert found.uncertainty_ns < 100_000
+    # Every sample is on the right side of each step, those next to it as well.
+    assert (np.abs(found.error_at(stamps) - (ahead - way * 50_000)) < 500_000).all()
+
+
+def test_noise_is_no_step() -> None:
+    # Stamps that contradict each other by what a busy host stamps late.
+    rng = np.random.default_rng(5)
+    stamps, ahead, way = samples(lambda true: np.full(len(true), SECOND), 5)
+    late = np.where(rng.random(len(way)) < 0.05, rng.integers(0, 400_000, len(way)), 0)
+    found = fit(stamps, ahead - way * late, way)
+    assert len(found.pieces) == 1

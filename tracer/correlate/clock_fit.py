@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.correlate.clock_steps import step_at
 from tracer.correlate.drift import FEWEST, Sides, drift_of, drifts_of, tightest
 
 Times = NDArray[np.int64]
@@ -49,13 +50,15 @@ class Delays:
 class Piece:
     """A stretch without a step: the clock is ahead by `error_ns` + `drift` x (stamp - `origin`).
 
-    `uncertain_ns`: what that may be off by, None where only one way was seen.
+    `width_ns` of the corridor that delays leave, below 0 where they contradict each other;
+    `uncertain_ns`: what the error may be off by, None where only one way was seen.
     """
 
     start_ns: int
     origin: int
     error_ns: float
     drift: float
+    width_ns: float
     uncertain_ns: float | None
 
 
@@ -126,23 +129,28 @@ def _plausible(ahead: Times, way: Times) -> NDArray[np.bool_]:
 
 
 def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Piece]:
-    origin, base = int(delays.stamps[0]), int(delays.ahead[0])
+    stamps = delays.stamps
+    origin, base = int(stamps[0]), int(delays.ahead[0])
     sides, *parts = delays.sides(base, origin)
     drift = _drift(sides, parts)
     low, high = sides.corridor(drift)
     if high < low - ROUNDED_NS and steps and len(delays.way) >= FEWEST:
-        at = _step((delays.ahead - base).astype(np.float64), delays.way)
+        x, y = (column.astype(np.float64) for column in (stamps - origin, delays.ahead - base))
+        at = step_at(x, y, delays.way, high - low)
         if at is not None:
-            cut = int(delays.stamps[at])
-            before = _pieces(delays.take(slice(None, at)), first_ns, cut, steps - 1)
-            return before + _pieces(delays.take(slice(at, None)), cut, last_ns, steps - 1)
+            cut = int(stamps[at])
+            pieces = _pieces(delays.take(slice(None, at)), first_ns, cut, steps - 1)
+            pieces += _pieces(delays.take(slice(at, None)), cut, last_ns, steps - 1)
+            if all(piece.width_ns >= -ROUNDED_NS for piece in pieces):
+                return pieces
     if not sides.are_both:
         error = high if np.isfinite(high) else low
-        return [Piece(origin, origin, base + error, drift, None)]
+        return [Piece(origin, origin, base + error, drift, high - low, None)]
     error = (low + high) / 2
     ends = (first_ns - origin, last_ns - origin)
     beyond = _uncertain(sides, delays.loose_ns, delays.way, error, drift, ends)
-    return [Piece(origin, origin, base + error, drift, beyond if np.isfinite(beyond) else None)]
+    known = beyond if np.isfinite(beyond) else None
+    return [Piece(origin, origin, base + error, drift, high - low, known)]
 
 
 def _drift(sides: Sides, parts: list[Sides]) -> float:
@@ -167,16 +175,3 @@ def _uncertain(
             for end in ends:
                 most = max(most, abs(bound - error + (other - drift) * end))
     return most
-
-
-def _step(y: Floats, way: Times) -> int | None:
-    """Where to cut so that both parts leave the widest corridor; None where no cut helps."""
-    high = np.where(way > 0, y, np.inf)
-    low = np.where(way < 0, y, -np.inf)
-    ahead = np.minimum.accumulate(high) - np.maximum.accumulate(low)
-    behind = np.minimum.accumulate(high[::-1])[::-1] - np.maximum.accumulate(low[::-1])[::-1]
-    width = np.minimum(ahead[:-1], behind[1:])
-    width[~np.isfinite(width)] = -np.inf
-    at = int(np.argmax(width))
-    whole = float(high.min() - low.max())
-    return at + 1 if width[at] > max(whole, 0.0) else None

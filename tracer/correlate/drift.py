@@ -70,11 +70,11 @@ def drift_of(sides: Sides) -> float:
     """Return the drift (ns per ns) that leaves most room, 0 where that explains about as much."""
     if not sides.tell_drift:
         return 0.0
-    widest = _top(sides.width)
+    widest = top(sides.width)
     width = sides.width(widest)
     if width <= 0:
         return widest
-    best = _nearest(_top(sides.room), widest, lambda drift: sides.width(drift) >= width / 2)
+    best = _nearest(top(sides.room), widest, lambda drift: sides.width(drift) >= width / 2)
     if sides.width(0.0) > 0 and sides.room(best) - sides.room(0.0) < NOTABLE * width:
         return 0.0
     # Of drifts that leave about as much room the smallest is meant.
@@ -98,11 +98,11 @@ def drifts_of(sides: Sides, drift: float) -> tuple[float, float]:
 def tightest(parts: Sequence[Sides]) -> Sides | None:
     """Return those of several sides with the narrowest corridor, None where none has one."""
     known = [sides for sides in parts if sides.tell_drift]
-    return min(known, key=lambda sides: sides.width(_top(sides.width)), default=None)
+    return min(known, key=lambda sides: sides.width(top(sides.width)), default=None)
 
 
-def _top(value: Callable[[float], float]) -> float:
-    # The drift for which a concave function is largest, by ternary search.
+def top(value: Callable[[float], float]) -> float:
+    """Return the drift for which a concave function is largest, by ternary search."""
     low, high = -MOST_DRIFT, MOST_DRIFT
     for _ in range(50):
         a, b = low + (high - low) / 3, high - (high - low) / 3
