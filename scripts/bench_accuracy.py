@@ -16,12 +16,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-from scenarios.catalogue import SCENARIOS, make
-from scenarios.scoring import CALIBRATION, PRECISION, RECALL, SURE, Score, claims, score
+from tracer import jit_cache  # noqa: E402
 
-from tracer.correlate.join import JoinOptions, join
+jit_cache.prepare()
+
+from scenarios.catalogue import SCENARIOS, make  # noqa: E402
+from scenarios.scoring import (  # noqa: E402
+    CALIBRATION,
+    PRECISION,
+    RECALL,
+    SURE,
+    Score,
+    claims,
+    score,
+)
+
+from tracer.correlate.join import JoinOptions, join  # noqa: E402
 
 HEAD = (
     f"{'scenario':<28}{'packets':>8}{'rows':>9}{'precision':>11}{'recall':>9}{'alike':>8}"

@@ -10,13 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-from scenarios.catalogue import SCENARIOS, make
-from scenarios.scoring import claims
+from tracer import jit_cache  # noqa: E402
 
-from tracer.correlate import confidence
-from tracer.correlate.join import JoinOptions, join
+jit_cache.prepare()
+
+from scenarios.catalogue import SCENARIOS, make  # noqa: E402
+from scenarios.scoring import claims  # noqa: E402
+
+from tracer.correlate import confidence  # noqa: E402
+from tracer.correlate.join import JoinOptions, join  # noqa: E402
 
 FIRST_SEED = 1000
 MOST = 1000  # joins of one cell in one scenario: none outweighs all others
