@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.correlate.drift import Floats, top
+from tracer.correlate.drift import Floats, Sides, top
 
 Times = NDArray[np.int64]
 DRIFTS = (0.0, -2e-5, 2e-5, -5e-5, 5e-5, -1e-4, 1e-4, -2e-4, 2e-4)  # tried to find a step
@@ -47,18 +47,12 @@ def _widths(level: Floats, way: Times) -> Floats:
 
 def _narrower(x: Floats, y: Floats, way: Times, at: int) -> Callable[[float], float]:
     # The narrower corridor of the two parts for each drift.
-    parts = [(x[part], y[part], way[part]) for part in (slice(None, at), slice(at, None))]
-
-    def width(drift: float) -> float:
-        return min(_width(*part, drift) for part in parts)
-
-    return width
-
-
-def _width(x: Floats, y: Floats, way: Times, drift: float) -> float:
-    level = y - drift * x
-    high, low = level[way > 0].min(initial=np.inf), level[way < 0].max(initial=-np.inf)
-    return float(high - low)
+    both, here = np.stack([x, y]), way > 0
+    parts = [
+        Sides(both[:, part][:, here[part]], both[:, part][:, ~here[part]])
+        for part in (slice(None, at), slice(at, None))
+    ]
+    return lambda drift: min(sides.width(drift) for sides in parts)
 
 
 def _nearest(level: Floats, cuts: NDArray[np.int64]) -> int:

@@ -110,9 +110,8 @@ def hop_table(
     note_branches(batch, rows, starts, parent)
     joins = (found.candidates, found.ambiguous, found.repeated)
     cell = np.zeros(len(rows), np.int16)
-    usual = (links.link, links.keys, links.votes, links.delay_ns)
     traits = (identity.traits, identity.length)
-    _fill(traits, hops, rows, starts, time, parent, identity.flow, joins, usual, cell)
+    _fill(traits, hops, rows, starts, time, parent, identity.flow, joins, links.usual, cell)
     told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
     macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
     own = np.array([*macs, NULL_U64], np.uint64)

@@ -112,8 +112,8 @@ def assembled(
         (pieces, doubts(identity, pieces, time, slack_ns)),
     )
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
-    delays = (links.link, links.keys, links.votes, links.delay_ns)
-    classify(batch, identity, streams, voting, by_time, proofs.pairs(), time, usual_ns, delays)
+    pairs = proofs.pairs()
+    classify(batch, identity, streams, voting, by_time, pairs, time, usual_ns, links.usual)
     of_class = streams.flow_class
     if len(batch.sections["quoted"]):
         of_class = parted_errors(batch, identity, streams)
@@ -123,7 +123,7 @@ def assembled(
     found = assemble(
         packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits, alike
     )
-    choices = unresolved(packets, *pieces, of_class, streams.stream, time, delays)
+    choices = unresolved(packets, *pieces, of_class, streams.stream, time, links.usual)
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)

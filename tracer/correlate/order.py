@@ -33,6 +33,11 @@ class LinkOrder:
     delay_ns: Codes
     far_ns: Codes
 
+    @property
+    def usual(self) -> tuple[Codes, NDArray[np.uint64], Codes, Codes]:
+        """What compiled functions take of it: `link`, `keys`, `votes` and `delay_ns`."""
+        return self.link, self.keys, self.votes, self.delay_ns
+
 
 @jit
 def _steps(
