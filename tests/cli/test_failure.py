@@ -91,17 +91,22 @@ def test_output_that_nobody_reads_ends_quietly(captures: Path) -> None:
     assert "Broken" not in stderr
 
 
-def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo.pcap"
-    os.mkfifo(fifo)
-    words = [sys.executable, "-m", "tracer.cli", "offline", str(fifo)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def ends_at_ctrl_c(words: list[str], fifo: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     with process, fifo.open("wb"):  # opens once the command has opened it to read
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == b""
     assert b"Traceback" not in stderr
+
+
+def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo.pcap"
+    os.mkfifo(fifo)
+    ends_at_ctrl_c(["-m", "tracer.cli", "offline", str(fifo)], fifo)
 
 
 def test_ctrl_c_in_a_callback_is_not_lost() -> None:
@@ -130,15 +135,7 @@ def test_ctrl_c_ends_what_is_read_ahead(tmp_path: Path) -> None:
         "import sys; from tracer.cli import main, windows; windows.LARGE = 0\n"
         f"main(['offline', {str(fifo)!r}])\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    with process, fifo.open("wb"):  # opens once the command has opened it to read
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert stdout == b""
-    assert b"Traceback" not in stderr
+    ends_at_ctrl_c(["-c", code], fifo)
 
 
 def test_closed_standard_input_is_said() -> None:
