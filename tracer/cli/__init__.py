@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BaseException as error:
         _leave(exit_status(error))
     finally:
-        gc.freeze()  # all ends with the process: to look for garbage first takes a sixth of a run
+        # All ends with the process: to look for garbage first takes a sixth of a short run.
+        gc.freeze()
     sys.exit(result if isinstance(result, int) else 0)
 
 
