@@ -89,3 +89,19 @@ def test_what_is_wrong_does_not_validate(key: str, value: object) -> None:
     validator = Draft202012Validator(SCHEMAS["journey"]())
     assert validator.is_valid(journey)
     assert not validator.is_valid(journey | {key: value})
+
+
+def _undescribed(schema: Any, path: str) -> list[str]:
+    if isinstance(schema, list):
+        return [name for each in schema for name in _undescribed(each, path)]
+    if not isinstance(schema, dict):
+        return []
+    keys = schema.get("properties", {})
+    found = [f"{path}.{name}" for name, each in keys.items() if not each.get("description")]
+    below = {**keys, "": [each for key, each in schema.items() if key != "properties"]}
+    return found + [n for name, each in below.items() for n in _undescribed(each, f"{path}.{name}")]
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_every_key_says_what_it_means(kind: str) -> None:
+    assert _undescribed(SCHEMAS[kind](), kind) == []

@@ -73,7 +73,7 @@ JOURNEYS = _table(
     ("hops", "Int64", "how many hops it has"),
     ("outcome", CATEGORY, "`delivered`, `dropped`, `vanished`, `unfinished` …"),
     ("outcome_at", CATEGORY, "observation point it ended at"),
-    ("reason", CATEGORY, "why it ended there, as the kernel names it or the correlator reasons"),
+    ("reason", CATEGORY, "why it ended there, in the kernel's words or tracer's"),
     ("reply", "Int64", "journey that answers it"),
     ("request", "Int64", "journey it answers"),
     ("retransmission_of", "Int64", "earlier journey with the same bytes"),

@@ -19,8 +19,24 @@ _PLACE = {
     "clock": "clock that stamped the packet, one a host unless told otherwise",
     "capture": "file or engine it was read from",
 }
+_COUNTS = {
+    "journeys": "packets, each followed over all observation points",
+    "unjoined": "of these, journeys of one hop",
+    "ambiguous": "of these, journeys with a join for which several candidates were equal",
+    "shown": "of these, journeys that passed the filter",
+    "hops": "hops of all journeys",
+    "duplicates": "further copies of packets at one point, not counted as hops",
+    "exchanges": "packets that were answered, each with its replies and errors about it",
+    "flows": "flows, both directions and all translations of one counted once",
+}
+_LOST = (
+    "lost by tracer, not by the network: `ring_full` events that found no room in the buffer,"
+    " `map_full` flows and packets in flight that found none in the maps, `unreadable` packets"
+)
 _JSON_TYPES = {"int": "integer", "bool": "boolean"}  # every other kind is text
 _ENUMS: dict[str, type[Label]] = {"decode": Decode, "encap": Encap}
+_SCHEMA = {"const": 1, "description": "the schema number"}
+_LIVE = "`tracer follow` alone"
 _DIRECTION = {"enum": ["ingress", "egress", None]}
 
 
@@ -34,7 +50,7 @@ def journey_schema() -> dict[str, Any]:
     """Return the schema of a journey, a line of `--format jsonl`."""
     number = {"type": "integer", "minimum": 1}
     properties = {
-        "schema": {"const": 1},
+        "schema": _SCHEMA,
         "journey": {**number, "description": "number of the journey in this output"},
         "flow": _nullable("integer", "number of the flow it belongs to, both directions"),
         "proto": _nullable("string", "protocol by name, or its number as text"),
@@ -43,14 +59,14 @@ def journey_schema() -> dict[str, Any]:
         "last_ns": _time("time at the last hop"),
         "outcome": _word(Outcome, "how it ended"),
         "outcome_at": _nullable("string", "point it ended at: host/netns/device"),
-        "reason": _nullable("string", "why it ended there, as the kernel names it"),
+        "reason": _nullable("string", "why it ended there, in the kernel's words or tracer's"),
         "reply": _nullable("integer", "journey that answers it"),
         "request": _nullable("integer", "journey it answers"),
         "retransmission_of": _nullable("integer", "earlier journey with the same bytes"),
         "quotes": _nullable("integer", "journey whose packet this ICMP error quotes"),
         "ambiguous": {"type": "boolean", "description": "a join had several equal candidates"},
         "duplicates": {"type": "integer", "description": "further copies, not counted as hops"},
-        "hops": {"type": "array", "minItems": 1, "items": _hop()},
+        "hops": {**_list("its hops in order", _hop()), "minItems": 1},
     }
     return _document("journey", properties)
 
@@ -59,33 +75,19 @@ def summary_schema() -> dict[str, Any]:
     """Return the schema of the summary (`--summary`); that of observations has fewer keys."""
     count = {"type": "integer", "minimum": 0}
     counts = {"type": "object", "additionalProperties": count}
-    names = (
-        "journeys",
-        "unjoined",
-        "ambiguous",
-        "shown",
-        "hops",
-        "duplicates",
-        "exchanges",
-        "flows",
-    )
     properties = {
-        "schema": {"const": 1},
+        "schema": _SCHEMA,
         "observations": {**count, "description": "packets read, decoded or not"},
         "undecoded": {**count, "description": "of these, not decoded to the end"},
         "undecoded_by": {**counts, "description": "the same, by how far decoding went"},
-        "warnings": {"type": "array", "items": _warning()},
-        **dict.fromkeys(names, count),
-        "clocks": {"type": "array", "items": _clock()},
-        "lost": {**counts, "description": "lost by tracer, not by the network"},
+        "warnings": _list("what was wrong with the inputs", _warning()),
+        **{name: {**count, "description": text} for name, text in _COUNTS.items()},
+        "clocks": _list("how each clock was aligned", _clock()),
+        "lost": {**counts, "description": _LOST},
         "outcomes": {**counts, "description": "journeys by outcome"},
-        "flow_paths": {"type": "array", "items": _flow_path()},
-        "events": {**counts, "description": "`tracer follow` alone: kernel events by what became"},
-        "attached": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "`tracer follow` alone: what the kernel was asked at",
-        },
+        "flow_paths": _list("where captures share no packet: the flows' paths", _flow_path()),
+        "events": {**counts, "description": f"{_LIVE}: packets seen, matched and sent by hooks"},
+        "attached": _list(f"{_LIVE}: what it was attached to", {"type": "string"}),
     }
     document = _document("summary", properties)
     required = ("schema", "observations", "undecoded", "undecoded_by", "warnings")
@@ -135,17 +137,20 @@ def _hop() -> dict[str, Any]:
         "cause": _nullable_word(Cause, "why it differs from that hop"),
     }
     properties = {key: known.get(key) or column_schema(name) for key, name in HOP_KEYS.items()}
-    properties["changes"] = {"type": "array", "items": _change()}
-    properties["join"] = {"anyOf": [_join(), {"type": "null"}]}
+    properties["changes"] = _list("what differs from the hop it came from", _change())
+    properties["join"] = {
+        "anyOf": [_join(), {"type": "null"}],
+        "description": "what the step from there rests on; null at a first hop",
+    }
     return _object(properties)
 
 
 def _change() -> dict[str, Any]:
     value = {"type": ["integer", "string", "boolean", "null"]}
     properties = {
-        "field": {"type": "string"},
-        "from": value,
-        "to": value,
+        "field": {"type": "string", "description": "the column that changed"},
+        "from": {**value, "description": "its value at the hop before"},
+        "to": {**value, "description": "its value at this hop"},
         "cause": _nullable_word(Cause, "why it changed"),
     }
     return _object(properties)
@@ -162,35 +167,35 @@ def _join() -> dict[str, Any]:
 
 def _clock() -> dict[str, Any]:
     properties = {
-        "host": {"type": "string"},
+        "host": {"type": "string", "description": "host it stamps for"},
         "offset_ns": {"type": "integer", "description": "what was added to its stamps"},
         "uncertainty_ns": _nullable("integer", "how far from that packets allow it to be"),
-        "clock": {"type": "string"},
-        "drift_ppm": {"type": "number"},
-        "samples": {"type": "integer"},
-        "evidence": {"type": "string"},
+        "clock": {"type": "string", "description": "name of the clock"},
+        "drift_ppm": {"type": "number", "description": "its drift against the first, millionths"},
+        "samples": {"type": "integer", "description": "packets the estimate rests on"},
+        "evidence": {"type": "string", "description": "`stamps`: taken as they are"},
     }
     return _object(properties)
 
 
 def _warning() -> dict[str, Any]:
     properties = {
-        "kind": {"type": "string"},
-        "message": {"type": "string"},
+        "kind": {"type": "string", "description": "a word for programs that stays the same"},
+        "message": {"type": "string", "description": "the same as a sentence"},
         "capture": _nullable("string", "file"),
         "offset": _nullable("integer", "byte offset of the first one in the decompressed file"),
-        "count": {"type": "integer", "minimum": 1},
+        "count": {"type": "integer", "minimum": 1, "description": "how many there were"},
     }
     return _object(properties)
 
 
 def _flow_path() -> dict[str, Any]:
     hop = {
-        "at": {"type": "string"},
+        "at": {"type": "string", "description": "observation point: host/netns/device"},
         "capture": _nullable("string", "file"),
-        "direction": {"enum": ["request", "reply"]},
+        "direction": {"enum": ["request", "reply"], "description": "which way of the flow"},
         "first_ns": _time("time of the first packet"),
-        "packets": {"type": "integer"},
+        "packets": {"type": "integer", "description": "packets of the flow seen there"},
         "join": _nullable("string", "how it was joined to the hop before"),
         "reason": _nullable("string", "what the join was inferred from"),
         "last_ns": _time("time of the last packet, -1 unknown"),
@@ -198,14 +203,15 @@ def _flow_path() -> dict[str, Any]:
         **{name: _flow_path_value(name) for name in FLOW_PATH_VALUES},
         "placed": {"type": "integer", "description": "packets without addresses among them"},
     }
+    text, join = {"type": "string"}, _flow_path_join()
     properties = {
-        "flow": {"type": "string"},
-        "proto": _nullable("string", "protocol"),
+        "flow": {"type": "string", "description": "the flow in words, before NAT and after"},
+        "proto": _nullable("string", "protocol by name, or its number as text"),
         "period_ns": _nullable("integer", "time between packets of the flow"),
-        "inferences": {"type": "array", "items": {"type": "string"}},
-        "hops": {"type": "array", "items": _object(hop)},
-        "joins": {"type": "array", "items": _flow_path_join()},
-        "ambiguities": {"type": "array", "items": {"type": "string"}},
+        "inferences": _list("what is inferred rather than seen, in sentences", text),
+        "hops": _list("the requests' points in travel order, then the replies'", _object(hop)),
+        "joins": _list("what puts the flow before and after a translation together", join),
+        "ambiguities": _list("what could not be told apart, in sentences", text),
     }
     return _object(properties)
 
@@ -219,7 +225,7 @@ def _flow_path_join() -> dict[str, Any]:
     properties = {
         "before": {"type": "string", "description": "the flow before the translation"},
         "after": {"type": "string", "description": "the flow after it"},
-        "translation": {"enum": ["snat", "dnat", "snat and dnat"]},
+        "translation": {"enum": ["snat", "dnat", "snat and dnat"], "description": "which NAT"},
         "evidence": {"type": "string", "description": "what puts the two together"},
         "candidates": {"type": "integer", "description": "flows that could have been it"},
         "text": {"type": "string", "description": "the same as a sentence"},
@@ -241,6 +247,10 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _nullable(type_: str, description: str) -> dict[str, Any]:
     return {"type": [type_, "null"], "description": description}
+
+
+def _list(description: str, items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items, "description": description}
 
 
 def _time(description: str) -> dict[str, Any]:
