@@ -23,7 +23,7 @@ _COUNTS = {
     "journeys": "packets, each followed over all observation points",
     "unjoined": "of these, journeys of one hop",
     "ambiguous": "of these, journeys with a join for which several candidates were equal",
-    "shown": "of these, journeys that passed the filter",
+    "shown": "of these, journeys that were written (filter, `--count`)",
     "hops": "hops of all journeys",
     "duplicates": "further copies of packets at one point, not counted as hops",
     "exchanges": "packets that were answered, each with its replies and errors about it",
