@@ -101,7 +101,7 @@ def _correlated() -> int:
         start = time.process_time()
         settling.push(to_batch(events, events["time_ns"].astype(np.int64), names))
         now[0] = begin + (piece + 1) * piece_ns
-        if now[0] >= next_join:  # as often as `tracer follow` does (cli/following.py)
+        if now[0] >= next_join:  # as often as `tracer follow` does (api/live_loop.py)
             joined = time.process_time()
             found = settling.take(now[0])
             if found is not None:

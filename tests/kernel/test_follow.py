@@ -49,6 +49,7 @@ def test_the_commands_words_and_status_are_passed_on(net: Routed) -> None:
     assert "2 delivered" in done.stderr
     done = follow("--", "sh", "-c", "exit 7")
     assert (done.returncode, done.stdout) == (7, "")
+    assert follow("--", "sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM
     done = follow("--", "no-such-command")
     assert done.returncode == 1
     assert "no-such-command cannot be run: No such file or directory." in done.stderr

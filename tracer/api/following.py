@@ -111,16 +111,14 @@ class Follow:
             raise TracerError("It is not attached yet.", "Enter it with `with`, or iterate.")
         if self._open is not None:
             self._stats = self._session.stats()
-        stats = self._stats
-        lost = {name: getattr(stats, name) for name in ("ring_full", "map_full", "unreadable")}
-        found = self._tally.value(self._following.observations, lost)
-        found["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
-        found["attached"] = list(self._attached.points)
-        return found
+        from tracer.api.live_loop import live_summary
+
+        observations = self._following.observations
+        return live_summary(self._tally, observations, self._stats, self._attached)
 
     @property
     def exit_status(self) -> int | None:
-        """Exit status of `command`, None while it runs or where there is none."""
+        """Exit status of `command` (128 + N: signal N ended it), None while it runs or for none."""
         return self._following.exit_status if hasattr(self, "_following") else None
 
     def close(self) -> None:
@@ -151,8 +149,9 @@ class Follow:
 
     def _attach(self, stack: ExitStack) -> None:
         jit_cache.prepare()
-        from tracer.cli.following import Following, Limits, Stop
-        from tracer.cli.keeping import Keeping, copied
+        from tracer.api.keeping import Keeping, copied
+        from tracer.api.live_loop import Following, Limits
+        from tracer.api.stop import Stop
         from tracer.report.running import RunningSummary
         from tracer.sources.live.engine import open_engine
         from tracer.sources.live.session import Session
@@ -173,7 +172,7 @@ class Follow:
 def _recording(write: str | PathLike[str] | None) -> str | None:
     if write is None:
         return None
-    from tracer.cli.keeping import WRITERS
+    from tracer.api.keeping import WRITERS
 
     if Path(write).suffix in WRITERS:
         return fspath(write)

@@ -7,7 +7,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from tracer.cli.keeping import Keeping, copied, lost, writable
+from tracer.api.keeping import WRITERS, Keeping, copied
+from tracer.api.stop import Stop
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -18,16 +19,23 @@ from tracer.cli.options import (
     output_options,
 )
 from tracer.cli.redaction import redaction_options, redactor_of
-from tracer.cli.stop import Stop
 from tracer.core.errors import InputError
 
 if TYPE_CHECKING:
-    from tracer.cli.following import Following
+    from tracer.api.live_loop import Following
     from tracer.core.journeys import JourneySet
     from tracer.sources.live.engine import Attached, Engine
     from tracer.sources.live.session import Session
 
 _STOPPING, _KERNEL = "When to stop", "Kernel"
+
+
+def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> str | None:
+    """Return the file when there is a writer for its suffix; bad usage otherwise."""
+    if file is not None and Path(file).suffix not in WRITERS:
+        known = " or ".join(WRITERS)
+        raise click.BadParameter(f"{file!r} does not end in {known}.", param=parameter)
+    return file
 
 
 @click.command(cls=Command)
@@ -111,8 +119,8 @@ def command(
         attached = engine.attach()
         _ready(engine, attached, ready_file)
         # Only now: numpy and what compiles take longer to import than the kernel needs to load.
+        from tracer.api.live_loop import Following, Limits
         from tracer.cli import view
-        from tracer.cli.following import Following, Limits
         from tracer.sources.live.session import Session
 
         with Session(engine) as session:
@@ -196,11 +204,9 @@ def _write_part(part: "JourneySet", format_: str, output: str | None, file: IO[b
 def _finish(
     tally: Any, session: "Session", following: "Following", attached: "Attached", file: str | None
 ) -> None:
+    from tracer.api.live_loop import live_summary
     from tracer.cli.output import write_summary
 
-    stats = session.stats()
-    value = tally.value(following.observations, lost(session))
-    value["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
-    value["attached"] = list(attached.points)
+    value = live_summary(tally, following.observations, session.stats(), attached)
     sys.stdout.flush()
     write_summary(value, file)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from tracer.cli import inputs, windows
 from tracer.cli.ahead import ahead, load_ahead
 from tracer.cli.compiled import ready, settled
-from tracer.cli.memory import keep
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -34,6 +33,7 @@ from tracer.cli.segments import SegmentsFile, checked
 from tracer.core.exchanges import exchange_order
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
+from tracer.process_memory import keep
 
 _FORMATS = (*FORMATS, "pcapng")
 # What writes a format, and takes a while to load.

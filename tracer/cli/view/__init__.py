@@ -12,8 +12,8 @@ import click
 from tracer.core.protocols import protocol_name
 
 if TYPE_CHECKING:
-    from tracer.cli.following import Following
-    from tracer.cli.stop import Stop
+    from tracer.api.live_loop import Following
+    from tracer.api.stop import Stop
     from tracer.core.batch import ObservationBatch
     from tracer.core.filter import FlowFilter
     from tracer.report.running import RunningSummary

@@ -12,8 +12,8 @@ from tracer.report.live.ways import Ways
 from tracer.report.running import RunningSummary
 
 if TYPE_CHECKING:
-    from tracer.cli.following import Following
-    from tracer.cli.stop import Stop
+    from tracer.api.live_loop import Following
+    from tracer.api.stop import Stop
     from tracer.core.batch import ObservationBatch
     from tracer.core.journeys import JourneySet
     from tracer.sources.live.session import Session

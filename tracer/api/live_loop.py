@@ -1,15 +1,16 @@
-"""The loop of `tracer follow`: events in, exchanges out as they end, until something stops it."""
+"""The loop of following, live: events in, exchanges out as they end, until something stops it."""
 
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tracer.cli.memory import give_back
-from tracer.cli.stop import Stop as Stop  # part of what this module offers
+from tracer.api.keeping import lost
+from tracer.api.stop import Stop
 from tracer.core.errors import HostError
 from tracer.core.filter import FlowFilter
+from tracer.process_memory import give_back
 from tracer.sources.live.session import HOLD_NS, Session
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tracer.core.journeys import JourneySet
     from tracer.core.redaction.redactor import Redactor
     from tracer.correlate.settling import Settling
+    from tracer.report.running import RunningSummary
+    from tracer.sources.live.engine import Attached, Stats
 
 _TICK_NS = 20_000_000
 _STATS_NS = 200_000_000
@@ -145,7 +148,8 @@ class Following:
         # The command has ended, and what it sent has, or has had its time.
         if self._child is None or self._child.poll() is None:
             return False
-        self.exit_status = self._child.returncode
+        status = self._child.returncode
+        self.exit_status = status if status >= 0 else 128 - status  # a signal, as a shell tells it
         now = time.monotonic_ns()
         self._child_ended_ns = self._child_ended_ns or now
         is_settled = not settling.has_news and settling.is_empty and not self._session.is_holding
@@ -174,6 +178,16 @@ class Following:
             self._shown += len(exchanges)
             shown = found if len(chosen) == len(found.journeys) else subset(found, chosen)
             yield shown if self._redactor is None else self._redactor.journey_set(shown)
+
+
+def live_summary(
+    tally: "RunningSummary", observations: int, stats: "Stats", attached: "Attached"
+) -> dict[str, Any]:
+    """Return the summary of a live run as JSON values, with what became of events and where."""
+    value = tally.value(observations, lost(stats))
+    value["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
+    value["attached"] = list(attached.points)
+    return value
 
 
 _STDERR = 2  # a followed command talks to the terminal; standard output is for journeys

@@ -5,12 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import click
-
 if TYPE_CHECKING:
     from tracer.core.batch import ObservationBatch
     from tracer.core.redaction.redactor import Redactor
-    from tracer.sources.live.engine import Config
+    from tracer.sources.live.engine import Config, Stats
     from tracer.sources.live.session import Session
     from tracer.sources.packet_recording.packets import Frames
 
@@ -90,14 +88,6 @@ def copied(config: "Config", file: str | None) -> "Config":
     return replace(config, snap=_HEADERS, headers_only=True)
 
 
-def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> str | None:
-    """Return the file when there is a writer for its suffix; bad usage otherwise."""
-    if file is not None and Path(file).suffix not in WRITERS:
-        known = " or ".join(WRITERS)
-        raise click.BadParameter(f"{file!r} does not end in {known}.", param=parameter)
-    return file
-
-
 class Keeping:
     """Gives, in `with`, what keeps observations: a writer of the named file, or nothing."""
 
@@ -119,12 +109,11 @@ class Keeping:
 
     def __exit__(self, *_: Any) -> None:
         if self._writer is not None:
-            self._writer.lost = lost(self._session)
+            self._writer.lost = lost(self._session.stats())
             self._writer.watched_ns = self._session.until_ns
             self._writer.close()
 
 
-def lost(session: "Session") -> dict[str, int]:
+def lost(stats: "Stats") -> dict[str, int]:
     """Return what the tracer itself lost, by kind, as summaries and recordings have it."""
-    stats = session.stats()
     return {name: getattr(stats, name) for name in ("ring_full", "map_full", "unreadable")}

@@ -7,7 +7,7 @@ USED = """
 import re
 from pathlib import Path
 from numba import njit
-from tracer.cli.memory import give_back
+from tracer.process_memory import give_back
 
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -33,7 +33,7 @@ AGAIN = """
 import resource
 import sys
 import threading
-from tracer.cli.memory import keep
+from tracer.process_memory import keep
 
 if sys.argv[1] == "kept":
     keep()
