@@ -3,7 +3,7 @@
 import numpy as np
 from made import batch_of, journey_set_of
 
-from tracer.core.exchanges import exchange_order, exchange_roots
+from tracer.core.exchanges import exchange_order, exchange_roots, first_exchanges
 from tracer.core.journeys import JourneySet
 
 
@@ -59,3 +59,13 @@ def test_a_ring_ends() -> None:
 def test_nothing() -> None:
     assert orders(journeys()) == []
     assert orders(journeys((1, {})), []) == []
+
+
+def test_the_first_exchanges_are_whole_and_ascending() -> None:
+    both = journeys((30, {"reply": 2}), (20, {}), (40, {"request": 0}), (50, {}))
+    every = np.arange(4)
+    for count, kept in ((1, [1]), (2, [0, 1, 2]), (3, [0, 1, 2, 3]), (9, [0, 1, 2, 3])):
+        chosen, exchanges = first_exchanges(both, every, count)
+        assert (chosen.tolist(), exchanges) == (kept, min(count, 3))
+    assert first_exchanges(both, every, None)[0].tolist() == every.tolist()
+    assert first_exchanges(both, every[:0], 2)[0].tolist() == []

@@ -10,7 +10,7 @@ from tracer.core.nat_rules.rule import NatRule
 from tracer.core.warnings import InputWarning
 
 if TYPE_CHECKING:
-    from tracer.sources.read import ReadResult
+    from tracer.sources.read import Reading, ReadResult
 
 
 def conntrack_of(
@@ -66,7 +66,7 @@ def joined(
     return journey_set
 
 
-def losses(read: "ReadResult") -> dict[str, int]:
+def losses(read: "ReadResult | Reading") -> dict[str, int]:
     """Return what was lost before it was read: by a recording's tracer, by captures' kernels."""
     dropped = sum(capture.dropped or 0 for capture in read.captures)
     return {**read.lost, **({"capture_dropped": dropped} if dropped else {})}

@@ -158,24 +158,17 @@ class Following:
 
     def _shown_of(self, found: "JourneySet | None") -> "Iterator[JourneySet]":
         # What of a set matches and is still wanted; counts its exchanges.
-        import numpy as np
-
-        from tracer.core.exchanges import exchange_order
+        from tracer.core.exchanges import first_exchanges
         from tracer.core.subset import subset
+        from tracer.correlate.select import select
 
         if found is None:
             return
-        chosen = np.arange(len(found.journeys))
-        if not self._conditions.is_empty:
-            from tracer.correlate.select import select
-
-            chosen = select(found, self._conditions)
-        exchanges = exchange_order(found, chosen)
-        if self._limits.count is not None:
-            exchanges = exchanges[: self._limits.count - self._shown]
-            chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
-        if exchanges:
-            self._shown += len(exchanges)
+        count = self._limits.count
+        left = None if count is None else count - self._shown
+        chosen, exchanges = first_exchanges(found, select(found, self._conditions), left)
+        self._shown += exchanges
+        if len(chosen):
             shown = found if len(chosen) == len(found.journeys) else subset(found, chosen)
             yield shown if self._redactor is None else self._redactor.journey_set(shown)
 

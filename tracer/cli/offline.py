@@ -30,7 +30,7 @@ from tracer.cli.output import (
 )
 from tracer.cli.redaction import redaction_options, redactor_of
 from tracer.cli.segments import SegmentsFile, checked
-from tracer.core.exchanges import exchange_order
+from tracer.core.exchanges import first_exchanges
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 from tracer.process_memory import keep
@@ -89,7 +89,7 @@ def command(
     Captures of 400 MB and more together are joined in windows of time, in bounded memory: exchanges
     are then written as they end, numbered as ever, and captures that share no packet give no flow
     paths. What answers a packet or repeats its bytes more than two seconds later, sooner where
-    packets come faster than 60 000 a second, may then not be told to belong to it. Captures that
+    packets come faster than 60,000 a second, may then not be told to belong to it. Captures that
     say they dropped packets are read twice. Not so with --explain-joins or pcapng output, which
     hold all packets.
 
@@ -191,14 +191,9 @@ def selected(
     journey_set: JourneySet, conditions: FlowFilter, count: int | None
 ) -> NDArray[np.int64]:
     """Return the journeys that pass the filter, of the first `count` exchanges, ascending."""
-    chosen = np.arange(len(journey_set.journeys))
-    if not conditions.is_empty:
-        from tracer.correlate.select import select
+    from tracer.correlate.select import select
 
-        chosen = select(journey_set, conditions)
-    if count is None or not len(chosen):
-        return chosen
-    return np.sort(np.concatenate(exchange_order(journey_set, chosen)[:count]))
+    return first_exchanges(journey_set, select(journey_set, conditions), count)[0]
 
 
 def write(

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
+from tracer.api.joining import losses
 from tracer.cli.ahead import ahead
 from tracer.cli.output import (
     destination,
@@ -21,7 +20,7 @@ from tracer.cli.segments import SegmentsFile
 from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.errors import InputError
-from tracer.core.exchanges import exchange_order
+from tracer.core.exchanges import first_exchanges
 from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 from tracer.core.subset import subset
@@ -132,13 +131,12 @@ class Windows:
         self, part: JourneySet, conditions: FlowFilter, left: int | None
     ) -> tuple[JourneySet, int | None]:
         # What is shown of a part, and how many exchanges are then left to be shown.
+        from tracer.correlate.select import select
+
         self._running.add(part)
         self._said.clocks, self._said.warnings = part.clocks, part.warnings
-        chosen = _selected(part, conditions)
-        if left is not None:
-            exchanges = exchange_order(part, chosen)[:left]
-            left -= len(exchanges)
-            chosen = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
+        chosen, exchanges = first_exchanges(part, select(part, conditions), left)
+        left = None if left is None else left - exchanges
         self._shown += len(chosen)
         shown = part if len(chosen) == len(part.journeys) else subset(part, chosen)
         shown.nat_rules = tuple(self.nat_rules)
@@ -189,26 +187,15 @@ class Windows:
             self._refusals.append(error)
 
     def _lost(self) -> dict[str, int]:
-        lost: dict[str, int] = {}
+        lost: Counter[str] = Counter()
         for reading in self._readings:
-            dropped = sum(capture.dropped or 0 for capture in reading.captures)
-            for name, number in (*reading.lost.items(), ("capture_dropped", dropped)):
-                if number:
-                    lost[name] = lost.get(name, 0) + number
-        return lost
+            lost.update(losses(reading))
+        return dict(+lost)
 
 
 def _readable(reading: "Reading") -> Iterator[ObservationBatch]:
     with contextlib.suppress(InputError):  # told when it is read for its journeys
         yield from reading.batches()
-
-
-def _selected(part: JourneySet, conditions: FlowFilter) -> Any:
-    if conditions.is_empty:
-        return np.arange(len(part.journeys))
-    from tracer.correlate.select import select
-
-    return select(part, conditions)
 
 
 def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -> None:

@@ -35,6 +35,20 @@ def exchange_order(
     return np.split(numbers, np.flatnonzero(np.diff(roots)) + 1)
 
 
+def first_exchanges(
+    journey_set: JourneySet, chosen: NDArray[np.int64], count: int | None
+) -> tuple[NDArray[np.int64], int]:
+    """Return the chosen journeys of the first `count` exchanges (None: all), and how many they are.
+
+    `chosen` and what is returned are ascending indices; exchanges are not counted where all stay.
+    """
+    if count is None or not len(chosen):
+        return chosen, 0
+    exchanges = exchange_order(journey_set, chosen)[:count]
+    kept = np.sort(np.concatenate(exchanges)) if exchanges else chosen[:0]
+    return kept, len(exchanges)
+
+
 def _roots(parent: NDArray[np.int64]) -> NDArray[np.int64]:
     # Pointer jumping: each round doubles the distance covered. A ring (two journeys that name each
     # other) has no root; its members then share the smallest one that was passed.

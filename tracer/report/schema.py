@@ -32,6 +32,7 @@ _COUNTS = {
 _LOST = (
     "lost by tracer, not by the network: `ring_full` events that found no room in the buffer,"
     " `map_full` flows and packets in flight that found none in the maps, `unreadable` packets"
+    " whose headers could not be read, `capture_dropped` packets that captures say they dropped"
 )
 _JSON_TYPES = {"int": "integer", "bool": "boolean"}  # every other kind is text
 _ENUMS: dict[str, type[Label]] = {"decode": Decode, "encap": Encap}
