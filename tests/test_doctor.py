@@ -1,6 +1,9 @@
 """Checks of the host."""
 
+import re
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,22 @@ def test_a_hint_only_where_something_is_amiss() -> None:
     lost = Check("b", "x", lambda: ("missing", "not found"), "do that").answer()
     assert (found.hint, lost.hint) == (None, "do that")
     assert is_healthy([found, lost])
+
+
+def test_every_package_that_is_depended_on_is_asked_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = {
+        re.split(r"[\[<>=]", each)[0]: group
+        for group, names in (("", project["dependencies"]), *((g, extras[g]) for g in extras))
+        for each in names
+        if group in ("", "lab", "report")
+    }
+    asked = {each.name.removeprefix("Python package "): each for each in diagnose()}
+    assert set(wanted) <= set(asked)
+    assert {name: asked[name].required for name in wanted} == {
+        name: group == "" for name, group in wanted.items()
+    }
 
 
 def test_unknown_is_not_missing() -> None:

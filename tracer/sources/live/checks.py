@@ -70,10 +70,16 @@ def _kernel() -> Check:
     return _check(
         "kernel",
         syscalls.kernel_version() >= (5, 8),
-        f"{release} {platform.machine()}",
+        release,
         "boot a kernel of 5.8 or later",
         ("core", "bcc"),
     )
+
+
+def _processor() -> Check:
+    machine = platform.machine()
+    fix = "take captures instead, with tcpdump -w FILE, for tracer offline"
+    return _check("processor", syscalls.knows_processor(), machine, fix, ("core", "bcc"))
 
 
 def _kernel_types() -> Check:
@@ -209,6 +215,7 @@ def _memory_lock() -> Check:
 
 _CHECKS: tuple[Callable[[], Check], ...] = (
     _kernel,
+    _processor,
     _privileges,
     _lockdown,
     _kernel_types,

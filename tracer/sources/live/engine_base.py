@@ -1,6 +1,7 @@
 """What both engines share: everything after the programs are in the kernel."""
 
 import os
+import platform
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -94,6 +95,11 @@ class LoadedEngine(ABC):
         """Load programs and maps; raises HostError with the cause and the next command."""
         if os.geteuid() != 0:
             raise HostError("Loading BPF programs needs root.", "Run it with sudo.")
+        if not syscalls.knows_processor():
+            raise HostError(
+                f"Live tracing is made for x86-64 and arm64, and this is {platform.machine()}.",
+                "Capture with `tcpdump -w FILE`, and give that to `tracer offline`.",
+            )
         self.config = config
         self._dtype = None
         try:

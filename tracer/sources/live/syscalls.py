@@ -204,6 +204,11 @@ def _setns(fd: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
+def knows_processor() -> bool:
+    """Return whether the numbers of the system calls are known for this machine's processor."""
+    return platform.machine() in _NUMBERS
+
+
 def kernel_version() -> tuple[int, int]:
     """Return (major, minor) of the running kernel, (0, 0) when its release does not say."""
     parts = platform.release().split("-")[0].split(".")
