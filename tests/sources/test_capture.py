@@ -139,6 +139,9 @@ def test_what_is_no_capture_is_refused_with_a_sentence(
     with pytest.raises(InputError, match=message) as caught:
         open_capture(str(path), Findings("x"))
     assert str(path) in caught.value.message
+    assert caught.value.hint
+    if "is not a capture" in message:
+        assert f"`file {path}`" in caught.value.hint
     # What was compressed may have been a capture: a folder's reader has to say that it is lost.
     assert is_capture(str(path)) == message.endswith(" data")
 

@@ -36,8 +36,8 @@ _NAMES = frozenset(Conditions.__annotations__)
 def flow_filter(conditions: Conditions) -> FlowFilter:
     """Return keyword arguments as a filter.
 
-    Raises TypeError for an unknown name and InputError for an address, port or protocol that is
-    none.
+    Raises TypeError for an unknown name, InputError for a value that is no address, port or
+    protocol.
     """
     unknown = sorted(set(conditions) - _NAMES)
     if unknown:
@@ -69,7 +69,7 @@ def words_of(chosen: FlowFilter) -> str:
 
 def _number(value: int | None, most: int, what: str) -> int | None:
     if value is not None and not 0 <= int(value) <= most:
-        raise InputError(f"{value} is no {what}.", f"Give a number from 0 to {most}.")
+        raise InputError(f"{value} is not a valid {what}.", f"Give a number from 0 to {most}.")
     return None if value is None else int(value)
 
 
@@ -79,7 +79,7 @@ def _protocol(value: str | int | None) -> int | None:
         return None if value is None else PROTOCOLS[name]
     if name.isdecimal():
         return _number(int(name), 255, "IP protocol number")
-    raise InputError(f"{value!r} is no protocol.", f"Give {', '.join(PROTOCOLS)} or a number.")
+    raise InputError(f"{value!r} is not a protocol.", f"Give {', '.join(PROTOCOLS)} or a number.")
 
 
 def _networks(value: Addresses) -> tuple[str, ...]:

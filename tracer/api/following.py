@@ -177,4 +177,6 @@ def _recording(write: str | PathLike[str] | None) -> str | None:
     if Path(write).suffix in WRITERS:
         return fspath(write)
     known = " or ".join(WRITERS)
-    raise InputError(f"{fspath(write)!r} does not end in {known}.", "Name the recording so.")
+    raise InputError(
+        f"{fspath(write)!r} does not end in {known}.", "Name the recording as one of these."
+    )

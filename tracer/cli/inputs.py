@@ -20,7 +20,9 @@ def named(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) 
     for text in texts:
         name, _equals, file = text.partition("=")
         if not name or not file:
-            raise click.BadParameter(f"{text!r} is not NAME=FILE.", param=parameter)
+            raise click.BadParameter(
+                f"{text!r} is not NAME=FILE, as in compute03/eth0=nic.pcap.", param=parameter
+            )
         if name in points:
             message = f"{name!r} is named twice; put both captures in a folder with points.toml."
             raise click.BadParameter(message, param=parameter)

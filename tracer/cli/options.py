@@ -47,7 +47,7 @@ def network(
         try:
             encode_network(text)
         except ValueError:
-            message = f"{text!r} is not an IP address or CIDR."
+            message = f"{text!r} is not an IP address or CIDR, such as 192.0.2.7 or 10.0.0.0/8."
             raise click.BadParameter(message, param=parameter) from None
     return texts
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, BinaryIO, Protocol, cast
 
 from tracer.core.errors import InputError
@@ -131,7 +132,8 @@ def _refusal(path: str, head: bytes, buffer: Buffer, findings: Findings) -> Inpu
         return InputError(f"{path} is empty.", "Capture again, with `tcpdump -w`.")
     return InputError(
         f"{path} is not a capture: it begins with {head[:8].hex(' ')}.",
-        "Known are pcap, pcapng (.gz, .zst, .xz of them), tcpdump text and recordings.",
+        "Give pcap or pcapng (also .gz, .zst, .xz), text that tcpdump printed, or a recording;"
+        f" `file {quote(path)}` says what it is.",
     )
 
 
