@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tracer.core.address import V4_PREFIX
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be48
 
 _ETHERNET_IPV4 = 0x0001_0800_0604  # hardware type, protocol type, both address lengths

@@ -10,8 +10,8 @@ import numpy as np
 
 from tracer.core.address import NULL_U64
 from tracer.core.enums import Decode
+from tracer.core.jit import inner
 from tracer.core.schema import PACKET_DTYPE
-from tracer.sources.decode.jit import inner
 
 # Columns that speak of an IP header and the frame around it: inside a tunnel they are another's.
 REPLACED = (

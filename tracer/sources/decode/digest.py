@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.sources.decode.jit import inner
+from tracer.core.jit import inner
 from tracer.sources.decode.load import Bytes, le64, u8
 
 # Enough to hold a ping's time stamp or a sequence number in a payload, and to be captured by most.

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
 
 _SNAP = 0xAAAA03  # LLC to the SNAP SAP, unnumbered information (RFC 1042)

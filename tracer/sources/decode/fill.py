@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.jit import inner, jit
 from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.linktypes import link
 from tracer.sources.decode.load import prefetch
 from tracer.sources.decode.packet import layers
-from tracer.sources.jit import jit
 
 Words = NDArray[np.int64]
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from tracer.core.address import V4_PREFIX
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
 
 # Extension headers by protocol number (IANA): hop-by-hop, routing, fragment, authentication,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from tracer.core.jit import inner
 from tracer.core.point import Direction
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
 
 NULL, ETHERNET, PPP, LOOP = 0, 1, 9, 108

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.arp import arp
 from tracer.sources.decode.ethernet import ethernet, ethertype, mpls, ppp
 from tracer.sources.decode.icmp import icmp
 from tracer.sources.decode.ip import ip, ipv4, ipv6
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes
 from tracer.sources.decode.transport import transport
 from tracer.sources.decode.tunnel import come_out, gre

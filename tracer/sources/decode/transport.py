@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import NO_SACK, digest, payload
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 from tracer.sources.decode.tunnel import carried, ip_in_ip
 from tracer.sources.decode.udp import ports, udp

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tracer.core.enums import Encap
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 
 # Not plain numbers, for which numba would compile `enter` again and again.

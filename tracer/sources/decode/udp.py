@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode import udp_tunnels as tunnels
 from tracer.sources.decode.digest import payload
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16
 
 _SYSTEM_PORTS = 1024  # below: services (RFC 6335)

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tracer.core.enums import Encap
+from tracer.core.jit import inner
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.jit import inner
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 from tracer.sources.decode.tunnel import NO_VNI, enter, enter_version
 
