@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "tracer"
-EDGES = ("sources", "correlate", "topology", "explain", "report", "lab")
+EDGES = ("sources", "correlate", "report", "lab")
 ALLOWED = {"core": set(), **{edge: {"core"} for edge in EDGES}}  # cli and doctor are free
 ALLOWED["api"] = {"core", *EDGES, "jit_cache", "process_memory", "__version__"}
-PURE = {"core", "correlate", "explain"}
+PURE = {"core", "correlate"}
 IO = {"os", "subprocess", "socket", "pathlib", "time", "random", "click", "bcc", "pyroute2", "sys"}
 
 

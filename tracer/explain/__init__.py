@@ -1,1 +1,0 @@
-"""Expected paths from a topology snapshot, and how the observed ones differ. Pure."""

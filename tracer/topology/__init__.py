@@ -1,1 +1,0 @@
-"""Finds namespaces, devices, routes and rules of a host, and keeps them as snapshots."""
