@@ -38,7 +38,7 @@ def test_an_unknown_condition_is_refused() -> None:
         tracer.read("nowhere", hosts="10.0.0.1")  # type: ignore[call-arg]  # wrong on purpose
 
 
-def test_words() -> None:
+def test_a_filter_in_words_names_each_condition() -> None:
     chosen = flow_filter({"host": ["10.0.0.1", "10.1.0.0/16"], "proto": "arp", "icmp_id": 7})
     assert words_of(chosen) == "icmp id 7, proto arp, host 10.0.0.1 or 10.1.0.0/16"
     assert words_of(FlowFilter()) == ""

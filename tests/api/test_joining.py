@@ -22,7 +22,7 @@ def test_named_dumps_are_read_as_well(captures: Path) -> None:
     assert len(entries) == len(lines)
 
 
-def test_no_dumps() -> None:
+def test_without_dumps_and_folders_there_are_no_entries() -> None:
     assert conntrack_of(["a.pcap"], []) == ([], [])
 
 

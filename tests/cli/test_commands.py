@@ -55,7 +55,7 @@ def test_help_lists_every_command(run: Run) -> None:
         assert f"\n  {name} " in output
 
 
-def test_version(run: Run) -> None:
+def test_the_version_is_that_of_the_package(run: Run) -> None:
     assert run("--version").output == f"tracer {__version__}\n"
 
 

@@ -20,7 +20,7 @@ def test_an_error_is_a_sentence_and_a_next_step(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "tracer: a.pcap is empty.\n        Capture again.\n"
 
 
-def test_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_usage_is_status_2_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_status(click.UsageError("no such option")) == 2
     assert "no such option" in capsys.readouterr().err
 

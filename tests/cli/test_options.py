@@ -25,7 +25,7 @@ def parsed(*arguments: str) -> FlowFilter | int:
     return found[0] if found else result.exit_code
 
 
-def test_no_filter() -> None:
+def test_no_options_are_no_condition() -> None:
     assert parsed() == FlowFilter()
 
 
@@ -42,7 +42,7 @@ def test_every_condition() -> None:
     ("text", "number"),
     [("icmp", 1), ("tcp", 6), ("udp", 17), ("icmpv6", 58), ("arp", -2), ("47", 47)],
 )
-def test_protocols(text: str, number: int) -> None:
+def test_a_protocol_is_a_name_or_a_number(text: str, number: int) -> None:
     found = parsed("--proto", text)
     assert isinstance(found, FlowFilter)
     assert found.proto == number
@@ -55,7 +55,7 @@ def test_protocols(text: str, number: int) -> None:
         ("--port", "65536"), ("--icmp-id", "-1"), ("--dport", "http"),
     ],
 )  # fmt: skip
-def test_bad_usage(arguments: tuple[str, ...]) -> None:
+def test_values_that_cannot_be_are_bad_usage(arguments: tuple[str, ...]) -> None:
     assert parsed(*arguments) == 2
 
 

@@ -90,7 +90,9 @@ def test_colours_on_a_terminal_unless_refused(
         assert not is_coloured("file")
 
 
-def test_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_is_what_columns_says_and_no_less_than_40(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     assert terminal_width(None) == 120
     monkeypatch.setenv("COLUMNS", "90")

@@ -70,7 +70,9 @@ def test_a_filter_leaves_its_flow_alone(run: Run, captures: Path, tmp_path: Path
     assert "only icmp id 65378" in page.read_text()
 
 
-def test_before(run: Run, captures: Path, tmp_path: Path) -> None:
+def test_the_page_compares_with_the_situation_before(
+    run: Run, captures: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "incident.html"
     run("report", captures / "two-tenants", "--before", captures / "fip-outbound", "-o", output)
     page = output.read_text()
@@ -78,7 +80,9 @@ def test_before(run: Run, captures: Path, tmp_path: Path) -> None:
     assert "Inputs of the situation before" in page
 
 
-def test_flow_paths(run: Run, captures: Path, tmp_path: Path) -> None:
+def test_captures_that_share_no_packet_give_the_page_flow_paths(
+    run: Run, captures: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "walk.html"
     run("report", captures / "walkthrough", "-o", output)
     page = output.read_text()
@@ -103,7 +107,7 @@ def test_journeys_written_before(run: Run, captures: Path, tmp_path: Path) -> No
         run("report", tmp_path / name, captures / "fip-outbound", "-o", tmp_path / "x.json")
 
 
-def test_redacted(run: Run, captures: Path, tmp_path: Path) -> None:
+def test_a_redacted_page_has_no_address_or_name(run: Run, captures: Path, tmp_path: Path) -> None:
     output = tmp_path / "incident.html"
     key = tmp_path / "redact.key"
     key.write_text("0123456789abcdef0123456789abcdef")

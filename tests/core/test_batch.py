@@ -69,6 +69,6 @@ def test_an_unknown_point_stays_unknown() -> None:
     assert batch.packets["point"].tolist() == [-1, 0, 1, 1, 0]
 
 
-def test_nothing() -> None:
+def test_no_batches_are_an_empty_one() -> None:
     assert len(concat([])) == 0
     assert len(ObservationBatch()) == 0

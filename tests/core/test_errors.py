@@ -17,7 +17,7 @@ def test_an_error_reads_as_sentence_and_hint() -> None:
     assert str(TracerError("It broke.")) == "It broke."
 
 
-def test_one_tree() -> None:
+def test_every_error_is_a_tracer_error() -> None:
     assert all(issubclass(error, TracerError) for error in (HostError, InputError, LabError))
 
 

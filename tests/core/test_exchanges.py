@@ -51,12 +51,12 @@ def test_a_reply_without_its_request_stands_alone() -> None:
     assert orders(both, [1]) == [[1]]
 
 
-def test_a_ring_ends() -> None:
+def test_journeys_that_name_each_other_are_one_exchange() -> None:
     ring = journeys((1, {"request": 1}), (2, {"request": 0}))
     assert sorted(number for exchange in orders(ring) for number in exchange) == [0, 1]
 
 
-def test_nothing() -> None:
+def test_no_journeys_are_no_exchanges() -> None:
     assert orders(journeys()) == []
     assert orders(journeys((1, {})), []) == []
 

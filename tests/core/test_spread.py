@@ -32,6 +32,6 @@ def test_fields_of_rows(seed: int, count: int, shuffled: bool) -> None:
         assert spread.missing(name) == np.count_nonzero(~known)
 
 
-def test_no_rows() -> None:
+def test_no_rows_are_spread_to_empty_columns() -> None:
     spread = Spread(LAYOUT, np.zeros(3, DTYPE), np.empty(0, np.int64), ("a",))
     assert (len(spread.of("a")), spread.missing("a")) == (0, 0)

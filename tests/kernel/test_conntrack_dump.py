@@ -118,7 +118,9 @@ def of(entries: list[ConntrackEntry], proto: int) -> list[ConntrackEntry]:
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("options", DUMPS)
-def test_dumps(options: str, ports: dict[str, int], tmp_path: Path) -> None:
+def test_every_form_of_a_dump_has_the_kernels_entries(
+    options: str, ports: dict[str, int], tmp_path: Path
+) -> None:
     path = tmp_path / f"conntrack-{NETNS}.txt"
     path.write_text(run(f"conntrack -L {options}"))
     entries, warnings = read_conntrack(path)

@@ -45,7 +45,9 @@ def seen(recording: Recording, hop: TrueHop, kind: str) -> Iterator[Echo]:
 
 @pytest.mark.parametrize("kind", ["request", "reply"])
 @pytest.mark.parametrize("name", CASES)
-def test_hops(recordings: dict[str, Recording], lab: LabStatus, name: str, kind: str) -> None:
+def test_every_hop_shows_its_ttl_addresses_and_ids(
+    recordings: dict[str, Recording], lab: LabStatus, name: str, kind: str
+) -> None:
     recording, case = recordings[name], lab_package.case(name)
     inner_id = recording.log[0].icmp_id
     outer_ids = set()

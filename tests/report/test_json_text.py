@@ -12,7 +12,7 @@ from tracer.report.json_text import joined, json_objects, json_values, line_byte
 
 
 @given(st.lists(st.one_of(st.none(), st.text()), min_size=1))
-def test_text(values: list[str | None]) -> None:
+def test_json_of_text_gives_it_back(values: list[str | None]) -> None:
     column = pa.array(values, pa.string()).dictionary_encode()
     assert [json.loads(text) for text in json_values(column).to_pylist()] == values
 

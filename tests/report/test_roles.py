@@ -49,12 +49,12 @@ def test_other_names(point: Point, role: str | None) -> None:
     assert role_of(point) == role
 
 
-def test_namespaces() -> None:
+def test_a_neutron_namespace_is_shortened_to_eight_digits() -> None:
     assert short_netns(f"snat-{ROUTER}") == "snat-b6a86b9f"
     assert short_netns("blue") == "blue"
 
 
-def test_labels() -> None:
+def test_a_point_is_labelled_by_what_is_known_of_it() -> None:
     point = Point("compute03", f"fip-{NETWORK}", "fg-2417e6fb-ee")
     assert point_label(point) == f"compute03/fip-{NETWORK}/fg-2417e6fb-ee"
     assert short_label(point) == "compute03/fip-e7cb8424/fg-2417e6fb-ee"

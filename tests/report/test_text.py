@@ -34,7 +34,7 @@ def test_golden_jsonl(made: Callable[[], JourneySet], golden: Callable[[str, str
 
 @pytest.mark.parametrize("made", [floating_ip, web])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_lines_fit(made: Callable[[], JourneySet], width: int) -> None:
+def test_no_line_is_wider_than_asked(made: Callable[[], JourneySet], width: int) -> None:
     assert max(line.cell_len for line in text_of(made(), width)) <= width
 
 

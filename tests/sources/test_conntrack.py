@@ -164,7 +164,7 @@ def test_file_names_say_whose_table_it_is(name: str, scope: tuple[str | None, st
     assert scope_of(name) == scope
 
 
-def test_folders(tmp_path: Path) -> None:
+def test_a_folders_dumps_are_named_by_points_toml_or_by_their_names(tmp_path: Path) -> None:
     (tmp_path / "conntrack-blue.txt").write_text(TCP_TEXT + "\n")
     (tmp_path / "dump.txt").write_text(PING_TEXT + "\n")
     assert read_conntrack_folder(tmp_path)[0] == [replace(TCP, netns="blue")]

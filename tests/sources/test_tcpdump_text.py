@@ -164,7 +164,7 @@ def test_arp(tmp_path: Path) -> None:
     assert decode_mac(int(batch.packets["dst_mac"][0])) == "ff:ff:ff:ff:ff:ff"
 
 
-def test_sniff(pcap: Path) -> None:
+def test_only_what_tcpdump_printed_is_taken_for_it(pcap: Path) -> None:
     for options in [*OPTION_SETS, "-t", "-tt", "-ttt", "-tttt", "-tne"]:
         assert sniff(printed(options, pcap)[100:4096].encode()), options
     assert not sniff(pcap.read_bytes()[:4096])

@@ -63,7 +63,7 @@ def seen(target: int = 1, *, known: bool = True) -> StructuredArray:
         (Condition("iif", ("qr-1",)), True),
     ],
 )
-def test_conditions(condition: Condition, fits: bool) -> None:
+def test_a_rule_fits_where_its_condition_does(condition: Condition, fits: bool) -> None:
     assert rules_of([snat(condition)], seen(), POINTS) == [(0,) if fits else ()]
 
 

@@ -39,7 +39,7 @@ def test_replies_are_told_as_their_requests(captures: Path, folder: str) -> None
     assert ends(seen) == ({outbound} if folder == "fip-outbound" else {outbound, inbound})
 
 
-def test_distinct(captures: Path) -> None:
+def test_equal_hops_are_asked_about_once(captures: Path) -> None:
     journey_set = tracer.read(captures / "fip-outbound").journey_set
     seen = seen_at(journey_set, nat_hops(journey_set))
     few, codes = distinct(seen)

@@ -208,7 +208,9 @@ def test_opens_without_network(page: str, outbound: JourneySet, open_page: Open)
     )
 
 
-def test_filters(page: str, outbound: JourneySet, open_page: Open) -> None:
+def test_journeys_are_filtered_by_outcome_and_by_text(
+    page: str, outbound: JourneySet, open_page: Open
+) -> None:
     window = open_page(page)
     vanished = int(np.count_nonzero(outbound.journeys["outcome"] == 3))
     choose = window.find_element("css selector", '[data-table="journeys"] select')
@@ -226,7 +228,7 @@ def test_filters(page: str, outbound: JourneySet, open_page: Open) -> None:
     assert grid_rows(window, "journeys", 1)[0][0] == "#26"
 
 
-def test_sorts(page: str, outbound: JourneySet, open_page: Open) -> None:
+def test_a_head_sorts_its_table_both_ways(page: str, outbound: JourneySet, open_page: Open) -> None:
     window = open_page(page)
     heads = window.find_elements("css selector", '[data-table="journeys"] thead th')
     took = next(head for head in heads if head.text.startswith("took"))

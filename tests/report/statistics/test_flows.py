@@ -9,7 +9,9 @@ from tracer.core.journeys import JourneySet
 from tracer.report.statistics.flows import flows_of
 
 
-def test_flows(recorded: JourneySet, lines: list[dict[str, Any]]) -> None:
+def test_flows_count_their_packets_and_losses(
+    recorded: JourneySet, lines: list[dict[str, Any]]
+) -> None:
     packets = Counter(journey["flow"] for journey in lines)
     lost = Counter(j["flow"] for j in lines if j["outcome"] in ("vanished", "dropped"))
     flows = flows_of(recorded)

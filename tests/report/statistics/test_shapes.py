@@ -9,7 +9,9 @@ from tracer.report.statistics.places import places_of
 from tracer.report.statistics.shapes import shapes_of
 
 
-def test_ways(recorded: JourneySet, lines: list[dict[str, Any]]) -> None:
+def test_journeys_over_the_same_places_have_one_shape(
+    recorded: JourneySet, lines: list[dict[str, Any]]
+) -> None:
     ways = shapes_of(recorded, places_of(recorded.observations.points), ways_only=True)
     names = [tuple(place_of(hop) for hop in journey["hops"]) for journey in lines]
     assert sorted(ways.counts.tolist()) == sorted(Counter(names).values())

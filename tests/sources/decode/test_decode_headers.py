@@ -215,7 +215,7 @@ def test_length_zero_is_a_segment_the_device_will_cut() -> None:
         (FRAME / IPv6(nh=59), Decode.COMPLETE),
     ],
 )
-def test_reasons(packet: Packet | bytes, reason: Decode) -> None:
+def test_how_far_decoding_went_is_said(packet: Packet | bytes, reason: Decode) -> None:
     ours = decoded([bytes(packet)])
     assert ours.packets["decode"].tolist() == [reason]
     assert ours.undecoded == ({reason.label: 1} if reason else {})

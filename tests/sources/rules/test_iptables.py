@@ -100,7 +100,7 @@ def test_conditions_of_jumps_hold_for_what_is_below() -> None:
         ("-m iprange --src-range 10.0.0.4-10.0.0.7", Condition("src", (v4("10.0.0.4", 30),))),
     ],
 )
-def test_options(option: str, condition: Condition | None) -> None:
+def test_an_option_is_a_condition(option: str, condition: Condition | None) -> None:
     (rule,) = rules(f"-A POSTROUTING {option} -j MASQUERADE")
     if condition is None:
         condition = Condition("dport", ((53, 53), (1024, 2048)))
@@ -108,7 +108,7 @@ def test_options(option: str, condition: Condition | None) -> None:
     assert not rule.is_open
 
 
-def test_targets() -> None:
+def test_what_a_rule_translates_to() -> None:
     six, ports, ranged = rules(
         "-A POSTROUTING -j SNAT --to-source 192.0.2.4-192.0.2.6:1024-2048",
         "-A PREROUTING -j DNAT --to-destination [2001:db8::1]:80",

@@ -89,13 +89,15 @@ table ip filter {
         ('oifname "tap*" masquerade comment "of bob"', [Condition("oif", ("tap*",))], False),
     ],
 )
-def test_conditions(line: str, conditions: list[Condition], is_open: bool) -> None:
+def test_a_line_is_conditions_or_open(
+    line: str, conditions: list[Condition], is_open: bool
+) -> None:
     (rule,) = rules(chain(line))
     assert list(rule.conditions) == conditions
     assert rule.is_open is is_open
 
 
-def test_targets() -> None:
+def test_what_a_statement_translates_to() -> None:
     port, ranged, mapped, prefix = rules(
         chain(
             "tcp dport 8080 dnat to 172.17.0.2:80",

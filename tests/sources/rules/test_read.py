@@ -29,7 +29,9 @@ RULE = "-A POSTROUTING -s 10.0.0.1/32 -j SNAT --to-source 192.0.2.1\n"
         (f"{QROUTER}.rules", (None, QROUTER)),
     ],
 )
-def test_scope(name: str, scope: tuple[str | None, str | None]) -> None:
+def test_a_file_name_says_host_and_namespace(
+    name: str, scope: tuple[str | None, str | None]
+) -> None:
     assert scope_of(Path(name)) == scope
 
 
