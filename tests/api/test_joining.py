@@ -1,5 +1,6 @@
 """Conntrack dumps and NAT rules: found beside captures, or named."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,12 @@ def test_rules_beside_captures_and_named(captures: Path) -> None:
     assert rules_of(["a.pcap"], []) == ([], [])
     with pytest.raises(InputError):
         rules_of([], ["no-such-rules.txt"])
+
+
+def test_dumps_and_rules_in_a_folder_of_an_incident_are_read(
+    captures: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(captures / "fip-outbound", tmp_path / "compute03")
+    for read in (conntrack_of, rules_of):
+        known, _ = read([str(captures / "fip-outbound")], [])
+        assert read([str(tmp_path)], [])[0] == known != []

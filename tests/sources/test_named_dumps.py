@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tracer.core.errors import InputError
-from tracer.sources.named_dumps import dumps_named
+from tracer.sources.named_dumps import dumps_in, dumps_named
 
 
 def test_no_points_file_and_none_of_that_kind_name_nothing(tmp_path: Path) -> None:
@@ -33,3 +33,20 @@ def test_a_table_that_names_no_dump_is_refused(text: str, tmp_path: Path) -> Non
         InputError, match=r"points\.toml: a \[\[conntrack\]\] table has `file`, may"
     ):
         dumps_named(tmp_path / "points.toml", "conntrack")
+
+
+def test_dumps_of_subfolders_are_found_as_those_of_the_folder(tmp_path: Path) -> None:
+    def found() -> list[tuple[str, str | None]]:
+        dumps = dumps_in(tmp_path, "conntrack", lambda path: path.suffix == ".txt")
+        return [(str(file.relative_to(tmp_path)), host) for file, host, _ in dumps]
+
+    for name in ("a.txt", "node1/b.txt", "node1/old/c.txt", "node2/d.txt", ".hidden/e.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    every = [("a.txt", None), ("node1/b.txt", None), ("node1/old/c.txt", None)]
+    assert found() == [*every, ("node2/d.txt", None)]
+    (tmp_path / "node1/points.toml").write_text('[[conntrack]]\nfile = "b.txt"\nhost = "one"\n')
+    assert found() == [("a.txt", None), ("node1/b.txt", "one"), ("node2/d.txt", None)]
+    # What names some in a folder speaks for all below; what names one again adds nothing.
+    (tmp_path / "points.toml").write_text('[[conntrack]]\nfile = "node1/b.txt"\nhost = "n1"\n')
+    assert found() == [("node1/b.txt", "n1")]

@@ -19,7 +19,7 @@ from tracer.core.warnings import InputWarning
 from tracer.sources.compression import decompressed
 from tracer.sources.conntrack_times import LocalTimes, in_range
 from tracer.sources.findings import Findings
-from tracer.sources.named_dumps import dumps_named
+from tracer.sources.named_dumps import Dump, dumps_in
 
 _LINE = re.compile(
     r"\s*(?:\[(?P<time>\d+\.\d+)\s*\])?\s*(?:\[(?P<event>NEW|UPDATE|DESTROY)\])?\s*"
@@ -41,6 +41,7 @@ _NAMED = re.compile(
 _SUFFIX = re.compile(r"(?:\.(?:txt|log|xml|out|dump|gz|xz|zst))+$")
 _TUPLE_KEYS = {"src", "dst", "sport", "dport", "type", "code"}
 _SKIPPED_FLAGS = {"USERSPACE"}
+_OTHER_SUFFIXES = {".md", ".toml", ".json", ".pcap", ".pcapng", ".cap"}  # of what is no dump
 _LARGEST = 1 << 30  # bytes of a dump, decompressed
 
 WARNINGS = {
@@ -89,9 +90,9 @@ def read_conntrack(
 def read_conntrack_folder(
     folder: Path,
 ) -> tuple[list[ConntrackEntry], list[InputWarning]]:
-    """Return the entries of all dumps in a folder.
+    """Return the entries of all dumps in a folder and its subfolders.
 
-    Those `[[conntrack]]` of its points.toml names (`file`, `host`, `netns`), else files with
+    Those `[[conntrack]]` of a points.toml names (`file`, `host`, `netns`), else files with
     "conntrack" in their names. Raises InputError when points.toml or a named file is unusable.
     """
     entries: list[ConntrackEntry] = []
@@ -103,13 +104,14 @@ def read_conntrack_folder(
     return entries, warnings
 
 
-def conntrack_files(folder: Path) -> list[tuple[Path, str | None, str | None]]:
+def conntrack_files(folder: Path) -> list[Dump]:
     """Return (file, host, netns) of the dumps in a folder, those `read_conntrack_folder` reads."""
-    named = dumps_named(folder / "points.toml", "conntrack")
-    if named:
-        return named
-    found = sorted(path for path in folder.glob("*conntrack*") if path.is_file())
-    return [(path, *scope_of(path.name)) for path in found]
+    return list(dumps_in(folder, "conntrack", _may_be_dump))
+
+
+def _may_be_dump(path: Path) -> bool:
+    is_other = _OTHER_SUFFIXES & set(path.suffixes)
+    return "conntrack" in path.name and not is_other and path.is_file()
 
 
 def scope_of(file_name: str) -> tuple[str | None, str | None]:

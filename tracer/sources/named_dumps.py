@@ -1,15 +1,43 @@
-"""The dumps that a points.toml names beside its captures: [[conntrack]] and [[rules]] tables."""
+"""The dumps that lie beside captures: those a points.toml names, [[conntrack]] and [[rules]]
+tables, and those told from their own names.
+"""
 
+import os
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tracer.core.errors import InputError, unreadable
 
 _KEYS = ("file", "host", "netns")
+Dump = tuple[Path, str | None, str | None]  # file, host, netns; None is not said
 
 
-def dumps_named(points: Path, kind: str) -> list[tuple[Path, str | None, str | None]]:
+def dumps_in(folder: Path, kind: str, is_dump: Callable[[Path], bool]) -> Iterator[Dump]:
+    """Yield the dumps of a kind in a folder and its subfolders, each once.
+
+    Those that a points.toml names; where none above names any, the files that `is_dump` takes.
+    Raises InputError for a points.toml that cannot be used.
+    """
+    naming: set[Path] = set()
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(place)
+        found = dumps_named(here / "points.toml", kind)
+        if found:
+            naming.add(here)
+        elif not naming & {here, *here.parents}:
+            found = [(here / name, None, None) for name in sorted(names) if is_dump(here / name)]
+        for dump in found:
+            real = os.path.realpath(dump[0])
+            if real not in seen:
+                seen.add(real)
+                yield dump
+
+
+def dumps_named(points: Path, kind: str) -> list[Dump]:
     """Return (file, host, netns) of each table of a kind; [] where there is none, or no such file.
 
     Raises InputError where the file is unusable, or a table of that kind is.

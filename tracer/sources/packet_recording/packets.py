@@ -10,7 +10,6 @@ from tracer.core.jit import jit
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
-_NO_LENGTHS = np.empty(0, np.int64)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from tracer.core.nat_rules.rule import NatRule
 from tracer.core.warnings import InputWarning
 from tracer.sources.compression import decompressed
 from tracer.sources.findings import Findings
-from tracer.sources.named_dumps import dumps_named
+from tracer.sources.named_dumps import dumps_in
 from tracer.sources.rules.chains import Chains
 from tracer.sources.rules.iptables import read_iptables
 from tracer.sources.rules.nftables import read_nftables
@@ -58,14 +58,14 @@ def read_rules(path: Path, host: str | None = None, netns: str | None = None) ->
 
 
 def read_rules_folder(folder: Path) -> Found:
-    """Return the rules of all files in a folder that hold some, and warnings.
+    """Return the rules of all files in a folder and its subfolders that hold some, and warnings.
 
-    Those `[[rules]]` of its points.toml names (`file`, `host`, `netns`), else files whose name, or
+    Those `[[rules]]` of a points.toml names (`file`, `host`, `netns`), else files whose name, or
     whose folder's, says iptables or nft. Raises InputError when a named file is unusable.
     """
     rules: list[NatRule] = []
     warnings: list[InputWarning] = []
-    for path, host, netns in _files(folder):
+    for path, host, netns in dumps_in(folder, "rules", _may_hold_rules):
         some, wrong = read_rules(path, host, netns)
         rules += some
         warnings += wrong
@@ -87,15 +87,9 @@ def scope_of(path: Path) -> Scope:
     return None, neutron[0] if neutron else None
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, str | None, str | None]]:
-    named = dumps_named(folder / "points.toml", "rules")
-    if named:
-        yield from named
-        return
-    for path in sorted(folder.rglob("*")):
-        by_name = _NAMED.search(_SUFFIX.sub("", path.name)) or _FOLDER.match(path.parent.name)
-        if by_name and path.is_file() and path.suffix != ".md" and _holds_rules(path):
-            yield path, None, None
+def _may_hold_rules(path: Path) -> bool:
+    by_name = _NAMED.search(_SUFFIX.sub("", path.name)) or _FOLDER.match(path.parent.name)
+    return bool(by_name) and path.is_file() and path.suffix != ".md" and _holds_rules(path)
 
 
 def _holds_rules(path: Path) -> bool:
