@@ -1,5 +1,8 @@
 """points.toml with its mistakes, and what it says against the names of interfaces and files."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,3 +146,16 @@ def test_point_options_name_device_host_and_namespace(name: str, entry: PointEnt
 def test_a_bad_point_option_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="DEVICE, HOST/DEVICE"):
         entry_of_option(name, "f")
+
+
+def test_points_toml_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    text = '[[point]]\nfile = "a.pcap"\nhost = "bücher01"\n'
+    (tmp_path / "points.toml").write_text(text, "utf-8")
+    code = (
+        "import sys; from pathlib import Path; from tracer.sources.points import read_points; "
+        "print(ascii(read_points(Path(sys.argv[1]))[0].host))"
+    )
+    ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code, str(tmp_path / "points.toml")]
+    done = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == r"'b\xfccher01'"

@@ -34,7 +34,7 @@ class PointEntry:
 def read_points(path: Path) -> list[PointEntry]:
     """Return the entries of a points.toml; raises InputError that names line and key."""
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
         raise unreadable(path, error) from None
