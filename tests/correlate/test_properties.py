@@ -11,7 +11,8 @@ from tracer.core.batch import ObservationBatch, concat
 from tracer.correlate.join import join
 
 SCENARIOS = ("snat_dvr", "loss", "tenants", "span_duplicates", "vxlan", "tcp_gso", "arp",
-             "clock_offsets", "clock_step", "everything", "fragments", "udp_equal_id0")  # fmt: skip
+             "clock_offsets", "clock_step", "everything", "fragments", "udp_equal_id0",
+             "icmp_equal_id0")  # fmt: skip
 Case = tuple[str, int]
 Journeys = set[frozenset[tuple[int, int]]]
 
