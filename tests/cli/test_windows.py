@@ -7,16 +7,18 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scenarios.clocks import EPOCH
 from scenarios.elements import Link
 from scenarios.pcap import frame_bytes
 from scenarios.places import EXTERNAL, FIXED, line
 from scenarios.traffic import datagrams
-from scenarios.world import World
+from scenarios.world import Scenario, World
 from sources.files import block, enhanced, interface, option, section
 
 from cli.conftest import Run
@@ -96,17 +98,34 @@ def write_pcapngs(folder: Path, loss: float) -> int:
     world.run(chain, datagrams(world, FIXED, EXTERNAL, 2000, flows=8))
     world.captures[2].missed = 0.05
     scenario = world.finish("counter")
-    packets, frames = scenario.batch.packets, list(frame_bytes(scenario))
     passed = sum(len(seen) for point, _, seen in world.seen if point == 2)
-    dropped = passed - int((packets["point"] == 2).sum())
+    dropped = passed - int((scenario.batch.packets["point"] == 2).sum())
+    write_scenario(folder, scenario, {2: dropped})
+    return dropped
+
+
+def write_scenario(folder: Path, scenario: Scenario, dropped: Mapping[int, int]) -> None:
+    """Write a pcapng file each capture; some say at their end how many packets they dropped."""
+    packets, frames = scenario.batch.packets, list(frame_bytes(scenario))
     for number, name in enumerate(scenario.batch.captures):
         data = section() + interface(options=option(9, b"\x09"))
         for row in np.flatnonzero(packets["capture"] == number).tolist():
             data += enhanced(frames[row], int(packets["time_ns"][row]))
-        if number == 2:
-            data += block(5, struct.pack("<III", 0, 0, 0) + option(5, struct.pack("<Q", dropped)))
+        if number in dropped:
+            counter = option(5, struct.pack("<Q", dropped[number]))
+            data += block(5, struct.pack("<III", 0, 0, 0) + counter)
         (folder / f"{Path(name).stem}.pcapng").write_bytes(data)
-    return dropped
+
+
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Join all captures in windows, of hundreds of rows."""
+    monkeypatch.setattr(windows, "LARGE", 0)
+    monkeypatch.setattr(windows, "_MOST_ROWS", 800)
+    monkeypatch.setattr(read, "LEAST_ROWS", 200)
+    horizon = Horizon(quiet_ns=30_000_000, answer_ns=60_000_000)
+    options = (*stream.join_windows.__defaults__[:2], 800, horizon)
+    monkeypatch.setattr(stream.join_windows, "__defaults__", (*options, iter, ()))
+    monkeypatch.setattr(stream.judged_gaps, "__defaults__", (*options, iter))
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.03])
@@ -117,13 +136,7 @@ def test_what_a_capture_says_it_lost_comes_out_the_same(
     folder.mkdir()
     dropped = write_pcapngs(folder, loss)
     whole, said = outcome(run, folder, summary=tmp_path / "whole.json")
-    monkeypatch.setattr(windows, "LARGE", 0)
-    monkeypatch.setattr(windows, "_MOST_ROWS", 800)
-    monkeypatch.setattr(read, "LEAST_ROWS", 200)
-    horizon = Horizon(quiet_ns=30_000_000, answer_ns=60_000_000)
-    options = (*stream.join_windows.__defaults__[:2], 800, horizon)
-    monkeypatch.setattr(stream.join_windows, "__defaults__", (*options, iter, ()))
-    monkeypatch.setattr(stream.judged_gaps, "__defaults__", (*options, iter))
+    small_windows(monkeypatch)
     parts, also_said = outcome(run, folder, summary=tmp_path / "parts.json")
     assert parts == whole
     assert also_said == said
@@ -132,6 +145,34 @@ def test_what_a_capture_says_it_lost_comes_out_the_same(
     assert (f"or lost by the next capture, which dropped {dropped} packets at that time" in reasons
             ) == (loss > 0)  # fmt: skip
     assert (said["outcomes"].get("vanished", 0) > 0) == (loss > 0)
+
+
+def test_where_packets_go_on_from_is_known_of_those_that_came_before(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The last capture begins in the middle: until then nothing says that packets go on.
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    world = World(3)
+    chain = line(world, 4, per_host=2)
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 2000, flows=8))
+    world.captures[3].start_ns = EPOCH + 1_000_000_000
+    write_scenario(folder, world.finish("late"), {})
+    whole, said = outcome(run, folder, summary=tmp_path / "whole.json")
+    unfinished = said["outcomes"]["unfinished"]
+    assert unfinished > 900
+    small_windows(monkeypatch)
+    early, warned = outcome(run, folder, summary=tmp_path / "early.json")
+    (warning,) = warned["warnings"]
+    assert warning["kind"] == "judged-early"
+    assert warning["count"] == len(set(early) - set(whole)) > 600
+    file = tmp_path / "journeys.jsonl"
+    result = run("offline", folder, "-o", file, "--summary", tmp_path / "again.json")
+    assert result.exit_code == 0, result.output
+    assert sorted(file.read_text().splitlines()) == sorted(
+        json.dumps(json.loads(line), ensure_ascii=False, separators=(",", ":")) for line in whole
+    )
+    assert json.loads((tmp_path / "again.json").read_text()) == said
 
 
 def test_a_stream_beside_large_captures_is_read_once(run: Run, tmp_path: Path) -> None:

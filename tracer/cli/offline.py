@@ -90,8 +90,9 @@ def command(
     are then written as they end, numbered as ever, and captures that share no packet give no flow
     paths. What answers a packet or repeats its bytes more than two seconds later, sooner where
     packets come faster than 60,000 a second, may then not be told to belong to it. Captures that
-    say they dropped packets are read twice. Not so with --explain-joins or pcapng output, which
-    hold all packets.
+    say they dropped packets are read twice, and so are, for an output file, those whose packets go
+    on from a point only after others had ended there. Not so with --explain-joins or pcapng output,
+    which hold all packets.
 
     \b
     Examples:
@@ -162,6 +163,9 @@ def _in_windows(
     found.begin()
     settled()
     windows.write_parts(found.parts(entries, conditions, count), format_, output)
+    if found.judged_early and found.is_repeatable and windows.is_file(output):
+        found = found.again()
+        windows.write_parts(found.parts(entries, conditions, count), format_, output)
     found.segments.write()
     write_summary(found.summary([*damage, *more]), summary)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from tracer.core.nat_rules.rule import NatRule
     from tracer.core.redaction.redactor import Redactor
+    from tracer.correlate.known_ways import KnownWays
     from tracer.sources.read import Reading
 
 T = TypeVar("T")
@@ -40,6 +41,10 @@ LARGE = 400_000_000
 _MOST_ROWS = 1 << 17  # of all captures together that are read before there is a window
 _MOST_DELAYS = 4_000_000  # distinct ones of flows' segments that are kept before they are rounded
 _OTHER_FILES = 64  # that are open beside the captures
+_EARLY = (
+    "Journeys that ended where others went on only later are shown as delivered or unfinished; "
+    "name a file with -o, for which captures are read again."
+)
 _PACKED = {".gz": 6, ".xz": 8, ".zst": 6}  # bytes of a capture in one compressed byte, about
 
 
@@ -79,13 +84,16 @@ class Windows:
         points: Mapping[str, str],
         redactor: "Redactor | None" = None,
         segments: str | None = None,
+        ways: "KnownWays | None" = None,
     ) -> None:
+        from tracer.correlate.known_ways import KnownWays
         from tracer.report.running import RunningSummary
         from tracer.sources.read import Reading
 
         self.segments = SegmentsFile(segments, _MOST_DELAYS)
 
-        self._captures, self._points = captures, points
+        self._captures, self._points, self._segments_file = captures, points, segments
+        self._ways = ways or KnownWays()
         self._readings, self._warnings = Reading.side_by_side(captures, points, _MOST_ROWS)
         _allow_files(len(self._readings))
         self.nat_rules: Sequence[NatRule] = ()
@@ -117,7 +125,7 @@ class Windows:
         left = count
         joined = join_windows(
             self._begun, entries, ahead=ahead, gaps=self._gaps(entries),
-            with_events=self.segments.is_wanted,
+            ways=self._ways, with_events=self.segments.is_wanted,
         )  # fmt: skip
         for part in joined:
             shown, left = self._shown_of(part, conditions, left)
@@ -126,6 +134,29 @@ class Windows:
             del shown
         if self._refusals and not any(reading.captures for reading in self._readings):
             raise self._refusals[0]
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the captures can be read again."""
+        return all(reading.is_repeatable for reading in self._readings)
+
+    @property
+    def judged_early(self) -> int:
+        """How many journeys ended where others were seen to go on only after they were given out.
+
+        They were taken for delivered or unfinished: a capture of what follows began later, or the
+        way was broken at first. `again` knows better.
+        """
+        return self._ways.judged_early()
+
+    def again(self) -> "Windows":
+        """Return the same from the start, with all ways known."""
+        self._ways.is_complete = True
+        again = Windows(
+            self._captures, self._points, self._redactor, self._segments_file, self._ways
+        )
+        again.nat_rules = self.nat_rules
+        return again
 
     def _shown_of(
         self, part: JourneySet, conditions: FlowFilter, left: int | None
@@ -151,13 +182,16 @@ class Windows:
         from tracer.correlate.stream import judged_gaps
         from tracer.sources.read import Reading
 
-        if not all(reading.is_repeatable for reading in self._readings):
+        if not self.is_repeatable:
             return ()
         gaps = [gap for reading in self._readings for gap in reading.gaps()]
         if not gaps:
             return ()
         again, _ = Reading.side_by_side(self._captures, self._points, _MOST_ROWS)
-        return judged_gaps([_readable(each) for each in again], gaps, entries, ahead=ahead)
+        batches = [_readable(each) for each in again]
+        judged = judged_gaps(batches, gaps, entries, ahead=ahead, ways=self._ways)
+        self._ways.is_complete = True
+        return judged
 
     def summary(self, damage: Iterable[InputWarning]) -> dict[str, Any]:
         """Return the summary of all parts as JSON values."""
@@ -166,7 +200,8 @@ class Windows:
         found = [warning for reading in self._readings for warning in reading.warnings]
         whole = JourneySet(ObservationBatch())
         whole.clocks = self._said.clocks
-        whole.warnings = (*self._said.warnings, *self._warnings, *found, *damage)
+        early = [InputWarning("judged-early", _EARLY, count=n)] if (n := self.judged_early) else []
+        whole.warnings = (*self._said.warnings, *self._warnings, *found, *early, *damage)
         said = summary_of(whole if self._redactor is None else self._redactor.journey_set(whole))
         value = self._running.value(self._observations, self._lost(), self._undecoded)
         return value | {
@@ -196,6 +231,11 @@ class Windows:
 def _readable(reading: "Reading") -> Iterator[ObservationBatch]:
     with contextlib.suppress(InputError):  # told when it is read for its journeys
         yield from reading.batches()
+
+
+def is_file(output: str | None) -> bool:
+    """Return whether output goes to a file, which can be written again."""
+    return output not in (None, "-") and Path(str(output)).is_file()
 
 
 def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -> None:

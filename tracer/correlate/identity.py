@@ -1,5 +1,6 @@
 """What tells packets apart, and what forwarding and translation leave alone, as hashes of rows."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ class Identity:
     `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
     `link`: point, MACs, VLAN and VNI, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
+    `place_names`: a hash of each place, the same in every batch, and one more, for -1.
     `clock`: index into `clocks`. `traits`: bits (WITNESSES, NO_DIGEST, BARE, OWN); `length`: of the
     payload, bytes. `body`: digests that `packet` leaves out, because some capture cut
     such payloads, 0 where it is not known; no element where nothing was left out.
@@ -61,7 +63,7 @@ class Identity:
     length: NDArray[np.int32]
     body: Keys
     clocks: tuple[str, ...]
-    places: tuple[Point, ...]
+    place_names: Keys
 
 
 @inner
@@ -144,7 +146,7 @@ def _traits(r: Any) -> int:
 
 @jit
 def _scan(
-    p: Any, rank: Row, shortest: int, told: int, below: np.uint64, out: Any
+    p: Any, names: Keys, shortest: int, told: int, below: np.uint64, out: Any
 ) -> tuple[bool, Row, Keys]:
     # One pass over the records, which are much larger than what is kept of them. Returns whether
     # there are IPv6 fragments, and rows that are known without their id, with their content: those
@@ -168,9 +170,7 @@ def _scan(
             rows[count], contents[count] = i, content
             count += 1
         flow[i] = _flow_hash(r, False)
-        # The first value is mixed into a constant: two small numbers, as ranks and the MACs of
-        # containers are, would often make one sum.
-        h = mix(mix(mix(np.uint64(11), np.uint64(rank[r.point])), r.src_mac), r.dst_mac)
+        h = mix(mix(mix(np.uint64(11), names[r.point]), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
     return numbered, rows[:count].copy(), contents[:count].copy()
 
@@ -252,6 +252,13 @@ def _identity_of(point: Point) -> tuple[str, ...]:
     return (point.host or "", point.netns or "", name, point.hook or "", str(int(point.direction)))
 
 
+def _hashed(names: Sequence[tuple[str, ...]]) -> Keys:
+    # The same in every batch, whatever else is in it; 0 for -1.
+    texts = ["\0".join(name).encode() for name in names]
+    digests = [hashlib.blake2b(text, digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join([*digests, bytes(8)]), "<u8")
+
+
 def _ranked(names: list[Any]) -> NDArray[np.int64]:
     rank = {name: code for code, name in enumerate(sorted(set(names)))}
     return np.array([rank[name] for name in names] + [-1], np.int64)
@@ -273,10 +280,14 @@ def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
     }
 
 
+def _place_names(points: Sequence[Point]) -> list[tuple[str, ...]]:
+    # By code.
+    return sorted({_identity_of(point)[:3] for point in points})
+
+
 def place_codes(batch: ObservationBatch, points: Sequence[Point]) -> Row:
     """Return `Identity.place` of points, -1 for those of which the batch has no packet."""
-    names = sorted({_identity_of(point)[:3] for point in batch.points})
-    rank = {name: code for code, name in enumerate(names)}
+    rank = {name: code for code, name in enumerate(_place_names(batch.points))}
     return np.array([rank.get(_identity_of(point)[:3], -1) for point in points], np.int64)
 
 
@@ -294,13 +305,15 @@ def identify(batch: ObservationBatch) -> Identity:
     length = np.empty(rows, np.int32)
     out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
     below = sampled_below(rows)
-    numbered, sampled, contents = _scan(batch.packets, ranks["point"], shortest, told, below, out)
+    names = _hashed([_identity_of(point) for point in batch.points])
+    numbered, sampled, contents = _scan(batch.packets, names, shortest, told, below, out)
     identity = Identity(
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
         ranks["host"][point], ranks["clock"][point], ttl, src_mac, dst_mac,
         traits, length, _bodies(batch.packets, shortest),
-        tuple(sorted({point.clock_name for point in batch.points})), batch.points,
+        tuple(sorted({point.clock_name for point in batch.points})),
+        _hashed(_place_names(batch.points)),
     )  # fmt: skip
     changing = changing_between(batch.packets, identity.place, sampled, contents)
     if len(changing):

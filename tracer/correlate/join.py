@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
@@ -23,7 +22,8 @@ from tracer.correlate.errors_quoted import parted_errors, streams_quoted
 from tracer.correlate.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify
-from tracer.correlate.known_flows import KnownFlows
+from tracer.correlate.known import Joined, Known
+from tracer.correlate.known_ways import links_of, names_of
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.proofs import proofs_of
 from tracer.correlate.result import journey_set
@@ -64,16 +64,16 @@ def join_knowing(
     batch: ObservationBatch,
     conntrack: Sequence[ConntrackEntry],
     options: JoinOptions,
-    known: KnownFlows,
-) -> tuple[JourneySet, NDArray[np.bool_], Codes]:
-    """Return `join` where some flows are known, what goes its original way, and streams.
-
-    The former says it of each journey; the latter are those of the rows.
-    """
+    known: Known,
+) -> Joined:
+    """Return `join` where flows and ways are known from former windows; ways are learned."""
     parts = assembled(batch, conntrack, options)
-    identity, streams, _, (rows, starts) = parts[:4]
-    of = flows_of(batch, identity, streams, rows[starts[:-1]], rows[starts[1:] - 1], known)
-    return journey_set(batch, *parts, of), of.forward, streams.stream
+    identity, streams, _, (rows, starts), _, links, _ = parts
+    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
+    of = flows_of(batch, identity, streams, first, last, known.flows)
+    found = journey_set(batch, *parts, of, known.ways)
+    ends = names_of(links)[links_of(batch.packets, links, last)]
+    return Joined(found, of.forward, streams.stream, ends)
 
 
 def assembled(

@@ -22,6 +22,8 @@ MOST_SPREADS = 16  # standard deviations: what is rare among those packets lies 
 class LinkOrder:
     """What journeys beyond doubt say of pairs of links, and `link`, the code of each row's link.
 
+    `name`: `Identity.link` by code.
+
     `keys` (sorted uint64: code before << 32 | code after), `votes` for that order, `delay_ns` the
     mean time between the two, `far_ns` how far from it a packet that nothing but the time tells
     apart may be.
@@ -32,6 +34,7 @@ class LinkOrder:
     votes: Codes
     delay_ns: Codes
     far_ns: Codes
+    name: NDArray[np.uint64]
 
     @property
     def usual(self) -> tuple[Codes, NDArray[np.uint64], Codes, Codes]:
@@ -118,7 +121,7 @@ def link_order(
     identity: Identity, order: Codes, starts: Codes, doubt: NDArray[np.bool_], time: Times
 ) -> LinkOrder:
     """Return what packets beyond `doubt` say of the order of links (groups by TTL, then time)."""
-    link, _ = factorise(identity.link)
+    link, named = factorise(identity.link)
     *steps, tied = _steps(order, starts, doubt, identity.ttl, time, link)
     if len(tied):
         more = _tied_steps(order, starts, tied, identity.ttl, time, link)
@@ -137,7 +140,10 @@ def link_order(
         spread = np.sqrt(square / np.maximum(votes, 1))
         seldom = np.int64(MOST_SPREADS * spread) + NEAR_NS
         far = np.where(votes >= OFTEN, np.minimum(far, seldom), far)
-    return LinkOrder(link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key], far[by_key])
+    return LinkOrder(
+        link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key], far[by_key],
+        identity.link[named],
+    )  # fmt: skip
 
 
 def usual_gap(links: LinkOrder) -> int:

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch, concat
+from tracer.core.enums import Outcome
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import NUMBERS_DTYPE, JourneySet
 from tracer.core.subset import chosen_of
 from tracer.correlate.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
-from tracer.correlate.known_flows import KnownFlows
+from tracer.correlate.known import Joined, Known
+from tracer.correlate.known_ways import KnownWays
 
 Mask = NDArray[np.bool_]
 _LATEST = int(np.iinfo(np.int64).max)
@@ -67,8 +69,9 @@ class Ordered:
 
     def __init__(
         self,
-        joined: Callable[[ObservationBatch, KnownFlows], tuple[JourneySet, Mask, Codes]],
+        joined: Callable[[ObservationBatch, Known], Joined],
         horizon: Horizon,
+        ways: KnownWays,
     ) -> None:
         self._joined = joined
         self._horizon = horizon
@@ -76,7 +79,7 @@ class Ordered:
         self._number: list[Codes] = []  # of the journey of each held row; 0: not given out
         self._next = 1  # the least number that is free
         self._taken = np.empty(0, np.int64)  # numbers beyond it that are not, ascending
-        self._flows = KnownFlows()
+        self._known = Known(ways)
         self._spread_ns = 0
 
     @property
@@ -87,7 +90,7 @@ class Ordered:
     def take(self, window: Window) -> JourneySet | None:
         """Return the exchanges that are over, None when there are none."""
         batch, number, is_next, bounds = self._together(window)
-        found, forward, stream = self._joined(batch, self._flows)
+        found, forward, stream, ends = self._joined(batch, self._known)
         # Side by side, for they are read many times.
         hops = _Hops(found.hops["row"].copy(), found.hops["journey"].copy())
         self._spread_ns = max([self._spread_ns, *(abs(c.offset_ns) for c in found.clocks)])
@@ -96,6 +99,7 @@ class Ordered:
         given = _numbers_given(found, hops, number)
         cut_ns = self._cut(found, is_next[hops.row], now_ns)
         over = self._over(found, hops.journey[is_next[hops.row]], given, now_ns, cut_ns)
+        self._known.ways.add_ends(ends[over & _is_open(found)])
         numbers = self._numbered(given)
         flows = self._flow_numbers(found, forward, stream, cut_ns)
         part = self._part(found, numbers, over, flows) if over.any() else None
@@ -179,15 +183,15 @@ class Ordered:
         flow, hops = journeys["flow"][begun], found.hops["row"]
         first = journeys["first_hop"][begun]
         rows = np.concatenate([hops[first], hops[first + journeys["n_hops"][begun] - 1]])
-        known, _ = self._flows.find(found.observations, stream, rows)
+        known, _ = self._known.flows.find(found.observations, stream, rows)
         numbers = np.full(len(found.flows) + 1, _LATEST)
         np.minimum.at(numbers, np.tile(flow, 2)[known >= 0], known[known >= 0])
         _, at = np.unique(flow, return_index=True)
         fresh = flow[np.sort(at)]
         fresh = fresh[numbers[fresh] == _LATEST]
-        numbers[fresh] = self._flows.add(found.flows[fresh])
+        numbers[fresh] = self._known.flows.add(found.flows[fresh])
         numbers[-1] = -1  # of no flow
-        self._flows.learn(
+        self._known.flows.learn(
             found.observations, stream, rows, np.tile(numbers[flow], 2), np.tile(forward[begun], 2)
         )
         return numbers
@@ -201,7 +205,7 @@ class Ordered:
         for name in (NUMBERS_DTYPE.names or ())[1:]:
             part.numbers[name] = with_none[found.journeys[name][chosen]]
         part.journeys["flow"] = flows[part.journeys["flow"]]
-        part.flows = self._flows.counted(part.journeys["flow"])
+        part.flows = self._known.flows.counted(part.journeys["flow"])
         taken = np.sort(np.concatenate([self._taken, numbers[chosen]]))
         settled = int((taken == np.arange(self._next, self._next + len(taken))).sum())
         self._next += settled
@@ -212,8 +216,8 @@ class Ordered:
         self, batch: ObservationBatch, last: Codes, is_next: Mask, known: Codes, cut_ns: int,
         bounds: Codes,
     ) -> None:  # fmt: skip
-        # What was not given out, and the latest of what was; of each capture the last row. `last`:
-        # when the journey of each row was last seen.
+        # What was not given out, and the latest of what was; of each capture and point the last
+        # row. `last`: when the journey of each row was last seen.
         most = self._horizon.context_rows
         since = cut_ns if cut_ns == _LATEST else cut_ns - self._horizon.context_ns
         recent = last[(known > 0) & (last > since)]
@@ -221,15 +225,31 @@ class Ordered:
             since = int(np.partition(recent, -most)[-most])
         kept = (known == 0) | ((known > 0) & (last > since))
         if cut_ns != _LATEST:
-            own = np.flatnonzero(~is_next)
-            ends = own[np.searchsorted(own, bounds[1:]) - 1] if len(own) else own
-            kept[ends[(ends >= bounds[:-1]) if len(ends) else ends]] = True
+            kept[_last_rows(batch, ~is_next, bounds)] = True
         rows = np.flatnonzero(kept & ~is_next)
         held, known = batch.take(rows), known[rows]
         places = np.searchsorted(rows, bounds).tolist()
         for start, stop in pairwise(places):
             self._held.append(held.between(start, stop))
             self._number.append(known[start:stop])
+
+
+def _last_rows(batch: ObservationBatch, own: Mask, bounds: Codes) -> Codes:
+    # The last of the window's own rows of each capture, and of each point.
+    rows = np.flatnonzero(own)
+    if not len(rows):
+        return rows
+    ends = rows[np.searchsorted(rows, bounds[1:]) - 1]
+    of_point = np.full(len(batch.points) + 1, -1)
+    of_point[batch.packets["point"][rows]] = rows  # of several the last one stays
+    return np.concatenate([ends[ends >= bounds[:-1]], of_point[of_point >= 0]])
+
+
+def _is_open(found: JourneySet) -> Mask:
+    # Journeys that ended because nobody was seen to go on, not because they were answered.
+    outcomes = np.isin(found.journeys["outcome"], (Outcome.DELIVERED, Outcome.UNFINISHED))
+    open_: Mask = outcomes & (found.journeys["reply"] < 0)
+    return open_
 
 
 def _by_row(batch: ObservationBatch, hops: _Hops, values: Codes, otherwise: int) -> Codes:

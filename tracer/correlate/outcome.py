@@ -11,8 +11,8 @@ from tracer.core.mixing import mixed
 from tracer.correlate.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
+from tracer.correlate.known_ways import ANSWERED, BEGAN, PASSED, Ways, most_seen
 
-END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
 NONE = np.empty(0, np.int64)
 INTERRUPTED = 3  # packets that go past a silent capture: one may have been missed by chance
 
@@ -48,21 +48,19 @@ def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
     return mixed(mixed(hashes, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
 
 
-def _is_end(packets: Any, identity: Identity, link: Codes, paths: Paths) -> NDArray[np.bool_]:
+def _is_end(
+    packets: Any, identity: Identity, link: Codes, paths: Paths, ways: Ways
+) -> NDArray[np.bool_]:
     # Whether the last hop is where packets from this destination begin their way. A packet whose
     # first hops were not captured begins on a link that most others only pass.
     first, last = paths.first, paths.last
-    beginning = np.bincount(link[first], minlength=int(link.max(initial=-1)) + 1)
-    passing = np.bincount(link[paths.hops], minlength=len(beginning))
+    beginning, passing = ways.count(BEGAN, link[first]), ways.count(PASSED, link[paths.hops])
     from_here = first[2 * beginning[link[first]] >= passing[link[first]]]
-    none = np.full(len(from_here), 3, np.uint64)
-    begins = _address_at(mixed(none, identity.place[from_here]), packets, from_here, "src")
-    sources, _ = factorise(_address_at(none, packets, from_here, "src"))
-    codes, where = factorise(begins)
-    share = np.bincount(codes) / np.bincount(sources)[sources[where]]
-    known = np.unique(begins[where[share >= END_SHARE]])
-    there = mixed(np.full(len(last), 3, np.uint64), identity.place[last])
-    return np.isin(_address_at(there, packets, last, "dst"), known)
+    names = identity.place_names
+    sources = _address_at(np.full(len(from_here), 3, np.uint64), packets, from_here, "src")
+    begins = _address_at(names[identity.place[from_here]], packets, from_here, "src")
+    there = _address_at(names[identity.place[last]], packets, last, "dst")
+    return np.isin(there, ways.begin(sources, begins))
 
 
 @dataclass(slots=True)
@@ -71,18 +69,19 @@ class Onward:
 
     `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
     indices into the paths' hops, of those from which a packet went past the usual next place to one
-    beyond it; with that place and the time. `answered`: journeys that arrived, though not seen at
-    the place they were expected at.
+    beyond it; with that place and the time. `since_ns`: when each place was first seen, by code.
+    `answered`: journeys that arrived, though not seen at the place they were expected at.
     """
 
     expected: Codes
     passed: Codes
     passed_place: Codes
     passed_ns: Codes
+    since_ns: Codes
     answered: Codes
 
 
-def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onward:
+def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways) -> Onward:
     # A flooded frame goes on from the port it came by, not from one branch to the next.
     to = np.flatnonzero(paths.parent > 0)
     at = np.repeat(paths.starts[:-1], np.diff(paths.starts))[to] + paths.parent[to] - 1
@@ -90,9 +89,8 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onwar
     moved = place[at] != place[to]
     at, to = at[moved], to[moved]
     here, there = links[at], place[to]
-    count = int(link.max(initial=-1)) + 1
-    following = _usual(here, there, count)
-    before = _usual(links[to], place[at], count)
+    following = ways.next_places(here, there)
+    before = ways.places_before(links[to], place[at])
     skipped = following[here] != there
     # Beyond it are places to which packets come from there; others lie on another way.
     beyond = before[links[to]] == following[here]
@@ -103,16 +101,8 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes) -> Onwar
     came_from = np.where(parent > 0, place[paths.starts[:-1] + np.maximum(parent, 1) - 1], -1)
     expected[expected == came_from] = -1
     passed = at[skipped & beyond]
-    return Onward(expected, passed, following[links[passed]], time[paths.hops[passed]], NONE)
-
-
-def _usual(keys: Codes, values: Codes, count: int) -> Codes:
-    # The value most seen with each key below `count`, -1 for none.
-    codes, where = factorise(pair_keys(keys, values))
-    rare_first = where[np.argsort(np.bincount(codes, minlength=len(where)), kind="stable")]
-    found = np.full(count, -1, np.int64)
-    found[keys[rare_first]] = values[rare_first]
-    return found
+    passed_ns = time[paths.hops[passed]]
+    return Onward(expected, passed, following[links[passed]], passed_ns, ways.since_ns, NONE)
 
 
 def _on_other_ways(
@@ -136,7 +126,9 @@ def _on_other_ways(
     usual = np.zeros(len(distinct), np.bool_)
     usual[of_step[~skipped[chosen]]] = True  # some of its flow came by the usual place
     ways = other[chosen]
-    instead = _usual(of_step[ways], there[chosen[ways]], len(distinct))
+    pairs, where = factorise(pair_keys(of_step[ways], there[chosen[ways]]))
+    votes = np.bincount(pairs, minlength=len(where))
+    instead = most_seen(of_step[ways][where], there[chosen[ways]][where], votes, len(distinct))
     found = np.where(usual[of_end], -1, instead[of_end])
     expected[ends[found >= 0]] = found[found >= 0]
 
@@ -155,8 +147,9 @@ def _capture_state(
         mine = np.flatnonzero(places == place)
         seen = np.sort(time[identity.place == place], kind="stable")  # they are, but for a few
         after = np.searchsorted(seen, at_ns[mine])
-        edge = (after == 0) | (after == len(seen))
+        edge = (at_ns[mine] <= onward.since_ns[place]) | (after == len(seen))
         state[mine[edge]] = 0
+        edge |= after == 0  # what it showed before is in no window any more
         mine, after = mine[~edge], after[~edge]
         passed = np.sort(onward.passed_ns[onward.passed_place == place])
         first = np.searchsorted(passed, seen[after - 1], "right")
@@ -185,9 +178,9 @@ def silenced(
 
 
 def outcomes(
-    packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, places: int
+    packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways
 ) -> tuple[NDArray[np.int8], Onward, Codes]:
-    """Return `core.enums.Outcome` of each journey; `link` and `time` by row, `places` in all.
+    """Return `core.enums.Outcome` of each journey; `link` and `time` by row.
 
     Also where packets go on to, and the journeys that end where the next capture had not begun or
     was over.
@@ -199,15 +192,15 @@ def outcomes(
     first, last = paths.first, paths.last
     several = np.diff(paths.starts) > 1
     answered = paths.reply >= 0
-    onward = _onward(identity, link, paths, time)
+    onward = _onward(identity, link, paths, time, ways)
     following = onward.expected
     silent = np.isin(paths.kind, ANSWERABLE) & ~answered
     outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
     outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
-    elsewhere = np.diff(paths.starts) < places
-    elsewhere &= ~np.isin(link[last], link[last[answered]])
+    elsewhere = np.diff(paths.starts) < len(ways.known.places)
+    elsewhere &= ways.count(ANSWERED, link[last[answered]])[link[last]] == 0
     outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
-    ending = _is_end(packets, identity, link, paths)
+    ending = _is_end(packets, identity, link, paths, ways)
     onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED

@@ -17,6 +17,7 @@ from tracer.correlate.flows import ARP, Flows, flows_of
 from tracer.correlate.hashing import Codes
 from tracer.correlate.hops import hop_table
 from tracer.correlate.identity import ETHERTYPE_ARP, Identity
+from tracer.correlate.known_ways import KnownWays, Ways, links_of, names_of
 from tracer.correlate.missed import settle_missed
 from tracer.correlate.order import LinkOrder
 from tracer.correlate.own_addresses import addressed_here
@@ -38,10 +39,11 @@ def journey_set(
     links: LinkOrder,
     watch: Watch,
     of: Flows | None = None,
+    ways: KnownWays | None = None,
 ) -> JourneySet:
     """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey.
 
-    `of` are their flows, where they are known already.
+    `of` are their flows and `ways` what is known of ways, where these are known already.
     """
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
@@ -54,18 +56,16 @@ def journey_set(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
         of.flow, _is_quoted(journeys),
     )  # fmt: skip
-    # No router passes ARP on: it is expected where ARP goes, whatever else goes further.
-    link = 2 * links.link + (batch.packets["ethertype"] == ETHERTYPE_ARP)
     journeys["outcome"], onward, edge = outcome.outcomes(
-        batch.packets, identity, link, paths, clocks.time_ns,
-        int(identity.place.max(initial=-1)) + 1,
+        batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,
+        Ways(ways or KnownWays(), names_of(links), identity, clocks.time_ns),
     )  # fmt: skip
     _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
     missed = settle_missed(batch, identity, paths, onward, of.forward, clocks.time_ns, journeys)
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
-    ways = other_ways(batch, identity, paths, journeys)
-    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, ways)
+    came_back = other_ways(batch, identity, paths, journeys)
+    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, came_back)
     return JourneySet(
         batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
     )

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
@@ -17,7 +16,8 @@ from tracer.core.segments import segment_events
 from tracer.correlate.gaps import merged
 from tracer.correlate.hashing import Codes
 from tracer.correlate.join import JoinOptions, join_knowing
-from tracer.correlate.known_flows import KnownFlows
+from tracer.correlate.known import Joined, Known
+from tracer.correlate.known_ways import KnownWays
 from tracer.correlate.ordered import LAST, Horizon, Ordered, Window
 
 #: Rows of a window; about 1 kB of memory each while they are joined.
@@ -142,6 +142,7 @@ def join_windows(
     ahead: Callable[[Iterator[Window]], Iterator[Window]] = iter,
     gaps: Sequence[Gap] = (),
     *,
+    ways: KnownWays | None = None,
     with_events: bool = False,
 ) -> Iterator[JourneySet]:
     """Yield the journeys of captures in windows, as `join` finds and numbers them all at once.
@@ -149,19 +150,18 @@ def join_windows(
     An exchange is given out whole, once nothing more is expected of it (`Horizon`), and refers by
     number to journeys given out before and after. `ahead` may read windows while others are joined.
     `gaps` is what the captures say they lost, as `judged_gaps` gives it: without, each window knows
-    only what was said so far. With events (`core.segments`), each part knows what happened to its
-    journeys as others make it plain, that were given out before.
+    only what was said so far. `ways` are learned: captures that are read again know them from the
+    first window on. With events (`core.segments`), each part knows what happened to its journeys as
+    others make it plain, that were given out before.
     """
 
-    def joined(
-        batch: ObservationBatch, known: KnownFlows
-    ) -> tuple[JourneySet, NDArray[np.bool_], Codes]:
+    def joined(batch: ObservationBatch, known: Known) -> Joined:
         batch.gaps = tuple(gaps) or batch.gaps
-        found, forward, stream = join_knowing(batch, conntrack, options, known)
-        found.events = segment_events(found) if with_events else None
-        return found, forward, stream
+        of_window = join_knowing(batch, conntrack, options, known)
+        of_window.found.events = segment_events(of_window.found) if with_events else None
+        return of_window
 
-    ordered = Ordered(joined, horizon)
+    ordered = Ordered(joined, horizon, ways or KnownWays())
     for window in ahead(windows(captures, rows)):
         found = ordered.take(window)
         if found is not None:
@@ -181,14 +181,17 @@ def judged_gaps(
     rows: int = WINDOW_ROWS,
     horizon: Horizon = _DEFAULT_HORIZON,
     ahead: Callable[[Iterator[Window]], Iterator[Window]] = iter,
+    *,
+    ways: KnownWays | None = None,
 ) -> tuple[Gap, ...]:
     """Return the gaps with what `join` says of them, which has all that is missing before it.
 
-    A window has not: `captures` are joined in windows only to count.
+    A window has not: `captures` are joined in windows only to count. `ways` are learned meanwhile.
     """
     open_ = [replace(gap, explains=False) for gap in merged(gaps)]
     missing = np.zeros(len(open_), np.int64)
-    for part in join_windows(captures, conntrack, options, rows, horizon, ahead, open_):
+    parts = join_windows(captures, conntrack, options, rows, horizon, ahead, open_, ways=ways)
+    for part in parts:
         missing += np.bincount(part.unseen["gap"], minlength=len(open_))
     return tuple(
         replace(gap, explains=count <= gap.packets)

@@ -43,7 +43,7 @@ def warm_rest() -> None:
     identity = Identity(
         keys, keys, keys, ~no, place, place, zeros, zeros, zeros, zeros, keys, keys,
         np.zeros(rows, np.int8), np.zeros(rows, np.int32), keys[:0],
-        ("",), batch.points,
+        ("",), keys,
     )  # fmt: skip
     first = np.zeros(1, np.int64)
     found = Assembly(
@@ -58,7 +58,7 @@ def warm_rest() -> None:
         found,
         (hops, starts),
         Clocks(time, (), 0),
-        LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0]),
+        LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0], keys[:1]),
         Watch(None, 0),
     )
     keys = change_keys(told, np.arange(len(told.hops)))

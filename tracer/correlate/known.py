@@ -1,0 +1,32 @@
+"""What former windows leave to the next one, and what a window says of itself."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.journeys import JourneySet
+from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.known_flows import KnownFlows
+from tracer.correlate.known_ways import KnownWays
+
+
+@dataclass(slots=True)
+class Known:
+    """Flows and ways that were seen in former windows."""
+
+    ways: KnownWays
+    flows: KnownFlows = field(default_factory=KnownFlows)
+
+
+class Joined(NamedTuple):
+    """A window's journeys, whether each goes its flow's original way, and the stream of each row.
+
+    `ends`: the name of the link that each journey was last seen on (`known_ways`).
+    """
+
+    found: JourneySet
+    forward: NDArray[np.bool_]
+    stream: Codes
+    ends: Keys
