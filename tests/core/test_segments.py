@@ -20,7 +20,7 @@ LOSSY = [("loss", 3), ("tcp_retransmissions", 4), ("tcp_retransmissions", 5)]
 WIRE = ("enp175s0f1", "core1")  # the ends of the link that loses
 
 
-def places(scenario: Scenario, found: JourneySet, event: Event) -> Counter[tuple[str, str]]:
+def places(found: JourneySet, event: Event) -> Counter[tuple[str, str]]:
     """Return how often an event happened between the devices of two points."""
     events = segment_events(found)
     events = events[events["event"] == event]
@@ -39,7 +39,7 @@ def test_losses_lie_where_the_network_lost(name: str, seed: int) -> None:
     after = Counter(scenario.truth.lost_after[scenario.truth.lost_after >= 0].tolist())
     devices = {n: point.device for n, point in enumerate(scenario.batch.points)}
     assert {devices[n] for n in after} == set(WIRE)
-    said = places(scenario, found, Event.LOST)
+    said = places(found, Event.LOST)
     assert said == {
         (devices[n], next(end for end in WIRE if end != devices[n])): count
         for n, count in after.items()
@@ -63,7 +63,7 @@ def test_what_was_sent_again_is_counted_where_it_was_lost(name: str, seed: int) 
     after = Counter(truth.lost_after[truth.retransmission_of[again]].tolist())
     assert min(after) >= 0
     said = Counter[str]()
-    for (origin, _), number in places(scenario, found, Event.RESENT).items():
+    for (origin, _), number in places(found, Event.RESENT).items():
         said[origin] += number
     assert said == {str(batch.points[n].device): number for n, number in after.items()}
 
@@ -89,13 +89,13 @@ def overtaken(scenario: Scenario, origin: int, target: int) -> Counter[int]:
 def test_overtaken_packets_are_those_that_came_late() -> None:
     scenario = make("tcp_out_of_order", 3)
     found = join(scenario.batch, scenario.conntrack)
-    said = places(scenario, found, Event.OVERTAKEN)
+    said = places(found, Event.OVERTAKEN)
     devices = [point.device for point in scenario.batch.points]
     for origin, target in ((1, 2), (3, 4)):  # the two links that shake, one way; the other is idle
         truth = overtaken(scenario, origin, target)
         assert said[str(devices[origin]), str(devices[target])] == truth.total() > 100
     assert said.total() == sum(said[pair] for pair in (("b", "c"), ("d", "e")))
-    assert not places(scenario, join(make("snat_dvr", 3).batch), Event.OVERTAKEN)
+    assert not places(join(make("snat_dvr", 3).batch), Event.OVERTAKEN)
 
 
 def test_what_a_capture_missed_is_not_lost() -> None:

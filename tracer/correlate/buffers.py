@@ -33,12 +33,12 @@ def lifetimes(batch: ObservationBatch) -> Codes:
         point = batch.packets["point"][rows].astype(np.int64)
         buffer, _ = factorise(mixed(kernel["skb"].astype(np.uint64), _hosts(batch, point)))
         order = np.argsort(batch.packets["time_ns"][rows], kind="stable")
-        _walk(batch.packets, rows, order, buffer, point, found)
+        _walk(batch.packets, rows, order, buffer, found)
     return found
 
 
 @jit
-def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, point: Codes, found: Codes) -> None:
+def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, found: Codes) -> None:
     # In order of time: the last row of each buffer, and where its lifetime began.
     last = filled(len(rows), -1)
     began = filled(len(rows), -1)

@@ -51,7 +51,7 @@ def align(batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Code
     samples = samples_of(packets, identity, groups, scale, time)
     member = _agreeing(samples, scale, time, count)
     fits = _fit_all(samples, member, scale, time)
-    estimates = _estimates(batch, identity, scale, member, fits)
+    estimates = _estimates(batch, scale, member, fits)
     return Clocks(time, estimates, _slack(fits), _apart(samples, scale, count))
 
 
@@ -153,7 +153,7 @@ def _delays(
 
 
 def _estimates(
-    batch: ObservationBatch, identity: Identity, scale: Codes, member: Codes, fits: dict[int, Fit]
+    batch: ObservationBatch, scale: Codes, member: Codes, fits: dict[int, Fit]
 ) -> tuple[ClockEstimate, ...]:
     packets: Any = batch.packets
     found = []

@@ -117,7 +117,7 @@ def flows_of(
     forward = flip == flip[opening][flow]
     if known is not None:
         forward ^= _turned(batch, streams, firsts, flow, forward, known)[flow]
-    table = _table(packets, flow, forward, firsts, lasts, opening)
+    table = _table(packets, flow, firsts, lasts, opening)
     return Flows(flow, forward, table)
 
 
@@ -155,7 +155,6 @@ def _asks(packets: Any, rows: Codes) -> NDArray[np.bool_]:
 def _table(
     packets: Any,
     flow: Codes,
-    forward: NDArray[np.bool_],
     firsts: Codes,
     lasts: Codes,
     opening: Codes,

@@ -38,7 +38,7 @@ def layout_of(ways: Iterable[Way], begins: Mapping[int, int]) -> Layout:
             triples[a, b, c] += number
             triples[c, b, a] += number
     layout = Layout(links=_tree(pairs))
-    neighbours = _neighbours(layout.links, pairs)
+    neighbours = _neighbours(layout.links)
     for root in _roots(starts, neighbours):
         if root not in layout.slots:
             _settle(root, neighbours, triples, layout)
@@ -64,9 +64,7 @@ def _tree(pairs: Counter[tuple[int, int]]) -> list[tuple[int, int]]:
     return links
 
 
-def _neighbours(
-    links: list[tuple[int, int]], pairs: Counter[tuple[int, int]]
-) -> dict[int, list[int]]:
+def _neighbours(links: list[tuple[int, int]]) -> dict[int, list[int]]:
     found: defaultdict[int, list[int]] = defaultdict(list)
     for a, b in links:  # heaviest first, and so are each place's neighbours
         found[a].append(b)

@@ -1,7 +1,6 @@
 """The whole report as one HTML text: figures, pictures and tables put into the template."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -27,7 +26,7 @@ from tracer.report.document.ladder import ladder
 from tracer.report.document.names import with_visible_names
 from tracer.report.document.origin import Origin
 from tracer.report.document.path_map import path_map
-from tracer.report.document.path_views import PathView, path_views, path_ways
+from tracer.report.document.path_views import path_views, path_ways
 from tracer.report.document.safety import content_policy, script_json, visible
 from tracer.report.document.sentences import what_happened
 from tracer.report.roles import short_netns
@@ -81,7 +80,7 @@ def render(
         "legend": LEGEND,
         "standing_out": standing_out(figures.segments),
         "evidence_words": _EVIDENCE,
-        "map": _map(journey_set, figures, views),
+        "map": _map(journey_set, figures),
         "timeline": timeline_chart(figures.timeline) if figures.timeline else None,
         "latency": latency_chart(list(figures.segments), figures.places),
         "ladders": _ladders(journey_set, figures),
@@ -101,7 +100,7 @@ def _title(journey_set: JourneySet) -> str:
     return f"Packet journeys, {units.began(int(journeys['first_ns'].min()))}"
 
 
-def _map(journey_set: JourneySet, figures: Figures, views: Sequence[PathView]) -> Any:
+def _map(journey_set: JourneySet, figures: Figures) -> Any:
     ways = path_ways(journey_set, figures.places)
     inferred = bool(ways)
     if not inferred:

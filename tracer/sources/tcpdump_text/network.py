@@ -58,7 +58,7 @@ def parse_ip(text: str, version: int, parsed: Parsed, parse_frame: ParseFrame) -
     rest = text[pair.end() :]
     proto = parsed.packet.get("proto", -1)
     if proto < 0 or (version == 6 and proto in EXTENSIONS):
-        proto = guess_proto(rest, pair[1], proto)
+        proto = guess_proto(rest, pair[1])
     parsed.ends = (pair[1], pair[2])
     _addresses(pair[1], pair[2], proto, parsed)
     if not _tunnel(rest, proto, version, parsed, parse_frame):
@@ -125,7 +125,7 @@ def _without_addresses(text: str, parsed: Parsed) -> None:
         return
     parsed.damage.add("addresses-missing")
     rest = text[lost.end() :]
-    parse_transport(rest, parsed.packet.get("proto", guess_proto(rest, "", -1)), parsed)
+    parse_transport(rest, parsed.packet.get("proto", guess_proto(rest, "")), parsed)
 
 
 def _addresses(src: str, dst: str, proto: int, parsed: Parsed) -> None:

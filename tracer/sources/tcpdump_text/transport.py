@@ -30,7 +30,7 @@ _ADDRESS_PAIR = re.compile(r"([0-9a-f:.]*[.:][0-9a-f:.]+) > [0-9a-f:.]+: ")
 UNDECODED = -1
 
 
-def guess_proto(rest: str, source: str, proto: int) -> int:
+def guess_proto(rest: str, source: str) -> int:
     """Return the IP protocol a packet's text shows without `-v`, -1 when it does not."""
     text = _extensions(rest, None)
     if text.startswith("ICMP6"):
