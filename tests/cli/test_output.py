@@ -44,10 +44,12 @@ def test_a_device_is_not_removed() -> None:
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with (
-        pytest.raises(InputError, match="cannot be written"),
+        pytest.raises(InputError, match="cannot be written") as caught,
         destination(str(tmp_path / "no" / "out")),
     ):
         raise AssertionError("there is nothing to write to")
+    # Whichever option named it: -o, --summary or --segments.
+    assert caught.value.hint == f"Name another file; `ls -ld {tmp_path}/no` shows the folder."
 
 
 def test_letters_where_signs_cannot_be_shown() -> None:

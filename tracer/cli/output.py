@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
 
 from tracer.core.errors import InputError
@@ -31,7 +32,10 @@ def destination(output: str | None) -> Iterator[IO[bytes]]:
         file = open(output, "wb")  # noqa: SIM115 -- closed below, where other errors are meant
     except OSError as error:
         message = f"{output} cannot be written: {error.strerror}."
-        raise InputError(message, "Choose another file after -o.") from None
+        folder = quote(os.path.dirname(output) or ".")
+        raise InputError(
+            message, f"Name another file; `ls -ld {folder}` shows the folder."
+        ) from None
     try:
         with file:
             yield file

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from tracer.core.errors import InputError, unreadable
 from tracer.core.warnings import InputWarning
@@ -83,7 +84,8 @@ class _Finder:
             for folder, names in _walk(path):
                 self._add_folder(path, folder, names)
             if len(self.found) == before:
-                raise InputError(f"{path} holds no captures.", "Name a folder with captures.")
+                hint = f"`ls -R {quote(path)}` shows what it holds."
+                raise InputError(f"{path} holds no captures.", hint)
         else:
             self._add_file(path, path)
 
