@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from tracer.core.nat_rules.rule import NatRule
     from tracer.core.redaction.redactor import Redactor
+    from tracer.correlate.known_clocks import KnownClocks
     from tracer.correlate.known_ways import KnownWays
     from tracer.sources.read import Reading
 
@@ -39,6 +40,8 @@ T = TypeVar("T")
 #: Bytes of captures from which on they are joined in windows: about two million small packets.
 LARGE = 400_000_000
 _MOST_ROWS = 1 << 17  # of all captures together that are read before there is a window
+# Of all captures together, looked at for how far clocks are off; more where few do not say it.
+_LOOKS = (1 << 18, 1 << 22)
 _MOST_DELAYS = 4_000_000  # distinct ones of flows' segments that are kept before they are rounded
 _OTHER_FILES = 64  # that are open beside the captures
 _EARLY = (
@@ -122,10 +125,10 @@ class Windows:
         """
         from tracer.correlate.stream import join_windows
 
-        left = count
+        left, clocks = count, self._clocks()
         joined = join_windows(
-            self._begun, entries, ahead=ahead, gaps=self._gaps(entries),
-            ways=self._ways, with_events=self.segments.is_wanted,
+            self._begun, entries, ahead=ahead, gaps=self._gaps(entries, clocks),
+            ways=self._ways, clocks=clocks, with_events=self.segments.is_wanted,
         )  # fmt: skip
         for part in joined:
             shown, left = self._shown_of(part, conditions, left)
@@ -175,21 +178,37 @@ class Windows:
         self.segments.add(shown)
         return shown, left
 
-    def _gaps(self, entries: Sequence[ConntrackEntry]) -> Sequence[Gap]:
+    def _clocks(self) -> "KnownClocks":
+        # Where stamps are seconds off each other, captures are not read side by side by them.
+        from tracer.correlate.clock_look import look
+        from tracer.correlate.known_clocks import KnownClocks
+
+        known = KnownClocks()
+        for rows in _LOOKS if self.is_repeatable else ():
+            known, tells_all = look(self._batches_again(), rows)
+            if tells_all:
+                break
+        return known
+
+    def _batches_again(self) -> list[Iterator[ObservationBatch]]:
+        from tracer.sources.read import Reading
+
+        again, _ = Reading.side_by_side(self._captures, self._points, _MOST_ROWS)
+        return [_readable(each) for each in again]
+
+    def _gaps(self, entries: Sequence[ConntrackEntry], clocks: "KnownClocks") -> Sequence[Gap]:
         # A counter at the end of a capture speaks of all windows: where one is not zero, it takes a
         # second reading to know how much is missing in all. Beside a stream each window knows what
         # was said so far.
         from tracer.correlate.stream import judged_gaps
-        from tracer.sources.read import Reading
 
         if not self.is_repeatable:
             return ()
         gaps = [gap for reading in self._readings for gap in reading.gaps()]
         if not gaps:
             return ()
-        again, _ = Reading.side_by_side(self._captures, self._points, _MOST_ROWS)
-        batches = [_readable(each) for each in again]
-        judged = judged_gaps(batches, gaps, entries, ahead=ahead, ways=self._ways)
+        again = self._batches_again()
+        judged = judged_gaps(again, gaps, entries, ahead=ahead, ways=self._ways, clocks=clocks)
         self._ways.is_complete = True
         return judged
 

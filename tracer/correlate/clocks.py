@@ -4,22 +4,25 @@ Stamps are believed until packets contradict them: one that arrives before it le
 Then the minimum delays each way bound the offset (as NTP does), with drift and steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import ClockEstimate
+from tracer.core.point import Point
 from tracer.correlate.clock_fit import Delays, Fit, fit
 from tracer.correlate.clock_samples import Samples, samples_of, scales_of
 from tracer.correlate.hashing import Codes, factorise, find_root, pair_keys, roots
 from tracer.correlate.identity import Identity
+from tracer.correlate.known_clocks import KnownClocks, scale_name, shifts
 
 Times = NDArray[np.int64]
 SURELY_NS = 100_000  # stamps of one host may be out of order by less
 SLIGHTLY_NS = 2_000
+LEAST_DELAY_NS = 50_000_000  # of one way
 FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then says it, too
 
 
@@ -28,19 +31,33 @@ class Clocks:
     """`time_ns` of every row on one scale, the `estimates`, and `slack_ns`, how far it may err.
 
     `apart`: a number of each row; those of rows whose clocks no packet compares differ. It has no
-    element where all are compared.
+    element where all are compared. `reference`: the clock whose scale it is; `added_ns`: what was
+    added to the last stamps of the clocks that packets showed to be off.
     """
 
     time_ns: Times
     estimates: tuple[ClockEstimate, ...]
     slack_ns: int
     apart: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    reference: str | None = None
+    added_ns: dict[str, int] = field(default_factory=dict)
 
 
-def align(batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Codes]) -> Clocks:
-    """Return all stamps on the scale of the clock with most rows."""
-    packets = batch.packets
+def align(
+    batch: ObservationBatch,
+    identity: Identity,
+    groups: tuple[Codes, Codes],
+    known: KnownClocks | None = None,
+) -> Clocks:
+    """Return all stamps on the scale of the clock with most rows, or of the known reference.
+
+    Clocks that are known to be off are compared all the same; what is known holds where packets do
+    not bound it.
+    """
+    packets, known = batch.packets, known or KnownClocks()
     time = packets["time_ns"].astype(np.int64)
+    if known.added_ns:
+        time += shifts(known.added_ns, batch.points)[packets["point"]]
     told = np.array([bool(point.clock or point.host) for point in batch.points] + [False])
     has_host = told[packets["point"]]
     capture = packets["capture"].astype(np.int64)
@@ -49,10 +66,33 @@ def align(batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Code
     if count < 2:
         return Clocks(time, _unchanged(identity), 1_000_000)
     samples = samples_of(packets, identity, groups, scale, time)
-    member = _agreeing(samples, scale, time, count)
-    fits = _fit_all(samples, member, scale, time)
-    estimates = _estimates(batch, scale, member, fits)
-    return Clocks(time, estimates, _slack(fits), _apart(samples, scale, count))
+    points = _points(batch, scale)
+    names = [scale_name(point) for point in points]
+    added = np.array([known.added_ns.get(name, 0) for name in names])
+    member = _agreeing(samples, scale, time, added)
+    sizes = np.bincount(member[scale], minlength=count)
+    first = int(
+        member[names.index(known.reference)] if known.reference in names else sizes.argmax()
+    )
+    trusted = {int(member[i]) for i, name in enumerate(names) if name in known.estimates}
+    fits, ends = _fit_all(samples, member, scale, time, first, trusted)
+    found = {int(code): fits.get(int(member[code])) for code in range(count)}
+    latest = {
+        names[code]: int(added[code]) - ends[int(member[code])]
+        for code, fit_ in found.items()
+        if fit_ is not None
+    }
+    return Clocks(
+        time, _estimates(points, found, known), _slack(fits), _apart(samples, scale, count),
+        names[int(np.flatnonzero(member == first)[0])], latest,
+    )  # fmt: skip
+
+
+def _points(batch: ObservationBatch, scale: Codes) -> list[Point]:
+    # One of each scale, which are in the order of their numbers, not of their rows.
+    _, firsts = factorise(scale.astype(np.uint64))
+    codes = batch.packets["point"][firsts[np.argsort(scale[firsts])]]
+    return [batch.points[code] for code in codes.tolist()]
 
 
 def _apart(samples: Samples, scale: Codes, count: int) -> Codes:
@@ -75,8 +115,11 @@ def _slack(fits: dict[int, Fit]) -> int:
     return max([1_000_000, *(2 * ns for ns in known)])
 
 
-def _agreeing(samples: Samples, scale: Codes, time: Times, count: int) -> Codes:
-    """Return a group for each scale: those in one group never contradict each other's stamps."""
+def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Codes:
+    """Return a group for each scale: those in one group never contradict each other's stamps.
+
+    `added`: what is added to those of each scale already; scales that differ in it stay two.
+    """
     delay = (time[samples.right] - time[samples.left]) * samples.sign
     signed = samples.sign != 0
     pair, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
@@ -86,7 +129,7 @@ def _agreeing(samples: Samples, scale: Codes, time: Times, count: int) -> Codes:
     far = np.bincount(pair[signed & (np.abs(delay) > FAR_NS)], minlength=len(where))
     denied = (surely > 0.05 * total) | (slightly > 0.25 * total) | (far > 0.5 * total)
     left, right = scale[samples.left[where]], scale[samples.right[where]]
-    return _grouped(left, right, denied, total, count)
+    return _grouped(left, right, denied | (added[left] != added[right]), total, len(added))
 
 
 def _grouped(
@@ -108,15 +151,19 @@ def _grouped(
     return member
 
 
-def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict[int, Fit]:
-    """Correct `time` in place, one group after the other, beginning with the largest.
+def _fit_all(
+    samples: Samples, member: Codes, scale: Codes, time: Times, first: int, trusted: set[int]
+) -> tuple[dict[int, Fit], dict[int, int]]:
+    """Correct `time` in place, one group after the other, beginning with the `first`.
 
     Groups that share no packet with those are compared among themselves, the largest first.
+    Returns the fits, and how far ahead each group was at its last stamps. Of `trusted` groups what
+    is known stays where packets went one way only: that says less.
     """
     group = member[scale]
     sizes = np.bincount(group, minlength=len(member))
     left, right = group[samples.left], group[samples.right]
-    done, fits = {int(np.argmax(sizes))}, dict[int, Fit]()
+    done, fits, ends = {first}, dict[int, Fit](), dict[int, int]()
     across = np.flatnonzero((left != right) & (samples.sign != 0))
     loose = np.zeros(len(member))  # how far each group may be off the one it began with
     while True:
@@ -125,7 +172,7 @@ def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict
         if not len(border):
             apart = np.unique(left[across[~here & ~there]])
             if not len(apart):
-                return fits
+                return fits, ends
             done.add(int(apart[np.argmax(sizes[apart])]))
             continue
         inside = np.isin(left[border], list(done))
@@ -134,10 +181,15 @@ def _fit_all(samples: Samples, member: Codes, scale: Codes, time: Times) -> dict
         mine = border[outer == chosen]
         rows = np.flatnonzero(group == chosen)
         delays = _delays(samples, mine, inside[outer == chosen], time, scale, loose[group])
-        fits[chosen] = fit(delays, int(time[rows].min()), int(time[rows].max()))
-        loose[chosen] = fits[chosen].uncertainty_ns or np.inf
-        time[rows] -= fits[chosen].error_at(time[rows])
+        found = fit(delays, int(time[rows].min()), int(time[rows].max()))
         done.add(chosen)
+        if chosen in trusted and not found.both_ways and abs(found.added_ns) < LEAST_DELAY_NS:
+            continue
+        fits[chosen] = found
+        loose[chosen] = found.uncertainty_ns or np.inf
+        errors = found.error_at(time[rows])
+        ends[chosen] = int(errors[np.argmax(time[rows])])
+        time[rows] -= errors
 
 
 def _delays(
@@ -153,23 +205,19 @@ def _delays(
 
 
 def _estimates(
-    batch: ObservationBatch, scale: Codes, member: Codes, fits: dict[int, Fit]
+    points: Sequence[Point], fits: dict[int, Fit | None], known: KnownClocks
 ) -> tuple[ClockEstimate, ...]:
-    packets: Any = batch.packets
+    # `points` and `fits` of each scale.
     found = []
-    _, firsts = factorise(scale.astype(np.uint64))
-    for code, row in enumerate(firsts):
-        point = batch.points[packets["point"][row]]
-        told = bool(point.clock or point.host)
-        name = point.clock_name if told else point.name
-        got = fits.get(int(member[code]))
+    for code, point in enumerate(points):
+        name, got = scale_name(point), fits[code]
         if got is None:
-            found.append(ClockEstimate(name, 0, None, host=point.host))
+            found.append(known.estimates.get(name, ClockEstimate(name, 0, None, host=point.host)))
         else:
             found.append(
                 ClockEstimate(
-                    name, got.added_ns, got.uncertainty_ns, got.drift_ppm, got.samples,
-                    got.evidence, point.host,
+                    name, known.added_ns.get(name, 0) + got.added_ns, got.uncertainty_ns,
+                    got.drift_ppm, got.samples, got.evidence, point.host,
                 )
             )  # fmt: skip
     return tuple(sorted(dict.fromkeys(found), key=lambda estimate: estimate.clock))

@@ -23,6 +23,7 @@ from tracer.correlate.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.identity import Identity, identify
 from tracer.correlate.known import Joined, Known
+from tracer.correlate.known_clocks import KnownClocks
 from tracer.correlate.known_ways import links_of, names_of
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.proofs import proofs_of
@@ -66,9 +67,10 @@ def join_knowing(
     options: JoinOptions,
     known: Known,
 ) -> Joined:
-    """Return `join` where flows and ways are known from former windows; ways are learned."""
-    parts = assembled(batch, conntrack, options)
-    identity, streams, _, (rows, starts), _, links, _ = parts
+    """Return `join` with what is known from former windows; ways and clocks are learned."""
+    parts = assembled(batch, conntrack, options, known.clocks)
+    identity, streams, _, (rows, starts), scales, links, _ = parts
+    known.clocks.learn(scales.reference, scales.estimates, scales.added_ns)
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     of = flows_of(batch, identity, streams, first, last, known.flows)
     found = journey_set(batch, *parts, of, known.ways)
@@ -77,7 +79,10 @@ def join_knowing(
 
 
 def assembled(
-    batch: ObservationBatch, conntrack: Sequence[ConntrackEntry], options: JoinOptions
+    batch: ObservationBatch,
+    conntrack: Sequence[ConntrackEntry],
+    options: JoinOptions,
+    clocks: KnownClocks | None = None,
 ) -> Assembled:
     """Return which rows are one packet, in which order: what `journey_set` takes beside the batch.
 
@@ -86,7 +91,7 @@ def assembled(
     packets = batch.packets
     identity = identify(batch)
     grouped_rows = groups.packet_groups(identity.packet, identity.usable)
-    scales = align(batch, identity, grouped_rows)
+    scales = align(batch, identity, grouped_rows, clocks)
     time, slack_ns = scales.time_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
     proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)

@@ -8,15 +8,17 @@ from numpy.typing import NDArray
 
 from tracer.core.journeys import JourneySet
 from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.known_clocks import KnownClocks
 from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.known_ways import KnownWays
 
 
 @dataclass(slots=True)
 class Known:
-    """Flows and ways that were seen in former windows."""
+    """Flows, ways and clocks that were seen in former windows."""
 
     ways: KnownWays
+    clocks: KnownClocks
     flows: KnownFlows = field(default_factory=KnownFlows)
 
 

@@ -19,7 +19,6 @@ from tracer.core.subset import chosen_of
 from tracer.correlate.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
 from tracer.correlate.known import Joined, Known
-from tracer.correlate.known_ways import KnownWays
 
 Mask = NDArray[np.bool_]
 _LATEST = int(np.iinfo(np.int64).max)
@@ -71,7 +70,7 @@ class Ordered:
         self,
         joined: Callable[[ObservationBatch, Known], Joined],
         horizon: Horizon,
-        ways: KnownWays,
+        known: Known,
     ) -> None:
         self._joined = joined
         self._horizon = horizon
@@ -79,7 +78,8 @@ class Ordered:
         self._number: list[Codes] = []  # of the journey of each held row; 0: not given out
         self._next = 1  # the least number that is free
         self._taken = np.empty(0, np.int64)  # numbers beyond it that are not, ascending
-        self._known = Known(ways)
+        self._known = known
+        self._added_ns = dict(known.clocks.added_ns)  # to the stamps that windows are read by
         self._spread_ns = 0
 
     @property
@@ -93,7 +93,8 @@ class Ordered:
         found, forward, stream, ends = self._joined(batch, self._known)
         # Side by side, for they are read many times.
         hops = _Hops(found.hops["row"].copy(), found.hops["journey"].copy())
-        self._spread_ns = max([self._spread_ns, *(abs(c.offset_ns) for c in found.clocks)])
+        off = [abs(c.offset_ns - self._added_ns.get(c.clock, 0)) for c in found.clocks]
+        self._spread_ns = max([self._spread_ns, *off])
         # Stamps of the clock that is furthest ahead are complete up to that much less.
         now_ns = _LATEST if window.until_ns is None else window.until_ns - 2 * self._spread_ns
         given = _numbers_given(found, hops, number)

@@ -17,6 +17,7 @@ from tracer.correlate.gaps import merged
 from tracer.correlate.hashing import Codes
 from tracer.correlate.join import JoinOptions, join_knowing
 from tracer.correlate.known import Joined, Known
+from tracer.correlate.known_clocks import KnownClocks, shifts
 from tracer.correlate.known_ways import KnownWays
 from tracer.correlate.ordered import LAST, Horizon, Ordered, Window
 
@@ -52,8 +53,9 @@ class _Held:
 class _Source:
     """One capture's batches, each with its stamps side by side, given out up to a time."""
 
-    def __init__(self, batches: Iterable[ObservationBatch]) -> None:
+    def __init__(self, batches: Iterable[ObservationBatch], added_ns: dict[str, int]) -> None:
         self._batches = iter(batches)
+        self._added_ns = added_ns
         self._held: list[_Held] = []
         self.is_done = False
         self.until_ns = np.iinfo(np.int64).min
@@ -69,7 +71,10 @@ class _Source:
         if batch is None:
             self.is_done = True
         elif len(batch):
-            held = _Held(batch, batch.packets["time_ns"].copy())
+            times = batch.packets["time_ns"].copy()
+            if self._added_ns:
+                times += shifts(self._added_ns, batch.points)[batch.packets["point"]]
+            held = _Held(batch, times)
             self._held.append(held)
             self.until_ns = max(self.until_ns, held.last_ns)
 
@@ -103,14 +108,17 @@ class _Source:
 
 
 def windows(
-    captures: Sequence[Iterable[ObservationBatch]], rows: int = WINDOW_ROWS
+    captures: Sequence[Iterable[ObservationBatch]],
+    rows: int = WINDOW_ROWS,
+    added_ns: dict[str, int] | None = None,
 ) -> Iterator[Window]:
     """Yield the observations of all captures together, capture after capture, in windows of time.
 
     `captures` gives each capture's batches in file order. A window has `rows` rows or more: as many
-    as it takes until every capture has been read up to one time.
+    as it takes until every capture has been read up to one time. `added_ns`: to the stamps of some
+    clocks (`known_clocks`).
     """
-    sources = [_Source(batches) for batches in captures]
+    sources = [_Source(batches, added_ns or {}) for batches in captures]
     while True:
         for source in sources:
             while not source.is_done and source.is_empty:
@@ -143,6 +151,7 @@ def join_windows(
     gaps: Sequence[Gap] = (),
     *,
     ways: KnownWays | None = None,
+    clocks: KnownClocks | None = None,
     with_events: bool = False,
 ) -> Iterator[JourneySet]:
     """Yield the journeys of captures in windows, as `join` finds and numbers them all at once.
@@ -151,8 +160,9 @@ def join_windows(
     number to journeys given out before and after. `ahead` may read windows while others are joined.
     `gaps` is what the captures say they lost, as `judged_gaps` gives it: without, each window knows
     only what was said so far. `ways` are learned: captures that are read again know them from the
-    first window on. With events (`core.segments`), each part knows what happened to its journeys as
-    others make it plain, that were given out before.
+    first window on. `clocks` are learned, too; a `look` at the captures tells of them before. With
+    events (`core.segments`), each part knows what happened to its journeys as others make it plain,
+    that were given out before.
     """
 
     def joined(batch: ObservationBatch, known: Known) -> Joined:
@@ -161,8 +171,10 @@ def join_windows(
         of_window.found.events = segment_events(of_window.found) if with_events else None
         return of_window
 
-    ordered = Ordered(joined, horizon, ways or KnownWays())
-    for window in ahead(windows(captures, rows)):
+    known = Known(ways or KnownWays(), clocks or KnownClocks())
+    ordered = Ordered(joined, horizon, known)
+    coming = windows(captures, rows, dict(known.clocks.added_ns))
+    for window in ahead(coming):
         found = ordered.take(window)
         if found is not None:
             yield found
@@ -183,6 +195,7 @@ def judged_gaps(
     ahead: Callable[[Iterator[Window]], Iterator[Window]] = iter,
     *,
     ways: KnownWays | None = None,
+    clocks: KnownClocks | None = None,
 ) -> tuple[Gap, ...]:
     """Return the gaps with what `join` says of them, which has all that is missing before it.
 
@@ -190,7 +203,9 @@ def judged_gaps(
     """
     open_ = [replace(gap, explains=False) for gap in merged(gaps)]
     missing = np.zeros(len(open_), np.int64)
-    parts = join_windows(captures, conntrack, options, rows, horizon, ahead, open_, ways=ways)
+    parts = join_windows(
+        captures, conntrack, options, rows, horizon, ahead, open_, ways=ways, clocks=clocks
+    )
     for part in parts:
         missing += np.bincount(part.unseen["gap"], minlength=len(open_))
     return tuple(
