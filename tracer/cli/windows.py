@@ -127,7 +127,7 @@ class Windows:
 
         left, clocks = count, self._clocks()
         joined = join_windows(
-            self._begun, entries, ahead=ahead, gaps=self._gaps(entries, clocks),
+            self._begun, entries, ahead=ahead, gaps=self._gaps(entries, clocks.copy()),
             ways=self._ways, clocks=clocks, with_events=self.segments.is_wanted,
         )  # fmt: skip
         for part in joined:

@@ -30,6 +30,10 @@ class KnownClocks:
     added_ns: dict[str, int] = field(default_factory=dict)
     estimates: dict[str, ClockEstimate] = field(default_factory=dict)
 
+    def copy(self) -> "KnownClocks":
+        """Return the same, to learn on from."""
+        return KnownClocks(self.reference, dict(self.added_ns), dict(self.estimates))
+
     def learn(
         self, reference: str | None, estimates: Iterable[ClockEstimate], added_ns: dict[str, int]
     ) -> None:
