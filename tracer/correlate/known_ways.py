@@ -68,15 +68,16 @@ class KnownWays:
     """What packets showed of ways: counted on with each window, unless it `is_complete`.
 
     `onward` and `before`: links and the places that packets came to next, or from. `begun`: hashes
-    of sources, and of these with the place where packets of theirs began. `links`: what packets
-    did there (PASSED, BEGAN, ANSWERED: ended there and were answered). `places`: when each was
-    first seen, by name.
+    of source and place where packets began, and the links; `sources`: those hashes, and the source.
+    `links`: what packets did there (PASSED, BEGAN, ANSWERED: ended there and were answered).
+    `places`: when each was first seen, by name.
     """
 
     is_complete: bool = False
     onward: Tally = field(default_factory=Tally)
     before: Tally = field(default_factory=Tally)
     begun: Tally = field(default_factory=Tally)
+    sources: Tally = field(default_factory=Tally)
     links: Tally = field(default_factory=Tally)
     places: dict[int, int] = field(default_factory=dict)
     _ends: Tally = field(default_factory=Tally)
@@ -141,18 +142,25 @@ class Ways:
         self.known.add(tally, self.links, np.full(len(now), did, np.uint64), now)
         return tally.of(self.links, did)
 
-    def begin(self, sources: Keys, there: Keys) -> Keys:
-        """Learn that packets began somewhere, and return where a share of its packets does.
+    def begin(self, sources: Keys, there: Keys, link: Codes) -> Keys:
+        """Learn that packets began somewhere, and return where a share of their source's do.
 
-        `there`: hashes of source and place. See `END_SHARE`.
+        `there`: hashes of source and place; `link`: the first one of each. A packet whose first
+        hops were not captured begins on a link that most others only pass: that is no beginning.
         """
-        codes, where = factorise(there)
-        count = np.bincount(codes, minlength=len(where))
-        self.known.add(self.known.begun, sources[where], there[where], count)
-        begun = self.known.begun
-        codes, _ = factorise(begun.first)
-        share = begun.count / np.bincount(codes, weights=begun.count)[codes]
-        return begun.second[share >= END_SHARE]
+        known, names = self.known, self.links[link]
+        codes, where = factorise(mixed(there, names))
+        known.add(known.begun, there[where], names[where], np.bincount(codes))
+        _, where = factorise(there)
+        known.add(known.sources, there[where], sources[where], np.ones(len(where), np.int64))
+        began, passed = (known.links.of(known.begun.second, did) for did in (BEGAN, PASSED))
+        here = 2 * began >= passed
+        codes, where = factorise(known.begun.first[here])
+        count = np.bincount(codes, weights=known.begun.count[here])
+        there = known.begun.first[here][where]
+        source, _ = factorise(known.sources.second[places_of(known.sources.first, there)])
+        share = count / np.bincount(source, weights=count)[source]
+        return there[share >= END_SHARE]
 
 
 def links_of(packets: Any, links: LinkOrder, rows: Codes | None = None) -> Codes:

@@ -51,16 +51,14 @@ def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
 def _is_end(
     packets: Any, identity: Identity, link: Codes, paths: Paths, ways: Ways
 ) -> NDArray[np.bool_]:
-    # Whether the last hop is where packets from this destination begin their way. A packet whose
-    # first hops were not captured begins on a link that most others only pass.
-    first, last = paths.first, paths.last
-    beginning, passing = ways.count(BEGAN, link[first]), ways.count(PASSED, link[paths.hops])
-    from_here = first[2 * beginning[link[first]] >= passing[link[first]]]
-    names = identity.place_names
-    sources = _address_at(np.full(len(from_here), 3, np.uint64), packets, from_here, "src")
-    begins = _address_at(names[identity.place[from_here]], packets, from_here, "src")
+    # Whether the last hop is where packets from this destination begin their way.
+    first, last, names = paths.first, paths.last, identity.place_names
+    ways.count(BEGAN, link[first])
+    ways.count(PASSED, link[paths.hops])
+    sources = _address_at(np.full(len(first), 3, np.uint64), packets, first, "src")
+    begins = _address_at(names[identity.place[first]], packets, first, "src")
     there = _address_at(names[identity.place[last]], packets, last, "dst")
-    return np.isin(there, ways.begin(sources, begins))
+    return np.isin(there, ways.begin(sources, begins, link[first]))
 
 
 @dataclass(slots=True)
