@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.correlate.duplicates import COPY_NS, is_numbered
 from tracer.correlate.groups import chosen
@@ -32,6 +33,10 @@ class Samples:
     left: Codes
     right: Codes
     sign: NDArray[np.int8]
+
+    def where(self, which: NDArray[np.bool_]) -> "Samples":
+        """Return some of them."""
+        return Samples(self.left[which], self.right[which], self.sign[which])
 
 
 @jit
@@ -101,14 +106,15 @@ def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> 
     return True
 
 
-def _signed_by_way(samples: Samples, packets: Any, time: Times) -> None:
+def _signed_by_way(samples: Samples, batch: ObservationBatch, time: Times) -> None:
     """Sign the samples whose TTL is equal: of two opposite ways the later stamps are forward.
 
     Stamps differ by offset plus delay one way, by offset minus delay the other way.
     """
+    packets = batch.packets
     level = np.flatnonzero(samples.sign == 0)
     left, right = samples.left[level], samples.right[level]
-    src, dst = packets["src_mac"][left], packets["dst_mac"][left]
+    src, dst = _ends(batch, left)
     upward = src < dst
     ends = np.minimum(src, dst) * np.uint64(31) ^ np.maximum(src, dst)
     points = pair_keys(packets["point"][left].astype(np.int64), packets["point"][right])
@@ -119,6 +125,36 @@ def _signed_by_way(samples: Samples, packets: Any, time: Times) -> None:
     forward = np.where(up[key] > down[key], 1, -1) * np.where(upward, 1, -1)
     known = ~np.isnan(up[key]) & ~np.isnan(down[key]) & (up[key] != down[key])
     samples.sign[level] = np.where(known, forward, 0)
+
+
+def _ends(batch: ObservationBatch, rows: Codes) -> tuple[Keys, Keys]:
+    # Who sent each packet to whom: of ARP, whose questions go to all, by whom it asks.
+    packets, arp = batch.packets, batch.sections["arp"]
+    src, dst = packets["src_mac"][rows], packets["dst_mac"][rows]
+    if len(arp):
+        at = np.minimum(np.searchsorted(arp["row"], rows), len(arp) - 1)
+        is_arp = arp["row"][at] == rows
+        src = np.where(is_arp, arp["arp_sender_ip_lo"][at], src)
+        dst = np.where(is_arp, arp["arp_target_ip_lo"][at], dst)
+    return src, dst
+
+
+def with_level(
+    samples: Samples, left: Codes, right: Codes, batch: ObservationBatch, time: Times
+) -> Samples:
+    """Return the samples with some more, of packets that no router passed on.
+
+    Where nothing tells which way those went, the stamps' order is believed.
+    """
+    if not len(left):
+        return samples
+    both = (np.r_[samples.left, left], np.r_[samples.right, right])
+    found = Samples(*both, np.r_[samples.sign, np.zeros(len(left), np.int8)])
+    _signed_by_way(found, batch, time)
+    added = np.arange(len(found.sign)) >= len(samples.sign)
+    later = np.where(time[found.right] >= time[found.left], 1, -1)
+    found.sign = np.where(added & (found.sign == 0), later, found.sign).astype(np.int8)
+    return found
 
 
 def _medians(key: Codes, values: Times, count: int) -> NDArray[np.float64]:
@@ -132,15 +168,17 @@ def _medians(key: Codes, values: Times, count: int) -> NDArray[np.float64]:
 
 
 def samples_of(
-    packets: Any, identity: Identity, groups: tuple[Codes, Codes], scale: Codes, time: Times
-) -> Samples:
+    batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Codes], scale: Codes,
+    time: Times,
+) -> Samples:  # fmt: skip
     """Return the pairs of stamps that packets beyond doubt give for two scales."""
+    packets = batch.packets
     place, packet = identity.place, identity.packet
     *pairs, whole = _pairs(packets, *groups, place, scale, time, packet, *_thinned(groups[1]))
     parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
     *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1]))
     found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
-    _signed_by_way(found, packets, time)
+    _signed_by_way(found, batch, time)
     return found
 
 

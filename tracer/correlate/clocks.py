@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import ClockEstimate
 from tracer.core.point import Point
+from tracer.correlate.arp_clocks import asked_again
 from tracer.correlate.clock_fit import Delays, Fit, fit
-from tracer.correlate.clock_samples import Samples, samples_of, scales_of
+from tracer.correlate.clock_samples import Samples, samples_of, scales_of, with_level
 from tracer.correlate.hashing import Codes, factorise, find_root, pair_keys, roots
 from tracer.correlate.identity import Identity
 from tracer.correlate.known_clocks import KnownClocks, scale_name, shifts
@@ -32,13 +33,16 @@ class Clocks:
 
     `apart`: a number of each row; those of rows whose clocks no packet compares differ. It has no
     element where all are compared. `reference`: the clock whose scale it is; `added_ns`: what was
-    added to the last stamps of the clocks that packets showed to be off.
+    added to the last stamps of the clocks that packets showed to be off. `choices`: how many
+    packets of another clock each ARP row may be, where no offset stands out, else 0; no element
+    where none is in doubt.
     """
 
     time_ns: Times
     estimates: tuple[ClockEstimate, ...]
     slack_ns: int
     apart: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    choices: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     reference: str | None = None
     added_ns: dict[str, int] = field(default_factory=dict)
 
@@ -65,7 +69,8 @@ def align(
     count = int(scale.max(initial=-1)) + 1
     if count < 2:
         return Clocks(time, _unchanged(identity), 1_000_000)
-    samples = samples_of(packets, identity, groups, scale, time)
+    samples = samples_of(batch, identity, groups, scale, time)
+    samples, choices = _with_arp(batch, identity, samples, scale, time, count)
     points = _points(batch, scale)
     names = [scale_name(point) for point in points]
     added = np.array([known.added_ns.get(name, 0) for name in names])
@@ -82,8 +87,10 @@ def align(
         for code, fit_ in found.items()
         if fit_ is not None
     }
+    root = _compared(samples, scale, count)
+    apart = root[scale] if len(np.unique(root)) > 1 else root[:0]
     return Clocks(
-        time, _estimates(points, found, known), _slack(fits), _apart(samples, scale, count),
+        time, _estimates(points, found, known), _slack(fits), apart, choices,
         names[int(np.flatnonzero(member == first)[0])], latest,
     )  # fmt: skip
 
@@ -95,15 +102,29 @@ def _points(batch: ObservationBatch, scale: Codes) -> list[Point]:
     return [batch.points[code] for code in codes.tolist()]
 
 
-def _apart(samples: Samples, scale: Codes, count: int) -> Codes:
+def _with_arp(
+    batch: ObservationBatch, identity: Identity, samples: Samples, scale: Codes, time: Times,
+    count: int,
+) -> tuple[Samples, Codes]:  # fmt: skip
+    # The samples with those of ARP packets that were asked again, and `Clocks.choices`.
+    nothing = np.empty(0, np.int64)
+    if not len(batch.sections["arp"]):
+        return samples, nothing
+    root = _compared(samples.where(samples.sign != 0), scale, count)
+    if len(np.unique(root)) == 1:
+        return samples, nothing
+    left, right, choices = asked_again(batch, identity.packet, scale, time, root)
+    return with_level(samples, left, right, batch, time), choices
+
+
+def _compared(samples: Samples, scale: Codes, count: int) -> Codes:
+    # A number for each scale; those that packets compare have one.
     parent = np.arange(count)
     _, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
     ends = scale[samples.left[where]].tolist(), scale[samples.right[where]].tolist()
     for left, right in zip(*ends, strict=True):
         parent[find_root(parent, left)] = find_root(parent, right)
-    root = roots(parent)
-    found: Codes = root[scale] if len(np.unique(root)) > 1 else root[:0]
-    return found
+    return roots(parent)
 
 
 def _unchanged(identity: Identity) -> tuple[ClockEstimate, ...]:

@@ -131,6 +131,9 @@ def assembled(
     choices = unresolved(packets, *pieces, of_class, streams.stream, time, links.usual)
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
+    if len(scales.choices):
+        found.ambiguous |= scales.choices > 0
+        np.maximum(found.candidates, scales.choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     if len(lifetime):
         _unite(lifetime, found, time)
