@@ -47,6 +47,7 @@ ONCE_WRONG = {
     ("adverse_6", 113): "the same in another network",
     ("adverse_3", 147): "the same in a third",
     ("adverse_7", 83): "the same, of hosts some microseconds apart",
+    ("adverse_4", 139): "NATs between two captures rewrote both addresses and the lower port",
     ("icmp6_errors_nat", 1010): "errors alike but for what they quote were taken for copies",
 }  # fmt: skip
 

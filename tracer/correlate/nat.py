@@ -72,7 +72,21 @@ def may_translate(p: Any, a: int, b: int) -> bool:
     chosen = x.icmp_id >= LOWEST_CHOSEN or (
         x.sport != x.dport and max(x.sport, x.dport) >= LOWEST_CHOSEN
     )
-    return chosen and keeps_numbers(p, a, b)
+    return (chosen and keeps_numbers(p, a, b)) or _keeps_chosen_port(p, a, b)
+
+
+@inner
+def _keeps_chosen_port(p: Any, a: int, b: int) -> bool:
+    # Both addresses and one port are rewritten; the other one, the larger, was chosen at random.
+    x, y = p[a], p[b]
+    if x.proto != y.proto or x.ip_version != y.ip_version or x.icmp_type != y.icmp_type:
+        return False
+    if stays(p, a) or stays(p, b):
+        return False
+    largest = max(x.sport, x.dport)
+    if largest < LOWEST_CHOSEN or largest != max(y.sport, y.dport) or x.sport == x.dport:
+        return False
+    return bool(x.sport == y.sport if x.sport == largest else x.dport == y.dport)
 
 
 @inner
