@@ -20,7 +20,7 @@ ONE_QUESTION_NS = 10_000_000  # of equal rows of one clock: closer than this the
 STAMPS_NS = 50_000_000  # stamps that agree as well as this are believed
 WIDTHS_NS = (1_000_000, 4_000_000, 16_000_000)  # by how much delays and drift spread an offset
 FEWEST = 3  # questions at one offset; fewer meet by chance
-MOST_QUESTIONS, MOST_KEYS, MOST_PAIRS = 300, 300, 200
+MOST_QUESTIONS, MOST_KEYS, MOST_PAIRS = 100, 50, 200  # half a million differences of two clocks
 REQUEST = 1
 
 

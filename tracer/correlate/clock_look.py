@@ -46,9 +46,10 @@ def _first(
 
 
 def _is_chosen(batch: ObservationBatch, every: int) -> NDArray[np.bool_]:
-    # The same packets in all captures.
+    # The same packets in all captures; all of ARP, which has no numbers.
     hashes = np.full(len(batch), 17, np.uint64)
     for name in _LASTING:
         hashes = mixed(hashes, batch.packets[name])
     chosen: NDArray[np.bool_] = hashes % np.uint64(every) == 0
+    chosen[batch.rows_with("arp")] = True
     return chosen
