@@ -1,6 +1,7 @@
 """Shared fixtures: what a kernel test may ask for, and where the captures are."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("untimed")
+# A shell that runs tests in the background has SIGINT ignored, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 CAPTURES = Path(__file__).resolve().parent.parent / "captures"
 GOLDEN = Path(__file__).resolve().parent / "golden"
 
