@@ -164,7 +164,7 @@ def test_text_has_no_bytes_and_says_so(tmp_path: Path, run: Run) -> None:
 def test_a_capture_is_not_written_over(tmp_path: Path, run: Run) -> None:
     file = tmp_path / "in.pcapng"
     shutil.copy(CAPTURES / "snat-centralized" / "snat-centralized.pcapng", file)
-    with pytest.raises(Exception, match="is one of the captures"):
+    with pytest.raises(Exception, match="is one of the inputs"):
         run("offline", file, "-o", file)
     assert file.stat().st_size == (
         CAPTURES / "snat-centralized" / "snat-centralized.pcapng"

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tracer.cli.overwriting import refuse_overwriting
 from tracer.core.address import encode_network
 from tracer.core.filter import PROTOCOLS, FlowFilter
 
@@ -23,7 +24,15 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help shows its options section by section, the nameless section last."""
+    """A command whose help shows its options section by section, the nameless section last.
+
+    It writes to nothing that it reads.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; raises InputError where output would destroy input or other output."""
+        refuse_overwriting(ctx.params)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, sections in the order in which the options were declared."""

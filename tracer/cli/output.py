@@ -103,7 +103,12 @@ def write_summary(summary: dict[str, Any], file: str | None) -> None:
         sys.stderr.write(encoded(f"{line}\n", encoding).decode(encoding))
     if file is not None:
         with destination(file) as target:
-            target.write(json.dumps(summary, ensure_ascii=False, indent=2).encode() + b"\n")
+            target.write(
+                json.dumps(summary, ensure_ascii=False, indent=2).encode(
+                    "utf-8", "backslashreplace"
+                )
+                + b"\n"
+            )
 
 
 def _rendered(lines: "Iterable[Line]") -> Iterator[str]:

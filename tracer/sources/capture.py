@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -78,6 +79,20 @@ def is_capture(path: str) -> bool:
         open_capture(path, findings, _HEAD).close()
     except InputError:
         return bool(findings.warnings())
+    return True
+
+
+def is_readable(path: str) -> bool:
+    """Return whether a file is a capture of any kind that can be read, be it to some byte only."""
+    try:
+        capture = open_capture(path, Findings(path), _HEAD)
+        capture.close()
+        if capture.kind == "recording" and capture.packets is None:
+            from tracer.sources.recording import read_recording  # Arrow takes a while to load
+
+            read_recording(Path(path))  # Parquet may be anything
+    except InputError:
+        return False
     return True
 
 

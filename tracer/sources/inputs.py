@@ -104,6 +104,8 @@ class _Finder:
                 self._add_file(path, shown)
 
     def _add_file(self, path: str, shown: str) -> None:
+        # Names of files are bytes; what is not UTF-8 in them is shown as such.
+        shown = os.fsencode(shown).decode("utf-8", "backslashreplace")
         option = self._options.get(os.path.realpath(path))
         entries = (option,) if option else self._entries(path)
         naming = PointNaming(shown, stem_of(shown), tuple(entries))

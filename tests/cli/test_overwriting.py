@@ -1,0 +1,69 @@
+"""Nothing that is read is written over, and no output by another."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Run
+from tracer.core.errors import InputError
+
+CAPTURE = "compute03-enp175s0f1.pcap"
+
+
+@pytest.fixture
+def folder(captures: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(captures / "fip-outbound", tmp_path / "incident"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("{file}", "-o", "{file}", "--format", "csv"), "is one of the inputs"),
+        (("{folder}", "-o", "{file}", "--format", "csv"), "is one of the inputs"),
+        (("{folder}", "--summary", "{file}"), "is one of the inputs"),
+        (("{folder}", "--point", "a/b={file}", "--segments", "{link}"), "is one of the inputs"),
+        (("{file}", "-o", "{new}", "--segments", "{new}"), "is to be written by -o, too"),
+    ],
+)
+def test_output_that_would_destroy_something_is_refused(
+    words: tuple[str, ...], said: str, folder: Path, run: Run
+) -> None:
+    file = folder / CAPTURE
+    link = folder.parent / "link.csv"
+    link.symlink_to(file)
+    before = file.read_bytes()
+    names = {"file": file, "folder": folder, "link": link, "new": folder.parent / "new.csv"}
+    with pytest.raises(InputError, match=said):
+        run("offline", *(word.format(**names) for word in words))
+    assert file.read_bytes() == before
+    assert not names["new"].exists()
+
+
+@pytest.mark.parametrize("name", ["hops.parquet", "hops.csv", "journeys.jsonl"])
+def test_the_same_command_can_be_given_again(name: str, folder: Path, run: Run) -> None:
+    for _ in range(2):
+        result = run("offline", folder, "-o", folder / name)
+        assert result.exit_code == 0, result.output
+
+
+def test_a_device_may_be_named_twice(folder: Path, run: Run) -> None:
+    asked = ("--format", "csv", "-o", "/dev/null", "--summary", "/dev/null")
+    assert run("offline", folder, *asked).exit_code == 0
+
+
+@pytest.mark.parametrize("format_", ["text", "jsonl", "csv", "parquet"])
+def test_names_of_files_need_not_be_utf_8(
+    format_: str, folder: Path, run: Run, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    shutil.copyfile(bytes(folder / CAPTURE), bytes(odd) + b"/bad\xff-eth1.pcap")
+    summary = tmp_path / "summary.json"
+    result = run("offline", odd, "--format", format_, "-o", tmp_path / "out", "--summary", summary)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out").stat().st_size > 0
+    if format_ == "jsonl":
+        first = json.loads((tmp_path / "out").read_text().splitlines()[0])
+        assert first["hops"][0]["capture"] == "bad\\xff-eth1.pcap"

@@ -1,0 +1,51 @@
+"""Output that would destroy what is read, or other output, is refused before anything is read."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tracer.core.errors import InputError
+
+_OUTPUTS = {
+    "output": "-o", "summary": "--summary", "segments": "--segments", "write": "--write",
+    "ready_file": "--ready-file",
+}  # fmt: skip
+_INPUTS = ("captures", "points", "conntrack", "rules", "before", "redact_key")
+
+
+def refuse_overwriting(parameters: Mapping[str, Any]) -> None:
+    """Raise InputError where a file is to be written that is read, or written, too.
+
+    `parameters` are those of a command, by name. Devices and pipes may be named twice.
+    """
+    outputs: dict[str, str] = {}
+    for name, option in _OUTPUTS.items():
+        path = parameters.get(name)
+        if path in (None, "-") or (os.path.exists(path) and not os.path.isfile(path)):
+            continue
+        hint = f"Choose another file after {option}."
+        other = outputs.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise InputError(f"{path} is to be written by {other}, too.", hint)
+        if os.path.exists(path) and any(_is_of(path, given) for given in _given(parameters)):
+            raise InputError(f"{path} is one of the inputs.", hint)
+
+
+def _given(parameters: Mapping[str, Any]) -> Iterator[str]:
+    for name in _INPUTS:
+        value = parameters.get(name) or ()
+        values = value.values() if isinstance(value, Mapping) else value
+        yield from (value,) if isinstance(value, str) else map(str, values)
+
+
+def _is_of(path: str, given: str) -> bool:
+    if not os.path.exists(given):
+        return False
+    if not os.path.isdir(given):
+        return os.path.samefile(path, given)
+    if Path(os.path.realpath(given)) not in Path(os.path.realpath(path)).parents:
+        return False
+    from tracer.sources.capture import is_readable
+
+    return is_readable(path)
