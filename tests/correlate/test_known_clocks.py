@@ -8,7 +8,7 @@ import pytest
 from scenarios.catalogue import make
 from scenarios.places import EXTERNAL, FIXED, line
 from scenarios.traffic import answer, datagrams
-from scenarios.windows import members, records, split
+from scenarios.windows import members, split
 from scenarios.world import World
 
 from tracer.core.batch import ObservationBatch
@@ -127,14 +127,3 @@ def test_shifts_are_by_point_with_none_for_no_point() -> None:
     host = str(batch.points[2].host)
     found = shifts({host: 5}, batch.points)
     assert found.tolist() == [5 if point.host == host else 0 for point in batch.points] + [0]
-
-
-def test_records_of_windows_are_those_of_all_at_once_with_clocks_that_are_off() -> None:
-    batch = off(2 * SECOND, 600)
-    rows, pieces = len(batch), split(batch, 200)
-    clocks, _ = look(pieces, rows // 4)
-    parts = join_windows(pieces, rows=rows // 8, horizon=horizon(rows), clocks=clocks)
-    found = {number: said for part in parts for number, said in records(part).items()}
-    whole = records(join(batch))
-    same = sum(found[number][0] == said[0] for number, said in whole.items())
-    assert same == len(whole)

@@ -59,9 +59,6 @@ def test_what_has_no_bytes(captures: Path, tmp_path: Path) -> None:
     gone = tmp_path / "gone.pcap"
     shutil.copy(captures / "fip-outbound" / "vm-ens3.pcap", gone)
     with Originals([gone]) as originals:
-        assert originals.reads(str(gone))
-        assert not originals.reads(str(text))
-        assert not originals.reads(str(tmp_path / "new"))
         with open(gone, "wb"):
             pass  # emptied since it was found
         assert originals.packet(str(gone), 1) is None

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.cli.output import destination
-from tracer.core.errors import InputError
 from tracer.core.journeys import JourneySet
 from tracer.core.warnings import InputWarning
 
@@ -24,12 +23,10 @@ def write_packets(
     """Write the hops of the chosen journeys; what has no bytes is added to the set's warnings.
 
     Without `originals` (redaction: bytes would show what names hide) all headers are rebuilt, which
-    is what was asked for and no warning. Raises InputError when `output` is one of the inputs.
+    is what was asked for and no warning.
     """
     from tracer.report.pcapng.writer import PcapngWriter
 
-    if originals is not None and output is not None and originals.reads(output):
-        raise InputError(f"{output} is one of the captures.", "Choose another file after -o.")
     with originals or nullcontext(), destination(output) as file:
         writer = PcapngWriter(file, originals)
         writer.write(journey_set, chosen)

@@ -51,13 +51,12 @@ def asked_again(
     for one, other in _scale_pairs(seen, known):
         if find_root(parent, one) == find_root(parent, other):
             continue
-        mine = _shared(seen, one, other)
-        found = _offset(seen, mine)
+        a, b = _differences(seen, _shared(seen, one, other))
+        found = _offset(seen, a, b)
         if found is None:
             continue
         parent[find_root(parent, one)] = find_root(parent, other)
         low, high = found
-        a, b = _differences(seen, mine)
         apart = seen.time[b] - seen.time[a]
         matched = (apart >= low) & (apart <= high)
         left.append(seen.row[a[matched]])
@@ -94,7 +93,7 @@ def _scale_pairs(seen: _Seen, known: Codes) -> list[tuple[int, int]]:
     return [(a, b) for _, a, b in found[:MOST_PAIRS]]
 
 
-# Where each key that two clocks share begins and ends: (start, middle, start, end) in `seen`.
+# The packets of each key that two clocks share, those of one and of the other, as places in `seen`.
 def _shared(seen: _Seen, one: int, other: int) -> list[tuple[Codes, Codes]]:
     found = []
     mine, theirs = np.flatnonzero(seen.clock == one), np.flatnonzero(seen.clock == other)
@@ -120,8 +119,7 @@ def _differences(seen: _Seen, shared: list[tuple[Codes, Codes]]) -> tuple[Codes,
 
 
 # The least and the most that the second clock may be ahead, None where no offset stands out.
-def _offset(seen: _Seen, shared: list[tuple[Codes, Codes]]) -> tuple[int, int] | None:
-    a, b = _differences(seen, shared)
+def _offset(seen: _Seen, a: Codes, b: Codes) -> tuple[int, int] | None:
     asks = seen.is_request[a]  # an answer follows at once, and says the same again
     apart = np.sort((seen.time[b] - seen.time[a])[asks if asks.any() else slice(None)])
     for width in WIDTHS_NS:

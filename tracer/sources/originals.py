@@ -55,13 +55,6 @@ class Originals:
         data = os.pread(places.descriptor, length, at)
         return (int(places.linktypes[frame - 1]), data) if len(data) == length else None
 
-    def reads(self, path: str) -> bool:
-        """Return whether a path is one of the inputs: writing there would destroy it."""
-        if not os.path.exists(path):
-            return False
-        paths = (given.path for given in self._inputs.values() if given.path != STDIN)
-        return any(os.path.samefile(path, given) for given in paths)
-
     def close(self) -> None:
         """Close the files; the temporary ones are gone with that."""
         for places in self._places.values():
