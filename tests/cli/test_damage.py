@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CAPTURES
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cli.conftest import Run
@@ -63,6 +63,9 @@ def test_a_capture_without_packets(
 
 @settings(max_examples=60)
 @given(file=st.sampled_from(SOUND), edits=st.lists(EDIT, min_size=1, max_size=20))
+@example(  # a device whose name is not UTF-8
+    file=CAPTURES / "walkthrough" / "out06-compute03-enp175s0f1.txt", edits=[(2535, 27, b"\x80")]
+)
 def test_a_damaged_capture_is_read_joined_and_shown_or_refused(
     file: Path, edits: list[tuple[int, int, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -254,7 +254,7 @@ def _identity_of(point: Point) -> tuple[str, ...]:
 
 def _hashed(names: Sequence[tuple[str, ...]]) -> Keys:
     # The same in every batch, whatever else is in it; 0 for -1.
-    texts = ["\0".join(name).encode() for name in names]
+    texts = ["\0".join(name).encode("utf-8", "surrogatepass") for name in names]
     digests = [hashlib.blake2b(text, digest_size=8).digest() for text in texts]
     return np.frombuffer(b"".join([*digests, bytes(8)]), "<u8")
 
