@@ -49,7 +49,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     ):
         raise AssertionError("there is nothing to write to")
     # Whichever option named it: -o, --summary or --segments.
-    assert caught.value.hint == f"Name another file; `ls -ld {tmp_path}/no` shows the folder."
+    assert caught.value.hint == f"`mkdir -p {tmp_path}/no` makes it."
 
 
 def test_letters_where_signs_cannot_be_shown() -> None:

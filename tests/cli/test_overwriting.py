@@ -1,6 +1,7 @@
-"""Nothing that is read is written over, and no output by another."""
+"""What cannot be written is told at once; nothing that is read is written over, nor an output."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,44 @@ def test_output_that_would_destroy_something_is_refused(
         run("offline", *(word.format(**names) for word in words))
     assert file.read_bytes() == before
     assert not names["new"].exists()
+
+
+@pytest.mark.parametrize("name", ["{folder}/none/x.csv", "{file}/x.csv", "{dangling}"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *(("offline", option) for option in ("-o", "--summary", "--segments")),
+        ("observations", "-o"), ("observations", "--summary"), ("report", "-o"),
+        ("report", "--summary"),
+    ],
+)  # fmt: skip
+def test_output_that_cannot_be_written_is_refused_before_anything_is_read(
+    command: str, name: str, option: str, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling.csv").symlink_to(tmp_path / "none" / "x.csv")
+    places = {"folder": tmp_path, "file": tmp_path / "file", "dangling": tmp_path / "dangling.csv"}
+    words = [command, "no-such-capture.pcap", option, name.format(**places)]
+    if command == "report" and option != "-o":
+        words += ["-o", str(tmp_path / "x.html")]
+    # Were the capture looked for first, it would be what is told.
+    with pytest.raises(InputError, match=r"x\.csv|dangling\.csv") as caught:
+        run(*words)
+    assert "cannot be written: " in caught.value.message
+    missing = caught.value.message.endswith("there is no such folder.")
+    assert missing == ("file" not in name)
+    said = f"`mkdir -p {tmp_path}/none` makes it." if missing else "`ls -ld "
+    assert said in str(caught.value.hint)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling.csv", "file"]
+
+
+def test_pipes_and_devices_can_be_written(folder: Path, run: Run) -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as pipe:
+        result = run("offline", folder, "-o", "/dev/null", "--summary", f"/dev/fd/{writing}")
+        os.close(writing)
+        assert result.exit_code == 0, result.output
+        assert json.load(pipe)["journeys"] > 0
 
 
 @pytest.mark.parametrize("name", ["hops.parquet", "hops.csv", "journeys.jsonl"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tracer.cli.overwriting import refuse_overwriting
+from tracer.cli.overwriting import refuse_overwriting, refuse_unwritable
 from tracer.core.address import encode_network
 from tracer.core.filter import PROTOCOLS, FlowFilter
 
@@ -26,11 +26,14 @@ class Option(click.Option):
 class Command(click.Command):
     """A command whose help shows its options section by section, the nameless section last.
 
-    It writes to nothing that it reads.
+    It writes to nothing that it reads, and begins nothing whose output cannot be written.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; raises InputError where output would destroy input or other output."""
+        """Run the command; raises InputError where output cannot be written, or would destroy input
+        or other output.
+        """
+        refuse_unwritable(ctx.params)
         refuse_overwriting(ctx.params)
         return super().invoke(ctx)
 

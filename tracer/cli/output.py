@@ -6,10 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
 
-from tracer.core.errors import InputError
+from tracer.cli.overwriting import unwritable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,11 +30,7 @@ def destination(output: str | None) -> Iterator[IO[bytes]]:
     try:
         file = open(output, "wb")  # noqa: SIM115 -- closed below, where other errors are meant
     except OSError as error:
-        message = f"{output} cannot be written: {error.strerror}."
-        folder = quote(os.path.dirname(output) or ".")
-        raise InputError(
-            message, f"Name another file; `ls -ld {folder}` shows the folder."
-        ) from None
+        raise unwritable(output, error) from None
     try:
         with file:
             yield file

@@ -1,8 +1,12 @@
-"""Output that would destroy what is read, or other output, is refused before anything is read."""
+"""Output that cannot be written, or would destroy what is read or other output, is refused before
+anything is read.
+"""
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tracer.core.errors import InputError
@@ -12,6 +16,42 @@ _OUTPUTS = {
     "ready_file": "--ready-file",
 }  # fmt: skip
 _INPUTS = ("captures", "points", "conntrack", "rules", "before", "redact_key")
+
+
+def refuse_unwritable(parameters: Mapping[str, Any]) -> None:
+    """Raise InputError where a file is to be written that cannot be: it is closed to us, its folder
+    is, or there is no such folder.
+
+    `parameters` are those of a command, by name.
+    """
+    for name in _OUTPUTS:
+        path = parameters.get(name)
+        if path in (None, "-"):
+            continue
+        code = _hindrance(path)
+        if code is not None:
+            raise unwritable(path, OSError(code, os.strerror(code)))
+
+
+# The error number that opening a file to write it would fail with, None where it would not.
+def _hindrance(path: str) -> int | None:
+    if os.path.exists(path):
+        return None if os.access(path, os.W_OK) else errno.EACCES
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        return errno.ENOTDIR if os.path.exists(folder) else errno.ENOENT
+    return None if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
+
+
+def unwritable(path: str, error: OSError) -> InputError:
+    """Return the error for a file that the system does not let us write."""
+    folder = os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path) or "."
+    if isinstance(error, FileNotFoundError):
+        reason, hint = "there is no such folder", f"`mkdir -p {quote(folder)}` makes it."
+    else:
+        reason = str(error.strerror)
+        hint = f"Name another file; `ls -ld {quote(folder)}` shows the folder."
+    return InputError(f"{path} cannot be written: {reason}.", hint)
 
 
 def refuse_overwriting(parameters: Mapping[str, Any]) -> None:
