@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tracer.core.conntrack import ConntrackEntry
+from tracer.core.errors import InputError
 from tracer.core.journeys import JourneySet
 from tracer.core.nat_rules.rule import NatRule
 from tracer.core.warnings import InputWarning
@@ -16,28 +18,42 @@ if TYPE_CHECKING:
 def conntrack_of(
     captures: Sequence[str], dumps: Sequence[str]
 ) -> tuple[list[ConntrackEntry], list[InputWarning]]:
-    """Return the entries of the named conntrack dumps and of those in capture folders."""
+    """Return the entries of the named conntrack dumps and of those in capture folders.
+
+    Raises InputError for a named file that is no dump: what it was named for would be left undone.
+    """
     folders = _folders(captures)
     if not folders and not dumps:
         return [], []
     from tracer.sources.conntrack import read_conntrack, read_conntrack_folder
 
     parts = [read_conntrack_folder(folder) for folder in folders]
-    parts += [read_conntrack(Path(dump)) for dump in dumps]
+    for dump in dumps:
+        entries, found = read_conntrack(Path(dump))
+        if not entries and any(warning.kind == "unparsed-line" for warning in found):
+            raise _not_that(dump, "entry of `conntrack -L` or `-E`")
+        parts.append((entries, found))
     return [e for entries, _ in parts for e in entries], [w for _, found in parts for w in found]
 
 
 def rules_of(
     captures: Sequence[str], files: Sequence[str]
 ) -> tuple[list[NatRule], list[InputWarning]]:
-    """Return the NAT rules of the named files and of those in capture folders."""
+    """Return the NAT rules of the named files and of those in capture folders.
+
+    Raises InputError for a named file that holds no rules.
+    """
     folders = _folders(captures)
     if not folders and not files:
         return [], []
     from tracer.sources.rules import read_rules, read_rules_folder
 
     parts = [read_rules_folder(folder) for folder in folders]
-    parts += [read_rules(Path(file)) for file in files]
+    for file in files:
+        rules, found = read_rules(Path(file))
+        if any(warning.kind == "no-rules" for warning in found):
+            raise _not_that(file, "rule of iptables-save or `nft list ruleset`")
+        parts.append((rules, found))
     return [rule for rules, _ in parts for rule in rules], [w for _, found in parts for w in found]
 
 
@@ -70,6 +86,16 @@ def losses(read: "ReadResult | Reading") -> dict[str, int]:
     """Return what was lost before it was read: by a recording's tracer, by captures' kernels."""
     dropped = sum(capture.dropped or 0 for capture in read.captures)
     return {**read.lost, **({"capture_dropped": dropped} if dropped else {})}
+
+
+def _not_that(file: str, what: str) -> InputError:
+    from tracer.sources.capture import is_readable
+
+    if is_readable(file):
+        return InputError(
+            f"{file} is a capture and holds no {what}.", "Name it among the captures instead."
+        )
+    return InputError(f"{file} holds no {what}.", f"`head {quote(file)}` shows what it holds.")
 
 
 def _folders(captures: Sequence[str]) -> list[Path]:

@@ -42,10 +42,10 @@ def read(
 
     named = {name: fspath(path) for name, path in (points or {}).items()}
     paths = [fspath(path) for path in captures]
-    found = read_captures(paths, points=named, limit=limit)
     dumps, tables = _paths(conntrack), _paths(rules)
     entries, damage = conntrack_of(paths, dumps)
     nat_rules, more = rules_of(paths, tables)
+    found = read_captures(paths, points=named, limit=limit)
     everything = JourneyFrames(
         found.batch,
         lambda: joined(found, entries, nat_rules, (*damage, *more)),

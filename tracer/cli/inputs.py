@@ -1,5 +1,6 @@
 """What the user names as input: captures, points for them, conntrack dumps."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ import click
 
 from tracer.cli.options import Option
 from tracer.cli.progress import Progress
+from tracer.core.errors import unreadable
 
 if TYPE_CHECKING:
     from tracer.sources.read import Reading, ReadResult
@@ -30,6 +32,18 @@ def named(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) 
     return points
 
 
+def present(
+    _: click.Context, parameter: click.Parameter, paths: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the paths when each leads somewhere; raises InputError where one does not."""
+    for path in paths:
+        try:
+            os.stat(path)
+        except OSError as error:
+            raise unreadable(path, error) from None
+    return paths
+
+
 captures_argument = click.argument(
     "captures", nargs=-1, type=click.Path(allow_dash=True), metavar="CAPTURE..."
 )
@@ -40,12 +54,12 @@ point_option = click.option(
 )  # fmt: skip
 conntrack_option = click.option(
     "--conntrack", cls=Option, section="Input", multiple=True, metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(), callback=present,
     help="Output of `conntrack -L` or `-E`; those in a capture folder are read by themselves.",
 )  # fmt: skip
 rules_option = click.option(
     "--rules", cls=Option, section="Input", multiple=True, metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(), callback=present,
     help="Output of iptables-save or `nft list ruleset`; those in a folder are read by themselves.",
 )  # fmt: skip
 

@@ -182,9 +182,9 @@ def joined(
     from tracer.api.joining import joined as joined_of
 
     ready("decode", "correlate")
-    read = inputs.read_captures(captures, points)
     entries, damage = conntrack_of(captures, conntrack)
     nat_rules, more = rules_of(captures, rules)
+    read = inputs.read_captures(captures, points)
     settled()
     if needed_next is not None:
         load_ahead(needed_next)

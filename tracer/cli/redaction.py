@@ -37,7 +37,7 @@ _OPTIONS = (
     ),
     click.option(
         "--redact-key", cls=Option, section=_SECTION, metavar="FILE",
-        type=click.Path(exists=True, dir_okay=False),
+        type=click.Path(),
         help="Redact with the key in FILE: the same key, the same pseudonyms.",
     ),
 )  # fmt: skip

@@ -37,7 +37,7 @@ FORMATS = ("html", "csv", "parquet", "json")
 @inputs.rules_option
 @click.option(
     "--before", cls=Option, section="Input", multiple=True, metavar="FOLDER",
-    type=click.Path(exists=True),
+    type=click.Path(), callback=inputs.present,
     help="Captures of another situation, to compare with: what changed since.",
 )  # fmt: skip
 @filter_options

@@ -33,6 +33,8 @@ def unreadable(path: object, error: OSError | ValueError) -> InputError:
         hint = "Run with sudo, or copy it."
     elif isinstance(error, (FileNotFoundError, NotADirectoryError)):
         hint = f"`ls {quote(folder or slash or '.')}` shows what is there."
+    elif isinstance(error, IsADirectoryError):
+        hint = f"Name a file; `ls {quote(str(path))}` shows those in it."
     else:
         hint = "Copy it anew, and name the copy."
     return InputError(f"{path} cannot be read: {reason}.", hint)
