@@ -20,6 +20,7 @@ from scapy.all import (
     IPv6ExtHdrHopByHop,
     Packet,
     Raw,
+    fragment,
 )  # fmt: skip
 from scapy.contrib.mpls import MPLS
 from scapy.layers.ipsec import AH
@@ -140,6 +141,15 @@ def test_a_tunnel_without_ip_inside_leaves_the_carrying_packet() -> None:
     assert columns(packet, "encap", "dport", "ttl", "src_mac") == (None, 4789, 60, A)
     nested = OUTER / GRE() / IP(src="10.9.9.9", ttl=33) / GRE(proto=0x6558) / lldp
     assert columns(nested, "encap", "tunnels", "src", "ttl") == (Encap.GRE, 1, "10.9.9.9", 33)
+
+
+def test_a_fragment_that_is_a_tunnels_first_shows_the_packet_inside() -> None:
+    inner = INNER / Raw(bytes(range(256)) * 8)
+    whole = OUTER / UDP(sport=50000, dport=4789) / VXLAN(vni=9) / (Ether(src=C, dst=D) / inner)
+    first = FRAME / fragment(whole[IP], 1480)[0]
+    names = ("src", "sport", "ip_id", "ip_len", "payload_len", "payload_digest", "vni", "decode")
+    assert columns(first, *names) == columns(whole, *names)
+    assert columns(first, "payload_len", "decode") == (2048, Decode.COMPLETE)
 
 
 def test_arp_inside_vxlan_is_the_main_packet() -> None:

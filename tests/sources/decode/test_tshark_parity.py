@@ -21,6 +21,9 @@ from decoding import decoded, records, value
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from packets import ETHERNET, NULL, RAW, SLL, SLL2, PacketMaker, truncated, write_pcap
+from scapy.all import GRE, IP, UDP, Ether, Raw, fragment
+from scapy.contrib.geneve import GENEVE
+from scapy.layers.vxlan import VXLAN
 from tshark_oracle import dissect
 
 from tracer.core.enums import Decode
@@ -104,6 +107,29 @@ def test_cut_packets(tmp_path: Path, seed: int) -> None:
     cut = [truncated(maker, packet) for packet in packets]
     write_pcap(path, ETHERNET, cut, [len(packet) for packet in packets])
     assert differences(path, packets) == []
+
+
+@pytest.mark.parametrize("room", [8, 16, 24, 40, 64, 96, 600])
+def test_first_fragments_of_tunnels(tmp_path: Path, room: int) -> None:
+    """What a fragment carries is read as far as it reaches; where that is all, nothing is amiss."""
+    inside = IP(src="10.0.0.1", dst="10.0.0.2", id=5) / UDP(dport=7000) / Raw(bytes(range(256)) * 5)
+    frame = Ether(src="fa:16:3e:00:00:0c", dst="fa:16:3e:00:00:0d") / inside
+    outer = IP(src="192.0.2.1", dst="192.0.2.2", id=77)
+    carried = [
+        outer / UDP(sport=50000, dport=4789) / VXLAN(vni=9) / frame,
+        outer / UDP(sport=50000, dport=6081) / GENEVE(vni=9) / frame,
+        outer / GRE() / inside,
+        outer / inside,
+    ]
+    link = Ether(src="fa:16:3e:00:00:0a", dst="fa:16:3e:00:00:0b")
+    pieces = [bytes(link / fragment(packet, room)[0]) for packet in carried]
+    path = tmp_path / "pieces.pcap"
+    write_pcap(path, ETHERNET, pieces)
+    assert differences(path, [bytes(link / packet) for packet in carried]) == []
+    decode = decoded(pieces).packets["decode"].tolist()
+    assert set(decode) <= {Decode.COMPLETE, Decode.TRUNCATED}
+    if room >= 96:  # all headers are in the first fragment
+        assert set(decode) == {Decode.COMPLETE}
 
 
 def test_the_maker_makes_every_layer(tmp_path: Path) -> None:

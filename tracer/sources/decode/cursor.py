@@ -26,6 +26,7 @@ CURSOR_DTYPE = np.dtype(
         ("wire_end", "<i8"),  # where the packet ends by its lengths, captured or not
         ("layer", "<i8"),  # what to read at `position` (one of the constants below)
         ("kind", "<i8"),  # EtherType or IP protocol of that layer, where it needs one
+        ("continued", "<i8"),  # 1 where `wire_end` is a fragment's, and others hold what follows
         ("tags", "<i8"),  # VLAN tags passed since the Ethernet header
         ("tunnels", "<i8"),  # tunnel headers passed
         # What the last UDP header that seems to carry a tunnel carries: where it begins, 0 none,
@@ -76,12 +77,13 @@ def stop(row: Any, reason: int) -> None:
 def has(row: Any, cursor: Any, end: int) -> bool:
     """Return whether all bytes before offset `end` are there; else note what ended too early.
 
-    A header cut by the capture length is truncated; one cut by the packet's own length malformed.
+    A header cut by the capture length is truncated, and so one that goes on in the next fragment;
+    one cut by the packet's own length is malformed.
     (An offset, not a length: for each literal length numba would compile this again.)
     """
     if end <= cursor.captured_end:
         return True
-    short = end > cursor.wire_end
+    short = end > cursor.wire_end and cursor.continued == 0
     stop(row, MALFORMED if short else TRUNCATED)
     return False
 

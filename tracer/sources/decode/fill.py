@@ -113,6 +113,7 @@ def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor
     cursor.wire_end = max(end, start + frame.wire_len)
     cursor.layer = at.DONE
     cursor.kind = 0
+    cursor.continued = 0
     cursor.tags = 0
     cursor.tunnels = 0
     cursor.datagram = 0

@@ -81,7 +81,8 @@ def _ipv4_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
 @inner
 def _limit(row: Any, cursor: Any, length: int, header: int) -> bool:
     # End the packet where its IP length says, so that Ethernet padding is not payload. A length of
-    # 0 is what the sender's kernel shows of segments that the device will cut (TSO).
+    # 0 is what the sender's kernel shows of segments that the device will cut (TSO). What a first
+    # fragment carries ends in a later one: no more of it is captured than the fragment holds.
     if length == 0:
         row.ip_len = cursor.wire_end - cursor.position
         return True
@@ -89,10 +90,11 @@ def _limit(row: Any, cursor: Any, length: int, header: int) -> bool:
         at.stop(row, at.MALFORMED)
         return False
     end = cursor.position + length
-    if end > cursor.wire_end:
+    if end > cursor.wire_end and cursor.continued == 0:
         at.stop(row, at.MALFORMED)
         end = cursor.wire_end
     cursor.wire_end = end
+    cursor.continued = 0
     cursor.captured_end = min(cursor.captured_end, end)
     return True
 
@@ -103,6 +105,7 @@ def _after_ip(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     if row.frag_offset > 0:
         payload(data, row, cursor)
         return
+    cursor.continued = np.int64(row.more_fragments == 1)
     cursor.kind = proto
     cursor.layer = at.TRANSPORT
 

@@ -74,7 +74,7 @@ def tcp(data: Bytes, row: Any, cursor: Any) -> None:
     if not at.has(row, cursor, start + 20):
         return
     header = (u8(data, start + 12) >> 4) * 4
-    if header < 20 or start + header > cursor.wire_end:
+    if header < 20 or (start + header > cursor.wire_end and cursor.continued == 0):
         if header < 20:  # whatever this is, what follows the sequence number is not TCP's
             row.tcp_ack = -1
             row.tcp_flags = -1
