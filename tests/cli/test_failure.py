@@ -11,6 +11,7 @@ import click
 import pytest
 
 from cli.conftest import Spawn
+from tracer.cli.commands import group
 from tracer.cli.failure import exit_status
 from tracer.core.errors import InputError
 
@@ -30,6 +31,35 @@ def test_an_error_of_the_system_is_a_sentence(capsys: pytest.CaptureFixture[str]
     assert exit_status(error) == 1
     said = capsys.readouterr().err
     assert said.startswith("tracer: out.csv: No space left on device.\n        Free some space, or")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--port", "abc"), "'--port': 'abc' is not a whole number from 0 to 65535."),
+        (("--count", "0"), "'--count': '0' is not a whole number of 1 or more."),
+        (("--format", "xml"), "'xml' is not one of 'text',"),
+        (("--host", "a.b"), "'a.b' is not an IP address or CIDR"),
+        (("--colour",), "No such option '--colour'"),
+        (("-o", "x.y"), "'x.y' ends in none of"),
+    ],
+)
+def test_bad_usage_is_a_sentence_and_the_next_command(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        group.main(["offline", "x.pcap", *words], prog_name="tracer", standalone_mode=False)
+    assert exit_status(caught.value) == 2
+    sentence, hint = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("tracer: ")
+    assert said in sentence
+    assert sentence.endswith((".", "?"))
+    assert hint.strip() == "`tracer offline --help` shows what it takes."
+
+
+def test_no_command_shows_the_help(spawn: Spawn) -> None:
+    done = spawn()
+    assert "Commands:" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])

@@ -35,6 +35,9 @@ def exit_status(error: BaseException) -> int:
             return error.code if isinstance(error.code, int) else CANNOT
         case click.Abort() | KeyboardInterrupt():
             return INTERRUPTED
+        case click.UsageError() if not isinstance(error, click.exceptions.NoArgsIsHelpError):
+            _say(_sentence(error.format_message()), _usage_hint(error.ctx))
+            return USAGE
         case click.ClickException():
             error.show()
             return error.exit_code
@@ -85,6 +88,15 @@ def _say(message: str, hint: str | None) -> None:
     click.echo(f"tracer: {message}", err=True)
     if hint:
         click.echo(f"        {hint}", err=True)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _usage_hint(context: click.Context | None) -> str:
+    words = context.command_path if context is not None else "tracer"
+    return f"`{words} --help` shows what it takes."
 
 
 def _os_sentence(error: OSError) -> str:

@@ -9,6 +9,7 @@ import click
 
 from tracer.api.keeping import WRITERS, Keeping, copied
 from tracer.api.stop import Stop
+from tracer.cli.numbers import Decimal, Whole
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -41,15 +42,15 @@ def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> 
 @click.command(cls=Command)
 @filter_options
 @click.option(
-    "--count", cls=Option, section=_STOPPING, type=click.IntRange(1), metavar="N",
+    "--count", cls=Option, section=_STOPPING, type=Whole(1), metavar="N",
     help="Stop after N exchanges (a packet and its replies).",
 )  # fmt: skip
 @click.option(
-    "--duration", cls=Option, section=_STOPPING, type=click.FloatRange(0, min_open=True),
+    "--duration", cls=Option, section=_STOPPING, type=Decimal(0, min_open=True),
     metavar="S", help="Stop after S seconds.",
 )  # fmt: skip
 @click.option(
-    "--settle", cls=Option, section=_STOPPING, type=click.FloatRange(0.01), default=1.0,
+    "--settle", cls=Option, section=_STOPPING, type=Decimal(0.01), default=1.0,
     show_default=True, metavar="S",
     help="Seconds without news after which an unanswered packet is shown.",
 )  # fmt: skip
@@ -58,23 +59,23 @@ def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> 
     default="auto", show_default=True, help="core: compiled object, bcc: compiled on this host.",
 )  # fmt: skip
 @click.option(
-    "--ring-size", cls=Option, section=_KERNEL, type=click.IntRange(1, 1024), default=16,
+    "--ring-size", cls=Option, section=_KERNEL, type=Whole(1, 1024), default=16,
     show_default=True, metavar="MIB", help="Buffer between kernel and tracer.",
 )  # fmt: skip
 @click.option(
-    "--map-size", cls=Option, section=_KERNEL, type=click.IntRange(16), default=1 << 16,
+    "--map-size", cls=Option, section=_KERNEL, type=Whole(16), default=1 << 16,
     show_default=True, metavar="N", help="Flows and packets in flight that can be followed.",
 )  # fmt: skip
 @click.option(
-    "--snap", cls=Option, section=_KERNEL, type=click.IntRange(0, 1500), default=0, metavar="N",
+    "--snap", cls=Option, section=_KERNEL, type=Whole(0, 1500), default=0, metavar="N",
     help="Copy the first N bytes of each packet, payload too, for --write FILE.pcapng.",
 )  # fmt: skip
 @click.option(
-    "--ready-file", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    "--ready-file", cls=Option, section="Output", type=click.Path(), metavar="FILE",
     help="Made once everything is attached, for scripts.",
 )  # fmt: skip
 @click.option(
-    "--write", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    "--write", cls=Option, section="Output", type=click.Path(), metavar="FILE",
     callback=writable,
     help="Keep every observation in FILE.parquet or FILE.pcapng (headers, without payload) for"
     " `tracer offline` and `tracer report`.",

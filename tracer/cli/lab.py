@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tracer import lab
+from tracer.cli.numbers import Decimal, Whole
 from tracer.lab.recording import packet_fields
 
 CASES = tuple(lab.cases())
@@ -89,7 +90,7 @@ def _traffic(function: Callable[..., None]) -> Callable[..., None]:
             "--count",
             default=3,
             show_default=True,
-            type=click.IntRange(1),
+            type=Whole(1),
             help="How many packets are sent.",
         ),
         click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]"),
@@ -100,9 +101,10 @@ def _traffic(function: Callable[..., None]) -> Callable[..., None]:
 
 @command.command()
 @_traffic
-@click.option("--interval", default=0.02, show_default=True, help="Seconds between requests.")
+@click.option("--interval", default=0.02, show_default=True, type=Decimal(0),
+              help="Seconds between requests.")  # fmt: skip
 @click.option("--pattern", help="Equal payloads of this text instead of numbered ones.")
-@click.option("--icmp-id", type=click.IntRange(0, 0xFFFF), help="Chosen at random if not given.")
+@click.option("--icmp-id", type=Whole(0, 0xFFFF), help="Chosen at random if not given.")
 def ping(case: str, count: int, as_json: bool, interval: float, pattern: str | None,
          icmp_id: int | None) -> None:  # fmt: skip
     """Send echo requests along CASE and show the sender's log.
@@ -118,7 +120,8 @@ def ping(case: str, count: int, as_json: bool, interval: float, pattern: str | N
 
 @command.command()
 @_traffic
-@click.option("--port", default=8080, show_default=True, help="Port of the server.")
+@click.option("--port", default=8080, show_default=True, type=Whole(1, 0xFFFF),
+              help="Port of the server.")  # fmt: skip
 def tcp(case: str, count: int, as_json: bool, port: int) -> None:
     """Exchange numbered segments over one TCP connection along CASE and show the log.
 
@@ -131,7 +134,8 @@ def tcp(case: str, count: int, as_json: bool, port: int) -> None:
 
 @command.command()
 @_traffic
-@click.option("--port", default=5353, show_default=True, help="Port of the server.")
+@click.option("--port", default=5353, show_default=True, type=Whole(1, 0xFFFF),
+              help="Port of the server.")  # fmt: skip
 def udp(case: str, count: int, as_json: bool, port: int) -> None:
     """Exchange numbered datagrams along CASE and show the log.
 
@@ -145,7 +149,7 @@ def udp(case: str, count: int, as_json: bool, port: int) -> None:
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]")
-@click.option("--count", default=3, show_default=True, type=click.IntRange(1),
+@click.option("--count", default=3, show_default=True, type=Whole(1),
               help="How many packets of each kind are sent.")  # fmt: skip
 def record(folder: Path, case: str, count: int) -> None:
     """Capture echo, TCP and UDP along CASE with tcpdump at every point of it, into FOLDER.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tracer.cli import inputs, windows
 from tracer.cli.ahead import ahead, load_ahead
 from tracer.cli.compiled import ready, settled
+from tracer.cli.numbers import Whole
 from tracer.cli.options import (
     FORMATS,
     Command,
@@ -51,15 +52,15 @@ _WRITERS = {
 @inputs.rules_option
 @filter_options
 @click.option(
-    "--count", cls=Option, section="Output", type=click.IntRange(1), metavar="N",
+    "--count", cls=Option, section="Output", type=Whole(1), metavar="N",
     help="Show the first N exchanges (a packet and its replies) only.",
 )  # fmt: skip
 @click.option(
-    "--explain-joins", "explain", cls=Option, section="Output", type=click.IntRange(1),
+    "--explain-joins", "explain", cls=Option, section="Output", type=Whole(1),
     metavar="JOURNEY", help="Show that journey alone, and why each of its hops was joined.",
 )  # fmt: skip
 @click.option(
-    "--segments", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    "--segments", cls=Option, section="Output", type=click.Path(), metavar="FILE",
     callback=checked,
     help="Write what each flow lost between one point and the next, what was sent again for it, "
          "reordering and delays: FILE.csv, .parquet or .jsonl.",

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tracer.cli.numbers import Whole
 from tracer.cli.overwriting import refuse_overwriting, refuse_unwritable
 from tracer.core.address import encode_network
 from tracer.core.filter import PROTOCOLS, FlowFilter
@@ -78,7 +79,7 @@ def protocol(_: click.Context, parameter: click.Parameter, text: str | None) -> 
 
 _PLAIN = ("", "txt", "text", "log", "out")  # what names of text end in
 _SECTION = "Filter, on either side of NAT"
-_PORT = click.IntRange(0, 65535)
+_PORT = Whole(0, 65535)
 
 
 def _port_option(name: str, text: str, *, many: bool = True) -> _Decorator:
@@ -146,11 +147,11 @@ def _outputs(formats: tuple[str, ...]) -> tuple[Any, ...]:
             help=f"What to write; by default what the name after -o says, else {formats[0]}.",
         ),
         click.option(
-            "-o", "--output", cls=Option, section="Output", type=click.Path(dir_okay=False),
+            "-o", "--output", cls=Option, section="Output", type=click.Path(),
             metavar="FILE", help="Write to a file instead of standard output.",
         ),
         click.option(
-            "--summary", cls=Option, section="Output", type=click.Path(dir_okay=False),
+            "--summary", cls=Option, section="Output", type=click.Path(),
             metavar="FILE", help="Write the summary (counts, clocks, losses, warnings) as JSON.",
         ),
     )  # fmt: skip

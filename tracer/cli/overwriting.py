@@ -19,8 +19,8 @@ _INPUTS = ("captures", "points", "conntrack", "rules", "before", "redact_key")
 
 
 def refuse_unwritable(parameters: Mapping[str, Any]) -> None:
-    """Raise InputError where a file is to be written that cannot be: it is closed to us, its folder
-    is, or there is no such folder.
+    """Raise InputError where a file is to be written that cannot be: it is a folder, it or its
+    folder is closed to us, or there is no such folder.
 
     `parameters` are those of a command, by name.
     """
@@ -35,6 +35,8 @@ def refuse_unwritable(parameters: Mapping[str, Any]) -> None:
 
 # The error number that opening a file to write it would fail with, None where it would not.
 def _hindrance(path: str) -> int | None:
+    if os.path.isdir(path):
+        return errno.EISDIR
     if os.path.exists(path):
         return None if os.access(path, os.W_OK) else errno.EACCES
     folder = os.path.dirname(os.path.realpath(path))

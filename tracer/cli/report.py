@@ -43,11 +43,11 @@ FORMATS = ("html", "csv", "parquet", "json")
 @filter_options
 @click.option(
     "-o", "--output", cls=Option, section="Output", required=True, metavar="FILE",
-    type=click.Path(dir_okay=False), help="FILE.html, .csv, .parquet (a row each hop) or .json.",
+    type=click.Path(), help="FILE.html, .csv, .parquet (a row each hop) or .json.",
 )  # fmt: skip
 @click.option("--title", cls=Option, section="Output", metavar="TEXT", help="Title of the report.")
 @click.option(
-    "--summary", cls=Option, section="Output", type=click.Path(dir_okay=False), metavar="FILE",
+    "--summary", cls=Option, section="Output", type=click.Path(), metavar="FILE",
     help="Write the summary (counts, clocks, losses, warnings) as JSON.",
 )  # fmt: skip
 @redaction_options
