@@ -54,6 +54,38 @@ def test_names_are_as_given_for_files_and_with_the_folder_for_several(folder: Pa
     assert names(folder / "sub", file) == [str(folder / "sub/a.bin"), str(file)]
 
 
+def told(*given: Path, **points: str) -> tuple[list[str], list[str]]:
+    found, warnings = find_inputs(list(given), points)
+    return [i.name for i in found], [f"{w.capture}: {w.message}" for w in warnings]
+
+
+def test_what_is_named_twice_is_there_once_and_told(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "b-eth0.pcap"
+    link = tmp_path / "sub" / "link.pcap"
+    link.symlink_to(file)
+    once = "it was read once only"
+    same = f"it is the same as {file}; {once}"
+    assert told(file, file) == ([str(file)], [f"{file}: it is named twice; {once}"])
+    assert told(file, link) == ([str(file)], [f"{link}: {same}"])
+    sub = tmp_path / "sub"
+    assert told(file, sub) == ([str(file), str(sub / "a.bin")], [f"{link}: {same}"])
+    assert told(sub, sub)[1] == [f"{sub}: it is named twice; {once}"]
+    assert told(sub, sub)[0] == told(sub)[0]
+    assert told(file, link, points=f"{file}")[1] == [f"{link}: {same}"]
+
+
+def test_what_is_named_twice_keeps_its_point(folder: Path) -> None:
+    file = folder / "sub" / "a.bin"
+    once, _ = find_inputs([file], {})
+    twice, _ = find_inputs([file, folder / "sub"], {})
+    assert [i.naming for i in twice] == [i.naming for i in once]
+
+
+def test_a_folder_of_nothing_but_what_is_named_already_is_not_refused(folder: Path) -> None:
+    sub = folder / "sub"
+    assert told(sub / "a.bin", sub)[0] == [str(sub / "a.bin")]
+
+
 def test_a_folder_without_captures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see\n")
     with pytest.raises(InputError, match=f"{tmp_path} holds no captures"):

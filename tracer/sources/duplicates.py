@@ -1,4 +1,4 @@
-"""Files given twice: the same inode, or another file with the same bytes."""
+"""Files that are there twice: another file with the same bytes."""
 
 import filecmp
 import os
@@ -9,7 +9,6 @@ class Duplicates:
     """Remembers what has been read."""
 
     def __init__(self) -> None:
-        self._by_inode: dict[tuple[int, int], str] = {}
         self._by_size: dict[int, list[tuple[str, str]]] = {}
 
     def twin_of(self, path: str) -> str | None:
@@ -17,9 +16,6 @@ class Duplicates:
         found = _regular(path)
         if found is None:
             return None
-        name = self._by_inode.get((found.st_dev, found.st_ino))
-        if name is not None:
-            return name
         for other, other_name in self._by_size.get(found.st_size, []):
             try:
                 if filecmp.cmp(path, other, shallow=False):
@@ -32,7 +28,6 @@ class Duplicates:
         """Remember a file that has been read."""
         found = _regular(path)
         if found is not None:
-            self._by_inode[found.st_dev, found.st_ino] = name
             self._by_size.setdefault(found.st_size, []).append((path, name))
 
 

@@ -50,15 +50,16 @@ def find_inputs(
     """Return the captures that paths and `--point NAME=FILE` options mean, in the order given.
 
     Folders are searched with their subfolders, in the order of names; a points.toml speaks for the
-    files beside it. Raises InputError for a path that does not exist or a bad points.toml.
+    files beside it. What is named twice, under whatever name, is there once, with a warning. Raises
+    InputError for a path that does not exist or a bad points.toml.
     """
     options = [entry_of_option(name, str(file)) for name, file in points.items()]
     paths = [str(path) for path in given]
     known = {os.path.realpath(path) for path in paths}
     paths += [o.file for o in options if not _is_covered(o.file, known)]
     overrides = {os.path.realpath(option.file): option for option in options}
-    finder = _Finder(overrides, keep_folder=len(paths) > 1)
-    for path in dict.fromkeys(paths):
+    finder = _Finder(overrides, keep_folder=len({os.path.realpath(path) for path in paths}) > 1)
+    for path in paths:
         finder.add(path)
     return _told_apart(_distinct_stems(finder.found)), finder.warnings
 
@@ -73,43 +74,61 @@ class _Finder:
         self._options = options
         self._keep_folder = keep_folder
         self._tables: dict[str, list[PointEntry]] = {}
+        self._given: dict[str, str] = {}
+        self._read_as: dict[tuple[int, int] | None, str] = {}
         self.found: list[Input] = []
         self.warnings: list[InputWarning] = []
 
     def add(self, path: str) -> None:
+        real = os.path.realpath(path)
+        if real in self._given:
+            self._warn_of_twin(path, self._given[real])
+            return
+        self._given[real] = path
         if path == STDIN:
             self.found.append(Input(STDIN, STDIN, PointNaming(STDIN, "stdin")))
         elif kind_of(path) == "folder":
-            before = len(self.found)
-            for folder, names in _walk(path):
-                self._add_folder(path, folder, names)
-            if len(self.found) == before:
+            if not sum(self._add_folder(path, *place) for place in _walk(path)):
                 hint = f"`ls -R {quote(path)}` shows what it holds."
                 raise InputError(f"{path} holds no captures.", hint)
         else:
             self._add_file(path, path)
 
-    def _add_folder(self, given: str, folder: str, names: Sequence[str]) -> None:
+    # Returns how many captures the folder holds, those that are known by another name, too.
+    def _add_folder(self, given: str, folder: str, names: Sequence[str]) -> int:
         listed = {entry.file for entry in self._table(folder)}
         for name in sorted(listed - set(names)):
             if not os.path.exists(os.path.join(folder, name)):
                 message = f"{POINTS_FILE} names {name}, which is not there"
                 self.warnings.append(InputWarning("missing-capture", message, name))
         # A points.toml may name files of subfolders, which are met there.
+        count = 0
         for name in names:
             path = os.path.join(folder, name)
             shown = path if self._keep_folder else os.path.relpath(path, given)
             is_candidate = Path(name).suffix not in _DOCUMENTS and _may_be_capture(path)
             if name in listed or is_candidate:
                 self._add_file(path, shown)
+                count += 1
+        return count
 
     def _add_file(self, path: str, shown: str) -> None:
         # Names of files are bytes; what is not UTF-8 in them is shown as such.
         shown = os.fsencode(shown).decode("utf-8", "backslashreplace")
+        file = _identity(path)
+        if file in self._read_as:
+            self._warn_of_twin(shown, self._read_as[file])
+            return
+        if file is not None:
+            self._read_as[file] = shown
         option = self._options.get(os.path.realpath(path))
         entries = (option,) if option else self._entries(path)
         naming = PointNaming(shown, stem_of(shown), tuple(entries))
         self.found.append(Input(path, shown, naming))
+
+    def _warn_of_twin(self, name: str, first: str) -> None:
+        what = "it is named twice" if name == first else f"it is the same as {first}"
+        self.warnings.append(InputWarning("same-file", f"{what}; it was read once only", name))
 
     def _entries(self, path: str) -> list[PointEntry]:
         place = Path(os.path.abspath(path))
@@ -125,6 +144,15 @@ class _Finder:
             path = Path(folder, POINTS_FILE)
             self._tables[folder] = read_points(path) if path.is_file() else []
         return self._tables[folder]
+
+
+# What a file is, whatever it is called; None for what is no file, or cannot be asked for.
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 def _walk(folder: str) -> list[tuple[str, list[str]]]:
