@@ -52,9 +52,19 @@ def capture_rows(capture: Capture, frames: Frames, rng: np.random.Generator) -> 
         frames = join([frames, again])
     frames = frames.take(np.argsort(frames.meta["true_ns"], kind="stable"))
     if capture.cooked:
-        frames.packets["dst_mac"] = NULL_U64
+        _without_target(frames)
     cut(frames, capture.snaplen, COOKED if capture.cooked else ETHERNET)
     return frames
+
+
+# A cooked header has the sender's MAC only; what a tunnel carries keeps both.
+def _without_target(frames: Frames) -> None:
+    carried = np.zeros(len(frames), bool)
+    if "tunnel" in frames.sections:
+        tunnel = frames.sections["tunnel"]
+        carried = tunnel["row"] == 0
+        tunnel["outer_dst_mac"] = NULL_U64
+    frames.packets["dst_mac"][~carried] = NULL_U64
 
 
 def cut(frames: Frames, snaplen: int, header: int = ETHERNET) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from scenarios.captures import DIGEST_BYTES
 from scenarios.frames import mix
 from scenarios.scenario import Scenario
-from tracer.core.address import NULL_U64
+from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Encap
+from tracer.core.point import Direction
 
 MAGIC_NS, ETHERNET, COOKED = 0xA1B23C4D, 1, 113
 _M = 0xFFFF
@@ -25,7 +26,7 @@ def write_pcaps(scenario: Scenario, folder: Path) -> list[Path]:
     paths = []
     for number, name in enumerate(batch.captures):
         rows = np.flatnonzero(batch.packets["capture"] == number)
-        cooked = len(rows) > 0 and int(batch.packets["dst_mac"][rows[0]]) == NULL_U64
+        cooked = len(rows) > 0 and _is_cooked(scenario, int(rows[0]))
         parts = [
             struct.pack("<IHHiIII", MAGIC_NS, 2, 4, 0, 0, 262144, COOKED if cooked else ETHERNET)
         ]
@@ -48,7 +49,21 @@ def frame_bytes(scenario: Scenario) -> Iterator[bytes]:
     for row in range(len(batch)):
         p, m = batch.packets[row], scenario.meta[row]
         found = {name: records.get(row) for name, records in sections.items()}
-        yield _frame(p, m, found)
+        whole = _frame(p, m, found)
+        yield _cooked(p, found["tunnel"], whole, batch) if _is_cooked(scenario, row) else whole
+
+
+def _is_cooked(scenario: Scenario, row: int) -> bool:
+    # Captures on `any` say whether packets go in or out, others of the generator do not.
+    point = scenario.batch.points[scenario.batch.packets["point"][row]]
+    return point.direction is not Direction.UNKNOWN
+
+
+def _cooked(p: Any, tunnel: Any, frame: bytes, batch: ObservationBatch) -> bytes:
+    # Linux SLL in place of the Ethernet header (2 MACs, EtherType).
+    out = batch.points[p["point"]].direction is Direction.EGRESS
+    mac = p["src_mac"] if tunnel is None else tunnel["outer_src_mac"]
+    return struct.pack("!HHH", 4 * out, 1, 6) + _mac(mac) + b"\0\0" + frame[12:]
 
 
 def stream_bytes(stream: int, offset: int, size: int) -> bytes:
@@ -80,10 +95,6 @@ def _address(r: Any, name: str) -> bytes:
 def _frame(p: Any, m: Any, found: dict[str, Any]) -> bytes:
     body = _arp(found["arp"]) if p["ip_version"] < 0 else _ip(p, m, found["quoted"])
     kind = int(p["ethertype"])
-    if int(p["dst_mac"]) == NULL_U64:
-        return (
-            struct.pack("!HHH", 0, 1, 6) + _mac(p["src_mac"]) + struct.pack("!HH", 0, kind) + body
-        )
     tag = struct.pack("!HH", 0x8100, int(p["vlan"])) if p["vlan"] >= 0 else b""
     inner = _mac(p["dst_mac"]) + _mac(p["src_mac"]) + tag + struct.pack("!H", kind) + body
     return inner if found["tunnel"] is None else _outer(found["tunnel"], inner)

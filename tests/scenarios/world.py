@@ -31,7 +31,7 @@ class World:
         self.captures: dict[int, Capture] = {}
         self.nats: list[Nat] = []
         self.seen: list[tuple[int, int, Frames]] = []
-        self.packets = self.flows = 0
+        self.packets = self.flows = self.devices = 0
         self.lost: dict[int, int] = {}
         self.links: dict[str, list[tuple[int, int]]] = {
             "reply_of": [], "retransmission_of": [], "quotes": [],
@@ -118,21 +118,23 @@ class World:
         """
         parts = [self._capture(point) for point in range(len(self.points))]
         frames = join([part for part, _ in parts])
+        true = np.concatenate([part_ns for _, part_ns in parts])
         point = np.concatenate([np.full(len(part), i) for i, (part, _) in enumerate(parts)])
-        packets = frames.packets
-        packets["point"] = packets["capture"] = point
-        batch = ObservationBatch(
-            packets,
-            _sparse(frames),
-            tuple(self.points),
-            tuple(p.capture or "" for p in self.points),
-        )
+        names = [p.capture or "" for p in self.points]
+        files = list(dict.fromkeys(names))
+        frames.packets["point"] = point
+        frames.packets["capture"] = np.array([files.index(name) for name in names])[point]
+        if len(files) < len(names):
+            order = np.lexsort((frames.meta["place"], true, frames.packets["capture"]))
+            frames, true = frames.take(order), true[order]
+            _number(frames.packets)
+        batch = ObservationBatch(frames.packets, _sparse(frames), tuple(self.points), tuple(files))
         entries = [e for nat in self.nats if conntrack for e in nat.entries()]
         for nat in self.nats if log is not None else ():
             clock = self.clocks.get(nat.clock or nat.host or "", Clock())
             entries += nat.events(clock, self.rng, **log)
         dumped = conntrack or log is not None
-        return Scenario(name, batch, entries, self._truth(frames, parts, dumped), doc, frames.meta)
+        return Scenario(name, batch, entries, self._truth(frames, true, dumped), doc, frames.meta)
 
     # What one capture holds, in its order, stamped; and the truth about its stamps.
     def _capture(self, point: int) -> tuple[Frames, NDArray[np.int64]]:
@@ -144,9 +146,7 @@ class World:
         frames.packets["frame"] = np.arange(1, len(frames) + 1)
         return frames, true
 
-    def _truth(
-        self, frames: Frames, parts: list[tuple[Frames, NDArray[np.int64]]], dumped: bool
-    ) -> Truth:
+    def _truth(self, frames: Frames, true: NDArray[np.int64], dumped: bool) -> Truth:
         links = {name: np.full(self.packets, -1, np.int64) for name in self.links}
         for name, pairs in self.links.items():
             for packet, to in pairs:
@@ -159,13 +159,19 @@ class World:
             known[: len(nat.table)] |= nat.table["known"]
         return Truth(
             packet=frames.meta["packet"],
-            true_ns=np.concatenate([true for _, true in parts]),
+            true_ns=true,
             place=frames.meta["place"],
             distinguishable=told_apart(frames, known),
             lost_after=lost,
             clocks=tuple(self.clocks[name] for name in self.clock_of),
             **links,
         )
+
+
+# Frames of files in the order of the file, where several points are in one.
+def _number(packets: StructuredArray) -> None:
+    capture = packets["capture"]
+    packets["frame"] = np.arange(len(packets)) - np.searchsorted(capture, capture) + 1
 
 
 def _sparse(frames: Frames) -> dict[str, StructuredArray]:

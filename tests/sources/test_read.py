@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -228,3 +229,37 @@ def test_progress_ends_with_all_bytes(tmp_path: Path) -> None:
     size = sum(path.stat().st_size for path in paths)
     assert steps[-1] == (size, size)
     assert [info.size for info in reading.captures] == [p.stat().st_size for p in paths]
+
+
+def cooked(kind: int, newer: bool) -> bytes:
+    """A packet of `any`: to this host (0) or from it (4), at interface 7 where the format says."""
+    mac = bytes.fromhex("fa163ea4588d0000")
+    if newer:
+        return struct.pack("!HHIHBB", 0x0800, 0, 7, 1, kind, 6) + mac + UDP[14:]
+    return struct.pack("!HHH", kind, 1, 6) + mac + struct.pack("!H", 0x0800) + UDP[14:]
+
+
+@pytest.mark.parametrize("name", ["node1-any.pcap", "node1.pcap"])
+def test_a_capture_on_any_is_several_devices_that_it_may_name(tmp_path: Path, name: str) -> None:
+    for folder, linktype, newer in (("old", 113, False), ("new", 276, True)):
+        (tmp_path / folder).mkdir()
+        packets = [Packet(cooked(kind, newer), START + kind) for kind in (0, 4)]
+        write(tmp_path / folder / name, pcap(packets, linktype=linktype))
+    old, new = (read([tmp_path / folder]).batch.points for folder in ("old", "new"))
+    ways = [Direction.INGRESS, Direction.EGRESS]
+    assert [(p.device, p.direction, p.several) for p in old] == [(None, way, True) for way in ways]
+    assert {p.name for p in old} == {name.removesuffix(".pcap")}
+    assert [(p.device, p.direction, p.several) for p in new] == [("if7", w, False) for w in ways]
+
+
+def test_a_cooked_capture_of_one_device_is_that_device(tmp_path: Path) -> None:
+    write(tmp_path / "router1-eth0.pcap", pcap([Packet(cooked(0, False))], linktype=113))
+    (point,) = read([tmp_path]).batch.points
+    assert (point.host, point.device, point.several) == ("router1", "eth0", False)
+
+
+def test_any_is_no_device_whoever_says_so(tmp_path: Path) -> None:
+    write(tmp_path / "x.pcap", pcap([Packet(cooked(0, False))], linktype=113))
+    write(tmp_path / "points.toml", b'[[point]]\nfile = "x.pcap"\nhost = "h"\ndevice = "any"\n')
+    (point,) = read([tmp_path]).batch.points
+    assert (point.host, point.device, point.name, point.several) == ("h", None, "x", True)

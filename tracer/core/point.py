@@ -23,6 +23,8 @@ class Point:
 
     `clock` names the clock that stamped it (one per host unless told otherwise); `mac` is the
     device's own address when the input says it (it decides ingress or egress of Ethernet captures).
+    `several`: all devices of a host together, as `tcpdump -i any` writes them in Linux SLL, which
+    names none; such a point shows one packet once for each device that it passed.
     """
 
     host: str | None = None
@@ -33,6 +35,7 @@ class Point:
     clock: str | None = None
     mac: int | None = None
     capture: str | None = None
+    several: bool = False
 
     @property
     def clock_name(self) -> str:

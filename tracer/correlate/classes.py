@@ -231,8 +231,12 @@ def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: Edg
 def _links_of(
     identity: Identity, streams: Streams, segment: Codes, wanted: Codes
 ) -> dict[int, set[int]]:
-    # The links at which some classes were seen, and the TTLs there, as one number each.
+    # The links at which some classes were seen, and the TTLs there, as one number each. Where a
+    # point is several devices, two of them may be one link.
     where = mixed(identity.link[streams.first], identity.ttl[streams.first])
+    if len(identity.several):
+        shared = identity.several[streams.first]
+        where = np.where(shared, mixed(where, streams.named[streams.first]), where)
     members = np.flatnonzero(np.isin(segment, wanted))
     links: dict[int, set[int]] = {int(root): set() for root in wanted}
     for at, root in zip(where[members].tolist(), segment[members].tolist(), strict=True):

@@ -173,7 +173,7 @@ def samples_of(
 ) -> Samples:  # fmt: skip
     """Return the pairs of stamps that packets beyond doubt give for two scales."""
     packets = batch.packets
-    place, packet = identity.place, identity.packet
+    place, packet = identity.spot, identity.packet
     *pairs, whole = _pairs(packets, *groups, place, scale, time, packet, *_thinned(groups[1]))
     parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
     *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1]))

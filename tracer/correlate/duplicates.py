@@ -1,4 +1,7 @@
-"""Copies: the same packet shown twice at one point by a SPAN port, `any`, or a second tcpdump."""
+"""Copies: the same packet shown twice at one point by a SPAN port or a second tcpdump.
+
+What a point of several devices shows twice is a copy until hops are told: it is the next device.
+"""
 
 from typing import Any
 
@@ -13,6 +16,7 @@ JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
 SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
+QUEUED_NS = 50_000_000  # between a bridge and its port: CNI's shaper holds packets for 25 ms
 
 
 @inner
@@ -39,7 +43,9 @@ def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Code
 
 
 @jit
-def _habits(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int) -> Any:
+def _habits(
+    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int, several: Any
+) -> Any:
     # How long after the packet each point shows a copy of it, as its numbered packets tell; -1
     # where it shows hardly any twice.
     seen = np.zeros(points, np.int64)
@@ -51,7 +57,7 @@ def _habits(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, poi
             if not is_numbered(p, row):
                 continue
             seen[p[row].point] += 1
-            other = _earlier(p, order, starts[group], i, stream, time)
+            other = _earlier(p, order, starts[group], i, stream, time, several)
             if other >= 0:
                 twice[p[row].point] += 1
                 total[p[row].point] += time[row] - time[other]
@@ -63,11 +69,16 @@ def _habits(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, poi
 
 
 @inner
-def _earlier(p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes) -> int:
+def _earlier(
+    p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes, several: Any
+) -> int:
     # The latest row of the group that shows the same at the same link, COPY_NS before at most.
     row = order[i]
     j = i - 1
-    while j >= start and time[row] - time[order[j]] <= COPY_NS:
+    longest = COPY_NS
+    if len(several) and several[p[row].point] and p[row].ip_id > 0:
+        longest = QUEUED_NS
+    while j >= start and time[row] - time[order[j]] <= longest:
         if stream[order[j]] == stream[row] and p[order[j]].ttl == p[row].ttl:
             a, b = p[order[j]], p[row]
             cut = a.payload_digest == 0 or b.payload_digest == 0
@@ -78,7 +89,7 @@ def _earlier(p: Any, order: Codes, start: int, i: int, stream: Codes, time: Code
 
 @jit
 def _copies(
-    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes
+    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes, several: Any
 ) -> tuple[Codes, bool]:
     # The copies, and whether some packets without a number may be some.
     copy_of = filled(len(p), -1)
@@ -87,7 +98,7 @@ def _copies(
         asked, doubled = False, False
         for i in range(starts[group] + 1, starts[group + 1]):
             row = order[i]
-            other = _earlier(p, order, starts[group], i, stream, time)
+            other = _earlier(p, order, starts[group], i, stream, time, several)
             if other < 0:
                 continue
             usual = habit[p[row].point]
@@ -104,18 +115,22 @@ def _copies(
     return copy_of, unknown
 
 
-def copies(p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int) -> Codes:
+def copies(
+    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int,
+    several: NDArray[np.bool_],
+) -> Codes:  # fmt: skip
     """Return for each row the earlier row it is a copy of, -1 for none, shape (rows,).
 
     Groups are rows of equal fingerprint in time order; a copy is on the same link at the same TTL.
     A packet without a number of its own is a copy where its point is known to double others.
+    `several`: whether each point is several devices; no element where none is.
     """
     nothing = np.full(points, -1, np.int64)
     found: Codes
-    found, unknown = _copies(p, order, starts, stream, time, nothing)
+    found, unknown = _copies(p, order, starts, stream, time, nothing, several)
     if unknown:
-        habit = _habits(p, order, starts, stream, time, points)
-        found, _ = _copies(p, order, starts, stream, time, habit)
+        habit = _habits(p, order, starts, stream, time, points, several)
+        found, _ = _copies(p, order, starts, stream, time, habit, several)
     return found
 
 

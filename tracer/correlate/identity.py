@@ -13,7 +13,7 @@ from tracer.core.jit import inner, jit
 from tracer.core.mixing import mix, mixed
 from tracer.core.point import Point
 from tracer.correlate.fragments import IPV6, lasting_ids
-from tracer.correlate.hashing import Keys
+from tracer.correlate.hashing import Keys, factorise
 from tracer.correlate.ip_ids import (
     changing_between,
     is_told_apart,
@@ -45,6 +45,8 @@ class Identity:
     `clock`: index into `clocks`. `traits`: bits (WITNESSES, NO_DIGEST, BARE, OWN); `length`: of the
     payload, bytes. `body`: digests that `packet` leaves out, because some capture cut
     such payloads, 0 where it is not known; no element where nothing was left out.
+    `several`: rows of points that are several devices (`Point.several`); no element where none is.
+    `spot`: `place`, but of those rows a number for each `link`, from `len(place_names)` on.
     """
 
     packet: Keys
@@ -62,6 +64,8 @@ class Identity:
     traits: NDArray[np.int8]
     length: NDArray[np.int32]
     body: Keys
+    several: NDArray[np.bool_]
+    spot: Row
     clocks: tuple[str, ...]
     place_names: Keys
 
@@ -312,6 +316,7 @@ def identify(batch: ObservationBatch) -> Identity:
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
         ranks["host"][point], ranks["clock"][point], ttl, src_mac, dst_mac,
         traits, length, _bodies(batch.packets, shortest),
+        np.empty(0, np.bool_), ranks["place"][:0],
         tuple(sorted({point.clock_name for point in batch.points})),
         _hashed(_place_names(batch.points)),
     )  # fmt: skip
@@ -324,7 +329,20 @@ def identify(batch: ObservationBatch) -> Identity:
         at, ids = lasting_ids(batch.packets, identity.place, packet)
         packet[at] = mixed(packet[at], ids)
     _mix_sections(batch, identity)
+    _tell_devices(batch, identity)
     return identity
+
+
+def _tell_devices(batch: ObservationBatch, identity: Identity) -> None:
+    # A router sends a packet on with other MACs than it came with.
+    identity.spot = identity.place
+    mixed_points = [point.several for point in batch.points]
+    if not any(mixed_points):
+        return
+    identity.several = np.array([*mixed_points, False])[batch.packets["point"]]
+    rows = np.flatnonzero(identity.several)
+    identity.spot = identity.place.copy()
+    identity.spot[rows] = len(identity.place_names) + factorise(identity.link[rows])[0]
 
 
 def reverse_of(batch: ObservationBatch, rows: Row) -> Keys:

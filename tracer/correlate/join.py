@@ -97,7 +97,9 @@ def assembled(
     proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)
     streams = streams_of(packets, identity, proofs.eras(identity.flow, time))
     alike = streams_quoted(batch, streams.stream)
-    copy_of = copies(packets, *by_time, alike, time, len(batch.points))
+    several = np.array([point.several for point in batch.points], np.bool_)
+    several = several if several.any() else several[:0]
+    copy_of = copies(packets, *by_time, alike, time, len(batch.points), several)
     # Where a kernel was watched its buffers have the first word, and the last.
     lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)
     if len(lifetime):
@@ -137,6 +139,8 @@ def assembled(
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     if len(lifetime):
         _unite(lifetime, found, time)
+    if len(identity.several):  # seen again there it is seen at the next device
+        found.copy_of[identity.several] = -1
     layout = _in_order(batch, identity, found, links, time, falling)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
@@ -186,6 +190,6 @@ def _in_order(
     tunnelled[carried] = True
     order.settle(
         identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes,
-        tunnelled,
+        tunnelled, (batch.packets["capture"], batch.packets["frame"]),
     )  # fmt: skip
     return rows, first_hop

@@ -202,13 +202,16 @@ def settle(
     keys: Any,
     votes: Codes,
     tunnelled: NDArray[np.bool_],
+    files: Any,
 ) -> None:
     """Put neighbours whose stamps are too close to trust in the usual order, in place.
 
     Journeys are `hops[starts[j] : starts[j + 1]]`, rows by falling TTL, then time. With no usual
-    order a tie goes to the hop in the namespace that took the packet off its former TTL, and what
-    is in a tunnel (`tunnelled`, by row; of no rows where nothing is) stays there while it can.
+    order a tie goes to what one file has first (`files`: capture and frame by row), then to the hop
+    in the namespace that took the packet off its former TTL, and what is in a tunnel (`tunnelled`,
+    by row; of no rows where nothing is) stays there while it can.
     """
+    capture, frame = files
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
         for _ in range(stop - start - 1):
@@ -219,8 +222,11 @@ def settle(
                     continue
                 swap = is_before(keys, votes, link[b], link[a])
                 if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
-                    swap = _routed_first(ttl, hops, start, i, stop, netns)
-                    swap = swap or _carried_first(tunnelled, hops, start, i, stop)
+                    if capture[a] == capture[b]:
+                        swap = frame[a] > frame[b]
+                    else:
+                        swap = _routed_first(ttl, hops, start, i, stop, netns)
+                        swap = swap or _carried_first(tunnelled, hops, start, i, stop)
                 if swap:
                     hops[i - 1], hops[i] = b, a
                     moved = True

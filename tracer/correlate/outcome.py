@@ -85,6 +85,9 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
     at = np.repeat(paths.starts[:-1], np.diff(paths.starts))[to] + paths.parent[to] - 1
     place, links = identity.place[paths.hops], link[paths.hops]
     moved = place[at] != place[to]
+    if len(identity.several):  # what came in is seen to go out again
+        point = identity.point[paths.hops]
+        moved |= identity.several[paths.hops[to]] & (point[at] != point[to])
     at, to = at[moved], to[moved]
     here, there = links[at], place[to]
     following = ways.next_places(here, there)
@@ -97,7 +100,10 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
     # Without MACs a link is the same both ways: nobody is expected where it came from.
     parent = paths.parent[paths.starts[1:] - 1]
     came_from = np.where(parent > 0, place[paths.starts[:-1] + np.maximum(parent, 1) - 1], -1)
-    expected[expected == came_from] = -1
+    turned = expected == came_from
+    if len(identity.several):
+        turned &= ~identity.several[paths.last]
+    expected[turned] = -1
     passed = at[skipped & beyond]
     passed_ns = time[paths.hops[passed]]
     return Onward(expected, passed, following[links[passed]], passed_ns, ways.since_ns, NONE)

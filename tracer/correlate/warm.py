@@ -43,7 +43,7 @@ def warm_rest() -> None:
     identity = Identity(
         keys, keys, keys, ~no, place, place, zeros, zeros, zeros, zeros, keys, keys,
         np.zeros(rows, np.int8), np.zeros(rows, np.int32), keys[:0],
-        ("",), keys,
+        no[:0], place, ("",), keys,
     )  # fmt: skip
     first = np.zeros(1, np.int64)
     found = Assembly(
@@ -66,7 +66,8 @@ def warm_rest() -> None:
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
-    settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0])
+    settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
+           (batch.packets["capture"], batch.packets["frame"]))  # fmt: skip
 
 
 def made_batch() -> ObservationBatch:

@@ -10,6 +10,7 @@ from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.point import Direction, Point
 from tracer.core.records import copied
 from tracer.core.schema import StructuredArray
+from tracer.sources.decode.linktypes import LINUX_SLL
 from tracer.sources.decode.rows import Decoder, Workers
 from tracer.sources.frames import Interface, Window
 from tracer.sources.points import PointNaming
@@ -124,6 +125,8 @@ class Assembler:
             index, interface.name, ifindex, direction,
             is_only=len(span.interfaces) == 1 and index == 0,
         )  # fmt: skip
+        if interface.linktype == LINUX_SLL and point.name == point.capture:
+            point = replace(point, several=True)
         if (interface.mac, interface.clock) != (None, None):
             mac = interface.mac if point.mac is None else point.mac
             point = replace(point, mac=mac, clock=point.clock or interface.clock)

@@ -14,6 +14,7 @@ from tracer.core.point import Direction, Point
 from tracer.sources.point_names import is_kernel_name, point_in_interface, point_in_name
 
 POINTS_FILE = "points.toml"
+ANY = "any"  # what tcpdump calls all devices together
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,8 @@ class PointNaming:
         if told is not None and self._entry(interface, ifindex) is None:
             return told.towards(direction)
         named = self.named
-        device = if_name if if_name and is_kernel_name(if_name) else None
-        if ifindex >= 0 and device in (None, "any"):
+        device = if_name if if_name and is_kernel_name(if_name) and if_name != ANY else None
+        if ifindex >= 0 and device is None:
             device = f"if{ifindex}"
         entry = self._entry(interface, ifindex)
         point = Point(named.host, named.netns, device or (named.device if is_only else None))
@@ -205,7 +206,7 @@ def _override(point: Point, entry: PointEntry, ifindex: int, own: str | None) ->
     device = entry.device
     if is_general and own is not None:
         device = own
-    elif entry.device == "any" and ifindex >= 0:
+    elif device == ANY:  # all devices together are none of them
         device = point.device
     return Point(
         entry.host or point.host,

@@ -77,24 +77,6 @@ def asymmetric(seed: int, scale: float) -> Scenario:
     return world.finish("asymmetric")
 
 
-def any_device(seed: int, scale: float) -> Scenario:
-    """A capture on `any` shows each packet at the tap, at the bridge and at the NIC."""
-    world = World(seed)
-    everything = world.point("any", "compute03")
-    nat = snat(world)
-    chain = Chain(
-        everything, Link(3_000, 800), everything, Link(),
-        world.point("qr", "compute03", "qrouter"), Router(nat),
-        world.point("rfp", "compute03", "qrouter"), Link(),
-        world.point("fpr", "compute03", "fip"), Router(),
-        world.point("fg", "compute03", "fip"), Link(), everything, Link(WIRE_NS, 9_000), Router(),
-        world.point("eth0", "server"),
-    )  # fmt: skip
-    world.captures[everything.point].cooked = True
-    _some(world, chain, max(int(100 * scale), 8))
-    return world.finish("any_device")
-
-
 def bridge_and_port(seed: int, scale: float) -> Scenario:
     """tcpdump ran on the tap, the bridge and the bridge's port at once: equal bytes thrice."""
     world = World(seed)
@@ -125,7 +107,6 @@ SCENARIOS = {
     "unknown_order": unknown_order,
     "ecmp": ecmp,
     "asymmetric": asymmetric,
-    "any_device": any_device,
     "bridge_and_port": bridge_and_port,
     "unanswered": unanswered,
 }
