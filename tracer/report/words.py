@@ -24,8 +24,9 @@ _KINDS = {
     "arp-reply": "ARP reply",
     "fragment": "fragment",
 }
+_Names = dict[tuple[int | None, int | None], str]  # by type and code
 # RFC 792 and its registry at IANA, those that say why a packet was not delivered.
-_ERRORS = {
+_ERRORS: _Names = {
     (3, 0): "net unreachable",
     (3, 1): "host unreachable",
     (3, 2): "protocol unreachable",
@@ -38,6 +39,22 @@ _ERRORS = {
     (5, 1): "redirect",
     (11, 0): "TTL exceeded in transit",
     (11, 1): "reassembly time exceeded",
+}
+# RFC 4443 and its registry at IANA.
+_ERRORS_V6: _Names = {
+    (1, 0): "no route",
+    (1, 1): "administratively prohibited",
+    (1, 2): "beyond scope of source address",
+    (1, 3): "address unreachable",
+    (1, 4): "port unreachable",
+    (1, 5): "source address failed policy",
+    (1, 6): "route rejected",
+    (2, 0): "packet too big",
+    (3, 0): "hop limit exceeded in transit",
+    (3, 1): "reassembly time exceeded",
+    (4, 0): "erroneous header field",
+    (4, 1): "unknown next header",
+    (4, 2): "unknown option",
 }
 
 
@@ -173,9 +190,9 @@ def _shown(value: object) -> str:
 def _error_name(seen: Observation) -> str:
     if seen.icmp_type is None:
         return "type unknown"
-    if seen.ip_version == 4 and (seen.icmp_type, seen.icmp_code) in _ERRORS:
-        return _ERRORS[seen.icmp_type, seen.icmp_code or 0]
-    return f"type {seen.icmp_type} code {seen.icmp_code}"
+    names = {4: _ERRORS, 6: _ERRORS_V6}.get(seen.ip_version or 0, {})
+    unnamed = f"type {seen.icmp_type} code {seen.icmp_code}"
+    return names.get((seen.icmp_type, seen.icmp_code), unnamed)
 
 
 def _arp(seen: Observation) -> str:
