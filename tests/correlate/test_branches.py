@@ -34,12 +34,11 @@ def flooded(told: bool) -> JourneySet:
     return join(world.finish("tree").batch)
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_each_branch_goes_on_from_its_own_port(told: bool) -> None:
-    found = flooded(told)
+def trees(found: JourneySet) -> list[dict[str, str | None]]:
+    """The device that each device's hop came from, of the journeys of eight hops."""
     points = found.observations.points
-    names = [points[p].device for p in found.observations.packets["point"][found.hops["row"]]]
-    trees = [
+    names = [points[p].device or "" for p in found.observations.packets["point"][found.hops["row"]]]
+    return [
         {
             names[first + i]: names[first + above - 1] if above else None
             for i, above in enumerate(found.hops["parent"][first : first + count])
@@ -47,10 +46,39 @@ def test_each_branch_goes_on_from_its_own_port(told: bool) -> None:
         for first, count in zip(found.journeys["first_hop"], found.journeys["n_hops"], strict=True)
         if count == 8
     ]
-    assert len(trees) == 5
-    for tree in trees:
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_each_branch_goes_on_from_its_own_port(told: bool) -> None:
+    found = trees(flooded(told))
+    assert len(found) == 5
+    for tree in found:
         assert tree["a0"] is None
         assert [tree[f"{host}0"] for host in HOSTS] == [f"p{host}" for host in HOSTS]
         if told:
             assert tree["pa"] == "a0"
             assert {tree[f"p{host}"] for host in HOSTS} == {"pa"}
+
+
+def test_hosts_whose_port_nothing_shows_come_from_where_the_flood_parted() -> None:
+    # No packet to one station shows which port each host is at: none is said to come from another.
+    world = World(4, told=True)
+    own = {host: world.point(f"{host}0", host=f"host-{host}") for host in ("a", *HOSTS)}
+    port = {host: world.point(f"p{host}", host="switch") for host in ("a", *HOSTS)}
+    branches = tuple(
+        Chain(Link(wait, 0), port[host], Link(), own[host])
+        for host, wait in zip(HOSTS, (3_000, 2_000, 1_000), strict=True)
+    )
+    world.run(
+        Chain(own["a"], Link(), port["a"], Flood(branches)),
+        datagrams(world, "10.0.0.1", "255.255.255.255", 5, dport=67, gap_ns=10_000_000),
+    )
+    for _, _, frames in world.seen:
+        frames.packets["dst_mac"] = BROADCAST
+    parents = trees(join(world.finish("tree").batch))
+    assert len(parents) == 5
+    for tree in parents:
+        assert tree.pop("a0") is None
+        assert tree.pop("pa") == "a0"
+        assert set(tree) == {f"{where}" for host in HOSTS for where in (f"{host}0", f"p{host}")}
+        assert set(tree.values()) == {"pa"}

@@ -24,8 +24,8 @@ def parents(
 
     A copy points to what it copies, a segment to the latest hop elsewhere whose bytes overlap its
     own, a flooded frame to where it came to its namespace or host, and there to the place beside
-    which other packets show it; any other hop to the one before that is no copy. `hops` are rows,
-    those of journey j from `starts[j]` on.
+    which other packets show it; where nothing shows that, to where the flood parted. Any other hop
+    to the one before that is no copy. `hops` are rows, those of journey j from `starts[j]` on.
     """
     packets, place = batch.packets, identity.place
     places = int(place.max(initial=-1)) + 1
@@ -83,7 +83,10 @@ def _parents(
             if copy_of[row] >= 0:
                 out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
             elif stop - start > 2 and _is_multicast(p[row].dst_mac):
-                out[i] = _came_by(p, hops, start, i, place, spaces) + 1 - start
+                found = _came_by(p, hops, start, i, place, spaces)
+                if found < 0:
+                    found = _parting(hops, start, before, out, copy_of)
+                out[i] = found + 1 - start
             elif p[row].tcp_seq >= 0:
                 out[i] = _overlapping(p, hops, start, i, before, place, copy_of) + 1 - start
     return out
@@ -108,6 +111,7 @@ def _where(hops: Codes, start: int, i: int, row: int) -> int:
 
 @inner
 def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any) -> int:
+    # -1 where nothing shows it.
     netns, host, nameless, near = spaces
     row = hops[i]
     if netns[row] >= 0:
@@ -121,7 +125,23 @@ def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any)
     for j in range(start, i):
         if host[hops[j]] == host[row] and p[hops[j]].ttl == p[row].ttl:
             return j
-    return i - 1
+    for j in range(start, i if len(near) else start):
+        if near[place[hops[j]], place[row]]:
+            return j
+    return -1
+
+
+@inner
+def _parting(hops: Codes, start: int, last: int, parent: Codes, copy_of: Codes) -> int:
+    # The hop before may be on another branch: what both surely come from is where the first parted.
+    found = i = last
+    while i > start:
+        above = int(parent[i]) - 1 + start
+        for j in range(start, last + 1):
+            if j != i and parent[j] == parent[i] and copy_of[hops[j]] < 0:
+                found = above
+        i = above
+    return found
 
 
 @inner
