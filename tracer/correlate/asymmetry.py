@@ -1,8 +1,11 @@
 """Answers that came back another way than the questions went."""
 
+from collections import Counter
+
 import numpy as np
 
 from tracer.core.batch import ObservationBatch
+from tracer.core.point import Point
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
@@ -52,13 +55,23 @@ def other_ways(
 
 
 def _names(batch: ObservationBatch, identity: Identity) -> dict[int, str]:
+    # Devices, with host and namespace where several are called alike.
     points: Codes = batch.packets["point"].astype(np.int64)
     places, rows = np.unique(identity.place, return_index=True)
-    return {
-        int(place): batch.points[points[row]].name
+    found = {
+        int(place): batch.points[points[row]]
         for place, row in zip(places, rows, strict=True)
         if points[row] >= 0
     }
+    times = Counter(point.name for point in found.values())
+    return {
+        place: point.name if times[point.name] == 1 else _whole_name(point)
+        for place, point in found.items()
+    }
+
+
+def _whole_name(point: Point) -> str:
+    return "/".join(part for part in (point.host, point.netns, point.name) if part)
 
 
 def _listed(keys: Keys, names: dict[int, str]) -> str:
