@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made import batch_of
 from scenarios.clocks import EPOCH
 from scenarios.elements import Chain, Link, Router
 from scenarios.places import EXTERNAL, FIXED, dvr, line
@@ -58,6 +59,32 @@ def test_what_was_sent_again_was_lost() -> None:
     assert len(vanished) > 10
     assert lost(scenario, found, vanished).all()
     assert not len(ended(found, Outcome.LOST_BY_TRACER))
+
+
+@pytest.mark.parametrize("size", [1448, 4 * 1448])
+def test_bytes_sent_again_in_a_larger_segment_were_lost(size: int) -> None:
+    """The peer acknowledged what was sent again, and nothing says that the first one arrived."""
+    ms, port, data = 1_000_000, {"sport": 40_000, "dport": 80}, {"tcp_flags": 0x18, "tcp_ack": 9}
+    back = {"src": EXTERNAL, "dst": FIXED, "sport": 80, "dport": 40_000, "tcp_flags": 0x10}
+    rows: list[dict[str, object]] = []
+    sent = [(0, 0, 1000, 1448, True), (1, 1, 2448, 1448, False), (2, 30, 2448, size, True)]
+    for ip_id, at, seq, length, arrives in sent:
+        for point in range(3 if arrives else 2):
+            rows.append(
+                {"point": point, "time_ns": at * ms + point * 10_000, "src": FIXED, "ip_id": ip_id,
+                 "dst": EXTERNAL, "tcp_seq": seq, "payload_len": length, "ip_len": length + 52,
+                 "payload_digest": length + ip_id + 1, **port, **data}
+            )  # fmt: skip
+    for point in range(2, -1, -1):
+        rows.append(
+            {"point": point, "time_ns": 31 * ms + (3 - point) * 10_000, "tcp_ack": 2448 + size,
+             "tcp_seq": 9, "payload_len": 0, "ip_len": 52, "ip_id": 77, **back}
+        )  # fmt: skip
+    common = {"ip_version": 4, "proto": 6, "ttl": 64, "ethertype": 0x800}
+    points = tuple(Point("h", None, name) for name in ("a", "b", "c"))
+    found = join(batch_of([{**common, **row} for row in rows], points))
+    assert found.journeys["outcome"].tolist()[1] == Outcome.VANISHED
+    assert found.journeys["retransmission_of"].tolist() == [-1, -1, 1, -1]
 
 
 def with_losses(seed: int, loss: float) -> tuple[Scenario, Gap]:

@@ -76,7 +76,7 @@ JOURNEYS = _table(
     ("reason", CATEGORY, "why it ended there, in the kernel's words or tracer's"),
     ("reply", "Int64", "journey that answers it"),
     ("request", "Int64", "journey it answers"),
-    ("retransmission_of", "Int64", "earlier journey with the same bytes"),
+    ("retransmission_of", "Int64", "earlier journey with the same bytes, or some of them"),
     ("quotes", "Int64", "journey whose packet this ICMP error quotes"),
     ("ambiguous", "bool", "a join had several equal candidates"),
     ("duplicates", "Int64", "further copies that were seen, not counted as hops"),

@@ -54,7 +54,10 @@ JOURNEY_DTYPE = np.dtype(
         ("reason", "<i4"),  # index into reasons, -1 for none
         ("reply", "<i4"),  # journey that answers this one, -1 for none
         ("request", "<i4"),  # journey this one answers, -1 for none
-        ("retransmission_of", "<i4"),  # earlier journey with the same bytes, -1 for none
+        (
+            "retransmission_of",
+            "<i4",
+        ),  # earlier journey with the same bytes, or some of them, -1 for none
         ("quotes", "<i4"),  # journey whose packet this ICMP error quotes, -1 for none
         ("ambiguous", "i1"),  # 1 when any join had several candidates that nothing told apart
         (

@@ -22,6 +22,7 @@ from tracer.correlate.gaps import judged
 from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
 from tracer.correlate.outcome import Onward, Paths, silenced
+from tracer.correlate.retransmissions import sent_again
 
 REASSEMBLY_NS = 1_000_000_000  # between fragments of one datagram; ids come again after longer
 ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
@@ -88,9 +89,7 @@ def _acknowledged(
 ) -> Codes:
     # TCP bytes that were not sent again, and that the last of the peer's packets acknowledges.
     first = paths.first
-    again = np.zeros(len(journeys), np.bool_)
-    again[journeys["retransmission_of"][journeys["retransmission_of"] >= 0]] = True
-    lost = (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.TCP_DATA) & ~again
+    lost = (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.TCP_DATA)
     lost = np.flatnonzero(lost & (journeys["flow"] >= 0))
     acks = np.flatnonzero((packets["tcp_flags"][first] >= 0) & (packets["tcp_ack"][first] > 0))
     if not len(lost) or not len(acks):
@@ -104,6 +103,9 @@ def _acknowledged(
     beyond = (packets["tcp_ack"][first[peer]] - end) & 0xFFFFFFFF
     later = journeys["first_ns"][peer] > journeys["last_ns"][lost]
     arrived: Codes = lost[later & (beyond < 1 << 31)]
+    if len(arrived):
+        again = sent_again(packets, first, way, journeys["first_ns"], arrived)
+        arrived = arrived[~again]
     return arrived
 
 

@@ -63,7 +63,9 @@ def journey_schema() -> dict[str, Any]:
         "reason": _nullable("string", "why it ended there, in the kernel's words or tracer's"),
         "reply": _nullable("integer", "journey that answers it"),
         "request": _nullable("integer", "journey it answers"),
-        "retransmission_of": _nullable("integer", "earlier journey with the same bytes"),
+        "retransmission_of": _nullable(
+            "integer", "earlier journey with the same bytes, or some of them"
+        ),
         "quotes": _nullable("integer", "journey whose packet this ICMP error quotes"),
         "ambiguous": {"type": "boolean", "description": "a join had several equal candidates"},
         "duplicates": {"type": "integer", "description": "further copies, not counted as hops"},
