@@ -62,6 +62,25 @@ def test_arp_frames_are_told_apart_by_their_macs() -> None:
     assert lifetimes(made)[1] == found[0]
 
 
+def test_what_stays_on_its_link_is_told_apart_by_its_addresses() -> None:
+    made = batch([(1, 0xA, -1, "g"), (2, 0xA, -1, "h"), (3, 0xA, -1, "i"), (4, 0xA, -1, "j")])
+    made.points = tuple(Point("h", device=point.host) for point in made.points)
+    made.packets["ip_version"], made.packets["proto"], made.packets["icmp_type"] = 6, 58, 135
+    made.packets["src_hi"], made.packets["src_lo"] = 0xFE80 << 48, [1, 1, 2, 2]
+    made.packets["dst_hi"], made.packets["dst_lo"] = 0xFF02 << 48, [8, 8, 9, 9]
+    found = lifetimes(made)
+    assert found[0] == found[1] != found[2] == found[3]
+
+
+def test_what_waited_for_a_neighbour_ends_where_it_is_given_up() -> None:
+    made = batch([(1, 0xA, 7, "h"), (1 + 15 * SILENCE_NS, 0xA, 7, "h")])
+    assert len(set(lifetimes(made).tolist())) == 2
+    made.sections["kernel"]["drop_reason"][1] = 58
+    assert len(set(lifetimes(made).tolist())) == 1
+    made.packets["dport"] = [53, 54]
+    assert len(set(lifetimes(made).tolist())) == 2
+
+
 def test_silence_ends_a_lifetime() -> None:
     found = lifetimes(batch([(1, 0xA, 7, "h"), (2 + SILENCE_NS, 0xA, 7, "h")]))
     assert found[0] != found[1]

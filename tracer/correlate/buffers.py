@@ -17,10 +17,15 @@ from tracer.core.mixing import mixed
 from tracer.core.point import Direction
 from tracer.correlate.hashing import Codes, factorise, filled
 from tracer.correlate.identity import ETHERTYPE_ARP
+from tracer.correlate.one_link import have_same_ends, is_of_one_link
 
 #: One packet does not stay in one host longer between two hops (a queue's worst, nanoseconds).
 SILENCE_NS = 200_000_000
+#: One that waits for the next hop's address is given up after as many questions as the kernel asks
+#: (ARP and neighbour discovery: three, a second apart; more where it is told to).
+GIVEN_UP_NS = 10_000_000_000
 _NULL_MAC = np.uint64(NULL_U64)
+Mask = NDArray[np.bool_]
 
 
 def lifetimes(batch: ObservationBatch) -> Codes:
@@ -30,22 +35,26 @@ def lifetimes(batch: ObservationBatch) -> Codes:
     found = np.full(len(batch), -1, np.int64)
     if len(kernel):
         rows = kernel["row"]
+        is_freed = np.zeros(len(batch), np.bool_)
+        is_freed[rows] = kernel["drop_reason"] > 0
         point = batch.packets["point"][rows].astype(np.int64)
         buffer, _ = factorise(mixed(kernel["skb"].astype(np.uint64), _hosts(batch, point)))
         order = np.argsort(batch.packets["time_ns"][rows], kind="stable")
-        _walk(batch.packets, rows, order, buffer, found)
+        _walk(batch.packets, rows, order, buffer, is_freed, found)
     return found
 
 
 @jit
-def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, found: Codes) -> None:
+def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, is_freed: Mask, found: Codes) -> None:
     # In order of time: the last row of each buffer, and where its lifetime began.
     last = filled(len(rows), -1)
     began = filled(len(rows), -1)
     count = 0
     for i in order:
         before, row = last[buffer[i]], rows[i]
-        if before < 0 or not _goes_on(p[rows[before]], p[row], p[rows[began[buffer[i]]]]):
+        if before < 0 or not _goes_on(
+            p[rows[before]], p[row], p[rows[began[buffer[i]]]], is_freed[row]
+        ):
             began[buffer[i]] = i
             found[row] = count
             count += 1
@@ -55,10 +64,15 @@ def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, found: Codes) -> Non
 
 
 @inner
-def _goes_on(before: Any, now: Any, start: Any) -> bool:
+def _goes_on(before: Any, now: Any, start: Any, is_freed: bool) -> bool:
     # IP id (IPv4), sequence numbers and lengths survive forwarding and NAT; a TTL never rises, and
     # no packet comes back to where it started as it was (a device may be asked to send it twice).
-    if now.time_ns - before.time_ns > SILENCE_NS or now.ttl > before.ttl >= 0:
+    silence = now.time_ns - before.time_ns
+    if silence > SILENCE_NS and not (
+        is_freed and silence <= GIVEN_UP_NS and _is_same_tuple(before, now)
+    ):
+        return False
+    if now.ttl > before.ttl >= 0:
         return False
     back = now.point == start.point and now.ttl == start.ttl and now.vlan == start.vlan
     if back and before.point != start.point:
@@ -74,13 +88,22 @@ def _goes_on(before: Any, now: Any, start: Any) -> bool:
 
 @inner
 def _is_another(before: Any, now: Any) -> bool:
-    # Where nothing numbers packets: an answer goes the other way, and nobody rewrites an ARP frame.
+    # Where nothing numbers packets: an answer goes the other way, and nobody rewrites an ARP frame,
+    # or what stays on its link.
+    if is_of_one_link(now):
+        return not have_same_ends(before, now)
     if now.ethertype == ETHERTYPE_ARP:
         return _differ(before.src_mac, now.src_mac) or _differ(before.dst_mac, now.dst_mac)
     if now.src_hi != before.dst_hi or now.src_lo != before.dst_lo:
         return False
     turned = now.dst_hi == before.src_hi and now.dst_lo == before.src_lo
     return bool(turned and (now.src_hi != now.dst_hi or now.src_lo != now.dst_lo))
+
+
+@inner
+def _is_same_tuple(a: Any, b: Any) -> bool:
+    ports = a.sport == b.sport and a.dport == b.dport and a.icmp_id == b.icmp_id
+    return bool(ports and have_same_ends(a, b))
 
 
 @inner

@@ -24,11 +24,13 @@ CERTAIN = np.iinfo(np.int32).max
 def classify(
     batch: ObservationBatch, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
     by_time: Groups, translations: tuple[Keys, Keys], time: Codes, gap_ns: int, links: Any,
+    lifetime: Codes,
 ) -> None:  # fmt: skip
     """Set `flow_class` and `proven` of the streams.
 
     `voting` groups are rows of equal fingerprint without copies, sorted by falling TTL and time;
-    `by_time` are the bursts in time order.
+    `by_time` are the bursts in time order. `lifetime`: of the kernel buffer of each row, -1
+    unknown; no element where none was watched.
     """
     packets, stream, flow = batch.packets, streams.stream, identity.flow
     tuples = streams.named[streams.first]
@@ -46,6 +48,8 @@ def classify(
         likely = _likely(identity, streams, weak, streams.count, 0.5)
         _union(parent, weak.left, weak.right, likely)
         size = np.maximum(size, streams.count * doubtful)
+    if len(lifetime):
+        _join_buffers(parent, stream, tuples, lifetime)
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
@@ -77,6 +81,15 @@ def _likely(
     bridged &= (identity.ttl[a] == identity.ttl[b]) & (identity.src_mac[a] != NULL)
     likely: NDArray[np.bool_] = bridged & enough(edges, size, 0.02)
     return likely | enough(edges, size, share)
+
+
+def _join_buffers(parent: Codes, stream: Codes, tuples: Keys, lifetime: Codes) -> None:
+    # One buffer that has one tuple at two links. A single packet has too few votes to tell.
+    order = np.argsort(lifetime, kind="stable")
+    left, right = stream[order[:-1]], stream[order[1:]]
+    same = (lifetime[order[:-1]] == lifetime[order[1:]]) & (lifetime[order[1:]] >= 0)
+    same &= (left >= 0) & (right >= 0)
+    _union(parent, left, right, same & (tuples[left] == tuples[right]))
 
 
 def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> None:

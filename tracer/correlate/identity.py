@@ -20,6 +20,7 @@ from tracer.correlate.ip_ids import (
     rows_without_id,
     sampled_below,
 )
+from tracer.correlate.one_link import is_of_one_link
 from tracer.correlate.quotes import quote_keys
 
 Row = NDArray[np.int64]
@@ -107,6 +108,8 @@ def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
     elif r.icmp_type >= 0:
         h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
         h = mix(h, np.uint64(r.icmp_seq))
+    if is_of_one_link(r):
+        h = mix(mix(mix(mix(h, r.src_hi), r.src_lo), r.dst_hi), r.dst_lo)
     return mix(h, np.uint64(r.flow_label))
 
 

@@ -120,7 +120,8 @@ def assembled(
     )
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
     pairs = proofs.pairs()
-    classify(batch, identity, streams, voting, by_time, pairs, time, usual_ns, links.usual)
+    classify(batch, identity, streams, voting, by_time, pairs, time, usual_ns, links.usual,
+             lifetime)  # fmt: skip
     of_class = streams.flow_class
     if len(batch.sections["quoted"]):
         of_class = parted_errors(batch, identity, streams)

@@ -7,6 +7,7 @@ import numpy as np
 from tracer.core.address import decode_ip
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
+from tracer.core.routes import route_error_words
 from tracer.core.schema import StructuredArray
 from tracer.correlate.arp import arp_answers
 from tracer.correlate.exchange import ANSWERABLE
@@ -14,6 +15,7 @@ from tracer.correlate.hashing import Codes
 from tracer.correlate.missed import Missed
 
 NO_ANSWER = "no answer seen"
+ROUTED_NS = 1_000_000  # what has no route is freed at once
 CAPTURE_GAP = "the next capture was interrupted"
 CAPTURE_EDGE = "the next capture had not begun or was over"
 ICMP_ERRORS = {
@@ -91,9 +93,28 @@ def _kernel_reasons(
 ) -> None:
     names = batch.labels.get("drop_reason", {})
     kernel = batch.sections["kernel"]
-    at = np.searchsorted(kernel["row"], dropped[1])
-    for journey, code in zip(dropped[0].tolist(), kernel["drop_reason"][at].tolist(), strict=True):
+    freed = kernel[np.searchsorted(kernel["row"], dropped[1])]
+    routed = _failed_routes(batch, freed)
+    for journey, code, error in zip(
+        dropped[0].tolist(), freed["drop_reason"].tolist(), routed, strict=True
+    ):
         said = names.get(code) or f"skb drop reason {code}"
         if reason[journey] >= 0 and reasons.texts[reason[journey]] != NO_ANSWER:  # an ICMP error
             said = f"{said}; {reasons.texts[reason[journey]]}"
+        elif error:
+            said = f"{said}; route: {route_error_words(error)}"
         reason[journey] = reasons.number(said)
+
+
+def _failed_routes(batch: ObservationBatch, freed: StructuredArray) -> list[int]:
+    # The negative errno of the last lookup for each freed buffer, 0 where it did not fail: kernels
+    # free what has no route without saying why.
+    kernel = batch.sections["kernel"]
+    failed = kernel[kernel["route_error"] < -1]  # which is null
+    found = []
+    for one in freed:
+        mine = failed[failed["skb"] == one["skb"]] if len(failed) else failed
+        since = batch.packets["time_ns"][one["row"]] - batch.packets["time_ns"][mine["row"]]
+        near = mine[(since >= 0) & (since <= ROUTED_NS)]
+        found.append(int(near["route_error"][-1]) if len(near) else 0)
+    return found

@@ -17,6 +17,7 @@ from tracer.core.journeys import FLOW_DTYPE, JourneySet
 from tracer.core.records import joined as put_together
 from tracer.core.schema import StructuredArray
 from tracer.core.subset import subset
+from tracer.correlate.watched import NEIGHBOUR_NS, is_leaving
 
 Join = Callable[[ObservationBatch, Sequence[ConntrackEntry]], JourneySet]
 #: An answered exchange is over when nothing of it was seen for this long.
@@ -129,8 +130,17 @@ class Settling:
         arrived = (journeys["request"] >= 0) & (journeys["outcome"] == Outcome.DELIVERED)
         answered[roots[arrived & (journeys["reply"] < 0)]] = True
         wait = np.where(answered, min(QUIET_NS, self._settle_ns), self._settle_ns)
+        wait[roots[self._waits(joined)]] = max(self._settle_ns, NEIGHBOUR_NS)
         ends: NDArray[np.int64] = (last + wait)[roots]
         return ends
+
+    def _waits(self, joined: JourneySet) -> NDArray[np.int64]:
+        # Journeys of packets that were on their way out when they were last seen: the kernel may be
+        # asking for the next hop's address, and says so when it gives them up.
+        journeys = joined.journeys
+        ends = joined.hops["row"][journeys["first_hop"] + journeys["n_hops"] - 1]
+        leaving = is_leaving(joined.observations)[ends]
+        return np.flatnonzero(leaving & (journeys["reply"] < 0))
 
     def _numbered(self, joined: JourneySet, over: NDArray[np.bool_]) -> JourneySet:
         chosen = np.flatnonzero(over)

@@ -2,6 +2,7 @@
 
 from tracer.core.hop import Change, Hop
 from tracer.core.observation import Observation
+from tracer.core.routes import route_error_words
 from tracer.report.line import Line
 from tracer.report.words import cause_word, change_words, evidence_words
 
@@ -11,8 +12,6 @@ _TUNNEL = ("encap", "vni", "outer_src", "outer_dst")
 # Marks are in the data, not here: routers set and clear them at every step.
 _OWN_WORDS = {"ttl", "src_mac", "dst_mac", "vlan", "vlan_inner", "mark", *_TUNNEL}
 _MAIN, _LOCAL = 254, 255  # RT_TABLE_MAIN, RT_TABLE_LOCAL
-_ROUTE_ERRORS = {-101: "network unreachable", -113: "host unreachable", -13: "prohibited",
-                 -22: "blackhole", -11: "no route"}  # fmt: skip
 
 
 def hop_tokens(hop: Hop) -> list[Line]:
@@ -45,9 +44,7 @@ def _route(seen: Observation) -> list[Line]:
         return []
     table = "" if seen.route_table in (_MAIN, _LOCAL) else f" table {seen.route_table}"
     if seen.route_error:
-        return [
-            Line(f"route{table}: {_ROUTE_ERRORS.get(seen.route_error, 'no route')}", "bold red")
-        ]
+        return [Line(f"route{table}: {route_error_words(seen.route_error)}", "bold red")]
     if seen.route_gateway is not None:
         return [Line(f"route{table} via {seen.route_gateway}", FORWARDING)]
     return [Line(f"route{table} on link", FORWARDING)] if table else []

@@ -91,6 +91,8 @@ def test_a_rewrite_is_seen_at_its_hook() -> None:
         (2, ICMP | Flag.CLONED, False),
         (2, ICMP, True),
         (7, ICMP & ~Flag.DEV, False),
+        (2, (ICMP | Flag.FRAGMENT) & ~Flag.DEV, False),  # put together with others
+        (2, ICMP | Flag.FRAGMENT, True),
         (7, ICMP, True),
     ],
 )

@@ -118,6 +118,9 @@ def _is_drop(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_
     used |= (words == "QUEUE_PURGE") & ~_has(events, Flag.DEV)
     # Without a reason, a shared buffer's end says nothing: some other holder may go on.
     used |= (words == "NOT_SPECIFIED") & cloned
+    # A fragment that waited for the others has no device any more; it ends with the datagram that
+    # it was put into.
+    used |= (words == "NOT_SPECIFIED") & _has(events, Flag.FRAGMENT) & ~_has(events, Flag.DEV)
     dropped: NDArray[np.bool_] = _has(events, Flag.REASON) & ~used
     return dropped
 
@@ -207,4 +210,5 @@ def _quoted(rows: NDArray[np.int64], found: EventArray) -> StructuredArray:
         ("inner_icmp_seq", icmp),
     ):
         np.copyto(section[field], found[field], where=where, casting="unsafe")
+    section["inner_ip_id"][found["ip_version"] == 6] = -1
     return section
