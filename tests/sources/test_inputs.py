@@ -36,8 +36,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_gives_its_captures_by_content_and_by_suffix(folder: Path) -> None:
-    (folder / "damaged.pcap.gz").write_bytes(b"x")
-    assert names(folder) == ["b-eth0.pcap", "damaged.pcap.gz", "text.log", "sub/a.bin"]
+    for name in ("damaged.pcap.gz", "damaged.pcap1"):
+        (folder / name).write_bytes(b"x")
+    damaged = ["damaged.pcap.gz", "damaged.pcap1"]
+    assert names(folder) == ["b-eth0.pcap", *damaged, "text.log", "sub/a.bin"]
 
 
 def test_what_is_damaged_or_closed_in_a_folder_is_not_passed_over(folder: Path) -> None:

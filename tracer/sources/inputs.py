@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from tracer.sources.points import (
     entry_of_option,
     read_points,
 )
+from tracer.sources.rotation import as_one
 from tracer.sources.stream import STDIN, kind_of
 
 # In a folder these are never captures, whatever they quote.
@@ -61,7 +61,9 @@ def find_inputs(
     finder = _Finder(overrides, keep_folder=len({os.path.realpath(path) for path in paths}) > 1)
     for path in paths:
         finder.add(path)
-    return _told_apart(_distinct_stems(finder.found)), finder.warnings
+    namings = as_one([i.path for i in finder.found], [i.naming for i in finder.found])
+    found = [replace(i, naming=named) for i, named in zip(finder.found, namings, strict=True)]
+    return _told_apart(found), finder.warnings
 
 
 def _is_covered(file: str, known: set[str]) -> bool:
@@ -170,20 +172,10 @@ def _may_be_capture(path: str) -> bool:
     # Only what lies in a folder is looked at: a FIFO there might never be written to.
     if not os.path.isfile(path):
         return False
-    if _CAPTURES & set(Path(path).suffixes) or not os.access(path, os.R_OK):
+    suffixes = {suffix.rstrip("0123456789") for suffix in Path(path).suffixes}  # nic.pcap1, too
+    if _CAPTURES & suffixes or not os.access(path, os.R_OK):
         return True  # if it is none, or cannot be read, that has to be said
     return is_capture(path)
-
-
-def _distinct_stems(found: list[Input]) -> list[Input]:
-    # Two files with one stem are two points, named with their folders.
-    stems = Counter(i.naming.fallback for i in found)
-    return [
-        i
-        if stems[i.naming.fallback] == 1
-        else replace(i, naming=replace(i.naming, fallback=i.name))
-        for i in found
-    ]
 
 
 def _told_apart(found: list[Input]) -> list[Input]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tracer.core.point import Point
 
-_COMPRESSED = (".gz", ".zst", ".xz")
+COMPRESSED = (".gz", ".zst", ".xz")
 _CAPTURE = (".pcap", ".pcapng", ".cap", ".dmp", ".dump", ".txt", ".log", ".parquet", ".ntar")
 
 # Devices as Neutron and Linux name them, inside a file name.
@@ -22,7 +22,8 @@ _NETNS = re.compile(
     r"(?:qrouter|snat|fip|qdhcp)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
 # A host's name ends with its number; a number alone, or a word of the trade before it, is no host.
-_HOST = re.compile(r"^(?!(?:out|in|cap|capture|dump|tcpdump|trace|pcap|test|run)[-_]?\d*$)[A-Za-z]")
+_GENERAL = r"(?:out|in|cap|capture|dump|tcpdump|trace|pcap|test|run)[-_]?\d*$"
+_HOST = re.compile(rf"^(?!{_GENERAL})[A-Za-z]")
 _HOOKED = re.compile(r"(?P<device>[^\s/\[\]]{0,15})\[(?P<hook>[^\[\]]+)\]")
 _KERNEL_NAME = re.compile(r"[^\s/]{1,15}")
 _ANY = re.compile(r"(?<![A-Za-z0-9])any(?![A-Za-z0-9])")
@@ -33,10 +34,15 @@ def is_kernel_name(name: str) -> bool:
     return _KERNEL_NAME.fullmatch(name) is not None
 
 
+def is_general_word(text: str) -> bool:
+    """Return whether a name is a word of the trade, maybe with a number, that names no place."""
+    return re.match(_GENERAL, text) is not None
+
+
 def stem_of(name: str) -> str:
     """Return a capture's name without folders, compression and capture suffix."""
     stem = Path(name).name
-    for suffixes in (_COMPRESSED, _CAPTURE):
+    for suffixes in (COMPRESSED, _CAPTURE):
         for suffix in suffixes:
             if stem.endswith(suffix) and len(stem) > len(suffix):
                 stem = stem.removesuffix(suffix)
