@@ -263,3 +263,15 @@ def test_any_is_no_device_whoever_says_so(tmp_path: Path) -> None:
     write(tmp_path / "points.toml", b'[[point]]\nfile = "x.pcap"\nhost = "h"\ndevice = "any"\n')
     (point,) = read([tmp_path]).batch.points
     assert (point.host, point.device, point.name, point.several) == ("h", None, "x", True)
+
+
+def test_an_entry_for_an_interface_that_is_not_there_is_told(tmp_path: Path) -> None:
+    # As mergecap writes it, which makes one of interfaces that are alike.
+    one = section() + interface() + enhanced()
+    (tmp_path / "all.pcapng").write_bytes(one)
+    entry = '[[point]]\nfile = "all.pcapng"\ninterface = {}\nhost = "r{}"\n'
+    (tmp_path / "points.toml").write_text("".join(entry.format(n, n) for n in range(3)))
+    result = read([tmp_path])
+    assert warned(result) == {("missing-interface", "all.pcapng"): 2}
+    (warning,) = result.warnings
+    assert "speaks of interface 1, but it has only interface 0" in warning.message

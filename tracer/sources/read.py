@@ -191,6 +191,8 @@ class Reading:
         elif not findings.warnings():
             findings.add("no-packets", "it holds no packets")
         self._done += capture.file.taken
+        if capture.packets is not None and packets:
+            _check_interfaces(given, len(capture.packets.interfaces), findings)
         dropped = capture.packets.dropped if capture.packets is not None else None
         self.captures.append(
             CaptureInfo(
@@ -241,3 +243,12 @@ class Reading:
             self._left = max(0, self._left - packets)
         if self._progress is not None:
             self._progress(self._done + capture.file.taken, self._total)
+
+
+def _check_interfaces(given: Input, count: int, findings: Findings) -> None:
+    # What is said of an interface that is not there would be passed over in silence.
+    absent = [e.interface for e in given.naming.entries if (e.interface or 0) >= count]
+    if absent:
+        there = f"interfaces 0 to {count - 1}" if count > 1 else "interface 0"
+        message = f"points.toml speaks of interface {absent[0]}, but it has only {there}"
+        findings.add("missing-interface", message, count=len(absent))
