@@ -121,6 +121,18 @@ def test_output_that_nobody_reads_ends_quietly(captures: Path) -> None:
     assert "Broken" not in stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("output", ["-o /dev/null", ""])
+def test_streams_may_be_closed(closed: str, output: str, captures: Path) -> None:
+    words = f"{sys.executable} -m tracer.cli observations {captures}/fip-outbound --format csv"
+    done = subprocess.run(
+        ["sh", "-c", f"exec {words} {output} {closed}"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (not output and " >" not in f" {closed}")
+
+
 def ends_at_ctrl_c(words: list[str], fifo: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -20,6 +20,7 @@ _COLLECT_AFTER = (500_000, 10, 10)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 input or host cannot do it, 2 bad usage, 130 on Ctrl-C."""
     gc.set_threshold(*_COLLECT_AFTER)
+    _open_closed_streams()
     keep_interrupts()
     try:
         result = group.main(arguments, prog_name="tracer", standalone_mode=False)
@@ -30,6 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # All ends with the process: to look for garbage first takes a sixth of a short run.
         gc.freeze()
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    # What was closed (`>&-`) is nothing to write to; data for it have nowhere to go.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 -- as long as the process
 
 
 def _leave(status: int) -> NoReturn:
