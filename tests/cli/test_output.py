@@ -1,10 +1,12 @@
 """Where output goes, and that it is whole or not there."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from cli.conftest import Spawn
 from tracer.cli.output import (
     destination,
     encoded,
@@ -110,3 +112,21 @@ def test_the_summary_goes_to_stderr_and_to_its_file(
     out, err = capsys.readouterr()
     assert (out, err) == ("", "3 observations, 0 undecoded\n")
     assert '"observations": 3' in (tmp_path / "s.json").read_text()
+
+
+@pytest.mark.parametrize("command", ["offline", "observations"])
+def test_names_do_nothing_to_a_terminal(
+    command: str, captures: Path, tmp_path: Path, spawn: Spawn
+) -> None:
+    file = captures / "fip-outbound" / "vm-ens3.pcap"
+    shutil.copyfile(file, tmp_path / "a\x1b]0;title\x07\x1b[31m.pcap")
+    (tmp_path / "b\nwarning: all is well.pcap").write_bytes(file.read_bytes()[:-20])
+    (tmp_path / "c\x1b[2J.pcap").write_bytes(b"x")
+    done = spawn(command, tmp_path, "--format", "text" if command == "offline" else "jsonl")
+    assert done.returncode == 0
+    printed = done.stdout + done.stderr
+    assert not [letter for letter in printed if not letter.isprintable() and letter != "\n"]
+    assert not [line for line in printed.splitlines() if line.startswith("warning: all is well")]
+    refused = spawn(command, tmp_path / "c\x1b[2J.pcap")
+    assert refused.returncode == 1
+    assert "\x1b" not in refused.stderr

@@ -9,6 +9,7 @@ import threading
 import click
 
 from tracer.core.errors import TracerError
+from tracer.core.printable import printable
 
 CANNOT, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as a shell reports signals
 
@@ -85,9 +86,9 @@ def _says_what_lacks(error: ModuleNotFoundError) -> bool:
 
 
 def _say(message: str, hint: str | None) -> None:
-    click.echo(f"tracer: {message}", err=True)
+    click.echo(f"tracer: {printable(message)}", err=True)
     if hint:
-        click.echo(f"        {hint}", err=True)
+        click.echo(f"        {printable(hint)}", err=True)
 
 
 def _sentence(text: str) -> str:

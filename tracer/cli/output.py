@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from tracer.cli.overwriting import unwritable
+from tracer.core.printable import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,7 +96,7 @@ def write_summary(summary: dict[str, Any], file: str | None) -> None:
 
     encoding = sys.stderr.encoding
     for line in footer_lines(summary):
-        sys.stderr.write(encoded(f"{line}\n", encoding).decode(encoding))
+        sys.stderr.write(encoded(f"{printable(line)}\n", encoding).decode(encoding))
     if file is not None:
         with destination(file) as target:
             target.write(

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from tracer.core.printable import printable
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -9,12 +11,14 @@ if TYPE_CHECKING:
 class Line:
     """Text in parts, each with a style (rich's words: `bold red`, `dim`) or none.
 
-    rich prints it as it is (`__rich__`); `plain` is the text alone.
+    rich prints it as it is (`__rich__`); `plain` is the text alone. What is not printable
+    is escaped: names of files and devices come with the captures.
     """
 
     __slots__ = ("cell_len", "parts")
 
     def __init__(self, text: str = "", style: str = "") -> None:
+        text = printable(text)
         self.parts = [(text, style)] if text else []
         self.cell_len = _width(text)
 
@@ -25,6 +29,7 @@ class Line:
 
     def append(self, text: str, style: str = "") -> "Line":
         """Return the line itself with a part more."""
+        text = printable(text)
         self.parts.append((text, style))
         self.cell_len += _width(text)
         return self
