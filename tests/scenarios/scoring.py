@@ -205,12 +205,23 @@ def _losses(truth: Truth, result: JourneySet) -> dict[str, float | int]:
     lost = truth.lost_after[packet]
     vanished = journeys["outcome"] == Outcome.VANISHED
     at = journeys["outcome_point"] == lost
-    last = result.hops["row"][journeys["first_hop"] + journeys["n_hops"] - 1]
-    seen_last = result.observations.packets["point"][last] == lost
+    seen_last = _seen_last(result, lost)
     return {
         "losses_found": _share((vanished & at)[whole & (lost >= 0) & seen_last]),
         "losses_wrong": int((vanished & whole & (lost < 0)).sum()),
     }
+
+
+# Whether a journey ends at a point, or one of the pieces of its datagram does.
+def _seen_last(result: JourneySet, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    journeys, p = result.journeys, result.observations.packets
+    rows, firsts = result.hops["row"], journeys["first_hop"]
+    seen: NDArray[np.bool_] = p["point"][rows[firsts + journeys["n_hops"] - 1]] == at
+    if (p["frag_offset"] > 0).any():
+        in_pieces = np.logical_or.reduceat(p["frag_offset"][rows] > 0, firsts)
+        there = p["point"][rows] == np.repeat(at, journeys["n_hops"])
+        seen |= in_pieces & np.logical_or.reduceat(there, firsts)
+    return seen
 
 
 def _clocks(scenario: Scenario, result: JourneySet) -> dict[str, float | int]:

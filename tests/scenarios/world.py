@@ -33,6 +33,7 @@ class World:
         self.seen: list[tuple[int, int, Frames]] = []
         self.packets = self.flows = self.devices = 0
         self.lost: dict[int, int] = {}
+        self.recut: set[int] = set()  # packets that were put together on their way
         self.links: dict[str, list[tuple[int, int]]] = {
             "reply_of": [], "retransmission_of": [], "quotes": [],
         }  # fmt: skip
@@ -97,6 +98,29 @@ class World:
         """Note that the network lost these frames."""
         whole = frames.take(~frames.meta["wire"]).meta
         self.lost.update(zip(whole["packet"].tolist(), whole["last_point"].tolist(), strict=True))
+
+    def part(self, frames: Frames) -> None:
+        """Let the fragments of datagrams that nobody ever put together be a packet each.
+
+        Those given came as far as anyone; what is missing was lost before.
+        """
+        packets = np.setdiff1d(frames.meta["packet"], np.fromiter(self.recut, np.int64))
+        for _, _, seen in self.seen:
+            p = seen.packets
+            whole = (p["frag_offset"] <= 0) & (p["more_fragments"] != 1)
+            packets = np.setdiff1d(packets, seen.meta["packet"][whole])
+        new: dict[tuple[int, int], int] = {}
+        for _, _, seen in self.seen:
+            of = np.flatnonzero(np.isin(seen.meta["packet"], packets))
+            pieces = zip(seen.meta["packet"][of], seen.packets["frag_offset"][of], strict=True)
+            for i, piece in zip(of, pieces, strict=True):
+                seen.meta["packet"][i] = new.setdefault(piece, self.packets + len(new))
+        self.lost |= {n: self.lost[p] for (p, _), n in new.items() if p in self.lost}
+        came = zip(frames.meta["packet"], frames.packets["frag_offset"], strict=True)
+        for piece, point in zip(came, frames.meta["last_point"], strict=True):
+            if piece in new:
+                self.lost[new[piece]] = int(point)
+        self.packets += len(new)
 
     def shuffle(self) -> None:
         """Name the points so that nothing tells their order, and list them in another."""

@@ -1,6 +1,6 @@
 """Which rows of a burst of equal fingerprints are one packet: journeys and ambiguity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,8 @@ SYN = 0x02
 class Assembly:
     """For each row: `journey` (-1 unusable), `copy_of` (row, -1), `candidates`, `ambiguous`.
 
-    `repeated` marks rows whose burst holds several packets of one fingerprint and class.
+    `repeated` marks rows whose burst holds several packets of one fingerprint and class; `recut`
+    those of datagrams that were cut in several ways (no element: there are no fragments).
     """
 
     journey: Codes
@@ -36,6 +37,7 @@ class Assembly:
     ambiguous: NDArray[np.bool_]
     repeated: NDArray[np.bool_]
     journeys: int
+    recut: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
 
 
 @inner

@@ -9,6 +9,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
+from tracer.correlate.pieces import is_piece, span
 
 MULTICAST = np.uint64(1 << 40)
 UNKNOWN_MAC = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -22,10 +23,11 @@ def parents(
 ) -> Codes:
     """Return for each hop the 1-based place in its journey of its parent hop, 0 for the first.
 
-    A copy points to what it copies, a segment to the latest hop elsewhere whose bytes overlap its
-    own, a flooded frame to where it came to its namespace or host, and there to the place beside
-    which other packets show it; where nothing shows that, to where the flood parted. Any other hop
-    to the one before that is no copy. `hops` are rows, those of journey j from `starts[j]` on.
+    A copy points to what it copies, a segment or a fragment to the latest hop elsewhere whose bytes
+    overlap its own, a flooded frame to where it came to its namespace or host, and there to the
+    place beside which other packets show it; where nothing shows that, to where the flood parted.
+    Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
+    `starts[j]` on.
     """
     packets, place = batch.packets, identity.place
     places = int(place.max(initial=-1)) + 1
@@ -35,7 +37,7 @@ def parents(
     # Hosts are ranked by name: what has none comes first.
     nameless = 0 if any(not point.host for point in batch.points) else -1
     spaces = (identity.netns, identity.host, nameless, near)
-    found: Codes = _parents(packets, hops, starts, place, spaces, copy_of)
+    found: Codes = _parents(packets, hops, starts, place, spaces, copy_of, identity.fragmented)
     return found
 
 
@@ -71,7 +73,7 @@ def _neighbours(
 
 @jit
 def _parents(
-    p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, copy_of: Codes
+    p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, copy_of: Codes, fragmented: bool
 ) -> Codes:
     out = np.zeros(len(hops), np.int64)
     for journey in range(len(starts) - 1):
@@ -87,6 +89,8 @@ def _parents(
                 if found < 0:
                     found = _parting(hops, start, before, out, copy_of)
                 out[i] = found + 1 - start
+            elif fragmented and (is_piece(p[row]) or is_piece(p[hops[before]])):
+                out[i] = _covering(p, hops, start, i, before, place, copy_of) + 1 - start
             elif p[row].tcp_seq >= 0:
                 out[i] = _overlapping(p, hops, start, i, before, place, copy_of) + 1 - start
     return out
@@ -159,5 +163,22 @@ def _overlapping(
         ahead = (row.tcp_seq - other.tcp_seq) & 0xFFFFFFFF
         behind = (other.tcp_seq - row.tcp_seq) & 0xFFFFFFFF
         if ahead < max(other.payload_len, 1) or behind < max(row.payload_len, 1):
+            return j
+    return before
+
+
+@inner
+def _covering(
+    p: Any, hops: Codes, start: int, i: int, before: int, place: Codes, copy_of: Codes
+) -> int:
+    # As `_overlapping`, of the bytes of a datagram.
+    row = p[hops[i]]
+    begin, end = span(row)
+    for j in range(before, start - 1, -1):
+        other = p[hops[j]]
+        if copy_of[hops[j]] >= 0 or (place[hops[j]] == place[hops[i]] and other.ttl == row.ttl):
+            continue
+        first, last = span(other)
+        if first < end and begin < last:
             return j
     return before

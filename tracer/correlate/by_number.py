@@ -22,6 +22,7 @@ def by_number(batch: ObservationBatch, hops: StructuredArray, before: Codes, flo
     changed = np.flatnonzero((before >= 0) & (flow[rows] != flow[before]))
     row = rows[changed]
     bare = (packets["icmp_seq"][row] >= 0) & (packets["ip_id"][row] <= 0)
+    bare &= packets["frag_offset"][before[changed]] <= 0  # a fragment without the number
     changed, row = changed[bare], row[bare]
     ids = packets["icmp_id"][row], packets["icmp_id"][before[changed]]
     kept = (ids[0] == ids[1]) & (ids[0] >= LOWEST_CHOSEN)

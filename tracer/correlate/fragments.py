@@ -47,7 +47,7 @@ def nearest_of_datagram(
     found = np.full(len(fragments), -1, np.int64)
     if not len(fragments) or not len(others):
         return found
-    wanted, keys = (_datagrams(packets, rows[which]) for which in (fragments, others))
+    wanted, keys = (datagrams(packets, rows[which]) for which in (fragments, others))
     order = np.argsort(keys, kind="stable")
     others, keys = others[order], keys[order]
     begins, stops = np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right")
@@ -57,7 +57,8 @@ def nearest_of_datagram(
     return found
 
 
-def _datagrams(packets: Any, rows: Codes) -> Keys:
+def datagrams(packets: Any, rows: Codes) -> Keys:
+    """Return a hash of what all fragments of a datagram have in common between two routers."""
     key = np.full(len(rows), 31, np.uint64)
     for name in _DATAGRAM:
         key = mixed(key, packets[name][rows])

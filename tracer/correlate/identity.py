@@ -48,6 +48,7 @@ class Identity:
     such payloads, 0 where it is not known; no element where nothing was left out.
     `several`: rows of points that are several devices (`Point.several`); no element where none is.
     `spot`: `place`, but of those rows a number for each `link`, from `len(place_names)` on.
+    `fragmented`: whether any packet is a fragment.
     """
 
     packet: Keys
@@ -69,6 +70,7 @@ class Identity:
     spot: Row
     clocks: tuple[str, ...]
     place_names: Keys
+    fragmented: bool = False
 
 
 @inner
@@ -154,16 +156,17 @@ def _traits(r: Any) -> int:
 @jit
 def _scan(
     p: Any, names: Keys, shortest: int, told: int, below: np.uint64, out: Any
-) -> tuple[bool, Row, Keys]:
+) -> tuple[bool, bool, Row, Keys]:
     # One pass over the records, which are much larger than what is kept of them. Returns whether
-    # there are IPv6 fragments, and rows that are known without their id, with their content: those
-    # whose content's hash is below a limit.
+    # there are fragments, and such of IPv6, and rows that are known without their id, with their
+    # content: those whose content's hash is below a limit.
     rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
     count = 0
     packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length = out
-    numbered = False
+    fragmented = numbered = False
     for i in range(len(p)):
         r = p[i]
+        fragmented = fragmented or r.frag_offset > 0 or r.more_fragments == 1
         numbered = numbered or (r.ip_version == IPV6 and r.ip_id >= 0)
         point[i] = r.point
         ttl[i] = r.ttl
@@ -179,7 +182,7 @@ def _scan(
         flow[i] = _flow_hash(r, False)
         h = mix(mix(mix(np.uint64(11), names[r.point]), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
-    return numbered, rows[:count].copy(), contents[:count].copy()
+    return fragmented, numbered, rows[:count].copy(), contents[:count].copy()
 
 
 @jit
@@ -313,7 +316,9 @@ def identify(batch: ObservationBatch) -> Identity:
     out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
     below = sampled_below(rows)
     names = _hashed([_identity_of(point) for point in batch.points])
-    numbered, sampled, contents = _scan(batch.packets, names, shortest, told, below, out)
+    fragmented, numbered, sampled, contents = _scan(
+        batch.packets, names, shortest, told, below, out
+    )
     identity = Identity(
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
@@ -322,6 +327,7 @@ def identify(batch: ObservationBatch) -> Identity:
         np.empty(0, np.bool_), ranks["place"][:0],
         tuple(sorted({point.clock_name for point in batch.points})),
         _hashed(_place_names(batch.points)),
+        bool(fragmented),
     )  # fmt: skip
     changing = changing_between(batch.packets, identity.place, sampled, contents)
     if len(changing):

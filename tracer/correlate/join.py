@@ -26,6 +26,8 @@ from tracer.correlate.known import Joined, Known
 from tracer.correlate.known_clocks import KnownClocks
 from tracer.correlate.known_ways import links_of, names_of
 from tracer.correlate.nat_guesses import unresolved
+from tracer.correlate.piece_order import ends_of, last_named, order_pieces
+from tracer.correlate.pieces import merge_pieces
 from tracer.correlate.proofs import proofs_of
 from tracer.correlate.result import journey_set
 from tracer.correlate.segments import merge_segments
@@ -69,11 +71,12 @@ def join_knowing(
 ) -> Joined:
     """Return `join` with what is known from former windows; ways and clocks are learned."""
     parts = assembled(batch, conntrack, options, known.clocks)
-    identity, streams, _, (rows, starts), scales, links, _ = parts
+    identity, streams, assembly, (rows, starts), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns)
-    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
-    of = flows_of(batch, identity, streams, first, last, known.flows)
+    first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
+    of = flows_of(batch, identity, streams, first, named, known.flows)
     found = journey_set(batch, *parts, of, known.ways)
+    last = rows[ends_of(batch.packets, identity, assembly, (rows, starts))]
     ends = names_of(links)[links_of(batch.packets, links, last)]
     return Joined(found, of.forward, streams.stream, ends)
 
@@ -138,11 +141,15 @@ def assembled(
         found.ambiguous |= scales.choices > 0
         np.maximum(found.candidates, scales.choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
+    if identity.fragmented:
+        merge_pieces(packets, identity, of_class, found, time, options.gap_ns)
     if len(lifetime):
         _unite(lifetime, found, time)
     if len(identity.several):  # seen again there it is seen at the next device
         found.copy_of[identity.several] = -1
     layout = _in_order(batch, identity, found, links, time, falling)
+    if found.recut.any():
+        order_pieces(packets, identity, found, layout)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
 

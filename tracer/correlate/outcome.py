@@ -22,7 +22,8 @@ class Paths:
     """Journeys: `hops` (rows) and where each journey `starts` in them; kind, reply, flow of each.
 
     `parent`: the place (from 1) in its journey of the hop each came from, 0 for the first.
-    `quoted`: whether an ICMP error quotes the packet.
+    `quoted`: whether an ICMP error quotes the packet. `end`: the index of the hop that says how the
+    journey ended.
     """
 
     hops: Codes
@@ -32,6 +33,7 @@ class Paths:
     reply: Codes
     flow: Codes
     quoted: NDArray[np.bool_]
+    end: Codes
 
     @property
     def first(self) -> Codes:
@@ -40,8 +42,8 @@ class Paths:
 
     @property
     def last(self) -> Codes:
-        """Last row of each journey."""
-        return self.hops[self.starts[1:] - 1]
+        """Row of each journey that says how it ended, mostly the last."""
+        return self.hops[self.end]
 
 
 def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
@@ -98,7 +100,7 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
     expected = following[link[paths.last]]
     _on_other_ways(expected, paths, link, (at, here, there), skipped & ~beyond, skipped)
     # Without MACs a link is the same both ways: nobody is expected where it came from.
-    parent = paths.parent[paths.starts[1:] - 1]
+    parent = paths.parent[paths.end]
     came_from = np.where(parent > 0, place[paths.starts[:-1] + np.maximum(parent, 1) - 1], -1)
     turned = expected == came_from
     if len(identity.several):

@@ -21,6 +21,7 @@ from tracer.correlate.known_ways import KnownWays, Ways, links_of, names_of
 from tracer.correlate.missed import settle_missed
 from tracer.correlate.order import LinkOrder
 from tracer.correlate.own_addresses import addressed_here
+from tracer.correlate.piece_order import ends_of, last_named
 from tracer.correlate.reasons import give_reasons
 from tracer.correlate.retransmissions import retransmissions
 from tracer.correlate.streams import Streams
@@ -47,14 +48,18 @@ def journey_set(
     """
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
-    of = of or flows_of(batch, identity, streams, first, last)
+    if of is None:
+        named = last_named(batch.packets, identity, layout)
+        of = flows_of(batch, identity, streams, first, named)
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
     hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
+    ends = ends_of(batch.packets, identity, found, layout)
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
+    journeys["outcome_point"] = batch.packets["point"][rows[ends]]
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     paths = outcome.Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
-        of.flow, _is_quoted(journeys),
+        of.flow, _is_quoted(journeys), ends,
     )  # fmt: skip
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,
@@ -102,7 +107,7 @@ def _journeys(
         packets["ethertype"][first] == ETHERTYPE_ARP, ARP, packets["proto"][first]
     )
     journeys["first_ns"], journeys["last_ns"] = time[first], time[last]
-    journeys["outcome_point"], journeys["reason"] = packets["point"][last], NONE
+    journeys["reason"] = NONE
     journeys["ambiguous"] = _count(found.ambiguous, rows, found) > 0
     journeys["duplicates"] = _count(found.copy_of >= 0, rows, found)
     return journeys
