@@ -25,7 +25,16 @@ SHORT = Horizon(quiet_ns=30_000_000, answer_ns=60_000_000, context_ns=2_000_000_
 
 @pytest.mark.parametrize(
     "name",
-    ["reordering", "loss", "icmp_errors", "icmp6_errors", "tcp_selective_acks", "wrapped_ids"],
+    [
+        "reordering",
+        "loss",
+        "icmp_errors",
+        "icmp6_errors",
+        "tcp_selective_acks",
+        "wrapped_ids",
+        "fragments_recut",
+        "fragments_recut_nat",
+    ],
 )
 @pytest.mark.parametrize("rows", [700, 1200])
 def test_windows_give_what_all_at_once_gives(name: str, rows: int) -> None:

@@ -17,13 +17,19 @@ _ENCAPSULATED, _DECAPSULATED = int(Cause.ENCAPSULATED), int(Cause.DECAPSULATED)
 
 
 @inner
+def _are_named(x: Any, y: Any) -> bool:
+    # Of a datagram's pieces the first one alone has ports, or an id.
+    return bool(x.frag_offset <= 0 and y.frag_offset <= 0)
+
+
+@inner
 def _translation(x: Any, y: Any, forward: bool) -> int:
     src = x.src_hi != y.src_hi or x.src_lo != y.src_lo
     dst = x.dst_hi != y.dst_hi or x.dst_lo != y.dst_lo
-    named = x.frag_offset <= 0 and y.frag_offset <= 0  # only a datagram's first piece has ports
-    src, dst = src or (named and x.sport != y.sport), dst or (named and x.dport != y.dport)
+    src = src or (x.sport != y.sport and _are_named(x, y))
+    dst = dst or (x.dport != y.dport and _are_named(x, y))
     if not src and not dst:
-        if x.icmp_id == y.icmp_id or not named:
+        if x.icmp_id == y.icmp_id or not _are_named(x, y):
             return _NONE
         return _SNAT if forward else _UN_SNAT
     if src and dst:

@@ -184,17 +184,20 @@ class Ordered:
         flow, hops = journeys["flow"][begun], found.hops["row"]
         first = journeys["first_hop"][begun]
         rows = np.concatenate([hops[first], hops[first + journeys["n_hops"][begun] - 1]])
+        of_row, ways = np.tile(flow, 2), np.tile(forward[begun], 2)
+        later = found.observations.packets["frag_offset"][rows] > 0
+        if later.any():  # fragments that have no ports say nothing where others do
+            says = ~later | ~np.isin(of_row, of_row[~later])
+            rows, of_row, ways = rows[says], of_row[says], ways[says]
         known, _ = self._known.flows.find(found.observations, stream, rows)
         numbers = np.full(len(found.flows) + 1, _LATEST)
-        np.minimum.at(numbers, np.tile(flow, 2)[known >= 0], known[known >= 0])
+        np.minimum.at(numbers, of_row[known >= 0], known[known >= 0])
         _, at = np.unique(flow, return_index=True)
         fresh = flow[np.sort(at)]
         fresh = fresh[numbers[fresh] == _LATEST]
         numbers[fresh] = self._known.flows.add(found.flows[fresh])
         numbers[-1] = -1  # of no flow
-        self._known.flows.learn(
-            found.observations, stream, rows, np.tile(numbers[flow], 2), np.tile(forward[begun], 2)
-        )
+        self._known.flows.learn(found.observations, stream, rows, numbers[of_row], ways)
         return numbers
 
     def _part(self, found: JourneySet, numbers: Codes, over: Mask, flows: Codes) -> JourneySet:
