@@ -4,6 +4,11 @@ from typing import Any
 
 from made import batch_of
 from scenarios.catalogue import make
+from scenarios.cutting import Cut, Together
+from scenarios.elements import Chain, Router
+from scenarios.places import EXTERNAL, FIXED
+from scenarios.traffic import datagrams
+from scenarios.world import World
 
 from tracer.core.point import Point
 from tracer.correlate.explain_joins import JoinReason, explain_joins
@@ -73,3 +78,14 @@ def test_another_flow_had_a_candidate_only_if_nat_could_have_made_it() -> None:
     assert rejected.reason == "another flow's packet"
     (rejected,) = explained(UDP, UDP, {**UDP, "ip_id": 8}).rejected
     assert rejected.reason == "another IP id"
+
+
+def test_pieces_of_a_datagram_name_the_bytes_they_have() -> None:
+    world = World(2)
+    chain = Chain(
+        world.point("in", "router"), Together(), Router(), Cut(2000), world.point("out", "router")
+    )
+    world.run(chain, Cut(1424).cross(world, datagrams(world, FIXED, EXTERNAL, 1, size=3000), 0))
+    reasons = explain_joins(join(world.finish("recut").batch), 0)
+    seen = [reason.bytes for reason in reasons if reason.bytes]
+    assert seen[-2:] == [((1424, 2848), (0, 2000)), ((2848, 3008), (2000, 3008))]

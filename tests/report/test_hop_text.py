@@ -81,3 +81,11 @@ def test_a_drop_is_told_at_its_hop() -> None:
 
 def test_marks_are_left_to_the_data() -> None:
     assert words(Change("mark", 0, 0x4000000)) == []
+
+
+def test_a_piece_that_was_cut_on_the_way_says_which_it_is() -> None:
+    change = Change("ip_len", 3028, 1396)
+    assert words(change, ip_len=1396, frag_offset=1376, more_fragments=True) == [
+        "length 3028→1396", "fragment at 1376",
+    ]  # fmt: skip
+    assert words(ip_len=1396, frag_offset=1376, more_fragments=True) == []

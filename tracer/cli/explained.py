@@ -54,6 +54,9 @@ def _reason(reason: "JoinReason") -> Iterator[str]:
         yield f"    equal: {' '.join(reason.kept)}"
     if reason.changed:
         yield f"    changed: {' '.join(reason.changed)} ({reason.cause})"
+    if reason.bytes:
+        (first, end), (begin, stop) = reason.bytes
+        yield f"    of one datagram: bytes {first} to {end} before, {begin} to {stop} here"
     for other in reason.rejected:
         yield f"    not taken: {_rejected(other)}"
 

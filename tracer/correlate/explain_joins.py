@@ -9,6 +9,7 @@ from tracer.core.enums import Cause, Evidence
 from tracer.core.journeys import JourneySet
 from tracer.core.rows import Rows, nulls, values_at
 from tracer.core.schema import BY_NAME
+from tracer.correlate.pieces import spans
 
 #: What forwarding and NAT leave alone.
 KEPT = (
@@ -43,7 +44,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class JoinReason:
-    """Why hop `n` follows hop `parent`: `kept` fields are equal, `changed` ones differ."""
+    """Why hop `n` follows hop `parent`: `kept` fields are equal, `changed` ones differ.
+
+    `bytes`: where the two are one datagram cut in different ways, which of its bytes the parent and
+    the hop have, (first, one after the last) of either; else None.
+    """
 
     n: int
     parent: int
@@ -54,6 +59,7 @@ class JoinReason:
     kept: tuple[str, ...]
     changed: tuple[str, ...]
     rejected: tuple[Rejected, ...]
+    bytes: tuple[tuple[int, int], tuple[int, int]] | None = None
 
 
 def explain_joins(journey_set: JourneySet, journey: int) -> tuple[JoinReason, ...]:
@@ -75,7 +81,17 @@ def _reason(journey_set: JourneySet, hops: Any, hop: Any) -> JoinReason:
         tuple(name for name in KEPT if _equal(journey_set, name, pair) is True),
         tuple(name for name in TOLD if _changed(journey_set, name, pair)),
         _rejected(journey_set, hops, hop),
+        _bytes(journey_set.observations.packets, pair),
     )
+
+
+def _bytes(packets: Any, pair: Rows) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    pieces = (packets["frag_offset"][pair] > 0) | (packets["more_fragments"][pair] == 1)
+    if not pieces.any():
+        return None
+    begin, end = spans(packets, pair)
+    before, here = zip(begin.tolist(), end.tolist(), strict=True)
+    return (before, here) if before != here else None
 
 
 def _equal(journey_set: JourneySet, name: str, pair: Rows) -> bool | None:

@@ -58,10 +58,10 @@ def merge_pieces(
         return
     ends = _layout(rows, starts, chosen)
     heads = firsts[chosen]
-    spans = _spans(packets, heads)
+    begin_end = spans(packets, heads)
     seen = time[heads], np.maximum.reduceat(time[ends[0]], ends[1][:-1])
     where = mixed(identity.link[ends[0]], identity.ttl[ends[0]])
-    parts = (*spans, *seen, packets["more_fragments"][heads] == 1)
+    parts = (*begin_end, *seen, packets["more_fragments"][heads] == 1)
     datagram = _datagrams(packets, heads, flow_class, ends, parts, gap_ns)
     order = np.lexsort((seen[0], datagram))
     parent, rivals = _overlaps(order, datagram, parts, where, ends[1], gap_ns)
@@ -123,7 +123,8 @@ def _layout(rows: Codes, starts: Codes, chosen: Codes) -> tuple[Codes, Codes]:
 
 
 @jit
-def _spans(p: Any, rows: Codes) -> tuple[Codes, Codes]:
+def spans(p: Any, rows: Codes) -> tuple[Codes, Codes]:
+    """Return `span` of the packets at some rows, as columns."""
     begin, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for i in range(len(rows)):
         begin[i], end[i] = span(p[rows[i]])

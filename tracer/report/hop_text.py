@@ -29,6 +29,8 @@ def hop_tokens(hop: Hop) -> list[Line]:
         for name, change in changes.items()
         if name not in _OWN_WORDS
     ]
+    if changes.keys() & {"ip_len", "payload_len"}:
+        tokens += _piece(hop.observation)
     if hop.observation.hook == "drop":
         tokens.append(Line("dropped here", "bold red"))
     tokens += _route(hop.observation)
@@ -36,6 +38,13 @@ def hop_tokens(hop: Hop) -> list[Line]:
     if hop.join is None or changes.keys() & {"src_mac", "dst_mac"}:
         tokens += _macs(hop.observation)
     return tokens
+
+
+def _piece(seen: Observation) -> list[Line]:
+    """Words for a fragment where the datagram was cut in another way before."""
+    if seen.frag_offset or seen.more_fragments:
+        return [Line(f"fragment at {seen.frag_offset}", DOUBT)]
+    return []
 
 
 def _route(seen: Observation) -> list[Line]:
