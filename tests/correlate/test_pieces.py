@@ -1,11 +1,12 @@
 """A datagram that is cut in several ways on its path is one journey, and its losses are found."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scenarios.cutting import Cut, Together, is_piece
-from scenarios.elements import Chain, Element, Link, Router
+from scenarios.elements import Chain, Element, Link, Router, Tap
 from scenarios.frames import Frames
 from scenarios.frames import join as joined
 from scenarios.places import EXTERNAL, FIXED
@@ -231,3 +232,19 @@ def test_fragments_that_nobody_cuts_anew_stay_packets_of_their_own() -> None:
     found = join(world.finish("as they were").batch)
     assert len(found.journeys) == pieces == 80
     assert outcomes(found) == {Outcome.DELIVERED: 80}
+
+
+def test_all_devices_of_a_router_in_one_capture() -> None:
+    # Pieces and the whole have the same MACs, and nothing says which devices they are seen at.
+    world = World(16)
+    seen = world.point("any", "router")
+    chain = Chain(
+        world.point("eth0", "sender"), Link(), seen, Link(), Together(), seen, Router(), Cut(1480),
+        Tap(seen.point, seen.mac + 64), Link(), world.point("eth0", "receiver"),
+    )  # fmt: skip
+    world.run(chain, sent(world, 4, flows=3))
+    world.points[seen.point] = replace(world.points[seen.point], several=True)
+    scenario = world.finish("any")
+    found = join(scenario.batch)
+    assert outcomes(found) == {Outcome.DELIVERED: 30}
+    assert is_right(scenario, found)

@@ -60,7 +60,11 @@ def merge_pieces(
     heads = firsts[chosen]
     begin_end = spans(packets, heads)
     seen = time[heads], np.maximum.reduceat(time[ends[0]], ends[1][:-1])
+    of_row = np.repeat(np.arange(len(chosen)), np.diff(ends[1]))
     where = mixed(identity.link[ends[0]], identity.ttl[ends[0]])
+    if len(identity.several):  # its devices may show a datagram in several ways
+        shape = mixed(mixed(where, begin_end[0][of_row]), begin_end[1][of_row])
+        where = np.where(identity.several[ends[0]], shape, where)
     parts = (*begin_end, *seen, packets["more_fragments"][heads] == 1)
     datagram = _datagrams(packets, heads, flow_class, ends, parts, gap_ns)
     order = np.lexsort((seen[0], datagram))
@@ -69,7 +73,6 @@ def merge_pieces(
     merged = np.bincount(root, minlength=len(chosen))[root] > 1
     if not merged.any():
         return
-    of_row = np.repeat(np.arange(len(chosen)), np.diff(ends[1]))
     found.recut[ends[0][merged[of_row]]] = True
     doubtful = ends[0][rivals[of_row] > 1]
     found.ambiguous[doubtful] = True
