@@ -234,17 +234,29 @@ def test_fragments_that_nobody_cuts_anew_stay_packets_of_their_own() -> None:
     assert outcomes(found) == {Outcome.DELIVERED: 80}
 
 
-def test_all_devices_of_a_router_in_one_capture() -> None:
+@pytest.mark.parametrize("room", [1480, 8000])
+def test_all_devices_of_a_router_in_one_capture(room: int) -> None:
     # Pieces and the whole have the same MACs, and nothing says which devices they are seen at.
     world = World(16)
     seen = world.point("any", "router")
     chain = Chain(
-        world.point("eth0", "sender"), Link(), seen, Link(), Together(), seen, Router(), Cut(1480),
+        world.point("eth0", "sender"), Link(), seen, Link(), Together(), seen, Router(), Cut(room),
         Tap(seen.point, seen.mac + 64), Link(), world.point("eth0", "receiver"),
     )  # fmt: skip
     world.run(chain, sent(world, 4, flows=3))
     world.points[seen.point] = replace(world.points[seen.point], several=True)
     scenario = world.finish("any")
+    found = join(scenario.batch)
+    assert outcomes(found) == {Outcome.DELIVERED: 30}
+    assert is_right(scenario, found)
+
+
+def test_lengths_of_headers_do_where_payloads_are_not_told() -> None:
+    # As the kernel's own hooks show packets.
+    world = World(17)
+    world.run(way(world, Together(), Router(), Cut(1480)), sent(world, 4))
+    scenario = world.finish("headers")
+    scenario.batch.packets["payload_len"] = -1
     found = join(scenario.batch)
     assert outcomes(found) == {Outcome.DELIVERED: 30}
     assert is_right(scenario, found)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from follower import Follower
 from told import hops, joined, rows
 
 from tests.kernel.routed import Routed, routed, run
@@ -96,7 +97,7 @@ def build(net: Routed, folder: Path) -> None:
     rules.unlink()
 
 
-def send(net: Routed, version: int) -> set[int]:
+def send(net: Routed, version: int, count: int = SENT) -> set[int]:
     """Send numbered datagrams, each from a port of its own; return the numbers that arrived."""
     family, server = FAMILIES[version]
     with network_namespace(f"/run/netns/{net.server}"):
@@ -105,7 +106,7 @@ def send(net: Routed, version: int) -> set[int]:
         sink.setblocking(False)
     arrived = set()
     with sink:
-        for number in range(1, SENT + 1):
+        for number in range(1, count + 1):
             with network_namespace(f"/run/netns/{net.client}"):
                 sender = socket.socket(family, socket.SOCK_DGRAM)
             with sender:
@@ -225,3 +226,23 @@ def test_what_is_lost_is_said_to_be_lost_where_it_was(
     assert where["r0"] > 5
     assert where["else"] < 5
     assert sum(where.values()) == lost
+
+
+def test_followed_live_it_is_one_journey(
+    require_kernel: Callable[[bool, str], None], tmp_path: Path
+) -> None:
+    # Hooks show the whole, devices show pieces; bytes are not read there.
+    require_kernel(os.geteuid() == 0, "network namespaces need root")
+    with routed("anewlive") as net:
+        run(f"ip -n {net.client} link set c0 mtu 1444 && ip -n {net.router} link set r1 mtu 1400")
+        net.ping()
+        with Follower(tmp_path, "anew", "--proto", "udp", "--port", str(PORT)) as follower:
+            numbers = send(net, 4, 7)
+            follower.wait(lambda j: j["kind"] == "udp", "the datagrams", len(numbers))
+    assert len(numbers) == 7
+    seen = [j for j in follower.journeys if j["proto"] == "udp"]
+    assert [j["outcome"] for j in seen] == ["delivered"] * 7
+    for journey in seen:
+        devices = Counter(hop["device"] or hop["hook"] for hop in journey["hops"])
+        assert {devices[name] for name in ("c0", "r0", "r1", "s0")} == {3}
+        assert devices["postrouting"] == 1

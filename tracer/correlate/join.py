@@ -142,7 +142,7 @@ def assembled(
         np.maximum(found.candidates, scales.choices, out=found.candidates, casting="unsafe")
     merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
     if identity.fragmented:
-        merge_pieces(packets, identity, of_class, found, time, options.gap_ns)
+        merge_pieces(packets, identity, of_class, lifetime, found, time, options.gap_ns)
     if len(lifetime):
         _unite(lifetime, found, time)
     if len(identity.several):  # seen again there it is seen at the next device

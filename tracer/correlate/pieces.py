@@ -32,23 +32,26 @@ def is_piece(r: Any) -> bool:
 @inner
 def span(r: Any) -> tuple[Any, Any]:
     """Return which bytes of its datagram a packet has: the first, and the one after the last."""
-    if r.frag_offset > 0:
-        return np.int64(r.frag_offset), np.int64(r.frag_offset) + r.payload_len
+    begin = max(np.int64(r.frag_offset), np.int64(0))
+    if r.payload_len >= 0 and begin > 0:
+        return begin, begin + r.payload_len
     if r.payload_len >= 0 and (r.proto == UDP or r.proto == ICMP or r.proto == ICMP6):
-        return np.int64(0), np.int64(r.payload_len) + HEADER
+        return begin, np.int64(r.payload_len) + HEADER
     size = np.int64(r.ip_len) - (40 if r.ip_version == IPV6 else 20)
-    return np.int64(0), size - HEADER if is_piece(r) and r.ip_version == IPV6 else size
+    return begin, begin + (size - HEADER if is_piece(r) and r.ip_version == IPV6 else size)
 
 
 def merge_pieces(
-    packets: Any, identity: Identity, flow_class: Codes, found: Assembly, time: Codes, gap_ns: int
-) -> None:
+    packets: Any, identity: Identity, flow_class: Codes, lifetime: Codes, found: Assembly,
+    time: Codes, gap_ns: int,
+) -> None:  # fmt: skip
     """Give pieces of a datagram that is cut in several ways one journey, in place.
 
     A piece joins those whose bytes overlap its own and are
     not the same, of the same addresses, protocol and IP id, near in time, and seen at none of the
     same links. Across NAT, and where IPv6 ids change, first pieces with the same bytes say which
-    datagrams are one.
+    datagrams are one, and so do kernel buffers: `lifetime` of each row, -1 for none (no element:
+    no kernel was watched).
     """
     found.recut = np.zeros(len(packets), np.bool_)
     rows, starts = grouped(found.journey, found.journeys)
@@ -66,7 +69,8 @@ def merge_pieces(
         shape = mixed(mixed(where, begin_end[0][of_row]), begin_end[1][of_row])
         where = np.where(identity.several[ends[0]], shape, where)
     parts = (*begin_end, *seen, packets["more_fragments"][heads] == 1)
-    datagram = _datagrams(packets, heads, flow_class, ends, parts, gap_ns)
+    buffer = lifetime[ends[0]] if len(lifetime) else lifetime
+    datagram = _datagrams(packets, heads, flow_class, ends, buffer, parts, gap_ns)
     order = np.lexsort((seen[0], datagram))
     parent, rivals = _overlaps(order, datagram, parts, where, ends[1], gap_ns)
     root = roots(parent)
@@ -135,11 +139,11 @@ def spans(p: Any, rows: Codes) -> tuple[Codes, Codes]:
 
 
 def _datagrams(
-    packets: Any, heads: Codes, flow_class: Codes, ends: tuple[Codes, Codes], parts: Any,
-    gap_ns: int,
+    packets: Any, heads: Codes, flow_class: Codes, ends: tuple[Codes, Codes], buffer: Codes,
+    parts: Any, gap_ns: int,
 ) -> Codes:  # fmt: skip
     # A code for each journey: equal where they may be of one datagram by addresses, protocol and
-    # id, or where first pieces say that two of these are one. IPv6 wholes have no id.
+    # id, or where first pieces or buffers say that two of these are one. IPv6 wholes have no id.
     rows, begins = ends
     of_row = np.repeat(np.arange(len(heads)), np.diff(begins))
     keys = datagrams(packets, rows)
@@ -154,6 +158,10 @@ def _datagrams(
     of_opening = np.full(len(heads), -1, np.int64)
     of_opening[opening] = alike
     _same(parent, codes, first[of_row])
+    by_buffer = np.argsort(buffer, kind="stable")
+    by_buffer = by_buffer[buffer[by_buffer] >= 0]
+    shared = np.flatnonzero(np.diff(buffer[by_buffer]) == 0)
+    _same(parent, codes[by_buffer[shared]], codes[by_buffer[shared + 1]])
     _alike(packets, order, of_opening, heads, flow_class[heads], first, parts, parent, gap_ns)
     found: Codes = roots(parent)[first]
     return found
