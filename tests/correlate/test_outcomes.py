@@ -1,6 +1,7 @@
 """Every outcome against what the simulated network did; what kernels say is in tests/kernel."""
 
 import numpy as np
+from made import batch_of
 from numpy.typing import NDArray
 from scenarios.catalogue import make
 from scenarios.clocks import EPOCH
@@ -11,6 +12,7 @@ from scenarios.world import World
 
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JourneySet
+from tracer.core.point import Point
 from tracer.correlate.join import join
 from tracer.correlate.reasons import CAPTURE_EDGE, CAPTURE_GAP
 
@@ -104,3 +106,43 @@ def test_an_interrupted_capture_is_not_the_network() -> None:
     # What the last capture missed by chance looks as if the network had lost it, but only there.
     vanished = found.journeys["outcome_point"][outcome == Outcome.VANISHED]
     assert (vanished == 6).all()
+
+
+def test_a_router_that_answers_for_a_host_is_not_where_it_lives() -> None:
+    """A cache answers some of what is asked of a server; the router also answers for itself."""
+    rows: list[dict[str, object]] = []
+    at_link = {0: ("02:00:00:00:00:0c", "02:00:00:00:00:0a"),  # by point, as seen from the client
+               1: ("02:00:00:00:00:0c", "02:00:00:00:00:0a"),
+               2: ("02:00:00:00:00:0b", "02:00:00:00:00:05")}  # fmt: skip
+
+    def sent(src: str, dst: str, port: int, *points: int) -> None:
+        back, number = points[0] > points[-1], len(rows)
+        ports = {"sport": port, "dport": 40_000} if back else {"sport": 40_000, "dport": port}
+        for at, point in enumerate(points):
+            macs = at_link[point][::-1] if back else at_link[point]
+            routed = (point == 2) != (points[0] == 2)
+            rows.append(
+                {"point": point, "time_ns": number * 1_000_000 + at * 10_000, "ip_version": 4,
+                 "ethertype": 0x800, "proto": 17, "src": src, "dst": dst, "ip_id": number + 1,
+                 "payload_len": 20, "ip_len": 48, "ttl": 64 - routed, "src_mac": macs[0],
+                 "dst_mac": macs[1], **ports}
+            )  # fmt: skip
+
+    client, router, server = "10.0.0.2", "10.0.0.1", "10.9.0.2"
+    for _ in range(6):
+        sent(client, server, 53, 0, 1, 2)
+        sent(server, client, 53, 2, 1, 0)
+    for _ in range(2):
+        sent(client, server, 54, 0, 1)
+        sent(server, client, 54, 1, 0)
+    for _ in range(8):
+        sent(client, router, 55, 0, 1)
+        sent(router, client, 55, 1, 0)
+    sent(client, server, 56, 0, 1)  # the router loses it
+    sent(client, server, 53, 0, 1, 2)
+    sent(server, client, 53, 2, 1, 0)
+    points = tuple(Point("h", space, f"{space}0") for space in ("c", "r", "s"))
+    found = join(batch_of(rows, points))
+    first = found.hops["row"][found.journeys["first_hop"]]
+    (lost,) = np.flatnonzero(found.observations.packets["dport"][first] == 56)
+    assert found.journeys["outcome"][lost] == Outcome.VANISHED

@@ -68,7 +68,8 @@ class KnownWays:
     """What packets showed of ways: counted on with each window, unless it `is_complete`.
 
     `onward` and `before`: links and the places that packets came to next, or from. `begun`: hashes
-    of source and place where packets began, and the links; `sources`: those hashes, and the source.
+    of source and place where packets began, and the links; `sources`: those hashes, and the source;
+    `passing`: how many packets of a source passed one of several such places.
     `links`: what packets did there (PASSED, BEGAN, ANSWERED: ended there and were answered).
     `places`: when each was first seen, by name.
     """
@@ -78,6 +79,7 @@ class KnownWays:
     before: Tally = field(default_factory=Tally)
     begun: Tally = field(default_factory=Tally)
     sources: Tally = field(default_factory=Tally)
+    passing: Tally = field(default_factory=Tally)
     links: Tally = field(default_factory=Tally)
     places: dict[int, int] = field(default_factory=dict)
     _ends: Tally = field(default_factory=Tally)
@@ -142,11 +144,12 @@ class Ways:
         self.known.add(tally, self.links, np.full(len(now), did, np.uint64), now)
         return tally.of(self.links, did)
 
-    def begin(self, sources: Keys, there: Keys, link: Codes) -> Keys:
+    def begin(self, sources: Keys, there: Keys, link: Codes) -> tuple[Keys, Keys]:
         """Learn that packets began somewhere, and return where a share of their source's do.
 
-        `there`: hashes of source and place; `link`: the first one of each. A packet whose first
-        hops were not captured begins on a link that most others only pass: that is no beginning.
+        Also those of sources that have several such places. `there`: hashes of source and place;
+        `link`: the first one of each. A packet whose first hops were not captured begins on a link
+        that most others only pass: that is no beginning.
         """
         known, names = self.known, self.links[link]
         codes, where = factorise(mixed(there, names))
@@ -160,7 +163,25 @@ class Ways:
         there = known.begun.first[here][where]
         source, _ = factorise(known.sources.second[places_of(known.sources.first, there)])
         share = count / np.bincount(source, weights=count)[source]
-        return there[share >= END_SHARE]
+        ends = share >= END_SHARE
+        several = np.bincount(source[ends], minlength=len(share))[source[ends]] > 1
+        return there[ends], there[ends][several]
+
+    def without_passed(self, ends: Keys, several: Keys, passing: Keys) -> Keys:
+        """Return the ends without those that more of their source's packets pass than begin at.
+
+        A router begins packets in the name of a host that it answers for (a proxy).
+        `several`: which of them to ask of; `passing`: hashes of source and place of packets that
+        came from elsewhere. Learns how many.
+        """
+        at = places_of(several, passing)
+        count = np.bincount(at[at >= 0], minlength=len(several))
+        self.known.add(self.known.passing, several, np.zeros(len(several), np.uint64), count)
+        begun = self.known.begun
+        at = places_of(several, begun.first)
+        began = np.bincount(at[at >= 0], weights=begun.count[at >= 0], minlength=len(several))
+        passed = several[self.known.passing.of(several, 0) > began]
+        return ends[~np.isin(ends, passed)]
 
 
 def links_of(packets: Any, links: LinkOrder, rows: Codes | None = None) -> Codes:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.enums import Outcome
+from tracer.core.enums import Kind, Outcome
 from tracer.core.mixing import mixed
 from tracer.correlate.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
@@ -57,10 +57,20 @@ def _is_end(
     first, last, names = paths.first, paths.last, identity.place_names
     ways.count(BEGAN, link[first])
     ways.count(PASSED, link[paths.hops])
-    sources = _address_at(np.full(len(first), 3, np.uint64), packets, first, "src")
-    begins = _address_at(names[identity.place[first]], packets, first, "src")
+    # Routers and firewalls reset in the name of those they answer for.
+    own = first[paths.kind != Kind.TCP_RST]
+    sources = _address_at(np.full(len(own), 3, np.uint64), packets, own, "src")
+    begins = _address_at(names[identity.place[own]], packets, own, "src")
     there = _address_at(names[identity.place[last]], packets, last, "dst")
-    return np.isin(there, ways.begin(sources, begins, link[first]))
+    ends, several = ways.begin(sources, begins, link[own])
+    if len(several):
+        passing = np.ones(len(paths.hops), np.bool_)
+        passing[paths.starts[:-1]] = False
+        rows = paths.hops[passing]
+        rows = rows[packets["ip_version"][rows] > 0]  # ARP has no such source
+        passed = _address_at(names[identity.place[rows]], packets, rows, "src")
+        ends = ways.without_passed(ends, several, passed)
+    return np.isin(there, ends)
 
 
 @dataclass(slots=True)
@@ -183,6 +193,17 @@ def silenced(
     return found
 
 
+def _reset_on_the_way(identity: Identity, paths: Paths, onward: Onward, time: Codes) -> Codes:
+    # A rule that refuses TCP answers in the name of the host (REJECT with a reset): the answer
+    # begins where the packet was last seen, and the captures beyond show neither.
+    which = onward.answered[paths.kind[paths.reply[onward.answered]] == Kind.TCP_RST]
+    begins, ends = paths.first[paths.reply[which]], paths.last[which]
+    which = which[identity.place[begins] == identity.place[ends]]
+    state = _capture_state(identity, onward, which, time, time[paths.last[which]])
+    found: Codes = which[state == 2]
+    return found
+
+
 def outcomes(
     packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways
 ) -> tuple[NDArray[np.int8], Onward, Codes]:
@@ -194,6 +215,7 @@ def outcomes(
     Delivered: answered, or last seen where its destination's packets begin, or where no packet was
     ever seen to go on. Vanished: others went on from there, and the next place was being captured.
     Unfinished: nobody went on from there, and others were answered from beyond what was captured.
+    Answered elsewhere: an ICMP error quotes it, or a reset came from where others went on.
     """
     first, last = paths.first, paths.last
     several = np.diff(paths.starts) > 1
@@ -216,5 +238,6 @@ def outcomes(
     outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED
     outcome[paths.quoted & ~answered] = Outcome.ANSWERED_ELSEWHERE
     outcome[paths.quoted & ending] = Outcome.DELIVERED
+    outcome[_reset_on_the_way(identity, paths, onward, time)] = Outcome.ANSWERED_ELSEWHERE
     edge = missing[state == 0]
     return outcome, onward, edge[outcome[edge] == Outcome.UNFINISHED]

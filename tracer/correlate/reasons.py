@@ -17,6 +17,7 @@ from tracer.correlate.missed import Missed
 NO_ANSWER = "no answer seen"
 ROUTED_NS = 1_000_000  # what has no route is freed at once
 CAPTURE_GAP = "the next capture was interrupted"
+RESET = "a reset came from there, where others went on"
 CAPTURE_EDGE = "the next capture had not begun or was over"
 ICMP_ERRORS = {
     (4, 3): "destination unreachable", (4, 4): "source quench", (4, 5): "redirect",
@@ -76,6 +77,9 @@ def give_reasons(
     reason[outcome == Outcome.LOST_BY_TRACER] = reasons.number(CAPTURE_GAP)
     edge = edge[outcome[edge] == Outcome.UNFINISHED]
     reason[edge] = reasons.number(CAPTURE_EDGE)
+    reason[(outcome == Outcome.ANSWERED_ELSEWHERE) & (journeys["reply"] >= 0)] = reasons.number(
+        RESET
+    )
     for journey, text in zip(missed.journeys, missed.texts, strict=True):
         reason[journey] = reasons.number(text)
     for journey, text in (*ways, *arp_answers(batch, journeys, first)):
