@@ -12,5 +12,5 @@ def test_fields_are_the_columns() -> None:
     own = {field.name for field in fields(Hop)}
     of_join = {field.name for field in fields(Join)}
     assert held <= own | of_join
-    assert own - columns == {"observation", "changes", "join"}
+    assert own - columns == {"observation", "changes", "join", "called"}  # the last is the point's
     assert of_join <= columns

@@ -1,11 +1,15 @@
 """The text tree, as golden outputs, and what must hold whatever it looks like."""
 
+import re
+import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made import POINTS, START_NS, batch_of, floating_ip, floating_ip_rows, journey_set_of, web
 
+import tracer
 from tracer.core.journeys import FlowPath, FlowPathHop, JourneySet
 from tracer.core.values import journeys_of
 from tracer.report.jsonl import journey_lines
@@ -123,3 +127,24 @@ def test_packets_of_a_shown_flow_path_are_not_shown_again() -> None:
 
 def test_a_flow_path_without_a_chosen_packet_is_not_shown() -> None:
     assert "Flow path" not in plain(flow_path(), 120, [1, 2])
+
+
+def test_a_point_without_device_is_called_alike_in_all_files_of_its_capture(
+    captures: Path, tmp_path: Path
+) -> None:
+    # Every packet is in a file of its own, so that no request is in the file of its reply.
+    for name, device in (("lan", "compute03-qr-1f6b0aa3-3d"), ("far", "sdata-enp4s0")):
+        data = (captures / "fip-outbound" / f"{device}.pcap").read_bytes()
+        head, at = data[:24], 24
+        for number in range(24):
+            length = 16 + struct.unpack_from("<I", data, at + 8)[0]
+            (tmp_path / f"{name}.pcap{number or ''}").write_bytes(head + data[at : at + length])
+            at += length
+    read = tracer.read(tmp_path)
+    assert set(read.observations["capture"]) > {"lan.pcap", "lan.pcap1", "far.pcap1"}
+    lines = read.text(width=120).splitlines()
+    hops = [line for line in lines if re.match(r" +\d+ +(\d\d:|\+)", line)]
+    assert len(hops) >= 24
+    assert {line[23:].split()[0] for line in hops} == {"lan", "far"}
+    assert len({line.index(" ttl ") for line in hops if " ttl " in line}) == 1
+    assert any(line.endswith("(RTT at lan)") for line in lines)

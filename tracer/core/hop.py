@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tracer.core.observation import Observation
+from tracer.core.point import Point
 
 Value = int | str | None
 
@@ -35,6 +36,8 @@ class Hop:
 
     `time_ns` is after the clock's offset was applied; `observation.time_ns` is the stamp. `parent`
     is the `n` of the hop it came from, 0 for the first. The first has no delta, changes, join.
+    `called` is what the point is called where it has neither device nor hook: as its capture, and
+    the same in all files that one capture was written to.
     """
 
     n: int
@@ -46,3 +49,11 @@ class Hop:
     cause: str | None = None
     changes: tuple[Change, ...] = field(default=())
     join: Join | None = None
+    called: str | None = None
+
+    @property
+    def point(self) -> Point:
+        """The point, without direction."""
+        seen = self.observation
+        name = self.called or seen.capture
+        return Point(seen.host, seen.netns, seen.device, hook=seen.hook, capture=name)

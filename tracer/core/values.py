@@ -1,7 +1,7 @@
 """Columns to values: observations and journeys as dataclasses, for what is shown."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -99,7 +99,7 @@ def journeys_of(
     ]
 
 
-def _entry(entries: tuple[Any, ...], code: int, default: Any) -> Any:
+def _entry(entries: Sequence[Any], code: int, default: Any) -> Any:
     return entries[code] if 0 <= code < len(entries) else default
 
 
@@ -118,10 +118,15 @@ def _hops(journey_set: JourneySet, hops: Rows) -> list[Hop]:
         for at, old, new, cause in zip(found.hops, before, after, found.cause, strict=True):
             changes[at].append(Change(found.field, old, new, _label(Cause, cause)))
     records = journey_set.hops[hops]
-    observations = observations_of(journey_set.observations, records["row"])
+    batch = journey_set.observations
+    observations = observations_of(batch, records["row"])
+    names = [point.capture for point in batch.points]
+    points = batch.packets["point"][records["row"]]
     return [
-        _hop(record, observation, tuple(changes[at]))
-        for at, (record, observation) in enumerate(zip(records, observations, strict=True))
+        _hop(record, observation, tuple(changes[at]), _entry(names, code, None))
+        for at, (record, observation, code) in enumerate(
+            zip(records, observations, points, strict=True)
+        )
     ]
 
 
@@ -129,7 +134,9 @@ def _label(words: type[Label], value: int) -> str | None:
     return words(value).label if value > 0 else None
 
 
-def _hop(record: Any, observation: Observation, changes: tuple[Change, ...]) -> Hop:
+def _hop(
+    record: Any, observation: Observation, changes: tuple[Change, ...], called: str | None
+) -> Hop:
     confidence = round(float(record["confidence"]), 6)
     join = Join(
         Evidence(record["evidence"]).label,
@@ -146,6 +153,7 @@ def _hop(record: Any, observation: Observation, changes: tuple[Change, ...]) -> 
         cause=_label(Cause, record["cause"]),
         changes=changes,
         join=join if record["parent"] > 0 else None,
+        called=called,
     )
 
 

@@ -10,7 +10,6 @@ from tracer.core.exchanges import exchange_order
 from tracer.core.hop import Hop
 from tracer.core.journey import Journey
 from tracer.core.journeys import FlowPath, JourneySet
-from tracer.core.point import Point
 from tracer.core.values import hop_indices, journeys_of
 from tracer.report.flow_text import flow_path_text, path_rows
 from tracer.report.hop_text import hop_tokens
@@ -88,10 +87,8 @@ def exchange_lines(journeys: Sequence[Journey], layout: Layout) -> Iterator[Line
 
 def hop_lines(hop: Hop, layout: Layout) -> list[Line]:
     """Return a hop's line, and those it goes on with: number, time, place, TTL, what changed."""
-    seen = hop.observation
-    point = Point(seen.host, seen.netns, seen.device, hook=seen.hook, capture=seen.capture)
-    direction = hop.direction or seen.direction
-    line = layout.start(hop.n, _time(hop), point, direction)
+    direction = hop.direction or hop.observation.direction
+    line = layout.start(hop.n, _time(hop), hop.point, direction)
     return lines_of(line, hop_tokens(hop), layout.width, layout.place_start + 2)
 
 
@@ -136,10 +133,9 @@ def round_trip(request: Journey, reply: Journey | None) -> tuple[int, str] | Non
     back = {_device(hop): hop.time_ns for hop in (reply.hops if reply else ())}
     for hop in request.hops:
         if (device := _device(hop)) in back:
-            return back[device] - hop.time_ns, device[2] or "?"
+            return back[device] - hop.time_ns, device[2]
     return None
 
 
-def _device(hop: Hop) -> tuple[str | None, str | None, str | None]:
-    seen = hop.observation
-    return seen.host, seen.netns, seen.device or seen.hook or seen.capture
+def _device(hop: Hop) -> tuple[str | None, str | None, str]:
+    return hop.point.host, hop.point.netns, hop.point.name

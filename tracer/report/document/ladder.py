@@ -7,7 +7,6 @@ from markupsafe import Markup
 
 from tracer.core.hop import Hop
 from tracer.core.journey import Journey
-from tracer.core.point import Point
 from tracer.report.document.svg import Element, add, drawing, fitted, markup
 from tracer.report.document.units import duration
 from tracer.report.hop_text import hop_tokens
@@ -63,9 +62,7 @@ def _columns(exchange: Sequence[Journey]) -> list[_Column]:
 
 
 def _column(hop: Hop) -> _Column:
-    seen = hop.observation
-    point = Point(seen.host, seen.netns, seen.device, hook=seen.hook, capture=seen.capture)
-    return point.host, short_netns(own_netns(point)), point.name
+    return hop.point.host, short_netns(own_netns(hop.point)), hop.point.name
 
 
 def _rows(journey: Journey) -> list[_Row]:

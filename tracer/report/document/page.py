@@ -1,14 +1,12 @@
 """The whole report as one HTML text: figures, pictures and tables put into the template."""
 
 from collections import Counter
-from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from tracer.core.errors import HostError
 from tracer.core.filter import PROTOCOLS
-from tracer.core.journey import Journey
 from tracer.core.journeys import JourneySet
 from tracer.core.values import journeys_of
 from tracer.report.document import units
@@ -133,29 +131,13 @@ def _begins(journey_set: JourneySet, figures: Figures) -> Counter[int]:
 def _ladders(journey_set: JourneySet, figures: Figures) -> list[dict[str, Any]]:
     drawn = []
     for number, example in enumerate(examples_of(journey_set, figures), 1):
-        exchange = [_named(each, figures) for each in journeys_of(journey_set, example.journeys)]
+        exchange = journeys_of(journey_set, example.journeys)
         drawn.append({
             "title": example.title,
             "numbers": [journey.journey for journey in exchange],
             "svg": ladder(exchange, f"ladder-{number}"),
         })  # fmt: skip
     return drawn
-
-
-def _named(journey: Journey, figures: Figures) -> Journey:
-    # A point that has neither device nor hook is called as its place is, by its capture.
-    names = {(place.host, place.name.partition(".")[0]): place.name
-             for place in figures.places.places}  # fmt: skip
-    hops = [
-        hop if seen.device or seen.hook or not seen.capture else replace(
-            hop, observation=replace(
-                seen, device=names.get((seen.host, seen.capture.partition(".")[0]), seen.capture)
-            ),
-        )
-        for hop in journey.hops
-        for seen in (hop.observation,)
-    ]  # fmt: skip
-    return replace(journey, hops=tuple(hops))
 
 
 def _text(name: str) -> str:
