@@ -138,4 +138,5 @@ def round_trip(request: Journey, reply: Journey | None) -> tuple[int, str] | Non
 
 
 def _device(hop: Hop) -> tuple[str | None, str | None, str]:
-    return hop.point.host, hop.point.netns, hop.point.name
+    point = hop.point
+    return point.host, point.netns, point.name
