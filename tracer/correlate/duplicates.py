@@ -68,6 +68,28 @@ def _habits(
     return usual
 
 
+@jit
+def _paired(
+    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes, several: Any
+) -> NDArray[np.bool_]:
+    # Which streams two devices of a point show: packets come twice there, about each of them.
+    streams = 0
+    for row in order:
+        streams = max(streams, stream[row] + 1)
+    seen = np.zeros(streams, np.int64)
+    twice = np.zeros(streams, np.int64)
+    for group in range(len(starts) - 1):
+        for i in range(starts[group], starts[group + 1]):
+            row = order[i]
+            if not several[p[row].point]:
+                continue
+            seen[stream[row]] += 1
+            other = _earlier(p, order, starts[group], i, stream, time, several)
+            most = 4 * max(habit[p[row].point], 0) + JITTER_NS
+            twice[stream[row]] += other >= 0 and time[row] - time[other] <= most
+    return 3 * twice >= seen
+
+
 @inner
 def _earlier(
     p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes, several: Any
@@ -89,10 +111,11 @@ def _earlier(
 
 @jit
 def _copies(
-    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes, several: Any
+    p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes, devices: Any
 ) -> tuple[Codes, bool]:
     # The copies, and whether some packets without a number may be some.
     copy_of = filled(len(p), -1)
+    several, paired = devices
     unknown = False
     for group in range(len(starts) - 1):
         asked, doubled = False, False
@@ -106,11 +129,14 @@ def _copies(
             if not known and time[row] - time[other] > SOON_NS:
                 continue
             unknown = unknown or not known
+            shared = len(several) > 0 and several[p[row].point]
+            if shared:
+                usual = max(usual, 0) if paired[stream[row]] else -1
             known = known or (usual >= 0 and time[row] - time[other] <= 4 * usual + JITTER_NS)
-            if not known and not asked:
+            if not known and not shared and not asked:
                 asked = True
                 doubled = _is_partly_doubled(p, order, starts[group], starts[group + 1], stream)
-            if known or doubled:
+            if known or (doubled and not shared):
                 copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
     return copy_of, unknown
 
@@ -125,13 +151,32 @@ def copies(
     A packet without a number of its own is a copy where its point is known to double others.
     `several`: whether each point is several devices; no element where none is.
     """
-    nothing = np.full(points, -1, np.int64)
+    groups = (p, order, starts, stream, time)
+    paired = several
+    habit = np.full(points, -1, np.int64)
+    if len(several):
+        paired = _paired(*groups, habit, several)
     found: Codes
-    found, unknown = _copies(p, order, starts, stream, time, nothing, several)
+    found, unknown = _copies(*groups, habit, (several, paired))
     if unknown:
-        habit = _habits(p, order, starts, stream, time, points, several)
-        found, _ = _copies(p, order, starts, stream, time, habit, several)
+        habit = _habits(*groups, points, several)
+        if len(several):
+            paired = _paired(*groups, habit, several)
+        found, _ = _copies(*groups, habit, (several, paired))
     return found
+
+
+@jit
+def one_by_one(p: Any, stream: Codes, several: NDArray[np.bool_]) -> Codes:
+    """Return `stream`, but of rows that are `several` and have no number a stream for each.
+
+    Those that `copies` does not name as shown again by another device are packets of their own.
+    """
+    out = stream.copy()
+    for row in range(len(p)):
+        if several[row] and not is_numbered(p, row):
+            out[row] = -1 - row
+    return out
 
 
 @jit

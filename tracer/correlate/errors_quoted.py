@@ -7,7 +7,7 @@ import numpy as np
 from tracer.core.batch import ObservationBatch
 from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise
-from tracer.correlate.identity import Identity
+from tracer.correlate.identity import Identity, sides_of_nat
 from tracer.correlate.nat import hashes_of
 from tracer.correlate.quotes import is_kept
 from tracer.correlate.streams import Streams
@@ -100,7 +100,7 @@ def parted_errors(batch: ObservationBatch, identity: Identity, streams: Streams)
     keys = identity.packet[rows]
     group, _ = factorise(keys)
     known = np.bincount(group[about < 0], minlength=int(group.max(initial=-1)) + 1) == 0
-    parted = known[group] & is_kept(keys, mixed(keys, about), identity.place[rows])
+    parted = known[group] & is_kept(keys, mixed(keys, about), sides_of_nat(identity, rows))
     if not parted.any():
         return streams.flow_class
     found = streams.flow_class.copy()

@@ -251,10 +251,7 @@ def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
     identity.flow[rows] = mixed(mixed(base, low), high)
     quoted = batch.sections["quoted"]
     if len(quoted):
-        identity.packet[quoted["row"]] = quote_keys(batch, identity.place)
-    tunnel = batch.sections["tunnel"]
-    rows = tunnel["row"]
-    identity.link[rows] = mixed(mixed(identity.link[rows], tunnel["vni"]), tunnel["encap"])
+        identity.packet[quoted["row"]] = quote_keys(batch, sides_of_nat(identity, quoted["row"]))
 
 
 def _identity_of(point: Point) -> tuple[str, ...]:
@@ -329,21 +326,36 @@ def identify(batch: ObservationBatch) -> Identity:
         _hashed(_place_names(batch.points)),
         bool(fragmented),
     )  # fmt: skip
-    changing = changing_between(batch.packets, identity.place, sampled, contents)
+    _tell_devices(batch, identity)
+    changing = changing_between(batch.packets, identity.spot, sampled, contents)
     if len(changing):
         known, contents = _contents(batch.packets, shortest, told)
-        without = rows_without_id(batch.packets, identity.place, known, contents, changing)[known]
+        without = rows_without_id(batch.packets, identity.spot, known, contents, changing)[known]
         packet[known[without]] = contents[without]
     if numbered:
-        at, ids = lasting_ids(batch.packets, identity.place, packet)
+        at, ids = lasting_ids(batch.packets, identity.spot, packet)
         packet[at] = mixed(packet[at], ids)
     _mix_sections(batch, identity)
-    _tell_devices(batch, identity)
     return identity
+
+
+def sides_of_nat(identity: Identity, rows: Row) -> Row:
+    """Return `Identity.spot` of some rows, apart where packets of one are translated in between.
+
+    Devices that have no names may be a bridge's port and the bridge.
+    """
+    spot = identity.spot[rows]
+    if not len(identity.several):
+        return spot
+    flow = np.where(identity.several[rows], identity.flow[rows], 0)
+    return factorise(mixed(spot.astype(np.uint64), flow))[0]
 
 
 def _tell_devices(batch: ObservationBatch, identity: Identity) -> None:
     # A router sends a packet on with other MACs than it came with.
+    tunnel = batch.sections["tunnel"]
+    rows = tunnel["row"]
+    identity.link[rows] = mixed(mixed(identity.link[rows], tunnel["vni"]), tunnel["encap"])
     identity.spot = identity.place
     mixed_points = [point.several for point in batch.points]
     if not any(mixed_points):

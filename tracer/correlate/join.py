@@ -16,7 +16,7 @@ from tracer.correlate.buffers import are_apart, lifetimes, unambiguous, united
 from tracer.correlate.classes import classify
 from tracer.correlate.clocks import Clocks, align
 from tracer.correlate.doubt import doubts
-from tracer.correlate.duplicates import copies, without
+from tracer.correlate.duplicates import copies, one_by_one, without
 from tracer.correlate.entry_zones import in_utc
 from tracer.correlate.errors_quoted import parted_errors, streams_quoted
 from tracer.correlate.flows import flows_of
@@ -131,6 +131,8 @@ def assembled(
     groups.sort_groups(*by_ttl, of_class * 512 + falling, time, identity.point)
     limits = (order.longest_gap(links, options.gap_ns), slack_ns)
     parted = replace(streams, flow_class=of_class)
+    if len(identity.several):
+        alike = one_by_one(packets, alike, identity.several)
     found = assemble(
         packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits, alike
     )

@@ -16,7 +16,7 @@ _SIDES = ("src", "sport"), ("dst", "dport")
 def quote_keys(batch: ObservationBatch, place: Codes) -> Keys:
     """Return a hash of the quote of each error (uint64, a record of the section `quoted` each).
 
-    `place`: of each row (`Identity.place`).
+    `place`: of each error, apart on both sides of a NAT (`sides_of_nat`).
     """
     quoted = batch.sections["quoted"]
     rows = quoted["row"]
@@ -29,7 +29,7 @@ def quote_keys(batch: ObservationBatch, place: Codes) -> Keys:
     if (quoted["inner_payload_digest"] != 0).all():
         keys = mixed(keys, quoted["inner_payload_digest"])
     sides = [_side(quoted, *names) for names in _SIDES]
-    kept = [is_kept(keys, side, place[rows]) for side in sides]
+    kept = [is_kept(keys, side, place) for side in sides]
     for side, lasting in zip(sides, kept, strict=True):
         keys = np.where(lasting, mixed(keys, side), keys)
     return keys

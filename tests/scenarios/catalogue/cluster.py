@@ -7,6 +7,7 @@ from scenarios.elements import Chain, Element, Link, Router, Tunnel
 from scenarios.nat import Nat
 from scenarios.places import WIRE_NS
 from scenarios.scenario import Scenario
+from scenarios.special import errors, fragments
 from scenarios.traffic import Tcp, datagrams, exchange, pings
 from scenarios.world import World
 from tracer.core.enums import Encap
@@ -43,10 +44,10 @@ def _overlay(world: World, told: bool, nat: Nat, loss: float = 0.0) -> Chain:
     )  # fmt: skip
 
 
-def _traffic(world: World, chain: Chain, n: int, dst: str = SERVICE) -> None:
-    exchange(world, chain, pings(world, POD, dst, n))
-    exchange(world, chain, datagrams(world, POD, dst, n, flows=n, dport=53))
-    Tcp.open(world, chain, n // 5 + 1, src=POD, dst=dst).talk(3)
+def _traffic(world: World, chain: Chain, n: int, dst: str = SERVICE, src: str = POD) -> None:
+    exchange(world, chain, pings(world, src, dst, n))
+    exchange(world, chain, datagrams(world, src, dst, n, flows=n, dport=53))
+    Tcp.open(world, chain, n // 5 + 1, src=src, dst=dst).talk(3)
 
 
 def _service(seed: int, scale: float, told: bool, loss: float = 0.0) -> World:
@@ -120,6 +121,50 @@ def any_masquerade(seed: int, scale: float) -> Scenario:
     return world.finish("any_masquerade")
 
 
+def _out(world: World, nat: Nat, bridge: Nat | None = None) -> Chain:
+    # A pod, its node that masquerades, a server.
+    of = _files(world, False)
+    return Chain(
+        of("pod1").device(1), Link(4_000, 500), *_node(of("node1"), 0, bridge),
+        Router(nat), of("node1").device(1), Link(WIRE_NS, 20_000), of("server").device(0),
+    )  # fmt: skip
+
+
+def any_errors(seed: int, scale: float) -> Scenario:
+    """Errors about datagrams to closed ports, back through a node that translates twice."""
+    world = World(seed)
+    mask = world.nat(snat=NODES[0], ports="random", host="node1")
+    chain = _out(world, mask, world.nat(dnat=OUTSIDE, host="node1"))
+    n = max(int(100 * scale), 10)
+    arrived = world.run(chain, datagrams(world, POD, SERVICE, n, dport=33434, flows=n))
+    world.run(chain, errors(world, arrived, OUTSIDE), 1)
+    return world.finish("any_errors")
+
+
+def any_ipv6(seed: int, scale: float) -> Scenario:
+    """IPv6, which has no ids: pings, datagrams, streams, and fragments that the node cuts anew."""
+    world = World(seed)
+    inside, service, outside = "fd00:1::11", "fd00:96::a", "2001:db8:1::20"
+    mask = world.nat(snat="2001:db8:f::7", ports="random", host="node1")
+    chain = _out(world, mask, world.nat(dnat=outside, host="node1"))
+    n = max(int(80 * scale), 10)
+    _traffic(world, chain, n, service, inside)
+    world.run(chain, fragments(world, datagrams(world, inside, service, n, size=(2000, 6000))))
+    return world.finish("any_ipv6")
+
+
+def any_equal_id0(seed: int, scale: float) -> Scenario:
+    """Heartbeats of equal bytes and IP id 0 in bursts: nothing tells them apart."""
+    world = World(seed)
+    chain = _out(world, world.nat(snat=NODES[0], ports="random", host="node1"))
+    n = max(int(150 * scale), 12)
+    sent = datagrams(
+        world, POD, OUTSIDE, n, gap_ns=60_000, size=32, constant=True, ids="zero", flows=4
+    )
+    exchange(world, chain, sent, ids="zero")
+    return world.finish("any_equal_id0")
+
+
 def any_equal(seed: int, scale: float) -> Scenario:
     """Heartbeats of equal bytes without IP ids, half a second apart: time tells them apart."""
     world = World(seed)
@@ -158,5 +203,8 @@ SCENARIOS = {
     "any_hairpin": any_hairpin,
     "any_hairpin_named": any_hairpin_named,
     "any_masquerade": any_masquerade,
+    "any_errors": any_errors,
+    "any_ipv6": any_ipv6,
     "any_equal": any_equal,
+    "any_equal_id0": any_equal_id0,
 }
