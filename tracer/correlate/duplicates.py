@@ -27,6 +27,12 @@ def is_numbered(p: Any, row: int) -> bool:
 
 
 @inner
+def _opens_or_ends(p: Any, row: int) -> bool:
+    # SYN and FIN have a number of the stream's own, and are not sent again at once.
+    return bool(p[row].tcp_flags >= 0 and p[row].tcp_flags & 0x03)
+
+
+@inner
 def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Codes) -> bool:
     # Shown once on some links and twice on others: one packet that some captures doubled. Several
     # equal packets would mostly be several everywhere.
@@ -130,6 +136,7 @@ def _copies(
                 continue
             unknown = unknown or not known
             shared = len(several) > 0 and several[p[row].point]
+            known = known or (shared and _opens_or_ends(p, row))
             if shared:
                 usual = max(usual, 0) if paired[stream[row]] else -1
             known = known or (usual >= 0 and time[row] - time[other] <= 4 * usual + JITTER_NS)
@@ -174,7 +181,7 @@ def one_by_one(p: Any, stream: Codes, several: NDArray[np.bool_]) -> Codes:
     """
     out = stream.copy()
     for row in range(len(p)):
-        if several[row] and not is_numbered(p, row):
+        if several[row] and not is_numbered(p, row) and not _opens_or_ends(p, row):
             out[row] = -1 - row
     return out
 

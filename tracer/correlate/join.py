@@ -200,6 +200,6 @@ def _in_order(
     tunnelled[carried] = True
     order.settle(
         identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes,
-        tunnelled, (batch.packets["capture"], batch.packets["frame"]),
+        tunnelled, (batch.packets["capture"], batch.packets["frame"], identity.several),
     )  # fmt: skip
     return rows, first_hop

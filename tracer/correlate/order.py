@@ -207,11 +207,12 @@ def settle(
     """Put neighbours whose stamps are too close to trust in the usual order, in place.
 
     Journeys are `hops[starts[j] : starts[j + 1]]`, rows by falling TTL, then time. With no usual
-    order a tie goes to what one file has first (`files`: capture and frame by row), then to the hop
-    in the namespace that took the packet off its former TTL, and what is in a tunnel (`tunnelled`,
-    by row; of no rows where nothing is) stays there while it can.
+    order a tie goes to what one file has first (`files`: capture and frame by row, and
+    `Identity.several`), then to the hop in the namespace that took the packet off its former TTL,
+    and what is in a tunnel (`tunnelled`, by row; of no rows where nothing is) stays there while it
+    can. Stamps of a file that shows several devices are one socket's, and in order.
     """
-    capture, frame = files
+    capture, frame, several = files
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
         for _ in range(stop - start - 1):
@@ -220,9 +221,12 @@ def settle(
                 a, b = hops[i - 1], hops[i]
                 if ttl[a] != ttl[b] or abs(time[b] - time[a]) > TIE_NS:
                     continue
+                one_file = capture[a] == capture[b]
+                if one_file and time[a] != time[b] and len(several) and several[a]:
+                    continue
                 swap = is_before(keys, votes, link[b], link[a])
                 if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
-                    if capture[a] == capture[b]:
+                    if one_file:
                         swap = frame[a] > frame[b]
                     else:
                         swap = _routed_first(ttl, hops, start, i, stop, netns)

@@ -67,7 +67,7 @@ def warm_rest() -> None:
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
-           (batch.packets["capture"], batch.packets["frame"]))  # fmt: skip
+           (batch.packets["capture"], batch.packets["frame"], no[:0]))  # fmt: skip
 
 
 def made_batch() -> ObservationBatch:

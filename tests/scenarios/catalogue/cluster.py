@@ -44,10 +44,10 @@ def _overlay(world: World, told: bool, nat: Nat, loss: float = 0.0) -> Chain:
     )  # fmt: skip
 
 
-def _traffic(world: World, chain: Chain, n: int, dst: str = SERVICE, src: str = POD) -> None:
-    exchange(world, chain, pings(world, src, dst, n))
-    exchange(world, chain, datagrams(world, src, dst, n, flows=n, dport=53))
-    Tcp.open(world, chain, n // 5 + 1, src=src, dst=dst).talk(3)
+def _traffic(world: World, chain: Chain, n: int, dst: str = SERVICE) -> None:
+    exchange(world, chain, pings(world, POD, dst, n))
+    exchange(world, chain, datagrams(world, POD, dst, n, flows=n, dport=53))
+    Tcp.open(world, chain, n // 5 + 1, src=POD, dst=dst).talk(3)
 
 
 def _service(seed: int, scale: float, told: bool, loss: float = 0.0) -> World:
@@ -142,13 +142,14 @@ def any_errors(seed: int, scale: float) -> Scenario:
 
 
 def any_ipv6(seed: int, scale: float) -> Scenario:
-    """IPv6, which has no ids: pings, datagrams, streams, and fragments that the node cuts anew."""
+    """IPv6, which has no ids: pings, datagrams, and fragments that the node cuts anew."""
     world = World(seed)
     inside, service, outside = "fd00:1::11", "fd00:96::a", "2001:db8:1::20"
     mask = world.nat(snat="2001:db8:f::7", ports="random", host="node1")
     chain = _out(world, mask, world.nat(dnat=outside, host="node1"))
     n = max(int(80 * scale), 10)
-    _traffic(world, chain, n, service, inside)
+    exchange(world, chain, pings(world, inside, service, n))
+    exchange(world, chain, datagrams(world, inside, service, n, flows=n, dport=53))
     world.run(chain, fragments(world, datagrams(world, inside, service, n, size=(2000, 6000))))
     return world.finish("any_ipv6")
 
