@@ -17,6 +17,7 @@ from scenarios.world import World
 
 from tracer.core.enums import Cause, Kind, Outcome
 from tracer.core.journeys import JourneySet
+from tracer.correlate.incomplete import INCOMPLETE
 from tracer.correlate.join import join
 
 A, B = "2001:db8::10", "2001:db8:1::20"
@@ -190,6 +191,9 @@ def test_a_piece_lost_before_the_router_leaves_the_others_there() -> None:
     assert {0, 1} == set(lost[said].tolist())
     assert (found.journeys["outcome_point"][said] == lost[said]).all()
     assert not (lost[~said & (found.journeys["outcome"] == Outcome.DELIVERED)] >= 0).any()
+    # Those that came, and could not be put together, say so; those that were lost do not.
+    told = [found.reasons[n] if n >= 0 else "" for n in found.journeys["reason"].tolist()]
+    assert np.array_equal(np.array(told) == INCOMPLETE, said & (lost == 1))
 
 
 def test_pieces_that_arrive_twice_are_no_other_datagrams() -> None:

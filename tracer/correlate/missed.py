@@ -21,6 +21,7 @@ from tracer.correlate.fragments import nearest_of_datagram
 from tracer.correlate.gaps import judged
 from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
+from tracer.correlate.incomplete import INCOMPLETE, incomplete
 from tracer.correlate.outcome import Onward, Paths, silenced
 from tracer.correlate.retransmissions import sent_again
 
@@ -66,7 +67,10 @@ def settle_missed(
     ):
         outcome[which] = Outcome.NOT_OBSERVABLE
         said.add(which, text)
-    vanished = np.flatnonzero((outcome == Outcome.VANISHED) & (onward.expected >= 0))
+    vanished = np.flatnonzero(outcome == Outcome.VANISHED)
+    if identity.fragmented:
+        said.add(incomplete(batch.packets, identity, paths.last, vanished), INCOMPLETE)
+    vanished = vanished[onward.expected[vanished] >= 0]
     beyond = np.concatenate([onward.answered, np.flatnonzero(arrived)])
     if len(vanished) and len(beyond):
         vanished, beyond = (
