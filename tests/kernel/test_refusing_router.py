@@ -15,7 +15,7 @@ from follower import tracer, wait_for
 from routed import Routed, routed, run
 
 pytestmark = pytest.mark.kernel
-DROPPED, REJECTED, RESET, OPEN = 6661, 6671, 6681, 7777
+DROPPED, REJECTED, RESET, OPEN, CLOSED = 6661, 6671, 6681, 7777, 7779
 SENT, ASKED = 7, 2  # most of what leaves by r0 is then the router's own
 _UDP = (
     "import socket; s = socket.socket(type=socket.SOCK_DGRAM)\nfor n in range({n}): "
@@ -62,8 +62,8 @@ def refused(
         run(f"{router} -p udp --dport {DROPPED} -j DROP")
         run(f"{router} -p udp --dport {REJECTED} -j REJECT")
         run(f"{router} -p tcp --dport {RESET} -j REJECT --reject-with tcp-reset")
-        limit = f"ip netns exec {net.router} sysctl -qw net.ipv4.icmp_ratelimit=0"
-        run(limit)
+        for space in (net.router, net.server):
+            run(f"ip netns exec {space} sysctl -qw net.ipv4.icmp_ratelimit=0")
         net.ping()
         places = ((net.client, "c0"), (net.router, "r0"), (net.router, "r1"), (net.server, "s0"))
         for space, device in places:
@@ -73,7 +73,7 @@ def refused(
         stack.callback(echo.terminate)
         wait_for(lambda: f":{OPEN}" in run(f"ip netns exec {net.server} ss -uln"), "the server")
         for code, port in ((_ASK, OPEN), (_UDP, DROPPED), (_UDP, REJECTED), (_TCP, RESET),
-                           (_ASK, OPEN)):  # fmt: skip
+                           (_UDP, CLOSED), (_ASK, OPEN)):  # fmt: skip
             words = ["ip", "netns", "exec", net.client, "python3", "-c",
                      code.format(n=ASKED if port == OPEN else SENT, port=port)]  # fmt: skip
             subprocess.run(words, check=True)
@@ -118,6 +118,18 @@ def test_what_a_rule_resets_is_answered_elsewhere(refused: Any) -> None:
     assert {(j["outcome"], j["outcome_at"]) for j in found} == {("answered-elsewhere", "r0")}
     kinds = {j["journey"]: j["kind"] for j in journeys}
     assert {kinds[j["reply"]] for j in found} == {"tcp-rst"}
+
+
+def test_an_error_is_translated_back_as_an_answer_is(refused: Any) -> None:
+    journeys, _ = refused
+    found = to(journeys, CLOSED)
+    assert len(found) == SENT
+    sent = {j["journey"] for j in found}
+    errors = [j for j in journeys if j["quotes"] in sent]
+    assert len(errors) == SENT
+    for of, cause in ((found, "snat"), (errors, "un-snat")):
+        changes = [c for j in of for hop in j["hops"] for c in hop["changes"]]
+        assert {c["cause"] for c in changes if c["field"] in ("src", "dst")} == {cause}
 
 
 def test_what_is_let_through_is_delivered(refused: Any) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.enums import Outcome
+from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
 from tracer.core.schema import StructuredArray
 from tracer.correlate import exchange, outcome
@@ -52,11 +52,11 @@ def journey_set(
         named = last_named(batch.packets, identity, layout)
         of = flows_of(batch, identity, streams, first, named)
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
-    hops["cause"] = causes(batch, rows, before, of.forward[hops["journey"]])
     ends = ends_of(batch.packets, identity, found, layout)
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     journeys["outcome_point"] = batch.packets["point"][rows[ends]]
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
+    hops["cause"] = causes(batch, rows, before, _translated(journeys, of)[hops["journey"]])
     paths = outcome.Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
         of.flow, _is_quoted(journeys), ends,
@@ -138,6 +138,16 @@ def _relate(
         batch.packets, first, streams.flow_class[first], time[first]
     )
     journeys["quotes"] = quotes(batch, identity, found.journey, time, found.journeys)
+
+
+def _translated(journeys: StructuredArray, of: Flows) -> NDArray[np.bool_]:
+    # Which journeys are translated as their flow is in its original direction. An error is as what
+    # answers the packet that it quotes; where that was not seen, most go back to who asked.
+    forward = of.forward.copy()
+    errors = np.flatnonzero(journeys["kind"] == Kind.ICMP_ERROR)
+    quoted = journeys["quotes"][errors]
+    forward[errors] = (quoted >= 0) & ~of.forward[quoted]
+    return forward
 
 
 def _is_quoted(journeys: StructuredArray) -> NDArray[np.bool_]:
