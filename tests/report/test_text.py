@@ -148,3 +148,13 @@ def test_a_point_without_device_is_called_alike_in_all_files_of_its_capture(
     assert {line[23:].split()[0] for line in hops} == {"lan", "far"}
     assert len({line.index(" ttl ") for line in hops if " ttl " in line}) == 1
     assert any(line.endswith("(RTT at lan)") for line in lines)
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, ""), (1, "1 duplicate"), (2, "2 duplicates")])
+def test_duplicates_are_counted_in_words(count: int, said: str) -> None:
+    journey_set = floating_ip()
+    journey_set.journeys["duplicates"][0] = count
+    title = plain(journey_set, 160, [0]).splitlines()[1]
+    assert title.startswith("#1 ")
+    assert title.endswith(said)
+    assert ("duplicate" in title) == bool(said)

@@ -63,7 +63,7 @@ JOURNEY_DTYPE = np.dtype(
         (
             "duplicates",
             "<i4",
-        ),  # further copies of a hop (SPAN, bridge and port), not counted as hops
+        ),  # further copies at one point (SPAN, a second tcpdump); each is a hop, too
     ]
 )
 

@@ -25,7 +25,7 @@ _COUNTS = {
     "ambiguous": "of these, journeys with a join for which several candidates were equal",
     "shown": "of these, journeys that were written (filter, `--count`)",
     "hops": "hops of all journeys",
-    "duplicates": "further copies of packets at one point, not counted as hops",
+    "duplicates": "further copies of packets at one point, as of a SPAN port; each is a hop, too",
     "exchanges": "packets that were answered, each with its replies and errors about it",
     "flows": "flows, both directions and all translations of one counted once",
 }
@@ -68,7 +68,10 @@ def journey_schema() -> dict[str, Any]:
         ),
         "quotes": _nullable("integer", "journey whose packet this ICMP error quotes"),
         "ambiguous": {"type": "boolean", "description": "a join had several equal candidates"},
-        "duplicates": {"type": "integer", "description": "further copies, not counted as hops"},
+        "duplicates": {
+            "type": "integer",
+            "description": "further copies at one point; each is a hop, too",
+        },
         "hops": {**_list("its hops in order", _hop()), "minItems": 1},
     }
     return _document("journey", properties)

@@ -110,7 +110,8 @@ def _title(journey: Journey, layout: Layout, *, is_first: bool) -> list[Line]:
     if journey.retransmission_of is not None:
         tokens.append(Line(f"retransmission of #{journey.retransmission_of}", "yellow"))
     if journey.duplicates:
-        tokens.append(Line(f"{journey.duplicates} duplicates", "yellow"))
+        plural = "" if journey.duplicates == 1 else "s"
+        tokens.append(Line(f"{journey.duplicates} duplicate{plural}", "yellow"))
     if journey.ambiguous:
         tokens.append(Line("ambiguous", "yellow"))
     return lines_of(prefix, tokens, layout.width, 6)
