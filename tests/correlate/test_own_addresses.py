@@ -11,7 +11,7 @@ from made import batch_of
 
 from tracer.core.enums import Outcome
 from tracer.core.journeys import JourneySet
-from tracer.core.point import Point
+from tracer.core.point import Direction, Point
 from tracer.correlate.join import join
 
 POINTS = tuple(Point("h", device[0].upper(), device) for device in ("a0", "r0", "r1", "b0"))
@@ -176,3 +176,34 @@ def test_who_leaves_by_a_device_without_macs_is_not_expected_where_it_came_from(
         if row["point"] == 3:
             del row["src_mac"], row["dst_mac"]
     assert ends(trace.joined(), "10.0.2.9") == {("UNFINISHED", "b0")}
+
+
+def on_any(trace: Trace, named: bool) -> JourneySet:
+    """Return the journeys of the same packets as captures on `any` show them.
+
+    They say in which direction packets go, no target's MAC, and the device where it is `named`.
+    """
+    points = tuple(
+        Point("h", p.netns, p.device if named else None, way, capture="any", several=not named)
+        for p in POINTS
+        for way in (Direction.INGRESS, Direction.EGRESS)
+    )
+    own = (A0, R0, R1, B0)
+    rows = [
+        {name: value for name, value in row.items() if name != "dst_mac"}
+        | {"point": 2 * row["point"] + (row["src_mac"] == own[row["point"]])}
+        for row in trace.rows
+    ]
+    batch = batch_of(rows, points)
+    batch.packets["capture"] = 0
+    return join(batch)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_without_a_targets_mac_what_came_in_was_for_the_router(named: bool) -> None:
+    device = "r0" if named else ""
+    assert ends(on_any(asked(NEAR), named), NEAR) == {("VANISHED", device)}
+    trace = asked(NEAR)
+    trace.ping(NEAR, A, (1, 0), reply=True, seq=900)
+    assert ends(on_any(trace, named), NEAR) == {("DELIVERED", device)}
+    assert ends(on_any(asked(B), named), B) == {("VANISHED", device)}

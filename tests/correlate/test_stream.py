@@ -34,6 +34,8 @@ SHORT = Horizon(quiet_ns=30_000_000, answer_ns=60_000_000, context_ns=2_000_000_
         "wrapped_ids",
         "fragments_recut",
         "fragments_recut_nat",
+        "any_loss",
+        "any_ipv6",
     ],
 )
 @pytest.mark.parametrize("rows", [700, 1200])

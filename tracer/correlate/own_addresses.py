@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.mixing import mixed
+from tracer.core.point import Direction
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity
 from tracer.correlate.outcome import Paths
@@ -36,7 +37,12 @@ def addressed_here(
     if here.max(initial=-1) < 0:
         return np.zeros(len(which), np.bool_)
     macs = _own_macs(packets, identity, paths, link, spaces)
-    there: NDArray[np.bool_] = np.isin(_keys(here, packets["dst_mac"][last]), macs) & (here >= 0)
+    there: NDArray[np.bool_] = np.isin(_keys(here, packets["dst_mac"][last]), macs)
+    # Captures on `any` tell no target's MAC, but what came in.
+    devices = [p.direction is Direction.INGRESS and p.hook is None for p in batch.points]
+    entering = np.array([*devices, False])
+    there |= (packets["dst_mac"][last] == NULL_U64) & entering[packets["point"][last]]
+    there &= here >= 0
     if not there.any():
         return there
     wanted = _addresses(spaces, last, packets, "dst")
