@@ -119,3 +119,14 @@ def test_a_shaper_between_bridge_and_port_holds_packets() -> None:
     found = joined(packets)
     assert sorted(found.journeys["n_hops"].tolist()) == [6] * 20
     assert set(found.journeys["outcome"].tolist()) == {Outcome.DELIVERED}
+
+
+def test_equal_packets_at_a_bridge_and_its_port_are_told_by_their_stamps() -> None:
+    # Of one tuple, most packets are seen at one device of the node; two equal ones at two.
+    tuple_ = (POD_IP, BACKEND, 20_000)
+    once = [("pod", OUT, POD, 0, 64, *tuple_), ("node", IN, POD, 5, 64, *tuple_),
+            ("server", IN, NODE, 60, 63, *tuple_)]  # fmt: skip
+    at_both = [*once[:2], *once[1:]]
+    again = [(*s[:3], s[3] + 6, *s[4:]) for s in at_both]
+    found = joined([once] * 9 + [at_both + again], ip_id=False)
+    assert sorted(found.journeys["n_hops"].tolist()) == [3] * 9 + [4] * 2

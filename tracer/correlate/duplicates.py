@@ -15,6 +15,7 @@ MOST_ROWS = 64
 JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
 SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
+ETHERTYPE_ARP, ICMP6 = 0x0806, 58
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 QUEUED_NS = 50_000_000  # between a bridge and its port: CNI's shaper holds packets for 25 ms
 
@@ -27,9 +28,26 @@ def is_numbered(p: Any, row: int) -> bool:
 
 
 @inner
-def _opens_or_ends(p: Any, row: int) -> bool:
-    # SYN and FIN have a number of the stream's own, and are not sent again at once.
+def _is_sent_once(p: Any, row: int) -> bool:
+    # What nobody sends again at once: SYN and FIN have numbers of their own; ARP and ICMPv6 (which
+    # finds neighbours, too) wait for a second.
+    if p[row].ethertype == ETHERTYPE_ARP or p[row].proto == ICMP6:
+        return True
     return bool(p[row].tcp_flags >= 0 and p[row].tcp_flags & 0x03)
+
+
+@inner
+def _are_all_pairs(
+    order: Codes, start: int, stop: int, stream: Codes, time: Codes, of: int
+) -> bool:
+    # Whether the rows of one stream come two by two, each two at one moment.
+    for i in range(start, stop):
+        at_once = 0
+        for j in range(start, stop):
+            at_once += stream[order[j]] == stream[of] and time[order[j]] == time[order[i]]
+        if stream[order[i]] == stream[of] and at_once != 2:
+            return False
+    return True
 
 
 @inner
@@ -125,9 +143,10 @@ def _copies(
     unknown = False
     for group in range(len(starts) - 1):
         asked, doubled = False, False
-        for i in range(starts[group] + 1, starts[group + 1]):
+        start, stop = starts[group], starts[group + 1]
+        for i in range(start + 1, stop):
             row = order[i]
-            other = _earlier(p, order, starts[group], i, stream, time, several)
+            other = _earlier(p, order, start, i, stream, time, several)
             if other < 0:
                 continue
             usual = habit[p[row].point]
@@ -136,13 +155,15 @@ def _copies(
                 continue
             unknown = unknown or not known
             shared = len(several) > 0 and several[p[row].point]
-            known = known or (shared and _opens_or_ends(p, row))
+            known = known or (shared and _is_sent_once(p, row))
             if shared:
                 usual = max(usual, 0) if paired[stream[row]] else -1
             known = known or (usual >= 0 and time[row] - time[other] <= 4 * usual + JITTER_NS)
+            if shared and not known and time[row] == time[other] and stop - start <= MOST_ROWS:
+                known = _are_all_pairs(order, start, stop, stream, time, row)
             if not known and not shared and not asked:
                 asked = True
-                doubled = _is_partly_doubled(p, order, starts[group], starts[group + 1], stream)
+                doubled = _is_partly_doubled(p, order, start, stop, stream)
             if known or (doubled and not shared):
                 copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
     return copy_of, unknown
@@ -181,7 +202,7 @@ def one_by_one(p: Any, stream: Codes, several: NDArray[np.bool_]) -> Codes:
     """
     out = stream.copy()
     for row in range(len(p)):
-        if several[row] and not is_numbered(p, row) and not _opens_or_ends(p, row):
+        if several[row] and not is_numbered(p, row) and not _is_sent_once(p, row):
             out[row] = -1 - row
     return out
 
