@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, factorise
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.identity import Identity, sides_of_nat
 from tracer.correlate.nat import hashes_of
 from tracer.correlate.quotes import is_kept
@@ -37,17 +38,19 @@ def _packet_keys(packets: Any, identity: Identity) -> Keys:
 
 def quotes(
     batch: ObservationBatch, identity: Identity, journey: Codes, time: Codes, journeys: int
-) -> Codes:
-    """Return for each journey the one whose packet it quotes, -1 for none.
+) -> tuple[Codes, Codes]:
+    """Return for each journey the one whose packet it quotes, -1 for none; and further ones, as
+    (error, quoted), shape (pairs, 2).
 
     NAT rewrites the quote as it rewrites the error, so at some hop the quote shows the very tuple,
-    IP id and number that the packet had at some hop of its own.
+    IP id and number that the packet had at some hop of its own. Where the packet itself could not
+    be followed through the NAT, a later hop of the error quotes the rest of it.
     """
     found = np.full(journeys, -1, np.int64)
     quoted = batch.sections["quoted"]
     quoted = quoted[journey[quoted["row"]] >= 0]
     if not len(quoted):
-        return found
+        return found, np.empty((0, 2), np.int64)
     asked = _quoted_keys(quoted)
     keys = _packet_keys(batch.packets, identity)
     candidates = np.flatnonzero(np.isin(keys, asked) & (journey >= 0))
@@ -55,15 +58,37 @@ def quotes(
     known, starts = np.unique(keys[order], return_index=True)
     stops = np.append(starts[1:], len(order))
     errors = quoted["row"]
+    by = np.zeros(journeys, np.uint64)  # what quote told it
+    further = []  # record and journey
     for i in np.argsort(time[errors], kind="stable"):
+        own = journey[errors[i]]
+        if found[own] >= 0 and by[own] == asked[i]:
+            continue
         at = np.searchsorted(known, asked[i])
-        if at == len(known) or known[at] != asked[i] or found[journey[errors[i]]] >= 0:
+        if at == len(known) or known[at] != asked[i]:
             continue
         rows = order[starts[at] : stops[at]]
         before = rows[: np.searchsorted(time[rows], time[errors[i]] + LATE_NS, "right")]
         before = _with_bytes(batch.packets["payload_digest"], before, quoted[i])
-        if len(before) and time[errors[i]] - time[before[-1]] <= WAIT_NS:
-            found[journey[errors[i]]] = journey[before[-1]]
+        if not len(before) or time[errors[i]] - time[before[-1]] > WAIT_NS:
+            continue
+        about = journey[before[-1]]
+        if found[own] < 0:
+            found[own], by[own] = about, asked[i]
+        elif found[own] != about:
+            further.append((i, about))
+    records, others = np.array(further, np.int64).reshape(-1, 2).T
+    first = found[journey[errors[records]]]
+    unseen = ~_shows(identity.flow, journey, first, _quoted_tuples(quoted[records]))
+    return found, np.column_stack([journey[errors[records]], others])[unseen]
+
+
+def _shows(flow: Keys, journey: Codes, which: Codes, tuples: Keys) -> NDArray[np.bool_]:
+    # Whether each journey of `which` shows a tuple at one of its hops.
+    rows = np.flatnonzero(np.isin(journey, which))
+    codes, _ = factorise(np.concatenate([flow[rows], tuples]))
+    shown = pair_keys(journey[rows], codes[: len(rows)])
+    found: NDArray[np.bool_] = np.isin(pair_keys(which, codes[len(rows) :]), shown)
     return found
 
 

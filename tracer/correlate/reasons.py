@@ -61,13 +61,14 @@ def icmp_error(packet: Any) -> str:
 def give_reasons(
     batch: ObservationBatch, journeys: StructuredArray, first: Codes,
     dropped: tuple[Codes, Codes], missed: Missed, edge: Codes,
-    ways: list[tuple[int, str]],
+    ways: list[tuple[int, str]], further: Codes,
 ) -> tuple[str, ...]:  # fmt: skip
     """Set the `reason` column of the journeys in place and return the texts it indexes.
 
     `first`: first row of each journey; `dropped`: journeys and the rows where the kernel freed
     them, as `outcome.kernel_drops` gives them; `missed`: what captures missed; `edge`: journeys
-    that end at the next capture's edge; `ways`: answers that came another way, in words.
+    that end at the next capture's edge; `ways`: answers that came another way, in words;
+    `further`: errors and journeys that they quote, too, as `errors_quoted.quotes` gives them.
     """
     reasons = Reasons()
     outcome, reason = journeys["outcome"], journeys["reason"]
@@ -85,9 +86,11 @@ def give_reasons(
     for journey, text in (*ways, *arp_answers(batch, journeys, first)):
         reason[journey] = reasons.number(text)
     errors = np.flatnonzero((journeys["quotes"] >= 0) & (journeys["kind"] == Kind.ICMP_ERROR))
-    for error in errors[::-1]:
+    quoted = journeys["quotes"][errors].tolist()
+    pairs = [*further.tolist(), *zip(errors.tolist(), quoted, strict=True)]
+    for error, about in pairs[::-1]:
         text = icmp_error(batch.packets[first[error]])
-        reason[journeys["quotes"][error]] = reasons.number(text)
+        reason[about] = reasons.number(text)
     _kernel_reasons(batch, reason, dropped, reasons)
     return reasons.texts
 

@@ -56,10 +56,13 @@ def journey_set(
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     journeys["outcome_point"] = batch.packets["point"][rows[ends]]
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
+    journeys["quotes"], further = quotes(
+        batch, identity, found.journey, clocks.time_ns, found.journeys
+    )
     hops["cause"] = causes(batch, rows, before, _translated(journeys, of)[hops["journey"]])
     paths = outcome.Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
-        of.flow, _is_quoted(journeys), ends,
+        of.flow, _is_quoted(journeys, further), ends,
     )  # fmt: skip
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,
@@ -70,7 +73,7 @@ def journey_set(
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     came_back = other_ways(batch, identity, paths, journeys)
-    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, came_back)
+    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, came_back, further)
     return JourneySet(
         batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
     )
@@ -137,7 +140,6 @@ def _relate(
     journeys["retransmission_of"] = retransmissions(
         batch.packets, first, streams.flow_class[first], time[first]
     )
-    journeys["quotes"] = quotes(batch, identity, found.journey, time, found.journeys)
 
 
 def _translated(journeys: StructuredArray, of: Flows) -> NDArray[np.bool_]:
@@ -150,7 +152,8 @@ def _translated(journeys: StructuredArray, of: Flows) -> NDArray[np.bool_]:
     return forward
 
 
-def _is_quoted(journeys: StructuredArray) -> NDArray[np.bool_]:
+def _is_quoted(journeys: StructuredArray, further: Codes) -> NDArray[np.bool_]:
     quoted = np.zeros(len(journeys), np.bool_)
     quoted[journeys["quotes"][journeys["quotes"] >= 0]] = True
+    quoted[further[:, 1]] = True
     return quoted
