@@ -16,6 +16,7 @@ from tracer.correlate.join import JoinOptions, assembled
 from tracer.correlate.nat_guesses import unresolved
 from tracer.correlate.order import LinkOrder, settle
 from tracer.correlate.result import journey_set
+from tracer.correlate.retransmissions import sent_again
 from tracer.correlate.streams import Streams
 from tracer.correlate.watched import Watch
 
@@ -65,6 +66,7 @@ def warm_rest() -> None:
     distinct(keys, keys, 0)
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
+    sent_again(batch.packets, hops, zeros, time, hops[:1])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
            (batch.packets["capture"], batch.packets["frame"], no[:0]))  # fmt: skip
