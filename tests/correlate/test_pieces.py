@@ -264,3 +264,15 @@ def test_lengths_of_headers_do_where_payloads_are_not_told() -> None:
     found = join(scenario.batch)
     assert outcomes(found) == {Outcome.DELIVERED: 30}
     assert is_right(scenario, found)
+
+
+@pytest.mark.parametrize("point", [0, 2, 3])
+def test_translated_datagrams_of_which_a_capture_cut_the_bytes(point: int) -> None:
+    world = World(18)
+    nat = world.nat(snat="203.0.113.7", ports="random", host="router")
+    world.run(way(world, Together(), Router(nat), Cut(1480)), sent(world, 4, 60, flows=20))
+    world.captures[point].snaplen = 96
+    scenario = world.finish("cut captures")
+    found = join(scenario.batch)
+    assert outcomes(found) == {Outcome.DELIVERED: 60}
+    assert is_right(scenario, found)

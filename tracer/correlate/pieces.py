@@ -8,6 +8,7 @@ are one: pieces whose bytes overlap, cut one way here and another way there.
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
@@ -96,24 +97,27 @@ def _chosen(packets: Any, firsts: Codes) -> Codes:
     same = np.isin(datagrams(packets, firsts[whole]), datagrams(packets, firsts[fragments]))
     same &= numbered
     openings = firsts[fragments[~later[fragments]]]
-    alike = packets["payload_digest"][firsts[whole]] != 0
-    alike &= np.isin(_openings(packets, firsts[whole]), _openings(packets, openings))
-    found: Codes = np.concatenate([fragments, whole[same | alike]])
+    witnesses = zip(_openings(packets, firsts[whole]), _openings(packets, openings), strict=True)
+    for (known, keys), (opens, others) in witnesses:
+        same |= known & np.isin(keys, others[opens])
+    found: Codes = np.concatenate([fragments, whole[same]])
     return found
 
 
-def _openings(packets: Any, rows: Codes) -> Keys:
-    # What a datagram's first piece and the whole have in common, wherever they are cut: the digest
-    # is of the first bytes. IPv6 gives each cutting an id of its own.
-    version = packets["ip_version"][rows]
-    key = mixed(np.full(len(rows), 37, np.uint64), version)
-    for values in (
-        packets["proto"][rows],
-        np.where(version == IPV6, -1, packets["ip_id"][rows]),
-        packets["payload_digest"][rows],
-    ):
-        key = mixed(key, values)
-    return key
+def _openings(packets: Any, rows: Codes) -> list[tuple[NDArray[np.bool_], Keys]]:
+    # What a datagram's first piece and the whole have in common, wherever they are cut, as a key
+    # and whether it is known: the first bytes, of which the digest is; where a capture has too few
+    # of these, the end that NAT leaves alone. IPv6 gives each cutting an id of its own.
+    version, ids = packets["ip_version"][rows], packets["ip_id"][rows]
+    base = mixed(np.full(len(rows), 37, np.uint64), version)
+    base = mixed(mixed(base, packets["proto"][rows]), np.where(version == IPV6, -1, ids))
+    digest = packets["payload_digest"][rows]
+    found = [(digest != 0, mixed(base, digest))]
+    for end, port in (("src", "sport"), ("dst", "dport")):
+        key = mixed(mixed(base, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
+        known = (version != IPV6) & (ids > 0) & (packets[port][rows] >= 0)
+        found.append((known, mixed(key, packets[port][rows])))
+    return found
 
 
 @jit
@@ -152,17 +156,17 @@ def _datagrams(
     codes, _ = factorise(keys)
     parent = np.arange(int(codes.max()) + 1)
     first = codes[begins[:-1]]
-    opening = np.flatnonzero((parts[0] == 0) & (packets["payload_digest"][heads] != 0))
-    alike, _ = factorise(_openings(packets, heads[opening]))
-    order = opening[np.lexsort((parts[2][opening], alike))]
-    of_opening = np.full(len(heads), -1, np.int64)
-    of_opening[opening] = alike
     _same(parent, codes, first[of_row])
     by_buffer = np.argsort(buffer, kind="stable")
     by_buffer = by_buffer[buffer[by_buffer] >= 0]
     shared = np.flatnonzero(np.diff(buffer[by_buffer]) == 0)
     _same(parent, codes[by_buffer[shared]], codes[by_buffer[shared + 1]])
-    _alike(packets, order, of_opening, heads, flow_class[heads], first, parts, parent, gap_ns)
+    for known, witness in _openings(packets, heads):
+        opening = np.flatnonzero((parts[0] == 0) & known)
+        alike = np.full(len(heads), -1, np.int64)
+        alike[opening] = factorise(witness[opening])[0]
+        order = opening[np.lexsort((parts[2][opening], alike[opening]))]
+        _alike(packets, order, alike, heads, flow_class[heads], first, parts, parent, gap_ns)
     found: Codes = roots(parent)[first]
     return found
 
@@ -237,6 +241,7 @@ def _alike(
             if (
                 code[a] != code[b]
                 and _fit(parts, a, b)
+                and _may_be_one(p[heads[a]], p[heads[b]])
                 and (classes[a] == classes[b] or _share_end(p[heads[a]], p[heads[b]]))
                 and _is_nearest(parts, order, alike, i, j, gap_ns)
                 and _is_nearest(parts, order, alike, j, i, gap_ns)
@@ -244,6 +249,13 @@ def _alike(
                 c, d = find(parent, code[a]), find(parent, code[b])
                 parent[max(c, d)] = min(c, d)
             j += 1
+
+
+@inner
+def _may_be_one(a: Any, b: Any) -> bool:
+    # Their first bytes are equal, as far as both are known.
+    unknown = a.payload_digest == 0 or b.payload_digest == 0
+    return bool(unknown or a.payload_digest == b.payload_digest)
 
 
 @inner
