@@ -19,6 +19,7 @@ from tracer.correlate.identity import Identity
 
 ICMP, UDP, ICMP6 = 1, 17, 58
 HEADER = 8  # bytes of the header of each of them (RFC 792, 768, 4443), and of IPv6's for fragments
+SHORTEST_HEADER = 20  # of IPv4
 MOST_NEAR = 256  # pieces of datagrams with one id that are compared with each other
 
 TIE_NS = 100_000  # times that far apart do not tell which of two pieces goes on
@@ -91,8 +92,11 @@ def _chosen(packets: Any, firsts: Codes) -> Codes:
     cut = later | (packets["more_fragments"][firsts] == 1)
     fragments = np.flatnonzero(cut)
     whole = np.flatnonzero(~cut & (packets["ip_version"][firsts] > 0))
-    shortest = packets["ip_len"][firsts[fragments]].min(initial=0)
-    whole = whole[packets["ip_len"][firsts[whole]] > shortest]
+    # The whole is as long as what has its first bytes, or its last ones.
+    begin, end = spans(packets, firsts[fragments])
+    outer = (begin == 0) | (packets["more_fragments"][firsts[fragments]] != 1)
+    least = end[outer].min() if outer.any() else 0
+    whole = whole[packets["ip_len"][firsts[whole]] >= least + SHORTEST_HEADER]
     numbered = packets["ip_version"][firsts[whole]] != IPV6
     same = np.isin(datagrams(packets, firsts[whole]), datagrams(packets, firsts[fragments]))
     same &= numbered
