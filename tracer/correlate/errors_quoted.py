@@ -58,14 +58,13 @@ def quotes(
     known, starts = np.unique(keys[order], return_index=True)
     stops = np.append(starts[1:], len(order))
     errors = quoted["row"]
-    by = np.zeros(journeys, np.uint64)  # what quote told it
+    by = np.full(journeys, -1, np.int64)  # which key told it
     further = []  # record and journey
-    for i in np.argsort(time[errors], kind="stable"):
-        own = journey[errors[i]]
-        if found[own] >= 0 and by[own] == asked[i]:
-            continue
-        at = np.searchsorted(known, asked[i])
-        if at == len(known) or known[at] != asked[i]:
+    places = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+    seen = np.flatnonzero(known[places] == asked) if len(known) else places[:0]
+    for i in seen[np.argsort(time[errors[seen]], kind="stable")]:
+        own, at = journey[errors[i]], places[i]
+        if by[own] == at:
             continue
         rows = order[starts[at] : stops[at]]
         before = rows[: np.searchsorted(time[rows], time[errors[i]] + LATE_NS, "right")]
@@ -74,7 +73,7 @@ def quotes(
             continue
         about = journey[before[-1]]
         if found[own] < 0:
-            found[own], by[own] = about, asked[i]
+            found[own], by[own] = about, at
         elif found[own] != about:
             further.append((i, about))
     records, others = np.array(further, np.int64).reshape(-1, 2).T
