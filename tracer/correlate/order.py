@@ -221,12 +221,12 @@ def settle(
                 a, b = hops[i - 1], hops[i]
                 if ttl[a] != ttl[b] or abs(time[b] - time[a]) > TIE_NS:
                     continue
-                one_file = capture[a] == capture[b]
-                if one_file and time[a] != time[b] and len(several) and several[a]:
+                apart = time[a] != time[b]
+                if apart and len(several) and several[a] and capture[a] == capture[b]:
                     continue
                 swap = is_before(keys, votes, link[b], link[a])
                 if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
-                    if one_file:
+                    if capture[a] == capture[b]:
                         swap = frame[a] > frame[b]
                     else:
                         swap = _routed_first(ttl, hops, start, i, stop, netns)
