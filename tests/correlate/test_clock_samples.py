@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from made import batch_of
 from scenarios.bulk import bulk_batch
 
+from tracer.core.point import Point
 from tracer.correlate import clock_samples
 from tracer.correlate.join import join
 
 PACKETS, POINTS, MILLI = 10_000, 8, 1_000_000
+OUT = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 
 
 @pytest.mark.parametrize("step_ms", [0, 40])
@@ -29,3 +32,31 @@ def test_a_clock_is_compared_until_the_end(monkeypatch: pytest.MonkeyPatch, step
     assert server.offset_ns == pytest.approx(-5 * MILLI, abs=MILLI // 10)
     # But for those that were on their way when the clock was stepped.
     assert len(found.journeys) <= PACKETS + 10
+
+
+def test_a_packet_that_was_bridged_and_routed_compares_no_clocks() -> None:
+    """Both came to one MAC, the one with the higher TTL later than the other had left."""
+    pod, port, up = range(3)
+    points = (Point("pod", None, "eth0"), Point("node", None, "veth1"), Point("node", None, "up"))
+    rows: list[dict[str, object]] = []
+
+    def seen(number: int, macs: tuple[str, str], *hops: tuple[int, int, int]) -> None:
+        for point, ttl, at_us in hops:
+            rows.append(
+                {"point": point, "ttl": ttl, "time_ns": number * MILLI + at_us * 1_000,
+                 "ip_version": 4, "ethertype": 0x800, "proto": 17, "ip_id": number + 1,
+                 "src": "10.0.0.2" if macs == OUT else "10.0.0.9", "sport": 9, "dport": 9,
+                 "dst": "10.0.0.9" if macs == OUT else "10.0.0.2", "payload_len": 20,
+                 "ip_len": 48, "src_mac": macs[0], "dst_mac": macs[1]}
+            )  # fmt: skip
+
+    for number in range(0, 150, 3):
+        seen(number, OUT, (pod, 64, 0), (port, 64, 3), (up, 63, 9))
+        seen(number + 1, OUT[::-1], (up, 64, 0), (port, 63, 6), (pod, 63, 9))
+        if number % 15 == 0:
+            seen(number + 2, OUT[::-1], (port, 64, 2), (port, 63, 5), (pod, 64, 25), (pod, 63, 28))
+    batch = batch_of(rows, points)
+    batch.packets["time_ns"][batch.packets["point"] == pod] += 2_000 * MILLI
+
+    (clock,) = [each for each in join(batch).clocks if each.clock == "pod"]
+    assert clock.offset_ns == pytest.approx(-2_000 * MILLI, abs=1_000)

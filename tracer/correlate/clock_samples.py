@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
+from tracer.correlate.doubt import NULL
 from tracer.correlate.duplicates import COPY_NS, is_numbered
 from tracer.correlate.groups import chosen
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
@@ -92,14 +93,19 @@ def _one_a_scale(p: Any, rows: Codes, scale: Codes) -> Codes:
 
 @inner
 def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> bool:
-    # No place shows it twice at one TTL, but for copies of a packet with a number of its own.
+    # No place shows it twice at one TTL, but for copies of a packet with a number of its own; or on
+    # its way to one MAC at two TTLs: it was bridged and routed there, and neither came before.
     if len(rows) > MOST_POINTS:
         return False
     numbered = is_numbered(p, rows[0])
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
             a, b = rows[i], rows[j]
-            if place[a] != place[b] or p[a].ttl != p[b].ttl:
+            if place[a] != place[b]:
+                continue
+            if p[a].ttl != p[b].ttl:
+                if p[a].dst_mac == p[b].dst_mac and p[a].dst_mac != NULL:
+                    return False
                 continue
             if not numbered or scale[a] != scale[b] or abs(time[a] - time[b]) > COPY_NS:
                 return False
