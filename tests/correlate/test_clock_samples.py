@@ -60,3 +60,36 @@ def test_a_packet_that_was_bridged_and_routed_compares_no_clocks() -> None:
 
     (clock,) = [each for each in join(batch).clocks if each.clock == "pod"]
     assert clock.offset_ns == pytest.approx(-2_000 * MILLI, abs=1_000)
+
+
+@pytest.mark.parametrize("offset_s", [0, 0.3, 3, -3])
+@pytest.mark.parametrize("is_back", [False, True])
+def test_packets_of_one_link_that_go_one_way_tell_what_clocks_are_off_by(
+    offset_s: float, is_back: bool
+) -> None:
+    """No router, no answer: the long delays tell which of the two was first."""
+    rng, rows = np.random.default_rng(5), []
+    for number in range(200):
+        late_us = 40 + int(rng.exponential(10))
+        for place in range(2):
+            at = late_us if place != is_back else 0
+            rows.append(
+                {"point": place, "ip_version": 4, "ethertype": 0x800, "proto": 17, "ttl": 64,
+                 "time_ns": number * 50 * MILLI + at * 1_000, "src": "10.0.0.2", "sport": 514,
+                 "dst": "10.0.0.3", "dport": 514, "ip_id": number + 1, "payload_len": 100,
+                 "ip_len": 128, "src_mac": OUT[0], "dst_mac": OUT[1]}
+            )  # fmt: skip
+    batch = batch_of(rows, (Point("a", None, "eth0"), Point("b", None, "eth0")))
+    batch.packets["time_ns"][batch.packets["point"] == 1] += int(offset_s * 1_000) * MILLI
+
+    found = join(batch)
+
+    assert len(found.journeys) == 200
+    if abs(offset_s) < 1:  # packets may have been that long on their way
+        assert {clock.evidence for clock in found.clocks} == {"stamps"}
+        return
+    (clock,) = [each for each in found.clocks if each.clock == "b"]
+    assert (clock.evidence, clock.uncertainty_ns) == ("one-way", None)
+    assert clock.offset_ns == pytest.approx(-offset_s * 1_000 * MILLI, abs=60_000)
+    first = batch.packets["point"][found.hops["row"][found.journeys["first_hop"]]]
+    assert (first == is_back).mean() > 0.9

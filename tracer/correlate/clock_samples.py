@@ -21,6 +21,8 @@ MOST_POINTS = 400  # rows of one packet
 NEXT = 3  # clocks further along the way that each is compared with
 MOST_SAMPLES = 400_000
 MOST_JUMPS = 64
+FEWEST = 5  # packets that went one way over one link, and how near each other their delays are
+NEAR_NS = 50_000_000
 JUMP_NS = 5_000_000  # a file whose stamps fall back this far had its clock stepped
 
 
@@ -161,6 +163,26 @@ def with_level(
     later = np.where(time[found.right] >= time[found.left], 1, -1)
     found.sign = np.where(added & (found.sign == 0), later, found.sign).astype(np.int8)
     return found
+
+
+def sign_far(samples: Samples, root: Codes, scale: Codes, time: Times, far_ns: int) -> None:
+    """Sign samples of clocks that nothing else compares, and whose stamps are far apart.
+
+    That is what packets of one link leave that all went one way. `root`, of each row: equal where
+    clocks are compared. Delays have a least one, and a few are long: the long ones tell the way.
+    """
+    left, right = samples.left, samples.right
+    loose = np.flatnonzero((samples.sign == 0) & (root[left] != root[right]))
+    if not len(loose):
+        return
+    pair, where = factorise(pair_keys(scale[left[loose]], scale[right[loose]]))
+    order = loose[np.argsort(pair, kind="stable")]
+    for mine in np.split(order, np.cumsum(np.bincount(pair, minlength=len(where)))[:-1]):
+        apart = time[right[mine]] - time[left[mine]]
+        low, first, middle, third, high = np.quantile(apart, (0.05, 0.25, 0.5, 0.75, 0.95))
+        if len(mine) < FEWEST or abs(middle) <= far_ns or third - first > NEAR_NS:
+            continue
+        samples.sign[mine] = 1 if high - middle >= middle - low else -1
 
 
 def _medians(key: Codes, values: Times, count: int) -> NDArray[np.float64]:

@@ -15,7 +15,13 @@ from tracer.core.journeys import ClockEstimate
 from tracer.core.point import Point
 from tracer.correlate.arp_clocks import asked_again
 from tracer.correlate.clock_fit import Delays, Fit, fit
-from tracer.correlate.clock_samples import Samples, samples_of, scales_of, with_level
+from tracer.correlate.clock_samples import (
+    Samples,
+    samples_of,
+    scales_of,
+    sign_far,
+    with_level,
+)
 from tracer.correlate.hashing import Codes, factorise, find_root, pair_keys, roots
 from tracer.correlate.identity import Identity
 from tracer.correlate.known_clocks import KnownClocks, scale_name, shifts
@@ -71,6 +77,9 @@ def align(
         return Clocks(time, _unchanged(identity), 1_000_000)
     samples = samples_of(batch, identity, groups, scale, time)
     samples, choices = _with_arp(batch, identity, samples, scale, time, count)
+    if (samples.sign == 0).any():
+        root = _compared(samples.where(samples.sign != 0), scale, count)
+        sign_far(samples, root[scale], scale, time, FAR_NS)
     points = _points(batch, scale)
     names = [scale_name(point) for point in points]
     added = np.array([known.added_ns.get(name, 0) for name in names])
