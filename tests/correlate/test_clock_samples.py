@@ -93,3 +93,30 @@ def test_packets_of_one_link_that_go_one_way_tell_what_clocks_are_off_by(
     assert clock.offset_ns == pytest.approx(-offset_s * 1_000 * MILLI, abs=60_000)
     first = batch.packets["point"][found.hops["row"][found.journeys["first_hop"]]]
     assert (first == is_back).mean() > 0.9
+
+
+def test_answers_that_go_back_to_another_router_compare_clocks_both_ways() -> None:
+    """What comes from a station goes the other way than what goes to it."""
+    station, asks, answers = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
+    rows: list[dict[str, object]] = []
+    for number in range(60):
+        back = number % 2
+        for place in range(2):  # the switch's port, then the station; the other way for answers
+            rows.append(
+                {"point": place, "ip_version": 4, "ethertype": 0x800, "proto": 17,
+                 "ttl": 64 if back else 60, "sport": 9, "dport": 9, "ip_id": number + 1,
+                 "time_ns": number * 5 * MILLI + (place != back) * 8_000,
+                 "src": "10.0.0.2" if back else "10.9.0.9", "payload_len": 100,
+                 "dst": "10.9.0.9" if back else "10.0.0.2", "ip_len": 128,
+                 "src_mac": station if back else asks, "dst_mac": answers if back else station}
+            )  # fmt: skip
+    batch = batch_of(rows, (Point("edge", None, "p7"), Point("host", None, "eth0")))
+    batch.packets["time_ns"][batch.packets["point"] == 1] += 3_000 * MILLI
+
+    found = join(batch)
+
+    (clock,) = [each for each in found.clocks if each.clock == "host"]
+    assert clock.evidence == "both-ways"
+    assert clock.offset_ns == pytest.approx(-3_000 * MILLI, abs=1_000)
+    assert clock.uncertainty_ns is not None
+    assert clock.uncertainty_ns < 20_000

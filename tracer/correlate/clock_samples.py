@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
+from tracer.correlate.branches import MULTICAST
 from tracer.correlate.doubt import NULL
 from tracer.correlate.duplicates import COPY_NS, is_numbered
 from tracer.correlate.groups import chosen
@@ -132,7 +133,29 @@ def _signed_by_way(samples: Samples, batch: ObservationBatch, time: Times) -> No
     down = _medians(key[~upward], difference[~upward], len(where))
     forward = np.where(up[key] > down[key], 1, -1) * np.where(upward, 1, -1)
     known = ~np.isnan(up[key]) & ~np.isnan(down[key]) & (up[key] != down[key])
-    samples.sign[level] = np.where(known, forward, 0)
+    signs = np.where(known, forward, 0)
+    alone = np.flatnonzero(signs == 0)
+    if len(alone):
+        signs[alone] = _signed_by_station(points[alone], src[alone], dst[alone], difference[alone])
+    samples.sign[level] = signs
+
+
+def _signed_by_station(points: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
+    # Answers may go back to another router than the one that asked: but what comes from a station
+    # goes the other way than what goes to it, whoever is at the other end.
+    known = (src != NULL) & (dst != NULL) & (dst & MULTICAST == 0)
+    rows = np.flatnonzero(known)
+    signs = np.zeros(len(points), np.int64)
+    keys = points * np.uint64(0x9E3779B97F4A7C15)
+    key, where = factorise(np.concatenate([keys[rows] ^ src[rows], keys[rows] ^ dst[rows]]))
+    sent, taken = key[: len(rows)], key[len(rows) :]
+    there = _medians(sent, difference[rows], len(where))
+    back = _medians(taken, difference[rows], len(where))
+    for own, way in ((taken, -1), (sent, 1)):
+        tells = ~np.isnan(there[own]) & ~np.isnan(back[own]) & (there[own] != back[own])
+        later = np.where(there[own] > back[own], way, -way)
+        signs[rows[tells]] = later[tells]
+    return signs
 
 
 def _ends(batch: ObservationBatch, rows: Codes) -> tuple[Keys, Keys]:
