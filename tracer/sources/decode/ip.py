@@ -167,7 +167,9 @@ def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     # RFC 8200, section 4; the protocol is known only where the chain ends.
     while _EXTENSION[proto]:
         start = cursor.position
-        if start < cursor.captured_end and not _EXTENSION[u8(data, start)]:
+        # Whether a cut fragment is the first one decides if its next header says anything.
+        told = start + (4 if proto == 44 else 1)
+        if told <= cursor.captured_end and not _EXTENSION[u8(data, start)]:
             row.proto = u8(data, start)
         if not at.has(row, cursor, start + 8):
             return
