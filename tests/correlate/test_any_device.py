@@ -44,7 +44,7 @@ def joined(packets: list[list[Step]], ip_id: bool = True) -> JourneySet:
         for host, direction, mac, micros, ttl, src, dst, port in way:
             rows.append(
                 {
-                    "point": POINTS.index(POINTS[2 * NAMES.index(host) + (direction == OUT)]),
+                    "point": 2 * NAMES.index(host) + (direction == OUT),
                     "time_ns": 10**15 + number * 1_000_000 + micros * 1_000,
                     "src": src, "dst": dst, "src_mac": mac, "ttl": ttl, "ip_version": 4,
                     "ip_id": 1000 + number if ip_id else 0, "ip_len": 60, "proto": 17,
@@ -57,7 +57,7 @@ def joined(packets: list[list[Step]], ip_id: bool = True) -> JourneySet:
 
 
 def rows_of(found: JourneySet, journey: int) -> list[int]:
-    """Packet columns of a journey's hops, as (host and direction, TTL, source port)."""
+    """The rows of a journey's hops, in order."""
     first, count = (int(found.journeys[name][journey]) for name in ("first_hop", "n_hops"))
     return found.hops["row"][first : first + count].tolist()
 
@@ -90,7 +90,8 @@ def test_equal_packets_without_numbers_stay_apart() -> None:
     again = [steps(20_000) for _ in range(20)]
     found = joined(packets + again, ip_id=False)
     p = found.observations.packets
-    for journey in range(len(found.journeys)):
+    assert len(found.journeys) == 40
+    for journey in range(40):
         times = p["time_ns"][rows_of(found, journey)]
         assert times.max() - times.min() == 60_000
 

@@ -54,6 +54,27 @@ def test_what_is_on_its_way_out_vanishes_only_when_no_neighbour_can_answer_any_m
         assert found.journeys["outcome"].tolist() == [outcome]
 
 
+def dropped(reason: str, error: int, waited_us: int = 10, skb: int = SKB) -> str:
+    """Why a datagram ended for which a router found no route, or another error for another."""
+    points = [POD, ROUTER, Point("h", "r", "r0", hook="drop")]
+    looked = {"route_error": error, "route_table": 254, "skb": skb}
+    batch = seen(
+        points, {"skb": skb}, looked, {"drop_reason": 2, "time_ns": 20_000 + waited_us * 1_000}
+    )
+    batch.labels["drop_reason"] = {2: reason}
+    found = join(batch)
+    (said,) = {found.reasons[n] for n in found.journeys["reason"].tolist() if n >= 0}
+    return said
+
+
+def test_a_drop_without_a_reason_says_what_the_lookup_of_its_buffer_said() -> None:
+    assert dropped("NOT_SPECIFIED", -22) == "NOT_SPECIFIED; route: blackhole"
+    assert dropped("NOT_SPECIFIED", -13) == "NOT_SPECIFIED; route: prohibited"
+    assert dropped("NOT_SPECIFIED", 0) == "NOT_SPECIFIED"
+    assert dropped("NOT_SPECIFIED", -22, waited_us=5_000) == "NOT_SPECIFIED"
+    assert dropped("NOT_SPECIFIED", -22, skb=SKB + 64) == "NOT_SPECIFIED"
+
+
 def refused(reason: str, buffers: tuple[int, int]) -> ObservationBatch:
     """A SYN that the router freed, and the reset that answers it."""
     tcp = {"proto": 6, "tcp_seq": 100, "tcp_ack": 0, "tcp_flags": 2, "payload_len": 0}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,18 @@ def stop_together(followers: Iterable[Follower]) -> None:
             follower.process.send_signal(signal.SIGINT)
     for follower in running:
         follower.ended()
+
+
+@cache
+def own(folder: Path, name: str, namespaces: frozenset[str]) -> list[Journey]:
+    """The journeys of one topology: others may use the same addresses at the same time."""
+    journeys = Follower(folder, name).journeys
+    return [j for j in journeys if {hop["netns"] for hop in j["hops"]} <= namespaces]
+
+
+def pinged(journey: Journey, number: int) -> bool:
+    """Whether a journey is an echo request with that id."""
+    return journey["kind"] == "echo-request" and journey["hops"][0]["icmp_id"] == number
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -27,6 +27,10 @@ class Routed:
     router: str
     server: str
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset((self.client, self.router, self.server))
+
     def inum(self, name: str) -> int:
         return Path("/run/netns", name).stat().st_ino
 

@@ -18,7 +18,7 @@ import pytest
 from told import joined, rows
 
 from tests.kernel.cluster import DEVICES, NODES, PODS, PORTS, SERVED, SERVICE, Cluster, cluster
-from tests.kernel.wire import Dump
+from tests.kernel.wire import Dump, until_marked
 from tracer.core.enums import Outcome
 from tracer.core.journeys import JourneySet
 from tracer.sources.live.syscalls import network_namespace
@@ -100,31 +100,25 @@ def echo_stream(end: socket.socket) -> None:
 @contextmanager
 def recording(net: Cluster, folder: Path) -> Iterator[None]:
     """Capture each device, and all of each namespace in both formats, until the mark."""
-    running = []
-    try:
-        for kind, options in KINDS.items():
-            (folder / kind).mkdir()
-            for name, devices in DEVICES.items():
-                for device in devices if kind == "devices" else ("any",):
-                    file = folder / kind / f"{name}-{device}.pcap"
-                    running.append(
-                        Dump(net.space(name), device, file, f"-B 16384 -s 2048 {options}")
-                    )
-        points = [
-            f'[[point]]\nfile = "{name}-{device}.pcap"\nhost = "{name}"\ndevice = "{device}"\n'
-            for name, devices in DEVICES.items()
-            for device in devices
-        ]
-        (folder / "devices" / "points.toml").write_text("".join(points))
+    for kind in KINDS:
+        (folder / kind).mkdir()
+    points = [
+        f'[[point]]\nfile = "{name}-{device}.pcap"\nhost = "{name}"\ndevice = "{device}"\n'
+        for name, devices in DEVICES.items()
+        for device in devices
+    ]
+    (folder / "devices" / "points.toml").write_text("".join(points))
+    dumps = (
+        Dump(
+            net.space(name), device, folder / kind / f"{name}-{device}.pcap",
+            f"-B 16384 -s 2048 {options}",
+        )
+        for kind, options in KINDS.items()
+        for name, devices in DEVICES.items()
+        for device in (devices if kind == "devices" else ("any",))
+    )  # fmt: skip
+    with until_marked(dumps, MARK):
         yield
-        for child in running:
-            child.wait_for(MARK)
-        for child in running:
-            said = child.stop()
-            assert b"\n0 packets dropped by kernel" in said, said.decode()
-    finally:
-        for child in running:
-            child.stop()
 
 
 def ask(net: Cluster) -> None:

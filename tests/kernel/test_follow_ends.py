@@ -7,11 +7,10 @@ client c0 ── r0 router r1 ── s0 server (tests/kernel/routed.py); SNAT on
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import pytest
-from follower import Follower, Journey, stop_together, together
+from follower import Follower, Journey, own, pinged, stop_together, together
 from routed import Routed, routed, run
 
 pytestmark = pytest.mark.kernel
@@ -42,7 +41,7 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
             act(net)
         net.ping(options=f"-c1 -e {NOISE}")
         for follower in followers:
-            follower.wait(lambda j: asked(j, NOISE) and j["reply"] is not None, "the last ping")
+            follower.wait(lambda j: pinged(j, NOISE) and j["reply"] is not None, "the last ping")
     finally:
         stop_together(followers)
     return folder
@@ -116,23 +115,11 @@ def iter_until(read: Callable[[], bytes], wanted: bytes) -> Iterator[bytes]:
 
 @pytest.fixture(params=ENGINES)
 def journeys(request: pytest.FixtureRequest, net: Routed, folder: Path) -> list[Journey]:
-    return own(net, folder, request.param)
-
-
-@cache
-def own(net: Routed, folder: Path, engine: str) -> list[Journey]:
-    """The journeys of this topology: others may use the same addresses at the same time."""
-    names = {net.client, net.router, net.server}
-    journeys = Follower(folder, engine).journeys
-    return [j for j in journeys if {hop["netns"] for hop in j["hops"]} <= names]
-
-
-def asked(journey: Journey, number: int) -> bool:
-    return journey["kind"] == "echo-request" and journey["hops"][0]["icmp_id"] == number
+    return own(folder, request.param, net.names)
 
 
 def of(journeys: list[Journey], number: int) -> list[Journey]:
-    return [journey for journey in journeys if asked(journey, number)]
+    return [journey for journey in journeys if pinged(journey, number)]
 
 
 def only(journeys: list[Journey], number: int) -> Journey:
@@ -235,7 +222,7 @@ def test_both_engines_say_the_same(net: Routed, folder: Path) -> None:
     core, bcc = (
         sorted(
             (j["kind"], j["outcome"], j["outcome_at"], j["reason"] or "", len(j["hops"]))
-            for j in until_the_last_ping(own(net, folder, name))
+            for j in until_the_last_ping(own(folder, name, net.names))
         )
         for name in ENGINES
     )
@@ -259,7 +246,7 @@ def test_every_packet_sent_is_one_exchange_among_others(
             for c in (other, client)
         ]
         net.ping(options=f"-c{SENT} -e {number}")
-        follower.wait(lambda j: asked(j, number) and j["reply"] is not None, "pings", SENT)
+        follower.wait(lambda j: pinged(j, number) and j["reply"] is not None, "pings", SENT)
         for process in noise:
             process.wait()
         listening.terminate()

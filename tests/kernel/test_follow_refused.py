@@ -6,11 +6,10 @@ client c0 ── r0 router r1 ── s0 server (tests/kernel/routed.py); SNAT on
 
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
-from follower import Follower, Journey, stop_together, together
+from follower import Follower, Journey, own, pinged, stop_together, together
 from routed import Routed, routed, run
 
 pytestmark = pytest.mark.kernel
@@ -64,18 +63,7 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=ENGINES)
 def journeys(request: pytest.FixtureRequest, net: Routed, folder: Path) -> list[Journey]:
-    return own(net, folder, request.param)
-
-
-@cache
-def own(net: Routed, folder: Path, engine: str) -> list[Journey]:
-    names = {net.client, net.router, net.server}
-    journeys = Follower(folder, engine).journeys
-    return [j for j in journeys if {hop["netns"] for hop in j["hops"]} <= names]
-
-
-def pinged(journey: Journey, number: int) -> bool:
-    return journey["kind"] == "echo-request" and journey["hops"][0]["icmp_id"] == number
+    return own(folder, request.param, net.names)
 
 
 def to_port(journeys: list[Journey], port: int) -> Journey:

@@ -114,10 +114,16 @@ def numbers(folder: Path, device: str) -> dict[int, int]:
 
     Not of errors that quote one: the server may be gone when the wire lets go of the last.
     """
+    found = with_mark(folder, device)
+    return {frame: number for frame, number in found.items() if number <= DATAGRAMS}
+
+
+def with_mark(folder: Path, device: str) -> dict[int, int]:
+    """`numbers`, and the mark as the number after the last."""
     rows = tshark(folder / f"{device}.pcap", f"udp.port in {{{ASKED},{SERVED}}} && !icmp",
                   "frame.number", "udp.payload")  # fmt: skip
     found = {int(frame): int(payload.replace(":", "")[:8], 16) for frame, payload in rows}
-    return {frame: number for frame, number in found.items() if number}
+    return {frame: number or DATAGRAMS + 1 for frame, number in found.items()}
 
 
 def of_datagrams(found: JourneySet, recorded: Recorded) -> dict[int, tuple[int, list[str]]]:
@@ -218,7 +224,8 @@ def test_segments_count_what_happened_on_each(recorded: Recorded) -> None:
     resent = totals[totals["resent"] > 0]["resent"].to_dict()
     assert resent == {("tcp", "r0 r1"): len(data[0]) - len(data[1])}  # of lost ACKs none is
     latest, late = 0, set()
-    for number in dict.fromkeys(recorded.numbers["s0"].values()):  # the first of each
+    # The first of each; the mark may overtake the last.
+    for number in dict.fromkeys(with_mark(recorded.folder, "s0").values()):
         if number < latest:
             late.add(number)
         latest = max(latest, number)

@@ -5,17 +5,18 @@ client c0 ── r0 router r1 ── s0 server (tests/kernel/routed.py), with tc
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from follower import tracer, wait_for
-from routed import Routed, routed, run
+
+from tests.kernel.routed import Routed, routed, run
+from tests.kernel.wire import tcpdumps
 
 pytestmark = pytest.mark.kernel
-DROPPED, REJECTED, RESET, OPEN, CLOSED = 6661, 6671, 6681, 7777, 7779
+DROPPED, REJECTED, RESET, OPEN, CLOSED, LAST = 6661, 6671, 6681, 7777, 7779, 7780
+MARK = b"\0\0\0\0the-recording-ends"
 SENT, ASKED = 7, 2  # most of what leaves by r0 is then the router's own
 _UDP = (
     "import socket; s = socket.socket(type=socket.SOCK_DGRAM)\nfor n in range({n}): "
@@ -26,23 +27,17 @@ _ECHO = (
     "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', {port}))\n"
     "while True: s.sendto(*s.recvfrom(99))"
 )
+_MARK = (
+    f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto({MARK!r}, ('10.7.2.2', {LAST}))"
+)
 _ASK = (
     "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(9)\n"
     "for n in range({n}): s.sendto(bytes([n]) * 40, ('10.7.2.2', {port})); s.recv(99)"
 )
 
 
-@contextmanager
-def captured(space: str, device: str, file: Path) -> Iterator[None]:
-    words = ["ip", "netns", "exec", space, "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-i",
-             device, "-w", str(file)]  # fmt: skip
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "listening on" in line:
-                break
-        yield
-        process.terminate()
+def send(net: Routed, code: str) -> None:
+    subprocess.run(["ip", "netns", "exec", net.client, "python3", "-c", code], check=True)
 
 
 def counter(net: Routed, port: int) -> int:
@@ -65,31 +60,22 @@ def refused(
         for space in (net.router, net.server):
             run(f"ip netns exec {space} sysctl -qw net.ipv4.icmp_ratelimit=0")
         net.ping()
-        places = ((net.client, "c0"), (net.router, "r0"), (net.router, "r1"), (net.server, "s0"))
-        for space, device in places:
-            stack.enter_context(captured(space, device, folder / f"{device}.pcap"))
         listens = ["ip", "netns", "exec", net.server, "python3", "-c", _ECHO.format(port=OPEN)]
         echo = stack.enter_context(subprocess.Popen(listens))
         stack.callback(echo.terminate)
         wait_for(lambda: f":{OPEN}" in run(f"ip netns exec {net.server} ss -uln"), "the server")
-        for code, port in ((_ASK, OPEN), (_UDP, DROPPED), (_UDP, REJECTED), (_TCP, RESET),
-                           (_UDP, CLOSED), (_ASK, OPEN)):  # fmt: skip
-            words = ["ip", "netns", "exec", net.client, "python3", "-c",
-                     code.format(n=ASKED if port == OPEN else SENT, port=port)]  # fmt: skip
-            subprocess.run(words, check=True)
+        spaces = (net.client, net.router, net.router, net.server)
+        places = list(zip(spaces, ("c0", "r0", "r1", "s0"), ("",) * 4, strict=True))
+        with tcpdumps(folder, places, MARK):
+            for code, port in ((_ASK, OPEN), (_UDP, DROPPED), (_UDP, REJECTED), (_TCP, RESET),
+                               (_UDP, CLOSED), (_ASK, OPEN)):  # fmt: skip
+                send(net, code.format(n=ASKED if port == OPEN else SENT, port=port))
+            send(net, _MARK)
         counts = {port: counter(net, port) for port in (DROPPED, REJECTED, RESET)}
-        net.ping(options="-c1 -e 4242")  # all captures have written what came before it
-        wait_for(lambda: all(_has(folder / f"{d}.pcap") for _, d in places), "the last ping")
     lines = subprocess.run(
         tracer("offline", str(folder), "--format", "jsonl"), check=True, capture_output=True
     ).stdout.splitlines()
     return [json.loads(line) for line in lines], counts
-
-
-def _has(file: Path) -> bool:
-    # The reply is the last packet that each device shows.
-    words = ["tcpdump", "-nr", str(file), "icmp[icmptype] == icmp-echoreply"]
-    return bool(subprocess.run(words, check=False, capture_output=True).stdout)
 
 
 def to(journeys: list[dict[str, Any]], port: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +83,8 @@ def wired(
 
 def _carry(wire: Wire, ends: list[socket.socket], stop: int, chance: random.Random) -> None:
     waiting: list[tuple[int, bytes]] = []  # how many have yet to pass, the frame
+    # As a wire would: nothing else runs between the two frames of a doubled one.
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     while True:
         ready, _, _ = select.select([*ends, stop], [], [], 0.02 if waiting else None)
         if stop in ready:
@@ -127,14 +129,22 @@ def _number(frame: bytes, wire: Wire) -> int | None:
 
 @contextmanager
 def tcpdumps(folder: Path, places: list[tuple[str, str, str]], mark: bytes) -> Iterator[None]:
-    """Capture at (namespace, device, options) during the block, until each file has the mark.
+    """Capture at (namespace, device, options) during the block, until each file has the mark."""
+    dumps = (Dump(space, device, folder / f"{device}.pcap", more) for space, device, more in places)
+    with until_marked(dumps, mark):
+        yield
+
+
+@contextmanager
+def until_marked(dumps: Iterable["Dump"], mark: bytes) -> Iterator[None]:
+    """Have tcpdumps run during the block, begun one by one, until the file of each has the mark.
 
     None may drop a packet.
     """
     running = []
     try:
-        for space, device, options in places:
-            running.append(Dump(space, device, folder / f"{device}.pcap", options))
+        for dump in dumps:
+            running.append(dump)
         yield
         for child in running:
             child.wait_for(mark)
