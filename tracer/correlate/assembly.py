@@ -28,7 +28,8 @@ class Assembly:
     """For each row: `journey` (-1 unusable), `copy_of` (row, -1), `candidates`, `ambiguous`.
 
     `repeated` marks rows whose burst holds several packets of one fingerprint and class; `recut`
-    those of datagrams that were cut in several ways (no element: there are no fragments).
+    those of datagrams that were cut in several ways (no element: there are no fragments). `ends`,
+    once hops are in order: for each journey the index of the hop that says how it ended.
     """
 
     journey: Codes
@@ -38,6 +39,7 @@ class Assembly:
     repeated: NDArray[np.bool_]
     journeys: int
     recut: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    ends: Codes = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @inner

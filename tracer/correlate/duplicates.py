@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, filled
+from tracer.correlate.identity import ETHERTYPE_ARP
+from tracer.correlate.nat import ICMP6
 
 MOST_ROWS = 64
 JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
 SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
-ETHERTYPE_ARP, ICMP6 = 0x0806, 58
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 QUEUED_NS = 50_000_000  # between a bridge and its port: CNI's shaper holds packets for 25 ms
 

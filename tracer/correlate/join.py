@@ -76,8 +76,7 @@ def join_knowing(
     first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
     of = flows_of(batch, identity, streams, first, named, known.flows)
     found = journey_set(batch, *parts, of, known.ways)
-    last = rows[ends_of(batch.packets, identity, assembly, (rows, starts))]
-    ends = names_of(links)[links_of(batch.packets, links, last)]
+    ends = names_of(links)[links_of(batch.packets, links, rows[assembly.ends])]
     return Joined(found, of.forward, streams.stream, ends)
 
 
@@ -152,6 +151,7 @@ def assembled(
     layout = _in_order(batch, identity, found, links, time, falling)
     if found.recut.any():
         order_pieces(packets, identity, found, layout)
+    found.ends = ends_of(packets, identity, found, layout)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
 

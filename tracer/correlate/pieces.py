@@ -16,8 +16,9 @@ from tracer.correlate.assembly import Assembly
 from tracer.correlate.fragments import IPV6, datagrams
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, find, grouped, roots
 from tracer.correlate.identity import Identity
+from tracer.correlate.nat import ICMP, ICMP6
 
-ICMP, UDP, ICMP6 = 1, 17, 58
+UDP = 17
 HEADER = 8  # bytes of the header of each of them (RFC 792, 768, 4443), and of IPv6's for fragments
 SHORTEST_HEADER = 20  # of IPv4
 MOST_NEAR = 256  # pieces of datagrams with one id that are compared with each other

@@ -118,10 +118,15 @@ def _failed_routes(batch: ObservationBatch, freed: StructuredArray) -> list[int]
     # free what has no route without saying why.
     kernel = batch.sections["kernel"]
     failed = kernel[kernel["route_error"] < -1]  # which is null
-    found = []
-    for one in freed:
-        mine = failed[failed["skb"] == one["skb"]] if len(failed) else failed
-        since = batch.packets["time_ns"][one["row"]] - batch.packets["time_ns"][mine["row"]]
-        near = mine[(since >= 0) & (since <= ROUTED_NS)]
-        found.append(int(near["route_error"][-1]) if len(near) else 0)
-    return found
+    both = np.concatenate([failed, freed])
+    is_freed = np.arange(len(both)) >= len(failed)
+    times = batch.packets["time_ns"][both["row"]]
+    order = np.lexsort((is_freed, times, both["skb"]))
+    # The last lookup before each, of whatever buffer.
+    before = np.maximum.accumulate(np.where(is_freed[order], -1, np.arange(len(order))))
+    lookup, asked = order[before], order
+    near = (before >= 0) & (both["skb"][lookup] == both["skb"][asked])
+    near &= times[asked] - times[lookup] <= ROUTED_NS
+    errors = np.zeros(len(both), np.int64)
+    errors[asked] = np.where(near, both["route_error"][lookup], 0)
+    return list(errors[len(failed) :].tolist())

@@ -21,7 +21,7 @@ from tracer.correlate.known_ways import KnownWays, Ways, links_of, names_of
 from tracer.correlate.missed import settle_missed
 from tracer.correlate.order import LinkOrder
 from tracer.correlate.own_addresses import addressed_here
-from tracer.correlate.piece_order import ends_of, last_named
+from tracer.correlate.piece_order import last_named
 from tracer.correlate.reasons import give_reasons
 from tracer.correlate.retransmissions import retransmissions
 from tracer.correlate.streams import Streams
@@ -52,9 +52,8 @@ def journey_set(
         named = last_named(batch.packets, identity, layout)
         of = flows_of(batch, identity, streams, first, named)
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
-    ends = ends_of(batch.packets, identity, found, layout)
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
-    journeys["outcome_point"] = batch.packets["point"][rows[ends]]
+    journeys["outcome_point"] = batch.packets["point"][rows[found.ends]]
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     journeys["quotes"], further = quotes(
         batch, identity, found.journey, clocks.time_ns, found.journeys
@@ -62,7 +61,7 @@ def journey_set(
     hops["cause"] = causes(batch, rows, before, _translated(journeys, of)[hops["journey"]])
     paths = outcome.Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
-        of.flow, _is_quoted(journeys, further), ends,
+        of.flow, _is_quoted(journeys, further), found.ends,
     )  # fmt: skip
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,

@@ -51,6 +51,7 @@ def warm_rest() -> None:
         np.arange(rows) // 2, zeros - 1, np.ones(rows, np.int32), no, no.copy(), journeys
     )
     hops, starts = np.arange(rows), np.arange(0, rows + 1, 2)
+    found.ends = starts[1:] - 1
     time = batch.packets["time_ns"].copy()
     told = journey_set(
         batch,
