@@ -82,7 +82,8 @@ def _habits(
             if not is_numbered(p, row):
                 continue
             seen[p[row].point] += 1
-            other = _earlier(p, order, starts[group], i, stream, time, several)
+            longest = _longest(p, row, several)
+            other = _earlier(p, order, starts[group], i, stream, time, longest)
             if other >= 0:
                 twice[p[row].point] += 1
                 total[p[row].point] += time[row] - time[other]
@@ -109,22 +110,27 @@ def _paired(
             if not several[p[row].point]:
                 continue
             seen[stream[row]] += 1
-            other = _earlier(p, order, starts[group], i, stream, time, several)
+            longest = _longest(p, row, several)
+            other = _earlier(p, order, starts[group], i, stream, time, longest)
             most = 4 * max(habit[p[row].point], 0) + JITTER_NS
             twice[stream[row]] += other >= 0 and time[row] - time[other] <= most
     return 3 * twice >= seen
 
 
 @inner
+def _longest(p: Any, row: int, several: Any) -> int:
+    # How long before a packet that a row copies may have been shown.
+    queued = len(several) > 0 and several[p[row].point] and p[row].ip_id > 0
+    return QUEUED_NS if queued else COPY_NS
+
+
+@inner
 def _earlier(
-    p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes, several: Any
+    p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes, longest: int
 ) -> int:
-    # The latest row of the group that shows the same at the same link, COPY_NS before at most.
+    # The latest row of the group that shows the same at the same link, `longest` before at most.
     row = order[i]
     j = i - 1
-    longest = COPY_NS
-    if len(several) and several[p[row].point] and p[row].ip_id > 0:
-        longest = QUEUED_NS
     while j >= start and time[row] - time[order[j]] <= longest:
         if stream[order[j]] == stream[row] and p[order[j]].ttl == p[row].ttl:
             a, b = p[order[j]], p[row]
@@ -141,13 +147,16 @@ def _copies(
     # The copies, and whether some packets without a number may be some.
     copy_of = filled(len(p), -1)
     several, paired = devices
+    mixed, longest = len(several) > 0, COPY_NS
     unknown = False
     for group in range(len(starts) - 1):
         asked, doubled = False, False
         start, stop = starts[group], starts[group + 1]
         for i in range(start + 1, stop):
             row = order[i]
-            other = _earlier(p, order, start, i, stream, time, several)
+            if mixed:
+                longest = _longest(p, row, several)
+            other = _earlier(p, order, start, i, stream, time, longest)
             if other < 0:
                 continue
             usual = habit[p[row].point]
