@@ -4,8 +4,7 @@ import socket
 
 import pytest
 
-from tracer.core.filter import PROTOCOLS
-from tracer.core.protocols import protocol_name
+from tracer.core.protocols import PROTOCOLS, protocol_name
 
 
 @pytest.mark.parametrize("name", ["icmp", "tcp", "udp", "gre", "esp", "ospf", "sctp"])

@@ -6,8 +6,8 @@ from typing import TypedDict
 
 from tracer.core.address import encode_network
 from tracer.core.errors import InputError
-from tracer.core.filter import PROTOCOLS, FlowFilter
-from tracer.core.protocols import protocol_name
+from tracer.core.filter import FlowFilter
+from tracer.core.protocols import PROTOCOLS, protocol_name
 
 Addresses = str | Iterable[str]
 Ports = int | Iterable[int]

@@ -8,7 +8,8 @@ import click
 from tracer.cli.numbers import Whole
 from tracer.cli.overwriting import refuse_overwriting, refuse_unwritable
 from tracer.core.address import encode_network
-from tracer.core.filter import PROTOCOLS, FlowFilter
+from tracer.core.filter import FlowFilter
+from tracer.core.protocols import PROTOCOLS
 
 FORMATS = ("text", "jsonl", "csv", "parquet")
 _OTHERS = "Options"

@@ -8,6 +8,7 @@ import ipaddress
 
 NULL_U64 = 0xFFFF_FFFF_FFFF_FFFF
 V4_PREFIX = 0xFFFF_0000_0000
+GROUP_BIT = 1 << 40  # of a MAC to which several stations listen (IEEE 802, I/G)
 _MASK64 = NULL_U64
 
 

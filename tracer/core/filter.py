@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "arp": -2}
-
 
 @dataclass(frozen=True, slots=True)
 class FlowFilter:

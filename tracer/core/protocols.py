@@ -1,6 +1,10 @@
-"""Names of IP protocols, as output shows them."""
+"""Numbers of protocols, as IANA and IEEE assign them, and their names, as output shows them."""
 
-from tracer.core.filter import PROTOCOLS
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+ARP = -2  # among them; it is no protocol of IP
+ETHERTYPE_ARP = 0x0806
+#: Names that a filter takes.
+PROTOCOLS = {"icmp": ICMP, "tcp": TCP, "udp": UDP, "icmpv6": ICMPV6, "arp": ARP}
 
 # IANA protocol numbers that turn up next to tunnels and routers; others are shown as numbers.
 _NAMES = {

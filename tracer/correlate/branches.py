@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.address import GROUP_BIT, NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
 from tracer.correlate.identity import Identity
 from tracer.correlate.pieces import is_piece, span
 
-MULTICAST = np.uint64(1 << 40)
-UNKNOWN_MAC = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+MULTICAST, UNKNOWN_MAC = np.uint64(GROUP_BIT), np.uint64(NULL_U64)
 MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes
 
 ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters

@@ -15,8 +15,8 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
 from tracer.core.point import Direction
+from tracer.core.protocols import ETHERTYPE_ARP
 from tracer.correlate.hashing import Codes, factorise, filled
-from tracer.correlate.identity import ETHERTYPE_ARP
 from tracer.correlate.one_link import have_same_ends, is_of_one_link
 
 #: One packet does not stay in one host longer between two hops (a queue's worst, nanoseconds).

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.address import GROUP_BIT
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
-from tracer.correlate.branches import MULTICAST
 from tracer.correlate.doubt import NULL
 from tracer.correlate.duplicates import COPY_NS, is_numbered
 from tracer.correlate.groups import chosen
@@ -143,7 +143,7 @@ def _signed_by_way(samples: Samples, batch: ObservationBatch, time: Times) -> No
 def _signed_by_station(points: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
     # Answers may go back to another router than the one that asked: but what comes from a station
     # goes the other way than what goes to it, whoever is at the other end.
-    known = (src != NULL) & (dst != NULL) & (dst & MULTICAST == 0)
+    known = (src != NULL) & (dst != NULL) & (dst & np.uint64(GROUP_BIT) == 0)
     rows = np.flatnonzero(known)
     signs = np.zeros(len(points), np.int64)
     keys = points * np.uint64(0x9E3779B97F4A7C15)

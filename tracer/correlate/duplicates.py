@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
+from tracer.core.protocols import ETHERTYPE_ARP, ICMPV6
 from tracer.correlate.hashing import Codes, filled
-from tracer.correlate.identity import ETHERTYPE_ARP
-from tracer.correlate.nat import ICMP6
 
 MOST_ROWS = 64
 JITTER_NS = 5_000
@@ -32,7 +31,7 @@ def is_numbered(p: Any, row: int) -> bool:
 def _is_sent_once(p: Any, row: int) -> bool:
     # What nobody sends again at once: SYN and FIN have numbers of their own; ARP and ICMPv6 (which
     # finds neighbours, too) wait for a second.
-    if p[row].ethertype == ETHERTYPE_ARP or p[row].proto == ICMP6:
+    if p[row].ethertype == ETHERTYPE_ARP or p[row].proto == ICMPV6:
         return True
     return bool(p[row].tcp_flags >= 0 and p[row].tcp_flags & 0x03)
 

@@ -9,8 +9,8 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind
 from tracer.core.jit import jit
 from tracer.core.mixing import mixed
+from tracer.core.protocols import ETHERTYPE_ARP, UDP
 from tracer.correlate.hashing import Codes, Keys, filled
-from tracer.correlate.identity import ETHERTYPE_ARP
 
 ERRORS_V4 = (3, 4, 5, 11, 12)
 ERRORS_V6 = (1, 2, 3, 4)
@@ -39,7 +39,7 @@ def kinds(batch: ObservationBatch, rows: Codes) -> NDArray[np.int8]:
     kind[np.where(four, np.isin(icmp, ERRORS_V4), np.isin(icmp, ERRORS_V6))] = Kind.ICMP_ERROR
     kind[np.where(four, icmp == 8, icmp == 128)] = Kind.ECHO_REQUEST
     kind[np.where(four, icmp == 0, icmp == 129)] = Kind.ECHO_REPLY
-    kind[p["proto"] == 17] = Kind.UDP
+    kind[p["proto"] == UDP] = Kind.UDP
     kind[flags >= 0] = Kind.TCP_ACK
     kind[(flags >= 0) & (p["payload_len"] > 0)] = Kind.TCP_DATA
     for bits, name in ((_FIN, Kind.TCP_FIN), (_SYN, Kind.TCP_SYN), (_RST, Kind.TCP_RST)):

@@ -10,6 +10,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.mixing import mixed
+from tracer.core.protocols import ARP, ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
 from tracer.correlate.fragments import nearest_of_datagram
 from tracer.correlate.hashing import Codes, Keys, factorise
@@ -18,7 +19,6 @@ from tracer.correlate.known_flows import KnownFlows
 from tracer.correlate.streams import Streams
 
 _FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
-ICMP, ICMP6, TCP, ARP = 1, 58, 6, -2
 SYN, ACK = 0x02, 0x10
 FRAGMENT_NS = 30_000_000_000  # Linux keeps fragments that long (ipfrag_time)
 
@@ -164,7 +164,7 @@ def _table(
     last = packets[lasts[opening]]
     for name in ("proto", "ip_version"):
         table[name] = first[name]
-    table["proto"][first["ethertype"] == 0x0806] = ARP
+    table["proto"][first["ethertype"] == ETHERTYPE_ARP] = ARP
     for name in _FIELDS:
         table[name] = first[name]
         table[f"nat_{name}"] = last[name]

@@ -12,6 +12,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mix, mixed
 from tracer.core.point import Point
+from tracer.core.protocols import ETHERTYPE_ARP, TCP
 from tracer.correlate.fragments import IPV6, lasting_ids
 from tracer.correlate.hashing import Keys, factorise
 from tracer.correlate.ip_ids import (
@@ -24,8 +25,6 @@ from tracer.correlate.one_link import is_of_one_link
 from tracer.correlate.quotes import quote_keys
 
 Row = NDArray[np.int64]
-ETHERTYPE_ARP = 0x0806
-TCP = 6
 _NONE_CUT = 1 << 40  # longer than any payload
 #: What of a TCP header every capture shows.
 WINDOWS, STAMPS, SACKS = 1, 2, 4

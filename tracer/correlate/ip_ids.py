@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
+from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, factorise, first_at_least, grouped
 
-TCP = 6
 MOST_PLACES = 16  # of one packet that are compared with each other
 MOST_ROWS = 64  # of one group that each is compared with
 ENOUGH = 3  # packets with two ids, so that it is no chance

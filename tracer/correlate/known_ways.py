@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from tracer.core.mixing import mixed
+from tracer.core.protocols import ETHERTYPE_ARP
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
-from tracer.correlate.identity import ETHERTYPE_ARP, Identity
+from tracer.correlate.identity import Identity
 from tracer.correlate.order import LinkOrder
 
 PASSED, BEGAN, ANSWERED = range(3)  # what is counted of links

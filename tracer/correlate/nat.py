@@ -10,10 +10,10 @@ from tracer.core.address import NULL_U64, encode_ip
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import Tuple
 from tracer.core.jit import inner, jit
+from tracer.core.protocols import ICMP, ICMPV6
 from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.identity import tuple_hash
 
-ICMP, ICMP6 = 1, 58
 MOST_RELATED = 64
 LINK_LOCAL, LINK_LOCAL_BITS = np.uint64(0xFE80 >> 6), np.uint64(54)  # fe80::/10, RFC 4291
 LOWEST_CHOSEN = 1024  # ports and echo ids below are well-known ones
@@ -216,7 +216,7 @@ def shown(batch: ObservationBatch) -> tuple[Keys, Keys]:
 def _kernel_hashes(kernel: Any, proto: Codes, name: str, ends: tuple[str, str]) -> Keys:
     halves = [kernel[f"ct_{name}_{end}_{half}"] for end in ends for half in ("hi", "lo")]
     port = {"src": kernel[f"ct_{name}_sport"], "dst": kernel[f"ct_{name}_dport"]}
-    echo = (proto == ICMP) | (proto == ICMP6)
+    echo = (proto == ICMP) | (proto == ICMPV6)
     ident = np.where(echo, port["src" if name == "original" else "dst"], -1)
     ports = [np.where(echo, -1, port[end]) for end in ends]
     hashes: Keys = hashes_of(

@@ -10,8 +10,9 @@ import numpy as np
 
 from tracer.core.address import V4_PREFIX
 from tracer.core.jit import inner
+from tracer.core.protocols import ICMPV6
 
-_ICMP6, _IGMP = 58, 2
+_IGMP = 2
 # MLD (RFC 2710, 3810), router and neighbour discovery (RFC 4861) with redirects, inverse discovery
 # (RFC 3122), certification paths (RFC 3971), multicast router discovery (RFC 4286).
 _TYPES = ((130, 137), (141, 143), (148, 149), (151, 153))
@@ -25,7 +26,7 @@ _SCOPE_BITS = np.uint64(0xFF0F)
 def is_of_one_link(r: Any) -> bool:
     """Return whether no router forwards the packet of a record, whatever its TTL."""
     if r.ip_version == 6:
-        if r.proto == _ICMP6:
+        if r.proto == ICMPV6:
             for low, high in _TYPES:
                 if low <= r.icmp_type <= high:
                     return True

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
+from tracer.core.protocols import ICMP, ICMPV6, UDP
 from tracer.correlate.assembly import Assembly
 from tracer.correlate.fragments import IPV6, datagrams
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, find, grouped, roots
 from tracer.correlate.identity import Identity
-from tracer.correlate.nat import ICMP, ICMP6
 
-UDP = 17
 HEADER = 8  # bytes of the header of each of them (RFC 792, 768, 4443), and of IPv6's for fragments
 SHORTEST_HEADER = 20  # of IPv4
 MOST_NEAR = 256  # pieces of datagrams with one id that are compared with each other
@@ -38,7 +37,7 @@ def span(r: Any) -> tuple[Any, Any]:
     begin = max(np.int64(r.frag_offset), np.int64(0))
     if r.payload_len >= 0 and begin > 0:
         return begin, begin + r.payload_len
-    if r.payload_len >= 0 and (r.proto == UDP or r.proto == ICMP or r.proto == ICMP6):
+    if r.payload_len >= 0 and (r.proto == UDP or r.proto == ICMP or r.proto == ICMPV6):
         return begin, np.int64(r.payload_len) + HEADER
     size = np.int64(r.ip_len) - (40 if r.ip_version == IPV6 else 20)
     return begin, begin + (size - HEADER if is_piece(r) and r.ip_version == IPV6 else size)

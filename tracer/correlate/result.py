@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
+from tracer.core.protocols import ARP, ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
 from tracer.correlate import exchange, outcome
 from tracer.correlate.assembly import Assembly
@@ -13,10 +14,10 @@ from tracer.correlate.asymmetry import other_ways
 from tracer.correlate.changes import causes
 from tracer.correlate.clocks import Clocks
 from tracer.correlate.errors_quoted import quotes
-from tracer.correlate.flows import ARP, Flows, flows_of
+from tracer.correlate.flows import Flows, flows_of
 from tracer.correlate.hashing import Codes
 from tracer.correlate.hops import hop_table
-from tracer.correlate.identity import ETHERTYPE_ARP, Identity
+from tracer.correlate.identity import Identity
 from tracer.correlate.known_ways import KnownWays, Ways, links_of, names_of
 from tracer.correlate.missed import settle_missed
 from tracer.correlate.order import LinkOrder

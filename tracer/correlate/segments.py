@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
+from tracer.core.protocols import TCP
 from tracer.correlate.assembly import Assembly
 from tracer.correlate.hashing import Codes, filled, grouped
 
-TCP = 6
 LOOK_BACK = 64
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from tracer.core.address import encode_network
 from tracer.core.batch import ObservationBatch
 from tracer.core.exchanges import exchange_roots
-from tracer.core.filter import PROTOCOLS, FlowFilter
+from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
+from tracer.core.protocols import ARP, ICMP, ICMPV6
 
 Mask = NDArray[np.bool_]
-ETHERTYPE_ARP = 0x0806
 ENDS = ("src", "dst")
 
 
@@ -77,8 +77,8 @@ def _meets(records: Any, chosen: FlowFilter, prefix: str) -> Mask:
 
 def _of_protocol(records: Any, proto: int, prefix: str) -> Mask:
     # Asked for ICMP, one means ICMPv6 of IPv6 as well.
-    wanted = [proto, PROTOCOLS["icmpv6"]] if proto == PROTOCOLS["icmp"] else [proto]
-    if proto == PROTOCOLS["arp"]:
+    wanted = [proto, ICMPV6] if proto == ICMP else [proto]
+    if proto == ARP:
         return np.zeros(len(records), np.bool_)
     found: Mask = np.isin(records[f"{prefix}proto"], wanted)
     return found
@@ -87,7 +87,7 @@ def _of_protocol(records: Any, proto: int, prefix: str) -> Mask:
 def _arp_meets(arp: Any, chosen: FlowFilter) -> Mask:
     found = np.ones(len(arp), np.bool_)
     transport = (chosen.icmp_id is not None, chosen.port, chosen.sport, chosen.dport)
-    if any(transport) or chosen.proto not in (None, PROTOCOLS["arp"]):
+    if any(transport) or chosen.proto not in (None, ARP):
         return ~found
     sender, target = "arp_sender_ip", "arp_target_ip"
     if chosen.host:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
+from tracer.core.protocols import TCP
 from tracer.correlate.doubt import NULL
 from tracer.correlate.groups import sort_rows
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
@@ -16,7 +17,6 @@ from tracer.correlate.streams import Groups, Streams
 
 Voting = tuple[Groups, NDArray[np.bool_]]  # groups, and which of them are in doubt
 LOOK_AHEAD = 24
-TCP = 6
 
 
 @dataclass(slots=True)

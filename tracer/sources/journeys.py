@@ -22,10 +22,9 @@ from tracer.core.address import NULL_U64, encode_ip, encode_mac
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause, Decode, Encap, Evidence, Kind, Label, Outcome
 from tracer.core.errors import InputError
-from tracer.core.filter import PROTOCOLS
 from tracer.core.journeys import FLOW_DTYPE, HOP_DTYPE, JOURNEY_DTYPE, NO_TIME, JourneySet
 from tracer.core.point import Direction, Point
-from tracer.core.protocols import protocol_name
+from tracer.core.protocols import PROTOCOLS, protocol_name
 from tracer.core.schema import BY_NAME, PACKET_DTYPE, SECTION_DTYPES, SECTIONS, null_record
 from tracer.core.warnings import InputWarning
 

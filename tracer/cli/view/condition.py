@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tracer.core.address import encode_network
 from tracer.core.enums import Outcome
-from tracer.core.filter import PROTOCOLS, FlowFilter
+from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
+from tracer.core.protocols import PROTOCOLS
 
 Numbers = NDArray[np.integer[Any]]
 _LOST = frozenset({Outcome.DROPPED, Outcome.VANISHED})

@@ -6,8 +6,8 @@ from importlib.resources import files
 from typing import Any
 
 from tracer.core.errors import HostError
-from tracer.core.filter import PROTOCOLS
 from tracer.core.journeys import JourneySet
+from tracer.core.protocols import ARP
 from tracer.core.values import journeys_of
 from tracer.report.document import units
 from tracer.report.document.charts import latency_chart, segment_name, timeline_chart
@@ -123,7 +123,7 @@ def _map(journey_set: JourneySet, figures: Figures) -> Any:
 def _begins(journey_set: JourneySet, figures: Figures) -> Counter[int]:
     # Where packets begin that answer nothing; neighbour discovery begins everywhere.
     journeys = journey_set.journeys
-    own = journeys[(journeys["request"] < 0) & (journeys["proto"] != PROTOCOLS["arp"])]
+    own = journeys[(journeys["request"] < 0) & (journeys["proto"] != ARP)]
     at = hop_places(journey_set, figures.places)
     return Counter(at[own["first_hop"]].tolist())
 
