@@ -83,7 +83,7 @@ def correlated() -> int:
 def _correlated() -> int:
     from tracer.correlate.join import JoinOptions, join
     from tracer.correlate.select import select
-    from tracer.correlate.settling import Settling
+    from tracer.correlate.windows.settling import Settling
     from tracer.sources.live.observations import to_batch
 
     piece_ns, pings = 20_000_000, _RATE // 50 // (2 * len(_HOPS))

@@ -26,9 +26,9 @@ jit_cache.prepare()
 
 from tracer.core.batch import ObservationBatch  # noqa: E402
 from tracer.core.journeys import NUMBERS_DTYPE, JourneySet  # noqa: E402
-from tracer.correlate.clock_look import look  # noqa: E402
+from tracer.correlate.clocks.look import look  # noqa: E402
 from tracer.correlate.join import join  # noqa: E402
-from tracer.correlate.stream import WINDOW_ROWS, join_windows  # noqa: E402
+from tracer.correlate.windows.stream import WINDOW_ROWS, join_windows  # noqa: E402
 
 PIECE = 1 << 16
 LOOK_ROWS = 1 << 18

@@ -1,4 +1,4 @@
-"""Count the joins of simulated networks by situation: tracer/correlate/confidence_table.py.
+"""Count the joins of simulated networks by situation: tracer/correlate/hops/confidence_table.py.
 
 The seeds are not those of `scripts/bench accuracy` and of the tests, which check what comes out.
 """

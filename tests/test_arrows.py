@@ -11,6 +11,11 @@ EDGES = ("sources", "correlate", "report", "lab")
 ALLOWED = {"core": set(), **{edge: {"core"} for edge in EDGES}}  # cli and doctor are free
 ALLOWED["api"] = {"core", *EDGES, "jit_cache", "process_memory", "__version__"}
 PURE = {"core", "correlate"}
+#: The steps of the correlator in order: each imports only from those before it.
+STEPS = (
+    "hashing", "packets", "order", "nat", "clocks", "conntrack", "joining", "hops", "flows",
+    "outcomes",
+)  # fmt: skip
 IO = {"os", "subprocess", "socket", "pathlib", "time", "random", "click", "bcc", "pyroute2", "sys"}
 
 
@@ -40,6 +45,15 @@ def violations(root: Path) -> Iterator[str]:
                 yield f"{path.relative_to(root)}: only cli talks to the terminal"
 
 
+def backwards(correlate: Path) -> Iterator[str]:
+    for position, step in enumerate(STEPS):
+        for path in sorted({correlate / f"{step}.py", *(correlate / step).rglob("*.py")}):
+            for name in imported(path.read_text()) if path.exists() else ():
+                part = name.removeprefix("tracer.correlate.").split(".")[0]
+                if part != name.split(".")[0] and part not in STEPS[: position + 1]:
+                    yield f"{path.relative_to(correlate)}: {step} must not import {name}"
+
+
 def printing(root: Path) -> Iterator[str]:
     for path in sorted(root.rglob("*.py")):
         if path.relative_to(root).parts[0] == "cli":
@@ -52,6 +66,19 @@ def printing(root: Path) -> Iterator[str]:
 
 def test_imports_follow_the_arrows() -> None:
     assert list(violations(ROOT)) == []
+
+
+def test_steps_of_the_correlator_import_from_those_before() -> None:
+    assert list(backwards(ROOT / "correlate")) == []
+
+
+def test_a_step_that_imports_from_a_later_one_is_found(tmp_path: Path) -> None:
+    for step in ("nat", "clocks"):
+        (tmp_path / step).mkdir()
+        (tmp_path / step / "a.py").write_text("from tracer.correlate.clocks.drift import top\n")
+    assert list(backwards(tmp_path)) == [
+        "nat/a.py: nat must not import tracer.correlate.clocks.drift.top"
+    ]
 
 
 def test_only_cli_prints() -> None:

@@ -23,8 +23,8 @@ from sources.files import block, enhanced, interface, option, section
 
 from cli.conftest import Run
 from tracer.cli import windows
-from tracer.correlate import stream
-from tracer.correlate.ordered import Horizon
+from tracer.correlate.windows import stream
+from tracer.correlate.windows.ordered import Horizon
 from tracer.sources import read
 
 

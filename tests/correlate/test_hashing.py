@@ -7,7 +7,7 @@ from made import batch_of
 
 from tracer.core.point import Point
 from tracer.correlate.hashing import factorise
-from tracer.correlate.identity import identify
+from tracer.correlate.packets.identity import identify
 
 
 def check(keys: np.ndarray) -> None:

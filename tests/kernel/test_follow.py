@@ -14,7 +14,7 @@ import pytest
 from follower import Follower, tracer, wait_for
 from routed import Routed, routed, run
 
-from tracer.correlate.settling import LOST_REASON
+from tracer.correlate.windows.settling import LOST_REASON
 
 pytestmark = pytest.mark.kernel
 ID = 30_001

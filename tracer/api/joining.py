@@ -67,12 +67,12 @@ def joined(
 
     `damage` is what was wrong with the dumps and rules.
     """
-    from tracer.correlate.apart import needs_flow_paths
+    from tracer.correlate.flow_paths.apart import needs_flow_paths
     from tracer.correlate.join import join
 
     journey_set = join(read.batch, entries)
     if needs_flow_paths(read.batch):
-        from tracer.correlate.flow_paths import flow_paths
+        from tracer.correlate.flow_paths.paths import flow_paths
 
         paths, clocks = flow_paths(read.batch, entries)
         journey_set.flow_paths, journey_set.clocks = tuple(paths), tuple(clocks)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tracer.core.batch import ObservationBatch
     from tracer.core.journeys import JourneySet
     from tracer.core.redaction.redactor import Redactor
-    from tracer.correlate.settling import Settling
+    from tracer.correlate.windows.settling import Settling
     from tracer.report.running import RunningSummary
     from tracer.sources.live.engine import Attached, Stats
 
@@ -103,8 +103,8 @@ class Following:
 
     def _settling(self) -> "Settling":
         from tracer.correlate.join import JoinOptions, join
-        from tracer.correlate.settling import Settling
         from tracer.correlate.warm import warm
+        from tracer.correlate.windows.settling import Settling
 
         # While nothing has come yet: the first packet is not to wait for what is loaded.
         give_back()  # what the compiler needed to start, before more of it is needed

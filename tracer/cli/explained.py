@@ -35,7 +35,7 @@ def explained(journey_set: JourneySet, journey: int) -> Iterator[str]:
 
 def _counted(reasons: tuple["JoinReason", ...]) -> Iterator[str]:
     # What each confidence rests on, the least first.
-    from tracer.correlate.confidence import counted_on
+    from tracer.correlate.hops.confidence import counted_on
 
     shown = {r.confidence for r in reasons if r.evidence != "skb" and r.confidence == r.confidence}
     for confidence in sorted(shown):

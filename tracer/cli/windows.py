@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from tracer.core.nat_rules.rule import NatRule
     from tracer.core.redaction.redactor import Redactor
-    from tracer.correlate.known_clocks import KnownClocks
-    from tracer.correlate.known_ways import KnownWays
+    from tracer.correlate.clocks.known import KnownClocks
+    from tracer.correlate.order.ways import KnownWays
     from tracer.sources.read import Reading
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Windows:
         segments: str | None = None,
         ways: "KnownWays | None" = None,
     ) -> None:
-        from tracer.correlate.known_ways import KnownWays
+        from tracer.correlate.order.ways import KnownWays
         from tracer.report.running import RunningSummary
         from tracer.sources.read import Reading
 
@@ -123,7 +123,7 @@ class Windows:
 
         Raises InputError when no capture can be used.
         """
-        from tracer.correlate.stream import join_windows
+        from tracer.correlate.windows.stream import join_windows
 
         left, clocks = count, self._clocks()
         joined = join_windows(
@@ -180,8 +180,8 @@ class Windows:
 
     def _clocks(self) -> "KnownClocks":
         # Where stamps are seconds off each other, captures are not read side by side by them.
-        from tracer.correlate.clock_look import look
-        from tracer.correlate.known_clocks import KnownClocks
+        from tracer.correlate.clocks.known import KnownClocks
+        from tracer.correlate.clocks.look import look
 
         known = KnownClocks()
         for rows in _LOOKS if self.is_repeatable else ():
@@ -200,7 +200,7 @@ class Windows:
         # A counter at the end of a capture speaks of all windows: where one is not zero, it takes a
         # second reading to know how much is missing in all. Beside a stream each window knows what
         # was said so far.
-        from tracer.correlate.stream import judged_gaps
+        from tracer.correlate.windows.stream import judged_gaps
 
         if not self.is_repeatable:
             return ()

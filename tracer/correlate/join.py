@@ -10,32 +10,34 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
 from tracer.core.mixing import mixed
-from tracer.correlate import groups, nat, order
-from tracer.correlate.assembly import Assembly, assemble
-from tracer.correlate.buffers import are_apart, lifetimes, unambiguous, united
-from tracer.correlate.classes import classify
-from tracer.correlate.clocks import Clocks, align
-from tracer.correlate.doubt import doubts
-from tracer.correlate.duplicates import copies, one_by_one, without
-from tracer.correlate.entry_zones import in_utc
-from tracer.correlate.errors_quoted import parted_errors, streams_quoted
-from tracer.correlate.flows import flows_of
+from tracer.correlate.clocks.alignment import Clocks, align
+from tracer.correlate.clocks.known import KnownClocks
+from tracer.correlate.conntrack.entry_zones import in_utc
+from tracer.correlate.conntrack.proofs import proofs_of
+from tracer.correlate.flows.errors_quoted import parted_errors, streams_quoted
+from tracer.correlate.flows.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
-from tracer.correlate.identity import Identity, identify
+from tracer.correlate.joining.assembly import Assembly, assemble
+from tracer.correlate.joining.piece_order import ends_of, last_named, order_pieces
+from tracer.correlate.joining.pieces import merge_pieces
+from tracer.correlate.joining.segments import merge_segments
 from tracer.correlate.known import Joined, Known
-from tracer.correlate.known_clocks import KnownClocks
-from tracer.correlate.known_ways import links_of, names_of
-from tracer.correlate.nat_guesses import unresolved
-from tracer.correlate.piece_order import ends_of, last_named, order_pieces
-from tracer.correlate.pieces import merge_pieces
-from tracer.correlate.proofs import proofs_of
+from tracer.correlate.nat.classes import classify
+from tracer.correlate.nat.doubt import doubts
+from tracer.correlate.nat.guesses import unresolved
+from tracer.correlate.nat.streams import Groups, Streams, streams_of
+from tracer.correlate.nat.tuples import related_parts
+from tracer.correlate.nat.votes import Voting
+from tracer.correlate.order.links import LinkOrder, link_order, longest_gap, settle, usual_gap
+from tracer.correlate.order.ways import links_of, names_of
+from tracer.correlate.outcomes.watched import Watch
+from tracer.correlate.packets import groups
+from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, united
+from tracer.correlate.packets.duplicates import copies, one_by_one, without
+from tracer.correlate.packets.identity import Identity, identify
 from tracer.correlate.result import journey_set
-from tracer.correlate.segments import merge_segments
-from tracer.correlate.streams import Groups, Streams, streams_of
-from tracer.correlate.votes import Voting
-from tracer.correlate.watched import Watch
 
-Assembled = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, order.LinkOrder, Watch]
+Assembled = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, LinkOrder, Watch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,11 @@ def assembled(
     falling = 256 - identity.ttl
     by_ttl = _sorted(by_time, falling, time, identity)
     doubt = doubts(identity, by_ttl, time, slack_ns)
-    links = order.link_order(identity, *by_ttl, doubt, time)
-    usual_ns = order.usual_gap(links)
+    links = link_order(identity, *by_ttl, doubt, time)
+    usual_ns = usual_gap(links)
     pieces = groups.bursts(*groups.chosen(*by_time, doubt), time, identity.point, usual_ns)
     pieces = _sorted(pieces, falling, time, identity)
-    pieces = nat.related_parts(packets, identity.flow, *pieces, True)
+    pieces = related_parts(packets, identity.flow, *pieces, True)
     voting: tuple[Voting, ...] = (
         (by_ttl, doubt),
         (pieces, doubts(identity, pieces, time, slack_ns)),
@@ -128,7 +130,7 @@ def assembled(
     if len(batch.sections["quoted"]):
         of_class = parted_errors(batch, identity, streams)
     groups.sort_groups(*by_ttl, of_class * 512 + falling, time, identity.point)
-    limits = (order.longest_gap(links, options.gap_ns), slack_ns)
+    limits = (longest_gap(links, options.gap_ns), slack_ns)
     parted = replace(streams, flow_class=of_class)
     if len(identity.several):
         alike = one_by_one(packets, alike, identity.several)
@@ -167,7 +169,7 @@ def _by_bytes(
     rows = groups.packet_groups(mixed(identity.packet, identity.body), known)
     rows = groups.bursts(*rows, time, identity.point, gap_ns)
     groups.sort_groups(*rows, 256 - identity.ttl, time, identity.point)
-    rows = nat.related_parts(packets, identity.flow, *rows, False)
+    rows = related_parts(packets, identity.flow, *rows, False)
     return ((rows, doubts(identity, rows, time, slack_ns)),)
 
 
@@ -198,7 +200,7 @@ def _in_order(
     carried = batch.sections["tunnel"]["row"]
     tunnelled = np.zeros(len(batch) if len(carried) else 0, np.bool_)
     tunnelled[carried] = True
-    order.settle(
+    settle(
         identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes,
         tunnelled, (batch.packets["capture"], batch.packets["frame"], identity.several),
     )  # fmt: skip

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.journeys import JourneySet
+from tracer.correlate.clocks.known import KnownClocks
+from tracer.correlate.flows.known import KnownFlows
 from tracer.correlate.hashing import Codes, Keys
-from tracer.correlate.known_clocks import KnownClocks
-from tracer.correlate.known_flows import KnownFlows
-from tracer.correlate.known_ways import KnownWays
+from tracer.correlate.order.ways import KnownWays
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Known:
 class Joined(NamedTuple):
     """A window's journeys, whether each goes its flow's original way, and the stream of each row.
 
-    `ends`: the name of the link that each journey was last seen on (`known_ways`).
+    `ends`: the name of the link that each journey was last seen on (`order.ways`).
     """
 
     found: JourneySet

@@ -8,25 +8,26 @@ from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
 from tracer.core.protocols import ARP, ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
-from tracer.correlate import exchange, outcome
-from tracer.correlate.assembly import Assembly
-from tracer.correlate.asymmetry import other_ways
-from tracer.correlate.changes import causes
-from tracer.correlate.clocks import Clocks
-from tracer.correlate.errors_quoted import quotes
-from tracer.correlate.flows import Flows, flows_of
+from tracer.correlate.clocks.alignment import Clocks
+from tracer.correlate.flows import exchange
+from tracer.correlate.flows.errors_quoted import quotes
+from tracer.correlate.flows.flows import Flows, flows_of
+from tracer.correlate.flows.retransmissions import retransmissions
 from tracer.correlate.hashing import Codes
-from tracer.correlate.hops import hop_table
-from tracer.correlate.identity import Identity
-from tracer.correlate.known_ways import KnownWays, Ways, links_of, names_of
-from tracer.correlate.missed import settle_missed
-from tracer.correlate.order import LinkOrder
-from tracer.correlate.own_addresses import addressed_here
-from tracer.correlate.piece_order import last_named
-from tracer.correlate.reasons import give_reasons
-from tracer.correlate.retransmissions import retransmissions
-from tracer.correlate.streams import Streams
-from tracer.correlate.watched import Watch, kernel_drops, settle_outcomes
+from tracer.correlate.hops.changes import causes
+from tracer.correlate.hops.table import hop_table
+from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.piece_order import last_named
+from tracer.correlate.nat.streams import Streams
+from tracer.correlate.order.links import LinkOrder
+from tracer.correlate.order.ways import KnownWays, Ways, links_of, names_of
+from tracer.correlate.outcomes import outcome
+from tracer.correlate.outcomes.asymmetry import other_ways
+from tracer.correlate.outcomes.missed import settle_missed
+from tracer.correlate.outcomes.own_addresses import addressed_here
+from tracer.correlate.outcomes.reasons import give_reasons
+from tracer.correlate.outcomes.watched import Watch, kernel_drops, settle_outcomes
+from tracer.correlate.packets.identity import Identity
 
 NONE = -1
 

@@ -9,16 +9,16 @@ from tracer.core.distinct import distinct
 from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
 from tracer.core.spread import Layout, Spread
-from tracer.correlate.assembly import Assembly
-from tracer.correlate.clocks import Clocks
-from tracer.correlate.identity import Identity
+from tracer.correlate.clocks.alignment import Clocks
+from tracer.correlate.flows.retransmissions import sent_again
 from tracer.correlate.join import JoinOptions, assembled
-from tracer.correlate.nat_guesses import unresolved
-from tracer.correlate.order import LinkOrder, settle
+from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.nat.guesses import unresolved
+from tracer.correlate.nat.streams import Streams
+from tracer.correlate.order.links import LinkOrder, settle
+from tracer.correlate.outcomes.watched import Watch
+from tracer.correlate.packets.identity import Identity
 from tracer.correlate.result import journey_set
-from tracer.correlate.retransmissions import sent_again
-from tracer.correlate.streams import Streams
-from tracer.correlate.watched import Watch
 
 _PACKETS, _GAP_NS, _HOP_NS = 12, 1_000_000, 10_000
 _PLACES = (("a", "in"), ("a", "out"), ("b", "in"))

@@ -13,8 +13,8 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import NO_TIME, JourneySet
 from tracer.core.ways import ways_of
 from tracer.correlate.join import join
-from tracer.correlate.ordered import Horizon
-from tracer.correlate.stream import join_windows
+from tracer.correlate.windows.ordered import Horizon
+from tracer.correlate.windows.stream import join_windows
 from tracer.report.segment_table import segment_table
 from tracer.report.statistics import flow_segments
 from tracer.report.statistics.flow_segments import FlowSegments

@@ -1,0 +1,122 @@
+"""Of many packets some compare the clocks, which are of all the time."""
+
+import numpy as np
+import pytest
+from made import batch_of
+from scenarios.bulk import bulk_batch
+
+from tracer.core.point import Point
+from tracer.correlate.clocks import samples
+from tracer.correlate.join import join
+
+PACKETS, POINTS, MILLI = 10_000, 8, 1_000_000
+OUT = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+
+
+@pytest.mark.parametrize("step_ms", [0, 40])
+def test_a_clock_is_compared_until_the_end(monkeypatch: pytest.MonkeyPatch, step_ms: int) -> None:
+    batch, _ = bulk_batch(PACKETS * POINTS)
+    servers = [point.host == "server" for point in batch.points]
+    is_server = np.array(servers)[batch.packets["point"]]
+    time = batch.packets["time_ns"]
+    late = time > np.quantile(time, 0.6)
+    time[is_server] += 5 * MILLI
+    time[is_server & late] += step_ms * MILLI
+    monkeypatch.setattr(samples, "MOST_SAMPLES", 20_000)  # of some 100,000
+
+    found = join(batch)
+
+    (server,) = [clock for clock in found.clocks if clock.clock == "server"]
+    assert 1_000 < server.samples < 20_000
+    assert server.evidence == ("step" if step_ms else "both-ways")
+    assert server.offset_ns == pytest.approx(-5 * MILLI, abs=MILLI // 10)
+    # But for those that were on their way when the clock was stepped.
+    assert len(found.journeys) <= PACKETS + 10
+
+
+def test_a_packet_that_was_bridged_and_routed_compares_no_clocks() -> None:
+    """Both came to one MAC, the one with the higher TTL later than the other had left."""
+    pod, port, up = range(3)
+    points = (Point("pod", None, "eth0"), Point("node", None, "veth1"), Point("node", None, "up"))
+    rows: list[dict[str, object]] = []
+
+    def seen(number: int, macs: tuple[str, str], *hops: tuple[int, int, int]) -> None:
+        for point, ttl, at_us in hops:
+            rows.append(
+                {"point": point, "ttl": ttl, "time_ns": number * MILLI + at_us * 1_000,
+                 "ip_version": 4, "ethertype": 0x800, "proto": 17, "ip_id": number + 1,
+                 "src": "10.0.0.2" if macs == OUT else "10.0.0.9", "sport": 9, "dport": 9,
+                 "dst": "10.0.0.9" if macs == OUT else "10.0.0.2", "payload_len": 20,
+                 "ip_len": 48, "src_mac": macs[0], "dst_mac": macs[1]}
+            )  # fmt: skip
+
+    for number in range(0, 150, 3):
+        seen(number, OUT, (pod, 64, 0), (port, 64, 3), (up, 63, 9))
+        seen(number + 1, OUT[::-1], (up, 64, 0), (port, 63, 6), (pod, 63, 9))
+        if number % 15 == 0:
+            seen(number + 2, OUT[::-1], (port, 64, 2), (port, 63, 5), (pod, 64, 25), (pod, 63, 28))
+    batch = batch_of(rows, points)
+    batch.packets["time_ns"][batch.packets["point"] == pod] += 2_000 * MILLI
+
+    (clock,) = [each for each in join(batch).clocks if each.clock == "pod"]
+    assert clock.offset_ns == pytest.approx(-2_000 * MILLI, abs=1_000)
+
+
+@pytest.mark.parametrize("offset_s", [0, 0.3, 3, -3])
+@pytest.mark.parametrize("is_back", [False, True])
+def test_packets_of_one_link_that_go_one_way_tell_what_clocks_are_off_by(
+    offset_s: float, is_back: bool
+) -> None:
+    """No router, no answer: the long delays tell which of the two was first."""
+    rng, rows = np.random.default_rng(5), []
+    for number in range(200):
+        late_us = 40 + int(rng.exponential(10))
+        for place in range(2):
+            at = late_us if place != is_back else 0
+            rows.append(
+                {"point": place, "ip_version": 4, "ethertype": 0x800, "proto": 17, "ttl": 64,
+                 "time_ns": number * 50 * MILLI + at * 1_000, "src": "10.0.0.2", "sport": 514,
+                 "dst": "10.0.0.3", "dport": 514, "ip_id": number + 1, "payload_len": 100,
+                 "ip_len": 128, "src_mac": OUT[0], "dst_mac": OUT[1]}
+            )  # fmt: skip
+    batch = batch_of(rows, (Point("a", None, "eth0"), Point("b", None, "eth0")))
+    batch.packets["time_ns"][batch.packets["point"] == 1] += int(offset_s * 1_000) * MILLI
+
+    found = join(batch)
+
+    assert len(found.journeys) == 200
+    if abs(offset_s) < 1:  # packets may have been that long on their way
+        assert {clock.evidence for clock in found.clocks} == {"stamps"}
+        return
+    (clock,) = [each for each in found.clocks if each.clock == "b"]
+    assert (clock.evidence, clock.uncertainty_ns) == ("one-way", None)
+    assert clock.offset_ns == pytest.approx(-offset_s * 1_000 * MILLI, abs=60_000)
+    first = batch.packets["point"][found.hops["row"][found.journeys["first_hop"]]]
+    assert (first == is_back).mean() > 0.9
+
+
+def test_answers_that_go_back_to_another_router_compare_clocks_both_ways() -> None:
+    """What comes from a station goes the other way than what goes to it."""
+    station, asks, answers = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
+    rows: list[dict[str, object]] = []
+    for number in range(60):
+        back = number % 2
+        for place in range(2):  # the switch's port, then the station; the other way for answers
+            rows.append(
+                {"point": place, "ip_version": 4, "ethertype": 0x800, "proto": 17,
+                 "ttl": 64 if back else 60, "sport": 9, "dport": 9, "ip_id": number + 1,
+                 "time_ns": number * 5 * MILLI + (place != back) * 8_000,
+                 "src": "10.0.0.2" if back else "10.9.0.9", "payload_len": 100,
+                 "dst": "10.9.0.9" if back else "10.0.0.2", "ip_len": 128,
+                 "src_mac": station if back else asks, "dst_mac": answers if back else station}
+            )  # fmt: skip
+    batch = batch_of(rows, (Point("edge", None, "p7"), Point("host", None, "eth0")))
+    batch.packets["time_ns"][batch.packets["point"] == 1] += 3_000 * MILLI
+
+    found = join(batch)
+
+    (clock,) = [each for each in found.clocks if each.clock == "host"]
+    assert clock.evidence == "both-ways"
+    assert clock.offset_ns == pytest.approx(-3_000 * MILLI, abs=1_000)
+    assert clock.uncertainty_ns is not None
+    assert clock.uncertainty_ns < 20_000

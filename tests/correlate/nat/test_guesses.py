@@ -1,0 +1,35 @@
+"""Translations of packets that look alike are guessed by time: how long others take there."""
+
+import numpy as np
+import pytest
+
+from tracer.core.address import encode_ip
+from tracer.core.schema import PACKET_DTYPE, null_record
+from tracer.correlate.nat.guesses import guesses
+
+DELAY_NS = 200_000
+APART_NS = 40_000
+#: Link, source, echo id and time of the rows: two hosts before the NAT, then behind it.
+ROWS = (
+    (0, "10.0.0.1", 5, 0),
+    (0, "10.0.0.2", 5, APART_NS),
+    (1, "192.0.2.1", 7, DELAY_NS + 1_000),
+    (1, "192.0.2.1", 8, DELAY_NS + APART_NS - 2_000),
+)
+
+
+@pytest.mark.parametrize(("others", "found"), [(5, {(0, 2), (1, 3)}), (2, set())])
+def test_other_packets_say_how_long_it_takes(others: int, found: set[tuple[int, int]]) -> None:
+    rows = []
+    for link, source, ident, _ in ROWS:
+        row = null_record(PACKET_DTYPE)
+        row["ip_version"], row["proto"], row["ttl"], row["icmp_type"] = 4, 1, 64 - link, 8
+        row["src_hi"], row["src_lo"] = encode_ip(source)
+        row["dst_hi"], row["dst_lo"] = encode_ip("198.51.100.1")
+        row["icmp_id"], row["icmp_seq"], row["point"] = ident, 1, link
+        rows.append(row)
+    order, time = np.arange(4), np.array([row[3] for row in ROWS])
+    link = np.array([row[0] for row in ROWS])
+    links = (link, np.array([1], np.uint64), np.array([others]), np.array([DELAY_NS]))
+    left, right = guesses(np.concatenate(rows), order, np.array([0, 4]), order, order, time, links)
+    assert set(zip(left.tolist(), right.tolist(), strict=True)) == found

@@ -1,0 +1,290 @@
+"""What captures missed is told apart from what the network lost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made import batch_of
+from scenarios.clocks import EPOCH
+from scenarios.elements import Chain, Link, Router
+from scenarios.places import EXTERNAL, FIXED, dvr, line
+from scenarios.scenario import Scenario
+from scenarios.special import fragments
+from scenarios.traffic import MILLI, Tcp, answer, datagrams, exchange, pings
+from scenarios.world import World
+
+from tracer.core.batch import Gap
+from tracer.core.enums import Kind, Outcome
+from tracer.core.journeys import JourneySet
+from tracer.core.point import Point
+from tracer.correlate.join import join
+from tracer.correlate.outcomes.blind import BLIND
+from tracer.correlate.outcomes.gaps import merged
+from tracer.correlate.outcomes.missed import ACKNOWLEDGED, REASSEMBLED
+
+
+def ended(found: JourneySet, outcome: Outcome) -> np.ndarray:
+    """Return the journeys with an outcome."""
+    return np.flatnonzero(found.journeys["outcome"] == outcome)
+
+
+def lost(scenario: Scenario, found: JourneySet, journeys: np.ndarray) -> np.ndarray:
+    """Return whether the network lost the packet of each journey."""
+    rows = found.hops["row"][found.journeys["first_hop"][journeys]]
+    return scenario.truth.lost_after[scenario.truth.packet[rows]] >= 0
+
+
+def test_what_the_peer_acknowledged_arrived() -> None:
+    world = World(5)
+    chain = line(world, 4)
+    Tcp.open(world, chain, 20, src=FIXED, dst=EXTERNAL).talk(4, burst=3)
+    world.captures[3].missed = world.captures[2].missed = 0.1
+    scenario = world.finish("acknowledged")
+    found = join(scenario.batch)
+    data = found.journeys["kind"] == Kind.TCP_DATA
+    assert not data[ended(found, Outcome.VANISHED)].any()
+    arrived = ended(found, Outcome.LOST_BY_TRACER)
+    said = {found.reasons[n] for n in found.journeys["reason"][arrived[data[arrived]]]}
+    assert ACKNOWLEDGED in said
+    assert not lost(scenario, found, arrived).any()
+
+
+def test_what_was_sent_again_was_lost() -> None:
+    world = World(6)
+    chain = dvr(world, None, Link(150_000, 20_000, loss=0.1))
+    Tcp.open(world, chain, 20, src=FIXED, dst=EXTERNAL).talk(4, burst=3)
+    scenario = world.finish("resent")
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    assert len(vanished) > 10
+    assert lost(scenario, found, vanished).all()
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+
+
+@pytest.mark.parametrize("size", [1448, 4 * 1448])
+def test_bytes_sent_again_in_a_larger_segment_were_lost(size: int) -> None:
+    """The peer acknowledged what was sent again, and nothing says that the first one arrived."""
+    ms, port, data = 1_000_000, {"sport": 40_000, "dport": 80}, {"tcp_flags": 0x18, "tcp_ack": 9}
+    back = {"src": EXTERNAL, "dst": FIXED, "sport": 80, "dport": 40_000, "tcp_flags": 0x10}
+    rows: list[dict[str, object]] = []
+    sent = [(0, 0, 1000, 1448, True), (1, 1, 2448, 1448, False), (2, 30, 2448, size, True)]
+    for ip_id, at, seq, length, arrives in sent:
+        for point in range(3 if arrives else 2):
+            rows.append(
+                {"point": point, "time_ns": at * ms + point * 10_000, "src": FIXED, "ip_id": ip_id,
+                 "dst": EXTERNAL, "tcp_seq": seq, "payload_len": length, "ip_len": length + 52,
+                 "payload_digest": length + ip_id + 1, **port, **data}
+            )  # fmt: skip
+    for point in range(2, -1, -1):
+        rows.append(
+            {"point": point, "time_ns": 31 * ms + (3 - point) * 10_000, "tcp_ack": 2448 + size,
+             "tcp_seq": 9, "payload_len": 0, "ip_len": 52, "ip_id": 77, **back}
+        )  # fmt: skip
+    common = {"ip_version": 4, "proto": 6, "ttl": 64, "ethertype": 0x800}
+    points = tuple(Point("h", None, name) for name in ("a", "b", "c"))
+    found = join(batch_of([{**common, **row} for row in rows], points))
+    assert found.journeys["outcome"].tolist()[1] == Outcome.VANISHED
+    assert found.journeys["retransmission_of"].tolist() == [-1, -1, 1, -1]
+
+
+def with_losses(seed: int, loss: float) -> tuple[Scenario, Gap]:
+    """Return datagrams one way of which a capture drops some for 60 ms, and what it says of it."""
+    world = World(seed)
+    chain = line(world, 4, per_host=2)
+    wire = next(e for e in chain.elements[3:] if isinstance(e, Link))
+    wire.loss = loss
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 400, gap_ns=MILLI, flows=5))
+    scenario = world.finish("dropped")
+    batch = scenario.batch
+    p = batch.packets
+    at = int(p["time_ns"].min())
+    first, last = at + 100 * MILLI, at + 160 * MILLI
+    there = (p["point"] >= 2) & (p["time_ns"] >= first) & (p["time_ns"] < last)
+    dropped = there & (np.random.default_rng(seed).random(len(p)) < 0.5)
+    kept = np.flatnonzero(~(there & np.isin(scenario.truth.packet, scenario.truth.packet[dropped])))
+    count = len(np.unique(scenario.truth.packet[there & (p["point"] == 2)])) - int(
+        (there & (p["point"] == 2))[kept].sum()
+    )
+    gap = Gap(batch.points[2], first, last, count)
+    cut = replace(batch.take(kept), gaps=(gap,))
+    truth = replace(scenario.truth, packet=scenario.truth.packet[kept])
+    return replace(scenario, batch=cut, truth=truth), gap
+
+
+def test_what_a_capture_dropped_is_not_lost_by_the_network() -> None:
+    scenario, gap = with_losses(7, 0.0)
+    found = join(scenario.batch)
+    missed = ended(found, Outcome.LOST_BY_TRACER)
+    assert len(missed) == gap.packets > 10
+    assert not len(ended(found, Outcome.VANISHED))
+    reasons = {found.reasons[n] for n in found.journeys["reason"][missed]}
+    assert reasons == {f"the next capture dropped {gap.packets} packets at that time"}
+
+
+def test_more_missing_than_was_dropped_stays_vanished_and_says_so() -> None:
+    scenario, gap = with_losses(8, 0.2)
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    texts = [found.reasons[n] if n >= 0 else "" for n in found.journeys["reason"][vanished]]
+    assert sum(f"or lost by the next capture, which dropped {gap.packets}" in t for t in texts)
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+    outside = [not text for text in texts]
+    assert sum(outside) > 20
+    assert lost(scenario, found, vanished[outside]).all()
+
+
+def test_a_point_that_never_shows_a_protocol_cannot_say_that_a_packet_is_gone() -> None:
+    world = World(9)
+    chain = line(world, 4, per_host=2)
+    exchange(world, chain, pings(world, FIXED, EXTERNAL, 80))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 40, dport=53, flows=40))
+    silent = datagrams(world, FIXED, EXTERNAL, 30, dport=99, flows=30, start_ns=100 * MILLI)
+    world.run(chain, silent)
+    batch = world.finish("filtered").batch
+    p = batch.packets
+    kept = (p["proto"] == 1) | (p["point"] < 2)
+    found = join(batch.take(np.flatnonzero(kept)))
+    hidden = ended(found, Outcome.NOT_OBSERVABLE)
+    assert len(hidden) == 30
+    assert said(found, hidden) == {BLIND.format("protocol")}
+    assert not len(ended(found, Outcome.VANISHED))
+
+
+def lossy_capture(loss: float, missed: float) -> Scenario:
+    """Return pings and TCP over eight points, the sixth of which counts what its capture lost."""
+    world = World(12)
+    chain = dvr(world, None, Link(150_000, 20_000, loss=loss))
+    exchange(world, chain, pings(world, FIXED, EXTERNAL, 300))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 600, flows=40))
+    world.captures[6].missed = missed
+    scenario = world.finish("lossy capture")
+    p = scenario.batch.packets
+    passed = sum(len(frames) for point, _, frames in world.seen if point == 6)
+    times = p["time_ns"][p["point"] == 6]
+    gap = Gap(
+        scenario.batch.points[6], int(times.min()), int(times.max()), int(passed - len(times))
+    )
+    return replace(scenario, batch=replace(scenario.batch, gaps=(gap,)))
+
+
+def test_drops_that_others_saw_arrive_explain_no_loss() -> None:
+    # The capture dropped as many as the wire lost, or more; but all those were seen beyond it.
+    scenario = lossy_capture(loss=0.05, missed=0.1)
+    (gap,) = scenario.batch.gaps
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    assert (scenario.truth.lost_after >= 0).sum() == len(vanished)
+    assert 20 < len(vanished) < gap.packets
+    real = lost(scenario, found, vanished)
+    assert real.all()
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+    # What was seen beyond it, and what was not: neither more nor less than the truth has.
+    assert len(found.unseen) == gap.packets + (scenario.truth.lost_after == 5).sum()
+    reasons = {found.reasons[n] for n in found.journeys["reason"][vanished[real]] if n >= 0}
+    assert any(f"which dropped {gap.packets} packets" in text for text in reasons)
+
+
+def test_gaps_close_to_each_other_are_judged_together() -> None:
+    here = Point("host", None, "eth0")
+    gaps = [Gap(here, at, at + MILLI, 1) for at in (50 * MILLI, 0, 3 * MILLI)]
+    other = Gap(Point("host", None, "eth1"), 0, MILLI, 5)
+    assert merged([*gaps, other]) == [
+        Gap(here, 0, 4 * MILLI, 2), Gap(here, 50 * MILLI, 51 * MILLI, 1), other,
+    ]  # fmt: skip
+    assert merged(merged(gaps)) == merged(gaps)
+
+
+def said(found: JourneySet, journeys: np.ndarray) -> set[str | None]:
+    """Return the reasons of journeys."""
+    return {found.reasons[n] if n >= 0 else None for n in found.journeys["reason"][journeys]}
+
+
+def test_a_port_that_a_capture_leaves_out_is_not_lost_there() -> None:
+    # `tcpdump not port 53` at the third and fourth point; and packets that the network does lose.
+    world = World(10)
+    chain = line(world, 4, per_host=2)
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 60, dport=99, flows=10))
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 40, dport=53, flows=40))
+    start = 100 * MILLI
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 30, dport=53, flows=30, start_ns=start))
+    next(each for each in chain.elements[3:] if isinstance(each, Link)).loss = 0.5
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 60, dport=99, flows=10, start_ns=start))
+    scenario = world.finish("filtered port")
+    p = scenario.batch.packets
+    kept = np.flatnonzero((p["point"] < 2) | ((p["sport"] != 53) & (p["dport"] != 53)))
+    truth = replace(scenario.truth, packet=scenario.truth.packet[kept])
+    found = join(scenario.batch.take(kept))
+    hidden = ended(found, Outcome.NOT_OBSERVABLE)
+    assert len(hidden) == 30
+    assert said(found, hidden) == {BLIND.format("port")}
+    vanished = ended(found, Outcome.VANISHED)
+    assert len(vanished) > 20
+    assert lost(replace(scenario, truth=truth), found, vanished).all()
+
+
+def test_tcp_that_a_capture_leaves_out_is_not_missed_by_it() -> None:
+    # `tcpdump not port 443` at the last two points, with connections to another port beside.
+    world = World(11)
+    chain = line(world, 4, per_host=2)
+    for port, flows in ((443, 10), (80, 25)):
+        tcp = Tcp.open(world, chain, flows, src=FIXED, dst=EXTERNAL, dport=port)
+        tcp.talk(3, burst=3)
+        tcp.close()
+    scenario = world.finish("filtered host")
+    p = scenario.batch.packets
+    mine = (p["sport"] == 443) | (p["dport"] == 443)
+    found = join(scenario.batch.take(np.flatnonzero((p["point"] < 2) | ~mine)))
+    hidden = ended(found, Outcome.NOT_OBSERVABLE)
+    data = hidden[found.journeys["kind"][hidden] == Kind.TCP_DATA]
+    assert len(data) == 10 * 3 * 3
+    assert said(found, hidden) == {BLIND.format("port")}
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
+    assert not len(ended(found, Outcome.VANISHED))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_fragments_of_what_was_answered_arrived(share: float) -> None:
+    # A filter on a port shows first fragments alone (share 1); or a capture missed some.
+    world = World(12)
+    chain = line(world, 4, per_host=2)
+    asked = datagrams(world, FIXED, EXTERNAL, 60, dport=2049, size=(2000, 4000), flows=6)
+    arrived = world.run(chain, fragments(world, asked))
+    world.run(chain, answer(world, arrived.take(arrived.packets["frag_offset"] == 0)), 1)
+    batch = world.finish("fragments").batch
+    p = batch.packets
+    later = (p["frag_offset"] > 0) & (p["point"] >= 2)
+    gone = later & np.isin(p["ip_id"], p["ip_id"][later & (p["ip_id"] % 100 < share * 100)])
+    found = join(batch.take(np.flatnonzero(~gone)))
+    outcome = Outcome.NOT_OBSERVABLE if share == 1 else Outcome.LOST_BY_TRACER
+    hidden = ended(found, outcome)
+    text = BLIND.format("kind: fragments after the first") if share == 1 else REASSEMBLED
+    assert said(found, hidden) == {text}
+    packets = np.unique(p["frag_offset"].astype(np.int64)[gone] << 32 | p["ip_id"][gone])
+    over = ended(found, Outcome.UNFINISHED)  # after the last packet that the capture shows
+    assert len(hidden) + len(over) == len(packets) > 5
+    assert len(over) < 3
+    assert not len(ended(found, Outcome.VANISHED))
+
+
+def test_each_flow_is_expected_on_its_own_way() -> None:
+    # Two bonded links with the same addresses: one loses, the capture of the other ends early.
+    world = World(5)
+    first, last = world.point("tap0", "compute03"), world.point("eth0", "server")
+    ups, spines = (
+        [world.point(f"{name}{i}", f"{name}{i}", mac=mac) for i in range(2)]
+        for name, mac in (("up", 0x020000000077), ("spine", 0x020000000078))
+    )
+    for i in range(2):
+        way = Chain(
+            first, Link(loss=0.1 * i), ups[i], Link(20_000, 2_000), spines[i],
+            Link(150_000, 10_000), Router(), last,
+        )  # fmt: skip
+        asked = datagrams(world, FIXED, EXTERNAL, 2000 // (i + 1), gap_ns=MILLI * (i + 1), flows=10)
+        exchange(world, way, asked)
+    world.captures[ups[0].point].stop_ns = EPOCH + 1700 * MILLI
+    scenario = world.finish("bonded")
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    assert len(vanished) == (scenario.truth.lost_after >= 0).sum() > 100
+    assert lost(scenario, found, vanished).all()
+    assert not len(ended(found, Outcome.UNFINISHED))

@@ -1,0 +1,102 @@
+"""How journeys end where a kernel was watched: kept, on the way out, filtered."""
+
+import numpy as np
+from made import batch_of
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Outcome
+from tracer.core.point import Direction, Point
+from tracer.correlate.join import JoinOptions, join
+from tracer.correlate.outcomes.watched import NEIGHBOUR_NS, is_leaving, kept_here
+
+IN, OUT = Direction.INGRESS, Direction.EGRESS
+POD, NIC, END, ROUTER, HOOK = (
+    Point("h", "pod", "eth0", OUT), Point("h", "node", "u0", IN), Point("h", "far", "eth0", IN),
+    Point("h", "r", "r0", IN), Point("h", "r", hook="postrouting"),
+)  # fmt: skip
+SKB, SETTLE_NS = 0xFFFF888100000000, 500_000_000
+DATAGRAM = {"ip_version": 4, "proto": 17, "sport": 4000, "dport": 9, "src": "10.0.0.2", "ip_id": 7,
+            "dst": "10.9.0.2", "payload_len": 20, "ip_len": 48, "ethertype": 0x800, "ifindex": 3,
+            "ttl": 64}  # fmt: skip
+
+
+def seen(points: list[Point], *rows: dict[str, object]) -> ObservationBatch:
+    """One datagram in one buffer, 10 us from row to row."""
+    made = [
+        {**DATAGRAM, "point": at, "time_ns": (at + 1) * 10_000, "skb": SKB, **row}
+        for at, row in enumerate(rows)
+    ]
+    return batch_of(made, points)
+
+
+def test_a_tunnel_that_ends_keeps_nothing_of_what_it_carries() -> None:
+    kept = {"route_error": 0, "route_oif": 3}
+    batch = seen([POD, NIC, END], {}, {"encap": 1, "vni": 1, **kept}, {})
+    assert not kept_here(batch).any()
+    batch.sections["tunnel"] = batch.sections["tunnel"][:0]
+    assert kept_here(batch).tolist() == [False, True, False]
+
+
+def test_a_route_out_or_a_hook_on_the_way_out_is_no_end() -> None:
+    forwarded = {"route_error": 0, "route_oif": 4, "route_table": 254}
+    local = {"route_error": 0, "route_oif": 4, "route_table": 255}
+    batch = seen([ROUTER, ROUTER, HOOK, END], forwarded, local, {}, {})
+    assert is_leaving(batch).tolist() == [True, False, True, False]
+
+
+def test_what_is_on_its_way_out_vanishes_only_when_no_neighbour_can_answer_any_more() -> None:
+    batch = seen([POD, ROUTER, HOOK], {}, {}, {"ttl": 63})
+    last_ns = int(batch.packets["time_ns"].max())
+    for waited_ns, outcome in (
+        (SETTLE_NS, Outcome.UNFINISHED), (NEIGHBOUR_NS, Outcome.VANISHED),
+    ):  # fmt: skip
+        found = join(batch, (), JoinOptions(end_ns=last_ns + waited_ns, settle_ns=SETTLE_NS))
+        assert found.journeys["outcome"].tolist() == [outcome]
+
+
+def dropped(reason: str, error: int, waited_us: int = 10, skb: int = SKB) -> str:
+    """Why a datagram ended for which a router found no route, or another error for another."""
+    points = [POD, ROUTER, Point("h", "r", "r0", hook="drop")]
+    looked = {"route_error": error, "route_table": 254, "skb": skb}
+    batch = seen(
+        points, {"skb": skb}, looked, {"drop_reason": 2, "time_ns": 20_000 + waited_us * 1_000}
+    )
+    batch.labels["drop_reason"] = {2: reason}
+    found = join(batch)
+    (said,) = {found.reasons[n] for n in found.journeys["reason"].tolist() if n >= 0}
+    return said
+
+
+def test_a_drop_without_a_reason_says_what_the_lookup_of_its_buffer_said() -> None:
+    assert dropped("NOT_SPECIFIED", -22) == "NOT_SPECIFIED; route: blackhole"
+    assert dropped("NOT_SPECIFIED", -13) == "NOT_SPECIFIED; route: prohibited"
+    assert dropped("NOT_SPECIFIED", 0) == "NOT_SPECIFIED"
+    assert dropped("NOT_SPECIFIED", -22, waited_us=5_000) == "NOT_SPECIFIED"
+    assert dropped("NOT_SPECIFIED", -22, skb=SKB + 64) == "NOT_SPECIFIED"
+
+
+def refused(reason: str, buffers: tuple[int, int]) -> ObservationBatch:
+    """A SYN that the router freed, and the reset that answers it."""
+    tcp = {"proto": 6, "tcp_seq": 100, "tcp_ack": 0, "tcp_flags": 2, "payload_len": 0}
+    back = {"src": "10.9.0.2", "dst": "10.0.0.2", "sport": 9, "dport": 4000, "proto": 6,
+            "tcp_seq": 0, "tcp_ack": 101, "tcp_flags": 0x14, "payload_len": 0, "ip_id": 0,
+            "skb": SKB + 64}  # fmt: skip
+    points = [POD, ROUTER, Point("h", "r", "r0", hook="drop"), Point("h", "r", "r0", OUT),
+              Point("h", "pod", "eth0", IN)]  # fmt: skip
+    batch = seen(
+        points, {**tcp, "skb": buffers[0]}, {**tcp, "skb": buffers[1]},
+        {**tcp, "skb": buffers[1], "drop_reason": 8}, back, back,
+    )  # fmt: skip
+    batch.labels["drop_reason"] = {8: reason}
+    return batch
+
+
+def test_a_rule_that_answers_with_a_reset_has_dropped_all_the_same() -> None:
+    for reason, buffers, outcome in (
+        ("NETFILTER_DROP", (SKB, SKB), Outcome.DROPPED),
+        ("NO_SOCKET", (SKB, SKB), Outcome.DELIVERED),
+        ("NETFILTER_DROP", (SKB + 8, SKB), Outcome.DELIVERED),  # a copy of it may have arrived
+    ):
+        found = join(refused(reason, buffers))
+        syn = int(np.flatnonzero(found.journeys["reply"] >= 0)[0])
+        assert found.journeys["outcome"][syn] == outcome

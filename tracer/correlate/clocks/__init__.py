@@ -1,0 +1,1 @@
+"""Which captures share a clock, and what the others are off by."""

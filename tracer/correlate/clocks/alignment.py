@@ -1,0 +1,253 @@
+"""Clocks: which captures share one, and what the others are off by.
+
+Stamps are believed until packets contradict them: one that arrives before it left, by the stamps.
+Then the minimum delays each way bound the offset (as NTP does), with drift and steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.journeys import ClockEstimate
+from tracer.core.point import Point
+from tracer.correlate.clocks.arp import asked_again
+from tracer.correlate.clocks.fit import Delays, Fit, fit
+from tracer.correlate.clocks.known import KnownClocks, scale_name, shifts
+from tracer.correlate.clocks.samples import (
+    Samples,
+    samples_of,
+    scales_of,
+    sign_far,
+    with_level,
+)
+from tracer.correlate.hashing import Codes, factorise, find_root, pair_keys, roots
+from tracer.correlate.packets.identity import Identity
+
+Times = NDArray[np.int64]
+SURELY_NS = 100_000  # stamps of one host may be out of order by less
+SLIGHTLY_NS = 2_000
+LEAST_DELAY_NS = 50_000_000  # of one way
+FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then says it, too
+
+
+@dataclass(slots=True)
+class Clocks:
+    """`time_ns` of every row on one scale, the `estimates`, and `slack_ns`, how far it may err.
+
+    `apart`: a number of each row; those of rows whose clocks no packet compares differ. It has no
+    element where all are compared. `reference`: the clock whose scale it is; `added_ns`: what was
+    added to the last stamps of the clocks that packets showed to be off. `choices`: how many
+    packets of another clock each ARP row may be, where no offset stands out, else 0; no element
+    where none is in doubt.
+    """
+
+    time_ns: Times
+    estimates: tuple[ClockEstimate, ...]
+    slack_ns: int
+    apart: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    choices: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    reference: str | None = None
+    added_ns: dict[str, int] = field(default_factory=dict)
+
+
+def align(
+    batch: ObservationBatch,
+    identity: Identity,
+    groups: tuple[Codes, Codes],
+    known: KnownClocks | None = None,
+) -> Clocks:
+    """Return all stamps on the scale of the clock with most rows, or of the known reference.
+
+    Clocks that are known to be off are compared all the same; what is known holds where packets do
+    not bound it.
+    """
+    packets, known = batch.packets, known or KnownClocks()
+    time = packets["time_ns"].astype(np.int64)
+    if known.added_ns:
+        time += shifts(known.added_ns, batch.points)[packets["point"]]
+    told = np.array([bool(point.clock or point.host) for point in batch.points] + [False])
+    has_host = told[packets["point"]]
+    capture = packets["capture"].astype(np.int64)
+    scale = scales_of(packets, capture, identity.clock, has_host)
+    count = int(scale.max(initial=-1)) + 1
+    if count < 2:
+        return Clocks(time, _unchanged(identity), 1_000_000)
+    samples = samples_of(batch, identity, groups, scale, time)
+    samples, choices = _with_arp(batch, identity, samples, scale, time, count)
+    if (samples.sign == 0).any():
+        root = _compared(samples.where(samples.sign != 0), scale, count)
+        sign_far(samples, root[scale], scale, time, FAR_NS)
+    points = _points(batch, scale)
+    names = [scale_name(point) for point in points]
+    added = np.array([known.added_ns.get(name, 0) for name in names])
+    member = _agreeing(samples, scale, time, added)
+    sizes = np.bincount(member[scale], minlength=count)
+    first = int(
+        member[names.index(known.reference)] if known.reference in names else sizes.argmax()
+    )
+    trusted = {int(member[i]) for i, name in enumerate(names) if name in known.estimates}
+    fits, ends = _fit_all(samples, member, scale, time, first, trusted)
+    found = {int(code): fits.get(int(member[code])) for code in range(count)}
+    latest = {
+        names[code]: int(added[code]) - ends[int(member[code])]
+        for code, fit_ in found.items()
+        if fit_ is not None
+    }
+    root = _compared(samples, scale, count)
+    apart = root[scale] if len(np.unique(root)) > 1 else root[:0]
+    return Clocks(
+        time, _estimates(points, found, known), _slack(fits), apart, choices,
+        names[int(np.flatnonzero(member == first)[0])], latest,
+    )  # fmt: skip
+
+
+def _points(batch: ObservationBatch, scale: Codes) -> list[Point]:
+    # One of each scale, which are in the order of their numbers, not of their rows.
+    _, firsts = factorise(scale.astype(np.uint64))
+    codes = batch.packets["point"][firsts[np.argsort(scale[firsts])]]
+    return [batch.points[code] for code in codes.tolist()]
+
+
+def _with_arp(
+    batch: ObservationBatch, identity: Identity, samples: Samples, scale: Codes, time: Times,
+    count: int,
+) -> tuple[Samples, Codes]:  # fmt: skip
+    # The samples with those of ARP packets that were asked again, and `Clocks.choices`.
+    nothing = np.empty(0, np.int64)
+    if not len(batch.sections["arp"]):
+        return samples, nothing
+    root = _compared(samples.where(samples.sign != 0), scale, count)
+    if len(np.unique(root)) == 1:
+        return samples, nothing
+    left, right, choices = asked_again(batch, identity.packet, scale, time, root)
+    return with_level(samples, left, right, batch, time), choices
+
+
+def _compared(samples: Samples, scale: Codes, count: int) -> Codes:
+    # A number for each scale; those that packets compare have one.
+    parent = np.arange(count)
+    _, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
+    ends = scale[samples.left[where]].tolist(), scale[samples.right[where]].tolist()
+    for left, right in zip(*ends, strict=True):
+        parent[find_root(parent, left)] = find_root(parent, right)
+    return roots(parent)
+
+
+def _unchanged(identity: Identity) -> tuple[ClockEstimate, ...]:
+    return tuple(ClockEstimate(name, 0, None) for name in identity.clocks)
+
+
+def _slack(fits: dict[int, Fit]) -> int:
+    known = [found.uncertainty_ns or 0 for found in fits.values()]
+    return max([1_000_000, *(2 * ns for ns in known)])
+
+
+def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Codes:
+    """Return a group for each scale: those in one group never contradict each other's stamps.
+
+    `added`: what is added to those of each scale already; scales that differ in it stay two.
+    """
+    delay = (time[samples.right] - time[samples.left]) * samples.sign
+    signed = samples.sign != 0
+    pair, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
+    total = np.bincount(pair[signed], minlength=len(where))
+    surely = np.bincount(pair[signed & (delay < -SURELY_NS)], minlength=len(where))
+    slightly = np.bincount(pair[signed & (delay < -SLIGHTLY_NS)], minlength=len(where))
+    far = np.bincount(pair[signed & (np.abs(delay) > FAR_NS)], minlength=len(where))
+    denied = (surely > 0.05 * total) | (slightly > 0.25 * total) | (far > 0.5 * total)
+    left, right = scale[samples.left[where]], scale[samples.right[where]]
+    return _grouped(left, right, denied | (added[left] != added[right]), total, len(added))
+
+
+def _grouped(
+    left: Codes, right: Codes, denied: NDArray[np.bool_], total: Codes, count: int
+) -> Codes:
+    # Pairs with most samples first; two groups with any contradiction between them stay two.
+    member = np.arange(count)
+    against = {
+        frozenset((int(a), int(b))) for a, b in zip(left[denied], right[denied], strict=True)
+    }
+    for i in np.argsort(-total, kind="stable"):
+        a, b = int(member[left[i]]), int(member[right[i]])
+        if denied[i] or a == b or total[i] == 0:
+            continue
+        ours, theirs = np.flatnonzero(member == a), np.flatnonzero(member == b)
+        if any(frozenset((int(x), int(y))) in against for x in ours for y in theirs):
+            continue
+        member[member == max(a, b)] = min(a, b)
+    return member
+
+
+def _fit_all(
+    samples: Samples, member: Codes, scale: Codes, time: Times, first: int, trusted: set[int]
+) -> tuple[dict[int, Fit], dict[int, int]]:
+    """Correct `time` in place, one group after the other, beginning with the `first`.
+
+    Groups that share no packet with those are compared among themselves, the largest first.
+    Returns the fits, and how far ahead each group was at its last stamps. Of `trusted` groups what
+    is known stays where packets went one way only: that says less.
+    """
+    group = member[scale]
+    sizes = np.bincount(group, minlength=len(member))
+    left, right = group[samples.left], group[samples.right]
+    done, fits, ends = {first}, dict[int, Fit](), dict[int, int]()
+    across = np.flatnonzero((left != right) & (samples.sign != 0))
+    loose = np.zeros(len(member))  # how far each group may be off the one it began with
+    while True:
+        here, there = np.isin(left[across], list(done)), np.isin(right[across], list(done))
+        border = across[here != there]
+        if not len(border):
+            apart = np.unique(left[across[~here & ~there]])
+            if not len(apart):
+                return fits, ends
+            done.add(int(apart[np.argmax(sizes[apart])]))
+            continue
+        inside = np.isin(left[border], list(done))
+        outer = np.where(inside, right[border], left[border])
+        chosen = int(np.argmax(np.bincount(outer)))
+        mine = border[outer == chosen]
+        rows = np.flatnonzero(group == chosen)
+        delays = _delays(samples, mine, inside[outer == chosen], time, scale, loose[group])
+        found = fit(delays, int(time[rows].min()), int(time[rows].max()))
+        done.add(chosen)
+        if chosen in trusted and not found.both_ways and abs(found.added_ns) < LEAST_DELAY_NS:
+            continue
+        fits[chosen] = found
+        loose[chosen] = found.uncertainty_ns or np.inf
+        errors = found.error_at(time[rows])
+        ends[chosen] = int(errors[np.argmax(time[rows])])
+        time[rows] -= errors
+
+
+def _delays(
+    samples: Samples, mine: Codes, inside: NDArray[np.bool_], time: Times, scale: Codes,
+    loose_ns: NDArray[np.float64],
+) -> Delays:  # fmt: skip
+    # `inside`: the left row of the sample is of a known clock; `loose_ns`: of each row.
+    known = np.where(inside, samples.left[mine], samples.right[mine])
+    asked = np.where(inside, samples.right[mine], samples.left[mine])
+    way = np.where(inside, samples.sign[mine], -samples.sign[mine])
+    pair = factorise(pair_keys(scale[asked], scale[known]))[0]
+    return Delays(time[asked], time[asked] - time[known], way, pair, loose_ns[known])
+
+
+def _estimates(
+    points: Sequence[Point], fits: dict[int, Fit | None], known: KnownClocks
+) -> tuple[ClockEstimate, ...]:
+    # `points` and `fits` of each scale.
+    found = []
+    for code, point in enumerate(points):
+        name, got = scale_name(point), fits[code]
+        if got is None:
+            found.append(known.estimates.get(name, ClockEstimate(name, 0, None, host=point.host)))
+        else:
+            found.append(
+                ClockEstimate(
+                    name, known.added_ns.get(name, 0) + got.added_ns, got.uncertainty_ns,
+                    got.drift_ppm, got.samples, got.evidence, point.host,
+                )
+            )  # fmt: skip
+    return tuple(sorted(dict.fromkeys(found), key=lambda estimate: estimate.clock))

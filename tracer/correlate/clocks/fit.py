@@ -1,0 +1,177 @@
+"""How far one clock is ahead of another: offset, drift and steps from delays both ways."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.correlate.clocks.drift import FEWEST, Sides, drift_of, drifts_of, tightest
+from tracer.correlate.clocks.steps import step_at
+
+Times = NDArray[np.int64]
+Floats = NDArray[np.float64]
+MOST_STEPS = 4
+NEIGHBOURS = 15
+ROUNDED_NS = 2_000  # stamps of packets that took no time may be out of order by as much
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """What packets say of a clock, shape (samples,), nanoseconds.
+
+    `stamps` it gave and how far `ahead` each was of the known clock's; `way`: 1 where the packet
+    came from the known clock (so `ahead` is error plus delay), -1 where it went there (error minus
+    delay). `pair`: a number for each two clocks; `loose_ns`: how far the known one may be off.
+    """
+
+    stamps: Times
+    ahead: Times
+    way: Times
+    pair: Times
+    loose_ns: Floats
+
+    def take(self, rows: Any) -> "Delays":
+        """Return some of them."""
+        columns = (self.stamps, self.ahead, self.way, self.pair, self.loose_ns)
+        return Delays(*(column[rows] for column in columns))
+
+    def sides(self, base: int, origin: int) -> list[Sides]:
+        """Return those of all pairs, then of each pair: times since `origin`, ahead of `base`."""
+        both = np.stack([self.stamps - origin, self.ahead - base]).astype(np.float64)
+        pairs = np.unique(self.pair)
+        chosen = [np.ones(len(self.pair), np.bool_)]
+        chosen += [self.pair == pair for pair in pairs] if len(pairs) > 1 else []
+        here, there = self.way > 0, self.way < 0
+        return [Sides(both[:, one & here], both[:, one & there]) for one in chosen]
+
+
+@dataclass(slots=True)
+class Piece:
+    """A stretch without a step: the clock is ahead by `error_ns` + `drift` x (stamp - `origin`).
+
+    `width_ns` of the corridor that delays leave, below 0 where they contradict each other;
+    `uncertain_ns`: what the error may be off by, None where only one way was seen.
+    """
+
+    start_ns: int
+    origin: int
+    error_ns: float
+    drift: float
+    width_ns: float
+    uncertain_ns: float | None
+
+
+@dataclass(slots=True)
+class Fit:
+    """Pieces of one clock in time order, from `samples` packets."""
+
+    pieces: list[Piece]
+    samples: int
+    both_ways: bool
+
+    def error_at(self, stamps: Times) -> Times:
+        """Return how far ahead the clock is at its own stamps, int64 nanoseconds."""
+        out = np.zeros(len(stamps), np.int64)
+        for i, piece in enumerate(self.pieces):
+            rows = stamps >= piece.start_ns if i else np.ones(len(stamps), np.bool_)
+            drifted = (stamps[rows] - piece.origin) * piece.drift
+            out[rows] = np.round(piece.error_ns + drifted).astype(np.int64)
+        return out
+
+    @property
+    def added_ns(self) -> int:
+        """What is added to the first stamps."""
+        return -round(self.pieces[0].error_ns)
+
+    @property
+    def uncertainty_ns(self) -> int | None:
+        """How far the packets allow the error to be from this; None where they do not say it."""
+        found = [piece.uncertain_ns for piece in self.pieces]
+        known = [ns for ns in found if ns is not None]
+        return max(1, round(max(known))) if len(known) == len(found) else None
+
+    @property
+    def drift_ppm(self) -> float:
+        """Drift of the longest piece against the reference."""
+        return round(self.pieces[-1].drift * 1e6, 3)
+
+    @property
+    def evidence(self) -> str:
+        """What the estimate rests on."""
+        if len(self.pieces) > 1:
+            return "step"
+        return "both-ways" if self.both_ways else "one-way"
+
+
+def fit(delays: Delays, first_ns: int, last_ns: int) -> Fit:
+    """Return the fit of a clock whose first and last stamps are given."""
+    delays = delays.take(np.argsort(delays.stamps, kind="stable"))
+    delays = delays.take(_plausible(delays.ahead, delays.way))
+    pieces = _pieces(delays, first_ns, last_ns, MOST_STEPS)
+    ways = len(np.unique(delays.way))
+    return Fit(pieces, len(delays.way), ways == 2)
+
+
+def _plausible(ahead: Times, way: Times) -> NDArray[np.bool_]:
+    """Whether each sample is near those around it: packets wrongly taken for one are not."""
+    kept = np.ones(len(ahead), np.bool_)
+    for sign in (-1, 1):
+        rows = np.flatnonzero(way == sign)
+        if len(rows) < NEIGHBOURS:
+            continue
+        padded = np.pad(ahead[rows], NEIGHBOURS // 2, mode="reflect")
+        around = np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURS)
+        middle = np.median(around, axis=1)
+        off = np.abs(ahead[rows] - middle)
+        kept[rows] = off <= max(20 * float(np.median(off)), 10_000_000.0)
+    return kept
+
+
+def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Piece]:
+    stamps = delays.stamps
+    origin, base = int(stamps[0]), int(delays.ahead[0])
+    sides, *parts = delays.sides(base, origin)
+    drift = _drift(sides, parts)
+    low, high = sides.corridor(drift)
+    if high < low - ROUNDED_NS and steps and len(delays.way) >= FEWEST:
+        x, y = (column.astype(np.float64) for column in (stamps - origin, delays.ahead - base))
+        at = step_at(x, y, delays.way, high - low)
+        if at is not None:
+            cut = int(stamps[at])
+            pieces = _pieces(delays.take(slice(None, at)), first_ns, cut, steps - 1)
+            pieces += _pieces(delays.take(slice(at, None)), cut, last_ns, steps - 1)
+            if all(piece.width_ns >= -ROUNDED_NS for piece in pieces):
+                return pieces
+    if not sides.are_both:
+        error = high if np.isfinite(high) else low
+        return [Piece(origin, origin, base + error, drift, high - low, None)]
+    error = (low + high) / 2
+    ends = (first_ns - origin, last_ns - origin)
+    beyond = _uncertain(sides, delays.loose_ns, delays.way, error, drift, ends)
+    known = beyond if np.isfinite(beyond) else None
+    return [Piece(origin, origin, base + error, drift, high - low, known)]
+
+
+def _drift(sides: Sides, parts: list[Sides]) -> float:
+    # That of the two clocks with least delay between them, if it explains what all others say.
+    near = tightest(parts)
+    if near is not None:
+        drift = drift_of(near)
+        if sides.width(drift) >= 0:
+            return drift
+    return drift_of(sides)
+
+
+def _uncertain(
+    sides: Sides, loose_ns: Floats, way: Times, error: float, drift: float, ends: tuple[int, int]
+) -> float:
+    # How far other lines that packets leave possible are from this one at either end of what was
+    # stamped. The clocks it was compared with may be off themselves.
+    wider = sides.widened(loose_ns[way > 0], loose_ns[way < 0])
+    most = 0.0
+    for other in (drift, *drifts_of(sides, drift)):
+        for bound in wider.corridor(other):
+            for end in ends:
+                most = max(most, abs(bound - error + (other - drift) * end))
+    return most

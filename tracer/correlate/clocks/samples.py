@@ -1,0 +1,275 @@
+"""Stamps of packets seen by two clocks: the samples from which clocks are compared."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import GROUP_BIT
+from tracer.core.batch import ObservationBatch
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.nat.doubt import NULL
+from tracer.correlate.nat.tuples import related_parts
+from tracer.correlate.packets.duplicates import COPY_NS, is_numbered
+from tracer.correlate.packets.groups import chosen
+from tracer.correlate.packets.identity import Identity
+
+Times = NDArray[np.int64]
+MOST_ROWS = 12  # of one packet are compared with each other; of more, one of each clock
+MOST_POINTS = 400  # rows of one packet
+NEXT = 3  # clocks further along the way that each is compared with
+MOST_SAMPLES = 400_000
+MOST_JUMPS = 64
+FEWEST = 5  # packets that went one way over one link, and how near each other their delays are
+NEAR_NS = 50_000_000
+JUMP_NS = 5_000_000  # a file whose stamps fall back this far had its clock stepped
+
+
+@dataclass(slots=True)
+class Samples:
+    """Pairs of rows of one packet, `left` and `right`, whose scales differ.
+
+    `sign` is 1 where the packet went from left to right, -1 the other way, 0 unknown.
+    """
+
+    left: Codes
+    right: Codes
+    sign: NDArray[np.int8]
+
+    def where(self, which: NDArray[np.bool_]) -> "Samples":
+        """Return some of them."""
+        return Samples(self.left[which], self.right[which], self.sign[which])
+
+
+@jit
+def _pairs(
+    p: Any, order: Codes, starts: Codes, place: Codes, scale: Codes, time: Times, packet: Keys,
+    every: Any, most: int,
+) -> Any:  # fmt: skip
+    left = np.empty(most, np.int64)
+    right = np.empty(most, np.int64)
+    sign = np.empty(most, np.int8)
+    whole = np.zeros(len(starts) - 1, np.bool_)
+    count = 0
+    for group in range(len(starts) - 1):
+        rows = order[starts[group] : starts[group + 1]]
+        whole[group] = len(rows) < 2 or _is_single(p, rows, place, scale, time)
+        if not whole[group] or len(rows) < 2 or packet[rows[0]] % every:
+            continue
+        far = MOST_ROWS
+        if len(rows) > MOST_ROWS:
+            rows, far = _one_a_scale(p, rows, scale), NEXT
+        for i in range(len(rows)):
+            for j in range(i + 1, min(len(rows), i + far + 1)):
+                a, b = rows[i], rows[j]
+                if scale[a] == scale[b] or count == most:
+                    continue
+                if scale[a] > scale[b]:
+                    a, b = b, a
+                left[count], right[count] = a, b
+                sign[count] = np.sign(np.int64(p[a].ttl) - np.int64(p[b].ttl))
+                count += 1
+    return left[:count].copy(), right[:count].copy(), sign[:count].copy(), whole
+
+
+@inner
+def _one_a_scale(p: Any, rows: Codes, scale: Codes) -> Codes:
+    # The first row of each scale, by falling TTL.
+    kept = np.empty(len(rows), np.int64)
+    count = 0
+    for row in rows:
+        known = False
+        for i in range(count):
+            known = known or scale[kept[i]] == scale[row]
+        if known:
+            continue
+        i = count
+        while i and p[kept[i - 1]].ttl < p[row].ttl:
+            kept[i] = kept[i - 1]
+            i -= 1
+        kept[i] = row
+        count += 1
+    return kept[:count]
+
+
+@inner
+def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> bool:
+    # No place shows it twice at one TTL, but for copies of a packet with a number of its own; or on
+    # its way to one MAC at two TTLs: it was bridged and routed there, and neither came before.
+    if len(rows) > MOST_POINTS:
+        return False
+    numbered = is_numbered(p, rows[0])
+    for i in range(len(rows)):
+        for j in range(i + 1, len(rows)):
+            a, b = rows[i], rows[j]
+            if place[a] != place[b]:
+                continue
+            if p[a].ttl != p[b].ttl:
+                if p[a].dst_mac == p[b].dst_mac and p[a].dst_mac != NULL:
+                    return False
+                continue
+            if not numbered or scale[a] != scale[b] or abs(time[a] - time[b]) > COPY_NS:
+                return False
+    return True
+
+
+def _signed_by_way(samples: Samples, batch: ObservationBatch, time: Times) -> None:
+    """Sign the samples whose TTL is equal: of two opposite ways the later stamps are forward.
+
+    Stamps differ by offset plus delay one way, by offset minus delay the other way.
+    """
+    packets = batch.packets
+    level = np.flatnonzero(samples.sign == 0)
+    left, right = samples.left[level], samples.right[level]
+    src, dst = _ends(batch, left)
+    upward = src < dst
+    ends = np.minimum(src, dst) * np.uint64(31) ^ np.maximum(src, dst)
+    points = pair_keys(packets["point"][left].astype(np.int64), packets["point"][right])
+    key, where = factorise(ends ^ (points * np.uint64(0x9E3779B97F4A7C15)))
+    difference = time[right] - time[left]
+    up = _medians(key[upward], difference[upward], len(where))
+    down = _medians(key[~upward], difference[~upward], len(where))
+    forward = np.where(up[key] > down[key], 1, -1) * np.where(upward, 1, -1)
+    known = ~np.isnan(up[key]) & ~np.isnan(down[key]) & (up[key] != down[key])
+    signs = np.where(known, forward, 0)
+    alone = np.flatnonzero(signs == 0)
+    if len(alone):
+        signs[alone] = _signed_by_station(points[alone], src[alone], dst[alone], difference[alone])
+    samples.sign[level] = signs
+
+
+def _signed_by_station(points: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
+    # Answers may go back to another router than the one that asked: but what comes from a station
+    # goes the other way than what goes to it, whoever is at the other end.
+    known = (src != NULL) & (dst != NULL) & (dst & np.uint64(GROUP_BIT) == 0)
+    rows = np.flatnonzero(known)
+    signs = np.zeros(len(points), np.int64)
+    keys = points * np.uint64(0x9E3779B97F4A7C15)
+    key, where = factorise(np.concatenate([keys[rows] ^ src[rows], keys[rows] ^ dst[rows]]))
+    sent, taken = key[: len(rows)], key[len(rows) :]
+    there = _medians(sent, difference[rows], len(where))
+    back = _medians(taken, difference[rows], len(where))
+    for own, way in ((taken, -1), (sent, 1)):
+        tells = ~np.isnan(there[own]) & ~np.isnan(back[own]) & (there[own] != back[own])
+        later = np.where(there[own] > back[own], way, -way)
+        signs[rows[tells]] = later[tells]
+    return signs
+
+
+def _ends(batch: ObservationBatch, rows: Codes) -> tuple[Keys, Keys]:
+    # Who sent each packet to whom: of ARP, whose questions go to all, by whom it asks.
+    packets, arp = batch.packets, batch.sections["arp"]
+    src, dst = packets["src_mac"][rows], packets["dst_mac"][rows]
+    if len(arp):
+        at = np.minimum(np.searchsorted(arp["row"], rows), len(arp) - 1)
+        is_arp = arp["row"][at] == rows
+        src = np.where(is_arp, arp["arp_sender_ip_lo"][at], src)
+        dst = np.where(is_arp, arp["arp_target_ip_lo"][at], dst)
+    return src, dst
+
+
+def with_level(
+    samples: Samples, left: Codes, right: Codes, batch: ObservationBatch, time: Times
+) -> Samples:
+    """Return the samples with some more, of packets that no router passed on.
+
+    Where nothing tells which way those went, the stamps' order is believed.
+    """
+    if not len(left):
+        return samples
+    both = (np.r_[samples.left, left], np.r_[samples.right, right])
+    found = Samples(*both, np.r_[samples.sign, np.zeros(len(left), np.int8)])
+    _signed_by_way(found, batch, time)
+    added = np.arange(len(found.sign)) >= len(samples.sign)
+    later = np.where(time[found.right] >= time[found.left], 1, -1)
+    found.sign = np.where(added & (found.sign == 0), later, found.sign).astype(np.int8)
+    return found
+
+
+def sign_far(samples: Samples, root: Codes, scale: Codes, time: Times, far_ns: int) -> None:
+    """Sign samples of clocks that nothing else compares, and whose stamps are far apart.
+
+    That is what packets of one link leave that all went one way. `root`, of each row: equal where
+    clocks are compared. Delays have a least one, and a few are long: the long ones tell the way.
+    """
+    left, right = samples.left, samples.right
+    loose = np.flatnonzero((samples.sign == 0) & (root[left] != root[right]))
+    if not len(loose):
+        return
+    pair, where = factorise(pair_keys(scale[left[loose]], scale[right[loose]]))
+    order = loose[np.argsort(pair, kind="stable")]
+    for mine in np.split(order, np.cumsum(np.bincount(pair, minlength=len(where)))[:-1]):
+        apart = time[right[mine]] - time[left[mine]]
+        low, first, middle, third, high = np.quantile(apart, (0.05, 0.25, 0.5, 0.75, 0.95))
+        if len(mine) < FEWEST or abs(middle) <= far_ns or third - first > NEAR_NS:
+            continue
+        samples.sign[mine] = 1 if high - middle >= middle - low else -1
+
+
+def _medians(key: Codes, values: Times, count: int) -> NDArray[np.float64]:
+    order = np.lexsort((values, key))
+    starts = np.searchsorted(key[order], np.arange(count))
+    stops = np.searchsorted(key[order], np.arange(count), side="right")
+    out = np.full(count, np.nan)
+    there = stops > starts
+    out[there] = values[order][(starts[there] + stops[there]) // 2]
+    return out
+
+
+def samples_of(
+    batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Codes], scale: Codes,
+    time: Times,
+) -> Samples:  # fmt: skip
+    """Return the pairs of stamps that packets beyond doubt give for two scales."""
+    packets = batch.packets
+    place, packet = identity.spot, identity.packet
+    *pairs, whole = _pairs(packets, *groups, place, scale, time, packet, *_thinned(groups[1]))
+    parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
+    *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1]))
+    found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
+    _signed_by_way(found, batch, time)
+    return found
+
+
+def _thinned(starts: Codes) -> tuple[np.uint64, int]:
+    # Of how many packets one is taken, by its hash, so that they are of all the time; and how many
+    # samples those give at most.
+    rows = np.diff(starts)
+    pairs = int(np.where(rows > MOST_ROWS, NEXT * rows, rows * (rows - 1) // 2).sum())
+    return np.uint64(1 + pairs // MOST_SAMPLES), min(pairs, 2 * MOST_SAMPLES)
+
+
+def scales_of(packets: Any, capture: Codes, clock: Codes, has_host: NDArray[np.bool_]) -> Codes:
+    """Return a number for each row: rows with one are of one clock that was not set back.
+
+    Rows whose host is not known get a scale for each capture. A file whose stamps fall back by
+    more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
+    """
+    source = np.where(has_host, clock, clock.max(initial=0) + 1 + capture)
+    step = _steps_back(packets["time_ns"], capture)
+    if step is not None:
+        source = source * (MOST_JUMPS + 1) + step
+    # Source numbers are small, so ranking those that occur needs no sort.
+    return (np.cumsum(np.bincount(source) > 0) - 1)[source]
+
+
+def _steps_back(time: Times, capture: Codes) -> Codes | None:
+    # How often each row's clock was set back before it in its file; None where none was. A file's
+    # packets are in its own order, those of several files may be mixed.
+    order = None
+    if np.count_nonzero(np.diff(capture)) > capture.max(initial=0):
+        order = np.argsort(capture, kind="stable")
+        time, capture = time[order], capture[order]
+    back = np.flatnonzero(time[1:] < time[:-1] - JUMP_NS)
+    back = back[capture[back + 1] == capture[back]]
+    if not 0 < len(back) <= MOST_JUMPS:
+        return None
+    step = np.zeros(len(time), np.int64)
+    for row in back:
+        end = row + 1 + np.searchsorted(capture[row + 1 :] != capture[row], True)
+        step[row + 1 : end] += 1
+    if order is not None:
+        step[order] = step.copy()
+    return step

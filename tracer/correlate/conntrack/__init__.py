@@ -1,0 +1,1 @@
+"""What entries of conntrack prove of tuples, and at which times."""

@@ -1,0 +1,1 @@
+"""Paths of flows in captures that share no packet."""

@@ -1,0 +1,1 @@
+"""What belongs to a journey: its flow, its answer, what is sent again, the error about it."""

@@ -1,0 +1,145 @@
+"""ICMP errors and the journeys of the packets they quote."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.mixing import mixed
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.nat.streams import Streams
+from tracer.correlate.nat.tuples import hashes_of
+from tracer.correlate.packets.identity import Identity, sides_of_nat
+from tracer.correlate.packets.quotes import is_kept
+
+WAIT_NS = 60_000_000_000  # an error about a packet is sent at once; queues and probes delay it
+LATE_NS = 1_000_000
+
+
+def _quoted_tuples(quoted: Any) -> Keys:
+    # As `Identity.flow` is of the packets themselves.
+    numbers = [quoted[f"inner_{name}"] for name in ("proto", "sport", "dport", "icmp_id")]
+    halves = [quoted[f"inner_{end}_{half}"] for end in ("src", "dst") for half in ("hi", "lo")]
+    hashes: Keys = hashes_of(np.column_stack(halves), np.column_stack(numbers).astype(np.int64))
+    return hashes
+
+
+def _quoted_keys(quoted: Any) -> Keys:
+    flow = _quoted_tuples(quoted)
+    number = np.maximum(quoted["inner_tcp_seq"], quoted["inner_icmp_seq"])
+    return mixed(mixed(flow, quoted["inner_ip_id"]), number)
+
+
+def _packet_keys(packets: Any, identity: Identity) -> Keys:
+    number = np.maximum(packets["tcp_seq"], packets["icmp_seq"])
+    return mixed(mixed(identity.flow, packets["ip_id"]), number)
+
+
+def quotes(
+    batch: ObservationBatch, identity: Identity, journey: Codes, time: Codes, journeys: int
+) -> tuple[Codes, Codes]:
+    """Return for each journey the one whose packet it quotes, -1 for none; and further ones, as
+    (error, quoted), shape (pairs, 2).
+
+    NAT rewrites the quote as it rewrites the error, so at some hop the quote shows the very tuple,
+    IP id and number that the packet had at some hop of its own. Where the packet itself could not
+    be followed through the NAT, a later hop of the error quotes the rest of it.
+    """
+    found = np.full(journeys, -1, np.int64)
+    quoted = batch.sections["quoted"]
+    quoted = quoted[journey[quoted["row"]] >= 0]
+    if not len(quoted):
+        return found, np.empty((0, 2), np.int64)
+    asked = _quoted_keys(quoted)
+    keys = _packet_keys(batch.packets, identity)
+    candidates = np.flatnonzero(np.isin(keys, asked) & (journey >= 0))
+    order = candidates[np.lexsort((time[candidates], keys[candidates]))]
+    known, starts = np.unique(keys[order], return_index=True)
+    stops = np.append(starts[1:], len(order))
+    errors = quoted["row"]
+    by = np.full(journeys, -1, np.int64)  # which key told it
+    further = []  # record and journey
+    places = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+    seen = np.flatnonzero(known[places] == asked) if len(known) else places[:0]
+    for i in seen[np.argsort(time[errors[seen]], kind="stable")]:
+        own, at = journey[errors[i]], places[i]
+        if by[own] == at:
+            continue
+        rows = order[starts[at] : stops[at]]
+        before = rows[: np.searchsorted(time[rows], time[errors[i]] + LATE_NS, "right")]
+        before = _with_bytes(batch.packets["payload_digest"], before, quoted[i])
+        if not len(before) or time[errors[i]] - time[before[-1]] > WAIT_NS:
+            continue
+        about = journey[before[-1]]
+        if found[own] < 0:
+            found[own], by[own] = about, at
+        elif found[own] != about:
+            further.append((i, about))
+    records, others = np.array(further, np.int64).reshape(-1, 2).T
+    first = found[journey[errors[records]]]
+    unseen = ~_shows(identity.flow, journey, first, _quoted_tuples(quoted[records]))
+    return found, np.column_stack([journey[errors[records]], others])[unseen]
+
+
+def _shows(flow: Keys, journey: Codes, which: Codes, tuples: Keys) -> NDArray[np.bool_]:
+    # Whether each journey of `which` shows a tuple at one of its hops.
+    rows = np.flatnonzero(np.isin(journey, which))
+    codes, _ = factorise(np.concatenate([flow[rows], tuples]))
+    shown = pair_keys(journey[rows], codes[: len(rows)])
+    found: NDArray[np.bool_] = np.isin(pair_keys(which, codes[len(rows) :]), shown)
+    return found
+
+
+# Those whose bytes the quote shows; all where it shows too few to say, or nobody captured any.
+def _with_bytes(digests: Keys, rows: Codes, quoted: Any) -> Codes:
+    alike = rows[digests[rows] == quoted["inner_payload_digest"]]
+    return alike if len(alike) and quoted["inner_payload_digest"] != 0 else rows
+
+
+def streams_quoted(batch: ObservationBatch, stream: Codes) -> Codes:
+    """Return the stream of each row, where errors about packets of several tuples have several.
+
+    Errors of one router to one host are one stream; a copy of one quotes the same tuple, too.
+    """
+    quoted = batch.sections["quoted"]
+    if not len(quoted):
+        return stream
+    rows = quoted["row"]
+    codes, _ = factorise(mixed(_quoted_tuples(quoted), stream[rows]))
+    found = stream.copy()
+    found[rows] = int(stream.max()) + 1 + codes
+    return found
+
+
+def parted_errors(batch: ObservationBatch, identity: Identity, streams: Streams) -> Codes:
+    """Return the class of each row, where errors about packets of several flows have several.
+
+    The quote shows a flow as it is named on that side of a NAT; which names are one flow the
+    packets quoted have shown. It counts where it is known of all errors that are alike otherwise.
+    """
+    quoted = batch.sections["quoted"]
+    about = _flow_quoted(quoted, identity, streams)
+    rows = quoted["row"]
+    keys = identity.packet[rows]
+    group, _ = factorise(keys)
+    known = np.bincount(group[about < 0], minlength=int(group.max(initial=-1)) + 1) == 0
+    parted = known[group] & is_kept(keys, mixed(keys, about), sides_of_nat(identity, rows))
+    if not parted.any():
+        return streams.flow_class
+    found = streams.flow_class.copy()
+    found[rows[parted]] = int(found.max()) + 1 + about[parted]
+    return found
+
+
+def _flow_quoted(quoted: Any, identity: Identity, streams: Streams) -> Codes:
+    # The class of the packets that have the quoted tuple, -1 where several have, or none.
+    tuples = identity.flow[streams.first]
+    of = streams.flow_class[streams.first]
+    order = np.lexsort((of, tuples))
+    known, begins = np.unique(tuples[order], return_index=True)
+    low, high = of[order][begins], of[order][np.append(begins[1:], len(order)) - 1]
+    asked = _quoted_tuples(quoted)
+    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    found: Codes = np.where((known[at] == asked) & (low[at] == high[at]), low[at], -1)
+    return found

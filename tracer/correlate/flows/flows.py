@@ -1,0 +1,172 @@
+"""Flows: both directions of a five-tuple with its translations, and which way each journey went."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.jit import inner, jit
+from tracer.core.journeys import FLOW_DTYPE
+from tracer.core.mixing import mixed
+from tracer.core.protocols import ARP, ETHERTYPE_ARP
+from tracer.core.schema import StructuredArray
+from tracer.correlate.flows.known import KnownFlows
+from tracer.correlate.hashing import Codes, Keys, factorise
+from tracer.correlate.nat.streams import Streams
+from tracer.correlate.packets.fragments import nearest_of_datagram
+from tracer.correlate.packets.identity import Identity
+
+_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+SYN, ACK = 0x02, 0x10
+FRAGMENT_NS = 30_000_000_000  # Linux keeps fragments that long (ipfrag_time)
+
+
+@dataclass(slots=True)
+class Flows:
+    """`flow` (index into `table`) of each journey, `forward` whether it went the original way."""
+
+    flow: Codes
+    forward: NDArray[np.bool_]
+    table: StructuredArray
+
+
+@inner
+def _find(parent: Codes, parity: Codes, item: int) -> tuple[int, int]:
+    flips = 0
+    while parent[item] != item:
+        flips ^= parity[item]
+        item = parent[item]
+    return item, flips
+
+
+@jit
+def _oppose(classes: int, left: Codes, right: Codes) -> tuple[Codes, Codes]:
+    # Union-find whose edges say "the other direction of the same flow".
+    parent = np.arange(classes)
+    parity = np.zeros(classes, np.int64)
+    for i in range(len(left)):
+        a, flips_a = _find(parent, parity, left[i])
+        b, flips_b = _find(parent, parity, right[i])
+        if a != b:
+            parent[max(a, b)] = min(a, b)
+            parity[max(a, b)] = flips_a ^ flips_b ^ 1
+    root = np.empty(classes, np.int64)
+    flip = np.empty(classes, np.int64)
+    for c in range(classes):
+        root[c], flip[c] = _find(parent, parity, c)
+    return root, flip
+
+
+def _answers(forward: Keys, backward: Keys) -> tuple[Codes, Codes]:
+    # Pairs of streams of which the second's tuple is the first's reversed.
+    codes, firsts = factorise(np.concatenate([forward, backward]))
+    found = firsts[codes[len(forward) :]]
+    pairs = np.flatnonzero((found < len(forward)) & (found != np.arange(len(forward))))
+    return pairs, found[pairs]
+
+
+def _opposite_classes(
+    batch: ObservationBatch, identity: Identity, streams: Streams
+) -> tuple[Codes, Codes]:
+    packets = batch.packets
+    rows = streams.first[identity.usable[streams.first]]
+    classes = streams.flow_class[rows]
+    there, back = streams.named[rows], streams.answers(batch)[identity.usable[streams.first]]
+    place, src, dst = identity.place[rows], packets["src_mac"][rows], packets["dst_mac"][rows]
+    here = mixed(there, place), mixed(back, place)
+    left, right = _answers(mixed(mixed(here[0], src), dst), mixed(mixed(here[1], dst), src))
+    paired = np.zeros(int(streams.flow_class.max(initial=-1)) + 1, np.bool_)
+    paired[classes[left]] = True
+    more_left, more_right = _answers(here[0], here[1])
+    loose = ~paired[classes[more_left]]
+    left = np.concatenate([left, more_left[loose]])
+    right = np.concatenate([right, more_right[loose]])
+    return classes[left], classes[right]
+
+
+def flows_of(
+    batch: ObservationBatch,
+    identity: Identity,
+    streams: Streams,
+    firsts: Codes,
+    lasts: Codes,
+    known: KnownFlows | None = None,
+) -> Flows:
+    """Return the flows of journeys given by their first and last rows, in order of first time.
+
+    Flows that are `known` keep their original way.
+    """
+    packets = batch.packets
+    if not len(firsts):
+        return Flows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0, FLOW_DTYPE))
+    classes = int(streams.flow_class.max(initial=-1)) + 1
+    root, flip = _oppose(classes, *_opposite_classes(batch, identity, streams))
+    of_journey = streams.flow_class[firsts]
+    root, flip = root[of_journey], flip[of_journey]
+    later, heads = _fragments(packets, firsts)
+    root[later], flip[later] = root[heads], flip[heads]
+    flow, opening = factorise(root.astype(np.uint64))
+    # The packet that opens a flow says which direction is the original one: a request or a SYN if
+    # there is one, else the first seen.
+    asks = _asks(packets, firsts)
+    asking = np.flatnonzero(asks)
+    opening = opening.copy()
+    opening[flow[asking][::-1]] = asking[::-1]
+    forward = flip == flip[opening][flow]
+    if known is not None:
+        forward ^= _turned(batch, streams, firsts, flow, forward, known)[flow]
+    table = _table(packets, flow, firsts, lasts, opening)
+    return Flows(flow, forward, table)
+
+
+def _turned(
+    batch: ObservationBatch, streams: Streams, firsts: Codes, flow: Codes,
+    forward: NDArray[np.bool_], known: KnownFlows,
+) -> NDArray[np.bool_]:  # fmt: skip
+    # Which flows are known to go the other way: the first journey that is known says so.
+    number, way = known.find(batch, streams.stream, firsts)
+    seen = np.flatnonzero(number >= 0)[::-1]
+    turned = np.zeros(int(flow.max()) + 1, np.bool_)
+    turned[flow[seen]] = way[seen] != forward[seen]
+    return turned
+
+
+def _fragments(packets: Any, firsts: Codes) -> tuple[Codes, Codes]:
+    # Later fragments have no ports: each with the first one of its datagram.
+    offset, more = packets["frag_offset"][firsts], packets["more_fragments"][firsts]
+    later, heads = np.flatnonzero(offset > 0), np.flatnonzero((offset == 0) & (more == 1))
+    if not len(later) or not len(heads):
+        return later[:0], heads[:0]
+    time = packets["time_ns"][firsts]
+    found = nearest_of_datagram(packets, firsts, time, later, heads)
+    kept = (found >= 0) & (np.abs(time[found] - time[later]) <= FRAGMENT_NS)
+    return later[kept], found[kept]
+
+
+def _asks(packets: Any, rows: Codes) -> NDArray[np.bool_]:
+    kind, flags = packets["icmp_type"][rows], packets["tcp_flags"][rows]
+    echo = (kind == 8) | (kind == 128)
+    asks: NDArray[np.bool_] = echo | ((flags >= 0) & (flags & (SYN | ACK) == SYN))
+    return asks
+
+
+def _table(
+    packets: Any,
+    flow: Codes,
+    firsts: Codes,
+    lasts: Codes,
+    opening: Codes,
+) -> StructuredArray:
+    table = np.zeros(len(opening), FLOW_DTYPE)
+    first = packets[firsts[opening]]
+    last = packets[lasts[opening]]
+    for name in ("proto", "ip_version"):
+        table[name] = first[name]
+    table["proto"][first["ethertype"] == ETHERTYPE_ARP] = ARP
+    for name in _FIELDS:
+        table[name] = first[name]
+        table[f"nat_{name}"] = last[name]
+    table["journeys"] = np.bincount(flow, minlength=len(opening))
+    return table

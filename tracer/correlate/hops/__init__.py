@@ -1,0 +1,1 @@
+"""The hops of journeys: where each came from, what changed, and how sure its join is."""

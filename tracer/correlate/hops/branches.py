@@ -1,0 +1,184 @@
+"""Which hop each hop came from: a line, except for copies, segments and floods."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import GROUP_BIT, NULL_U64
+from tracer.core.batch import ObservationBatch
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes
+from tracer.correlate.joining.pieces import is_piece, span
+from tracer.correlate.packets.identity import Identity
+
+MULTICAST, UNKNOWN_MAC = np.uint64(GROUP_BIT), np.uint64(NULL_U64)
+MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes
+
+ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters
+
+
+def parents(
+    batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes
+) -> Codes:
+    """Return for each hop the 1-based place in its journey of its parent hop, 0 for the first.
+
+    A copy points to what it copies, a segment or a fragment to the latest hop elsewhere whose bytes
+    overlap its own, a flooded frame to where it came to its namespace or host, and there to the
+    place beside which other packets show it; where nothing shows that, to where the flood parted.
+    Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
+    `starts[j]` on.
+    """
+    packets, place = batch.packets, identity.place
+    places = int(place.max(initial=-1)) + 1
+    near = np.zeros((0, 0), np.bool_)
+    if _is_flooded(identity.dst_mac, hops, starts) and places <= MOST_PLACES:
+        near = _neighbours(identity.dst_mac, identity.ttl, hops, starts, place, copy_of, places)
+    # Hosts are ranked by name: what has none comes first.
+    nameless = 0 if any(not point.host for point in batch.points) else -1
+    spaces = (identity.netns, identity.host, nameless, near)
+    found: Codes = _parents(packets, hops, starts, place, spaces, copy_of, identity.fragmented)
+    return found
+
+
+@inner
+def _is_multicast(mac: Any) -> bool:
+    return bool(mac != UNKNOWN_MAC and mac & MULTICAST)
+
+
+@jit
+def _is_flooded(dst_mac: Any, hops: Codes, starts: Codes) -> bool:
+    for journey in range(len(starts) - 1):
+        start, stop = starts[journey], starts[journey + 1]
+        if stop - start > 2 and _is_multicast(dst_mac[hops[start]]):
+            return True
+    return False
+
+
+@jit
+def _neighbours(
+    dst_mac: Any, ttl: Codes, hops: Codes, starts: Codes, place: Codes, copy_of: Codes, places: int
+) -> NDArray[np.bool_]:
+    # Places that frames to one station show one after the other, with no router between. Of very
+    # many journeys a part is looked at, from all of the time.
+    near = np.zeros((places, places), np.bool_)
+    for journey in range(0, len(starts) - 1, max(len(starts) // ENOUGH_JOURNEYS, 1)):
+        for i in range(starts[journey] + 1, starts[journey + 1]):
+            a, b = hops[i - 1], hops[i]
+            if ttl[a] != ttl[b] or copy_of[b] >= 0 or _is_multicast(dst_mac[b]):
+                continue
+            near[place[a], place[b]] = near[place[b], place[a]] = True
+    return near
+
+
+@jit
+def _parents(
+    p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, copy_of: Codes, fragmented: bool
+) -> Codes:
+    out = np.zeros(len(hops), np.int64)
+    for journey in range(len(starts) - 1):
+        start, stop = starts[journey], starts[journey + 1]
+        for i in range(start + 1, stop):
+            row = hops[i]
+            before = _last_but_copies(hops, start, i, copy_of)
+            out[i] = before + 1 - start
+            if copy_of[row] >= 0:
+                out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
+            elif stop - start > 2 and _is_multicast(p[row].dst_mac):
+                found = _came_by(p, hops, start, i, place, spaces)
+                if found < 0:
+                    found = _parting(hops, start, before, out, copy_of)
+                out[i] = found + 1 - start
+            elif fragmented and (is_piece(p[row]) or is_piece(p[hops[before]])):
+                out[i] = _covering(p, hops, start, i, before, place, copy_of) + 1 - start
+            elif p[row].tcp_seq >= 0:
+                out[i] = _overlapping(p, hops, start, i, before, place, copy_of) + 1 - start
+    return out
+
+
+@inner
+def _last_but_copies(hops: Codes, start: int, i: int, copy_of: Codes) -> int:
+    # A copy may be later than what its packet is next seen as.
+    j = i - 1
+    while j > start and copy_of[hops[j]] >= 0:
+        j -= 1
+    return j
+
+
+@inner
+def _where(hops: Codes, start: int, i: int, row: int) -> int:
+    for j in range(start, i):
+        if hops[j] == row:
+            return j
+    return i - 1
+
+
+@inner
+def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any) -> int:
+    # -1 where nothing shows it.
+    netns, host, nameless, near = spaces
+    row = hops[i]
+    if netns[row] >= 0:
+        for j in range(start, i):
+            if netns[hops[j]] == netns[row] and p[hops[j]].ttl == p[row].ttl:
+                return j
+    if (netns[row] >= 0 or host[row] == nameless) and len(near):
+        for j in range(start, i):
+            if near[place[hops[j]], place[row]]:
+                return j
+    for j in range(start, i):
+        if host[hops[j]] == host[row] and p[hops[j]].ttl == p[row].ttl:
+            return j
+    for j in range(start, i if len(near) else start):
+        if near[place[hops[j]], place[row]]:
+            return j
+    return -1
+
+
+@inner
+def _parting(hops: Codes, start: int, last: int, parent: Codes, copy_of: Codes) -> int:
+    # The hop before may be on another branch: what both surely come from is where the first parted.
+    found = i = last
+    while i > start:
+        above = int(parent[i]) - 1 + start
+        for j in range(start, last + 1):
+            if j != i and parent[j] == parent[i] and copy_of[hops[j]] < 0:
+                found = above
+        i = above
+    return found
+
+
+@inner
+def _overlapping(
+    p: Any, hops: Codes, start: int, i: int, before: int, place: Codes, copy_of: Codes
+) -> int:
+    row = p[hops[i]]
+    last = p[hops[before]]
+    if last.tcp_seq == row.tcp_seq and last.payload_len == row.payload_len:
+        return before
+    for j in range(before, start - 1, -1):
+        other = p[hops[j]]
+        if copy_of[hops[j]] >= 0 or (place[hops[j]] == place[hops[i]] and other.ttl == row.ttl):
+            continue
+        ahead = (row.tcp_seq - other.tcp_seq) & 0xFFFFFFFF
+        behind = (other.tcp_seq - row.tcp_seq) & 0xFFFFFFFF
+        if ahead < max(other.payload_len, 1) or behind < max(row.payload_len, 1):
+            return j
+    return before
+
+
+@inner
+def _covering(
+    p: Any, hops: Codes, start: int, i: int, before: int, place: Codes, copy_of: Codes
+) -> int:
+    # As `_overlapping`, of the bytes of a datagram.
+    row = p[hops[i]]
+    begin, end = span(row)
+    for j in range(before, start - 1, -1):
+        other = p[hops[j]]
+        if copy_of[hops[j]] >= 0 or (place[hops[j]] == place[hops[i]] and other.ttl == row.ttl):
+            continue
+        first, last = span(other)
+        if first < end and begin < last:
+            return j
+    return before

@@ -1,0 +1,45 @@
+"""Joins of echoes of which several NATs left but the number: how sure they are is not known.
+
+Two hosts that begin to ping at one moment look the same, and how often they do depends on the
+networks, not on what was captured.
+"""
+
+import numpy as np
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.schema import StructuredArray
+from tracer.correlate.hashing import Codes, Keys, pair_keys
+from tracer.correlate.nat.tuples import LOWEST_CHOSEN, are_translations
+
+
+def by_number(batch: ObservationBatch, hops: StructuredArray, before: Codes, flow: Keys) -> Codes:
+    """Return the hops (indices) that rest on the number of an echo, and on time, alone.
+
+    `before`: the row each came from, -1 for none; `flow`: tuple hashes of the rows. Such a hop has
+    no IP id, other addresses on both sides, another id, and bytes that other packets have too.
+    """
+    packets, rows = batch.packets, hops["row"]
+    changed = np.flatnonzero((before >= 0) & (flow[rows] != flow[before]))
+    row = rows[changed]
+    bare = (packets["icmp_seq"][row] >= 0) & (packets["ip_id"][row] <= 0)
+    bare &= packets["frag_offset"][before[changed]] <= 0  # a fragment without the number
+    changed, row = changed[bare], row[bare]
+    ids = packets["icmp_id"][row], packets["icmp_id"][before[changed]]
+    kept = (ids[0] == ids[1]) & (ids[0] >= LOWEST_CHOSEN)
+    alone = ~kept & ~are_translations(packets, before[changed], row)
+    changed = changed[alone]
+    found: Codes = changed[_is_common(batch, hops, changed)] if len(changed) else changed
+    return found
+
+
+def _is_common(batch: ObservationBatch, hops: StructuredArray, chosen: Codes) -> Codes:
+    # Places of those whose bytes are not captured, or are in other journeys as well.
+    digest = batch.packets["payload_digest"]
+    wanted = digest[hops["row"][chosen]]
+    known, code = np.unique(wanted, return_inverse=True)
+    own = digest[hops["row"]]
+    at = np.minimum(np.searchsorted(known, own), len(known) - 1)
+    there = np.flatnonzero(known[at] == own)
+    pairs = np.unique(pair_keys(at[there], hops["journey"][there].astype(np.int64)))
+    journeys = np.bincount((pairs >> np.uint64(32)).astype(np.int64), minlength=len(known))
+    return np.flatnonzero((wanted == 0) | (journeys[code] > 1))

@@ -1,0 +1,148 @@
+"""The hop columns: place in the journey, time, parent, and what the join rests on."""
+
+from typing import Any
+
+import numpy as np
+
+from tracer.core.address import NULL_U64
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Evidence
+from tracer.core.jit import jit
+from tracer.core.journeys import HOP_DTYPE, NO_TIME
+from tracer.core.point import Direction
+from tracer.core.schema import StructuredArray
+from tracer.correlate.clocks.alignment import Clocks
+from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.hops.branches import parents
+from tracer.correlate.hops.by_number import by_number
+from tracer.correlate.hops.confidence import (
+    CERTAIN,
+    CONFIDENCE,
+    LONG_NS,
+    PROVEN,
+    USUAL,
+    cell_of,
+    delay_of,
+)
+from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.nat.streams import Streams, is_proven
+from tracer.correlate.order.links import LinkOrder
+from tracer.correlate.packets.buffers import note_branches
+from tracer.correlate.packets.identity import BARE, Identity
+
+_NONE, _FINGERPRINT = int(Evidence.NONE), int(Evidence.FINGERPRINT)
+_SEQUENCE, _NO_TIME = int(Evidence.SEQUENCE), int(NO_TIME)
+_UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Direction.EGRESS))
+
+
+@jit
+def _fill(
+    traits: Any, hops: Any, rows: Codes, starts: Codes, time: Codes, parent: Codes, flow: Keys,
+    of: Any, links: Any, cell: Any,
+) -> None:  # fmt: skip
+    candidates, ambiguous, repeated = of
+    trait, length = traits
+    for journey in range(len(starts) - 1):
+        for i in range(starts[journey], starts[journey + 1]):
+            row, hop = rows[i], hops[i]
+            hop.journey, hop.n, hop.row = journey, i - starts[journey] + 1, row
+            hop.time_ns, hop.parent = time[row], parent[i]
+            if parent[i] == 0:
+                hop.delta_ns, hop.candidates = _NO_TIME, -1
+                continue
+            before = rows[starts[journey] + parent[i] - 1]
+            delta, several = time[row] - time[before], candidates[row]
+            hop.delta_ns = delta if delta >= 0 else _NO_TIME
+            hop.candidates = several
+            bare = repeated[row] or trait[row] & BARE
+            hop.evidence = _SEQUENCE if bare else _FINGERPRINT
+            delay = USUAL
+            if delta >= LONG_NS or ambiguous[row] or repeated[row] or several > 1:
+                delay = delay_of(before, row, delta, links)
+            cell[i] = cell_of(
+                trait[before], trait[row], (length[before], length[row]),
+                flow[before] != flow[row], several, ambiguous[row], repeated[row], delay,
+            )  # fmt: skip
+
+
+@jit
+def _direct(
+    p: Any, hops: Any, starts: Codes, told: Any, own: Any, netns: Codes, ttl: Codes
+) -> None:
+    # As the capture says, else by the device's own MAC, else by routing: the namespace that took
+    # one off the TTL was entered by the former hop and left by the latter.
+    for i in range(len(hops)):
+        r = p[hops[i].row]
+        hops[i].direction = told[r.point]
+        if told[r.point] != _UNKNOWN or own[r.point] == NULL_U64:
+            continue
+        if r.src_mac == own[r.point]:
+            hops[i].direction = _EGRESS
+        elif r.dst_mac == own[r.point]:
+            hops[i].direction = _INGRESS
+    for i in range(len(hops)):
+        if hops[i].parent == 0:
+            continue
+        j = starts[hops[i].journey] + hops[i].parent - 1
+        a, b = hops[j].row, hops[i].row
+        if netns[a] < 0 or netns[a] != netns[b] or ttl[a] <= ttl[b]:
+            continue
+        if hops[i].direction == _UNKNOWN:
+            hops[i].direction = _EGRESS
+        if hops[j].direction == _UNKNOWN:
+            hops[j].direction = _INGRESS
+
+
+def hop_table(
+    batch: ObservationBatch,
+    identity: Identity,
+    streams: Streams,
+    found: Assembly,
+    layout: tuple[Codes, Codes],
+    links: LinkOrder,
+    clocks: Clocks,
+) -> tuple[StructuredArray, Codes]:
+    """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop)."""
+    time = clocks.time_ns
+    rows, starts = layout
+    hops = np.zeros(len(rows), HOP_DTYPE)
+    parent = parents(batch, identity, rows, starts, found.copy_of)
+    note_branches(batch, rows, starts, parent)
+    joins = (found.candidates, found.ambiguous, found.repeated)
+    cell = np.zeros(len(rows), np.int16)
+    traits = (identity.traits, identity.length)
+    _fill(traits, hops, rows, starts, time, parent, identity.flow, joins, links.usual, cell)
+    told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
+    macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
+    own = np.array([*macs, NULL_U64], np.uint64)
+    _direct(batch.packets, hops, starts, told, own, identity.netns, identity.ttl)
+    before = np.where(parent > 0, rows[np.repeat(starts[:-1], np.diff(starts)) + parent - 1], -1)
+    _prove(batch, identity, streams, hops, before, cell, clocks)
+    return hops, before
+
+
+def _prove(
+    batch: ObservationBatch, identity: Identity, streams: Streams, hops: Any, before: Codes,
+    cell: Any, clocks: Clocks,
+) -> None:  # fmt: skip
+    rows = hops["row"]
+    if len(streams.proven):
+        a, b = streams.named[rows], streams.named[before]
+        changed = np.flatnonzero((before >= 0) & (a != b))
+        proven = changed[is_proven(a[changed], b[changed], streams.proven)]
+        hops["evidence"][proven] = Evidence.CONNTRACK
+        cell[proven] += PROVEN
+    joined = before >= 0
+    hops["confidence"] = np.where(joined, CONFIDENCE[cell], np.nan)
+    alone = by_number(batch, hops, before, identity.flow)
+    if len(clocks.apart):  # equal packets at about one time, by clocks that nothing compares
+        across = np.flatnonzero(joined & (clocks.apart[rows] != clocks.apart[before]))
+        alone = np.union1d(alone, across)
+    alone = alone[hops["evidence"][alone] != Evidence.CONNTRACK]
+    hops["evidence"][alone], hops["confidence"][alone] = Evidence.SEQUENCE, np.nan
+    kernel = batch.sections["kernel"]
+    if len(kernel):
+        skb = np.zeros(len(batch), np.uint64)
+        skb[kernel["row"]] = kernel["skb"]
+        same = np.flatnonzero(joined & (skb[rows] == skb[before]) & (skb[rows] != 0))
+        hops["evidence"][same], hops["confidence"][same] = Evidence.SKB, CERTAIN

@@ -1,0 +1,1 @@
+"""Which rows are one packet: the rows of each journey."""

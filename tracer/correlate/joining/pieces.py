@@ -1,0 +1,324 @@
+"""Datagrams that are put together or cut anew on their way: one journey, n → m.
+
+Who tracks connections puts fragments together, as a host does that receives them, and cuts the
+datagram again as its next link asks. What bytes a piece has of which datagram tells which of them
+are one: pieces whose bytes overlap, cut one way here and another way there.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import inner, jit
+from tracer.core.mixing import mixed
+from tracer.core.protocols import ICMP, ICMPV6, UDP
+from tracer.correlate.hashing import Codes, Keys, factorise, filled, find, grouped, roots
+from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.packets.fragments import IPV6, datagrams
+from tracer.correlate.packets.identity import Identity
+
+HEADER = 8  # bytes of the header of each of them (RFC 792, 768, 4443), and of IPv6's for fragments
+SHORTEST_HEADER = 20  # of IPv4
+MOST_NEAR = 256  # pieces of datagrams with one id that are compared with each other
+
+TIE_NS = 100_000  # times that far apart do not tell which of two pieces goes on
+
+
+@inner
+def is_piece(r: Any) -> bool:
+    """Return whether a packet is a fragment (a record of PACKET_DTYPE)."""
+    return bool(r.more_fragments == 1 or r.frag_offset > 0)
+
+
+@inner
+def span(r: Any) -> tuple[Any, Any]:
+    """Return which bytes of its datagram a packet has: the first, and the one after the last."""
+    begin = max(np.int64(r.frag_offset), np.int64(0))
+    if r.payload_len >= 0 and begin > 0:
+        return begin, begin + r.payload_len
+    if r.payload_len >= 0 and (r.proto == UDP or r.proto == ICMP or r.proto == ICMPV6):
+        return begin, np.int64(r.payload_len) + HEADER
+    size = np.int64(r.ip_len) - (40 if r.ip_version == IPV6 else 20)
+    return begin, begin + (size - HEADER if is_piece(r) and r.ip_version == IPV6 else size)
+
+
+def merge_pieces(
+    packets: Any, identity: Identity, flow_class: Codes, lifetime: Codes, found: Assembly,
+    time: Codes, gap_ns: int,
+) -> None:  # fmt: skip
+    """Give pieces of a datagram that is cut in several ways one journey, in place.
+
+    A piece joins those whose bytes overlap its own and are
+    not the same, of the same addresses, protocol and IP id, near in time, and seen at none of the
+    same links. Across NAT, and where IPv6 ids change, first pieces with the same bytes say which
+    datagrams are one, and so do kernel buffers: `lifetime` of each row, -1 for none (no element:
+    no kernel was watched).
+    """
+    found.recut = np.zeros(len(packets), np.bool_)
+    rows, starts = grouped(found.journey, found.journeys)
+    firsts = rows[starts[:-1]]
+    chosen = _chosen(packets, firsts)
+    if len(chosen) < 2:
+        return
+    ends = _layout(rows, starts, chosen)
+    heads = firsts[chosen]
+    begin_end = spans(packets, heads)
+    seen = time[heads], np.maximum.reduceat(time[ends[0]], ends[1][:-1])
+    of_row = np.repeat(np.arange(len(chosen)), np.diff(ends[1]))
+    where = mixed(identity.link[ends[0]], identity.ttl[ends[0]])
+    if len(identity.several):  # its devices may show a datagram in several ways
+        shape = mixed(mixed(where, begin_end[0][of_row]), begin_end[1][of_row])
+        where = np.where(identity.several[ends[0]], shape, where)
+    parts = (*begin_end, *seen, packets["more_fragments"][heads] == 1)
+    buffer = lifetime[ends[0]] if len(lifetime) else lifetime
+    datagram = _datagrams(packets, heads, flow_class, ends, buffer, parts, gap_ns)
+    order = np.lexsort((seen[0], datagram))
+    parent, rivals = _overlaps(order, datagram, parts, where, ends[1], gap_ns)
+    root = roots(parent)
+    merged = np.bincount(root, minlength=len(chosen))[root] > 1
+    if not merged.any():
+        return
+    found.recut[ends[0][merged[of_row]]] = True
+    doubtful = ends[0][rivals[of_row] > 1]
+    found.ambiguous[doubtful] = True
+    np.maximum.at(found.candidates, doubtful, rivals[of_row][rivals[of_row] > 1])
+    _relabel(found, chosen, root)
+
+
+def _chosen(packets: Any, firsts: Codes) -> Codes:
+    # Journeys of fragments, and of packets of which fragments have the bytes.
+    later = packets["frag_offset"][firsts] > 0
+    cut = later | (packets["more_fragments"][firsts] == 1)
+    fragments = np.flatnonzero(cut)
+    whole = np.flatnonzero(~cut & (packets["ip_version"][firsts] > 0))
+    # The whole is as long as what has its first bytes, or its last ones.
+    begin, end = spans(packets, firsts[fragments])
+    outer = (begin == 0) | (packets["more_fragments"][firsts[fragments]] != 1)
+    least = end[outer].min() if outer.any() else 0
+    whole = whole[packets["ip_len"][firsts[whole]] >= least + SHORTEST_HEADER]
+    numbered = packets["ip_version"][firsts[whole]] != IPV6
+    same = np.isin(datagrams(packets, firsts[whole]), datagrams(packets, firsts[fragments]))
+    same &= numbered
+    openings = firsts[fragments[~later[fragments]]]
+    witnesses = zip(_openings(packets, firsts[whole]), _openings(packets, openings), strict=True)
+    for (known, keys), (opens, others) in witnesses:
+        same |= known & np.isin(keys, others[opens])
+    found: Codes = np.concatenate([fragments, whole[same]])
+    return found
+
+
+def _openings(packets: Any, rows: Codes) -> list[tuple[NDArray[np.bool_], Keys]]:
+    # What a datagram's first piece and the whole have in common, wherever they are cut, as a key
+    # and whether it is known: the first bytes, of which the digest is; where a capture has too few
+    # of these, the end that NAT leaves alone. IPv6 gives each cutting an id of its own.
+    version, ids = packets["ip_version"][rows], packets["ip_id"][rows]
+    base = mixed(np.full(len(rows), 37, np.uint64), version)
+    base = mixed(mixed(base, packets["proto"][rows]), np.where(version == IPV6, -1, ids))
+    digest = packets["payload_digest"][rows]
+    found = [(digest != 0, mixed(base, digest))]
+    for end, port in (("src", "sport"), ("dst", "dport")):
+        key = mixed(mixed(base, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
+        known = (version != IPV6) & (ids > 0) & (packets[port][rows] >= 0)
+        found.append((known, mixed(key, packets[port][rows])))
+    return found
+
+
+@jit
+def _layout(rows: Codes, starts: Codes, chosen: Codes) -> tuple[Codes, Codes]:
+    # As `grouped`, of the chosen journeys alone.
+    begins = np.zeros(len(chosen) + 1, np.int64)
+    for i in range(len(chosen)):
+        begins[i + 1] = begins[i] + starts[chosen[i] + 1] - starts[chosen[i]]
+    out = np.empty(begins[-1], np.int64)
+    for i in range(len(chosen)):
+        for k in range(begins[i + 1] - begins[i]):
+            out[begins[i] + k] = rows[starts[chosen[i]] + k]
+    return out, begins
+
+
+@jit
+def spans(p: Any, rows: Codes) -> tuple[Codes, Codes]:
+    """Return `span` of the packets at some rows, as columns."""
+    begin, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for i in range(len(rows)):
+        begin[i], end[i] = span(p[rows[i]])
+    return begin, end
+
+
+def _datagrams(
+    packets: Any, heads: Codes, flow_class: Codes, ends: tuple[Codes, Codes], buffer: Codes,
+    parts: Any, gap_ns: int,
+) -> Codes:  # fmt: skip
+    # A code for each journey: equal where they may be of one datagram by addresses, protocol and
+    # id, or where first pieces or buffers say that two of these are one. IPv6 wholes have no id.
+    rows, begins = ends
+    of_row = np.repeat(np.arange(len(heads)), np.diff(begins))
+    keys = datagrams(packets, rows)
+    own = (packets["ip_version"][rows] == IPV6) & (packets["ip_id"][rows] < 0)
+    keys[own] = mixed(keys, of_row)[own]
+    codes, _ = factorise(keys)
+    parent = np.arange(int(codes.max()) + 1)
+    first = codes[begins[:-1]]
+    _same(parent, codes, first[of_row])
+    by_buffer = np.argsort(buffer, kind="stable")
+    by_buffer = by_buffer[buffer[by_buffer] >= 0]
+    shared = np.flatnonzero(np.diff(buffer[by_buffer]) == 0)
+    _same(parent, codes[by_buffer[shared]], codes[by_buffer[shared + 1]])
+    for known, witness in _openings(packets, heads):
+        opening = np.flatnonzero((parts[0] == 0) & known)
+        alike = np.full(len(heads), -1, np.int64)
+        alike[opening] = factorise(witness[opening])[0]
+        order = opening[np.lexsort((parts[2][opening], alike[opening]))]
+        _alike(packets, order, alike, heads, flow_class[heads], first, parts, parent, gap_ns)
+    found: Codes = roots(parent)[first]
+    return found
+
+
+@jit
+def _same(parent: Codes, left: Codes, right: Codes) -> None:
+    for i in range(len(left)):
+        a, b = find(parent, left[i]), find(parent, right[i])
+        parent[max(a, b)] = min(a, b)
+
+
+@inner
+def _apart(first: Codes, last: Codes, i: int, j: int) -> tuple[int, int]:
+    # How long neither was seen between the two, and how far apart both began.
+    silent = max(first[i] - last[j], first[j] - last[i], np.int64(0))
+    return silent, abs(first[i] - first[j])
+
+
+@inner
+def _is_same(parts: Any, i: int, j: int) -> bool:
+    begin, end, _, _, more = parts
+    return bool(begin[i] == begin[j] and end[i] == end[j] and more[i] == more[j])
+
+
+@inner
+def _fit(parts: Any, i: int, j: int) -> bool:
+    # Other bytes of a datagram, some of them the same; none lie behind its last piece.
+    begin, end, _, _, more = parts
+    if _is_same(parts, i, j):
+        return False
+    if begin[i] >= end[j] or begin[j] >= end[i]:
+        return False
+    return bool((more[i] or end[i] >= end[j]) and (more[j] or end[j] >= end[i]))
+
+
+@inner
+def _is_nearest(parts: Any, order: Codes, group: Codes, i: int, j: int, gap_ns: int) -> int:
+    # How many pieces like the one at j are about as near to the one at i (places in `order`), 0
+    # where another is nearer.
+    begin, end, first, last, _ = parts
+    a, b = order[i], order[j]
+    best = _apart(first, last, a, b)
+    count = 1
+    for step in (-1, 1):
+        k = i + step
+        while 0 <= k < len(order) and group[order[k]] == group[a] and abs(k - i) <= MOST_NEAR:
+            c = order[k]
+            k += step
+            if abs(first[c] - first[a]) > gap_ns:
+                break
+            if c == b or begin[c] != begin[b] or end[c] != end[b]:
+                continue
+            other = _apart(first, last, a, c)
+            if other < best:
+                return 0
+            count += int(other[0] <= 2 * best[0] + TIE_NS)
+    return count
+
+
+@jit
+def _alike(
+    p: Any, order: Codes, alike: Codes, heads: Codes, classes: Codes, code: Codes, parts: Any,
+    parent: Codes, gap_ns: int,
+) -> None:  # fmt: skip
+    first = parts[2]
+    for i in range(len(order)):
+        j = i + 1
+        while j < len(order) and j - i <= MOST_NEAR and alike[order[j]] == alike[order[i]]:
+            a, b = order[i], order[j]
+            if first[b] - first[a] > gap_ns:
+                break
+            if (
+                code[a] != code[b]
+                and _fit(parts, a, b)
+                and _may_be_one(p[heads[a]], p[heads[b]])
+                and (classes[a] == classes[b] or _share_end(p[heads[a]], p[heads[b]]))
+                and _is_nearest(parts, order, alike, i, j, gap_ns)
+                and _is_nearest(parts, order, alike, j, i, gap_ns)
+            ):
+                c, d = find(parent, code[a]), find(parent, code[b])
+                parent[max(c, d)] = min(c, d)
+            j += 1
+
+
+@inner
+def _may_be_one(a: Any, b: Any) -> bool:
+    # Their first bytes are equal, as far as both are known.
+    unknown = a.payload_digest == 0 or b.payload_digest == 0
+    return bool(unknown or a.payload_digest == b.payload_digest)
+
+
+@inner
+def _share_end(a: Any, b: Any) -> bool:
+    # Translation leaves one end alone, or else the flows' other packets show that they are one.
+    return bool(
+        (a.src_hi == b.src_hi and a.src_lo == b.src_lo)
+        or (a.dst_hi == b.dst_hi and a.dst_lo == b.dst_lo)
+    )
+
+
+@jit
+def _overlaps(
+    order: Codes, datagram: Codes, parts: Any, where: Keys, begins: Codes, gap_ns: int
+) -> tuple[Codes, Codes]:
+    # Which journeys are one, as a union-find forest, and how many each might have been joined to.
+    # Where flows of pieces are not seen to be one, as there are more pieces behind the cut than
+    # before, one that nobody cut is two journeys: these are joined, too.
+    first = parts[2]
+    parent = np.arange(len(order))
+    rivals = filled(len(order), 0)
+    recut = np.zeros(int(datagram.max()) + 1, np.bool_)
+    for whole in (False, True):
+        for i in range(len(order)):
+            j = i + 1
+            a = order[i]
+            if whole and not recut[datagram[a]]:
+                continue
+            while j < len(order) and j - i <= MOST_NEAR and datagram[order[j]] == datagram[a]:
+                b = order[j]
+                if first[b] - first[a] > gap_ns:
+                    break
+                fits = _is_same(parts, a, b) if whole else _fit(parts, a, b)
+                if fits and not _share_link(where, begins, a, b):
+                    there = _is_nearest(parts, order, datagram, i, j, gap_ns)
+                    back = _is_nearest(parts, order, datagram, j, i, gap_ns)
+                    if there and back:
+                        rivals[a], rivals[b] = max(rivals[a], there), max(rivals[b], back)
+                        recut[datagram[a]] = True
+                        c, d = find(parent, a), find(parent, b)
+                        parent[max(c, d)] = min(c, d)
+                j += 1
+    return parent, rivals
+
+
+@inner
+def _share_link(where: Keys, begins: Codes, a: int, b: int) -> bool:
+    for i in range(begins[a], begins[a + 1]):
+        for j in range(begins[b], begins[b + 1]):
+            if where[i] == where[j]:
+                return True
+    return False
+
+
+def _relabel(found: Assembly, chosen: Codes, root: Codes) -> None:
+    of = np.arange(found.journeys)
+    of[chosen] = chosen[root]
+    kept = of == np.arange(found.journeys)
+    number = np.cumsum(kept) - 1
+    used = found.journey >= 0
+    found.journey[used] = number[of[found.journey[used]]]
+    found.journeys = int(kept.sum())

@@ -1,0 +1,72 @@
+"""Translations on both sides of a capture that no votes speak of: its rows lie inside others.
+
+A capture that cut payloads, or shows packets twice, takes no part in votes; those before and behind
+it were found to be one flow without it. Its rows then come between rows of that flow, each time.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes
+from tracer.correlate.nat.tuples import keeps_numbers, may_translate
+
+MOST_ROWS = 32  # of a group that is looked through
+
+
+@inner
+def _fits(p: Any, time: Codes, before: int, after: int) -> int:
+    # 0 where the second row cannot be the packet of the first, further on; 2 with equal numbers.
+    if p[after].ttl > p[before].ttl or time[after] < time[before]:
+        return 0
+    if not may_translate(p, before, after):
+        return 0
+    return 2 if keeps_numbers(p, before, after) else 1
+
+
+@inner
+def _around(p: Any, rows: Codes, segment: Codes, time: Codes, row: int) -> int:
+    # The one class with rows before and after this one that fit, -1 for none or several.
+    best, rank, several = -1, 0, False
+    for a in rows:
+        before = _fits(p, time, a, row) if segment[a] != segment[row] else 0
+        if before == 0:
+            continue
+        for b in rows:
+            if segment[b] != segment[a] or b == a:
+                continue
+            after = _fits(p, time, row, b)
+            if after == 0 or before + after < rank:
+                continue
+            if before + after > rank:
+                best, rank, several = segment[a], before + after, False
+            several = several or segment[a] != best
+    return -1 if several else best
+
+
+@jit
+def between(
+    p: Any, order: Codes, starts: Codes, segment: Codes, stream: Codes, loose: NDArray[np.bool_],
+    time: Codes,
+) -> tuple[Codes, Codes]:  # fmt: skip
+    """Return pairs of classes, one pair a vote that the second goes on before and after the first.
+
+    Groups are rows of equal fingerprint; `loose`: streams that votes say little of.
+    """
+    left = np.empty(len(order), np.int64)
+    right = np.empty(len(order), np.int64)
+    count = 0
+    for group in range(len(starts) - 1):
+        rows = order[starts[group] : starts[group + 1]]
+        if len(rows) < 3 or len(rows) > MOST_ROWS:
+            continue
+        for row in rows:
+            if not loose[stream[row]]:
+                continue
+            found = _around(p, rows, segment, time, row)
+            if found >= 0:
+                left[count], right[count] = segment[row], found
+                count += 1
+    return left[:count].copy(), right[:count].copy()

@@ -1,0 +1,211 @@
+"""The ways that packets take, told from all that were seen: in this window and in former ones.
+
+Where packets go on from a link, and where they begin and end, tells which of them vanished. A
+window of a large capture shows a part of them: what broke before it began, or works only after it,
+is not in it. Names are hashes that are the same in every window.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracer.core.mixing import mixed
+from tracer.core.protocols import ETHERTYPE_ARP
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.order.links import LinkOrder
+from tracer.correlate.packets.identity import Identity
+
+PASSED, BEGAN, ANSWERED = range(3)  # what is counted of links
+END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
+_NONE = np.empty(0, np.uint64)
+_THREE = np.uint64(3)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often two hashes were seen together: `first`, `second` and `count`, a row each pair.
+
+    Pairs are distinct, in order of appearance.
+    """
+
+    first: Keys = field(default_factory=_NONE.copy)
+    second: Keys = field(default_factory=_NONE.copy)
+    count: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def add(self, first: Keys, second: Keys, count: Codes) -> None:
+        """Count more of some pairs."""
+        first, second = np.concatenate([self.first, first]), np.concatenate([self.second, second])
+        codes, where = factorise(mixed(first * _THREE, second))
+        count = np.concatenate([self.count, count])
+        total = np.bincount(codes, weights=count, minlength=len(where))  # exact below 2**53
+        self.first, self.second, self.count = first[where], second[where], total.astype(np.int64)
+
+    def codes(self, first: Keys, second: Keys) -> tuple[Codes, Codes, Codes]:
+        """Return the pairs of which both have a place in `first` and `second`, and their counts."""
+        one, other = places_of(first, self.first), places_of(second, self.second)
+        known = (one >= 0) & (other >= 0)
+        return one[known], other[known], self.count[known]
+
+    def of(self, first: Keys, second: int) -> Codes:
+        """Return how often each name was seen with a small number, shape (names,)."""
+        mine = self.second == np.uint64(second)
+        at = places_of(self.first[mine], first)
+        return np.where(at >= 0, np.append(self.count[mine], 0)[at], 0)
+
+
+def places_of(names: Keys, wanted: Keys) -> Codes:
+    """Return where each wanted name is among (distinct) names, -1 for none."""
+    if not len(names):
+        return np.full(len(wanted), -1, np.int64)
+    order = np.argsort(names)
+    at = order[np.minimum(np.searchsorted(names[order], wanted), len(names) - 1)]
+    found: Codes = np.where(names[at] == wanted, at, -1)
+    return found
+
+
+@dataclass(slots=True)
+class KnownWays:
+    """What packets showed of ways: counted on with each window, unless it `is_complete`.
+
+    `onward` and `before`: links and the places that packets came to next, or from. `begun`: hashes
+    of source and place where packets began, and the links; `sources`: those hashes, and the source;
+    `passing`: how many packets of a source passed one of several such places.
+    `links`: what packets did there (PASSED, BEGAN, ANSWERED: ended there and were answered).
+    `places`: when each was first seen, by name.
+    """
+
+    is_complete: bool = False
+    onward: Tally = field(default_factory=Tally)
+    before: Tally = field(default_factory=Tally)
+    begun: Tally = field(default_factory=Tally)
+    sources: Tally = field(default_factory=Tally)
+    passing: Tally = field(default_factory=Tally)
+    links: Tally = field(default_factory=Tally)
+    places: dict[int, int] = field(default_factory=dict)
+    _ends: Tally = field(default_factory=Tally)
+
+    def add_places(self, names: Keys, first_ns: Codes) -> None:
+        """Know that places were seen at a time."""
+        if not self.is_complete:
+            for name, time in zip(names.tolist(), first_ns.tolist(), strict=True):
+                self.places[name] = min(time, self.places.get(name, time))
+
+    def add(self, tally: Tally, first: Keys, second: Keys, count: Codes) -> None:
+        """Count pairs in one of the tallies; zeros are left out."""
+        if not self.is_complete:
+            tally.add(first[count > 0], second[count > 0], count[count > 0])
+
+    def add_ends(self, links: Keys) -> None:
+        """Note links at which journeys ended that were given out, if nobody went on from there."""
+        if not self.is_complete:
+            links = links[~np.isin(links, self.onward.first)]
+            names, counts = np.unique(links, return_counts=True)
+            self._ends.add(names, np.zeros(len(names), np.uint64), counts)
+
+    def judged_early(self) -> int:
+        """Return how many journeys ended at a link before anybody was seen to go on from it."""
+        if self.is_complete:
+            return 0
+        return int(self._ends.count[np.isin(self._ends.first, self.onward.first)].sum())
+
+
+class Ways:
+    """Known ways in the codes of one batch; `links` are names by code, `time` is of each row."""
+
+    def __init__(self, known: KnownWays, links: Keys, identity: Identity, time: Codes) -> None:
+        self.known, self.links, self._places = known, links, identity.place_names
+        first = np.full(len(self._places), np.iinfo(np.int64).max)
+        np.minimum.at(first, identity.place, time)
+        known.add_places(self._places[:-1], first[:-1])
+
+    def next_places(self, link: Codes, place: Codes) -> Codes:
+        """Return the place most packets come to from each link, -1 for none; learns these steps."""
+        return self._usual(self.known.onward, link, place)
+
+    def places_before(self, link: Codes, place: Codes) -> Codes:
+        """Return the place most packets of each link come from, -1 for none; learns these steps."""
+        return self._usual(self.known.before, link, place)
+
+    def _usual(self, tally: Tally, link: Codes, place: Codes) -> Codes:
+        codes, where = factorise(pair_keys(link, place))
+        count = np.bincount(codes, minlength=len(where))
+        self.known.add(tally, self.links[link[where]], self._places[place[where]], count)
+        return most_seen(*tally.codes(self.links, self._places[:-1]), len(self.links))
+
+    @property
+    def since_ns(self) -> Codes:
+        """When each place was first seen, by code."""
+        names = self._places[:-1].tolist()
+        return np.array([self.known.places.get(name, 0) for name in names], np.int64)
+
+    def count(self, did: int, links: Codes) -> Codes:
+        """Return how many packets did something (PASSED …) at each link; learns these."""
+        tally, now = self.known.links, np.bincount(links, minlength=len(self.links))
+        self.known.add(tally, self.links, np.full(len(now), did, np.uint64), now)
+        return tally.of(self.links, did)
+
+    def begin(self, sources: Keys, there: Keys, link: Codes) -> tuple[Keys, Keys]:
+        """Learn that packets began somewhere, and return where a share of their source's do.
+
+        Also those of sources that have several such places. `there`: hashes of source and place;
+        `link`: the first one of each. A packet whose first hops were not captured begins on a link
+        that most others only pass: that is no beginning.
+        """
+        known, names = self.known, self.links[link]
+        codes, where = factorise(mixed(there, names))
+        known.add(known.begun, there[where], names[where], np.bincount(codes))
+        _, where = factorise(there)
+        known.add(known.sources, there[where], sources[where], np.ones(len(where), np.int64))
+        began, passed = (known.links.of(known.begun.second, did) for did in (BEGAN, PASSED))
+        here = 2 * began >= passed
+        codes, where = factorise(known.begun.first[here])
+        count = np.bincount(codes, weights=known.begun.count[here])
+        there = known.begun.first[here][where]
+        source, _ = factorise(known.sources.second[places_of(known.sources.first, there)])
+        share = count / np.bincount(source, weights=count)[source]
+        ends = share >= END_SHARE
+        several = np.bincount(source[ends], minlength=len(share))[source[ends]] > 1
+        return there[ends], there[ends][several]
+
+    def without_passed(self, ends: Keys, several: Keys, passing: Keys) -> Keys:
+        """Return the ends without those that more of their source's packets pass than begin at.
+
+        A router begins packets in the name of a host that it answers for (a proxy).
+        `several`: which of them to ask of; `passing`: hashes of source and place of packets that
+        came from elsewhere. Learns how many.
+        """
+        at = places_of(several, passing)
+        count = np.bincount(at[at >= 0], minlength=len(several))
+        self.known.add(self.known.passing, several, np.zeros(len(several), np.uint64), count)
+        begun = self.known.begun
+        at = places_of(several, begun.first)
+        began = np.bincount(at[at >= 0], weights=begun.count[at >= 0], minlength=len(several))
+        passed = several[self.known.passing.of(several, 0) > began]
+        return ends[~np.isin(ends, passed)]
+
+
+def links_of(packets: Any, links: LinkOrder, rows: Codes | None = None) -> Codes:
+    """Return the code of the link of each row (all by default), apart for ARP: see `names_of`.
+
+    No router passes ARP on: it is expected where ARP goes, whatever else goes further.
+    """
+    link, kind = links.link, packets["ethertype"]
+    if rows is not None:
+        link, kind = link[rows], kind[rows]
+    codes: Codes = 2 * link + (kind == ETHERTYPE_ARP)
+    return codes
+
+
+def names_of(links: LinkOrder) -> Keys:
+    """Return the names of the links that `links_of` gives the codes of."""
+    names: Keys = np.stack([links.name, mixed(links.name, np.array(ETHERTYPE_ARP))], axis=1).ravel()
+    return names
+
+
+def most_seen(keys: Codes, values: Codes, votes: Codes, count: int) -> Codes:
+    """Return the value most seen with each key below `count`, -1 for none; pairs are distinct."""
+    rare_first = np.argsort(votes, kind="stable")
+    found = np.full(count, -1, np.int64)
+    found[keys[rare_first]] = values[rare_first]
+    return found

@@ -1,0 +1,1 @@
+"""How journeys ended, and why."""

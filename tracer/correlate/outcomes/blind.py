@@ -1,0 +1,95 @@
+"""What a capture cannot show: packets of a kind that it never shows, though such packets arrived.
+
+A capture filter, a tunnel, a snaplen that cuts their headers or a way around hides packets. That
+such a packet is not seen there says nothing of it. The kinds are those that filters tell apart:
+protocol, served port and address, and the later fragments, which have no ports.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.enums import Outcome
+from tracer.core.mixing import mixed
+from tracer.core.schema import StructuredArray
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.outcomes.outcome import Onward, Paths
+from tracer.correlate.packets.identity import Identity
+
+ENOUGH = 3  # packets of a kind that arrived and that a point must have shown if it could
+BLIND = "the next capture shows nothing of this {}, though others of it arrived"
+KINDS = ("protocol", "port", "address", "kind: fragments after the first")
+
+
+def unseen_kinds(
+    packets: Any, identity: Identity, paths: Paths, onward: Onward, forward: NDArray[np.bool_],
+    arrived: NDArray[np.bool_], journeys: StructuredArray,
+) -> list[tuple[Codes, str]]:  # fmt: skip
+    """Return journeys that the capture at the place where they were expected cannot show, and why.
+
+    They vanished or `arrived`: were answered or acknowledged, as said of each journey.
+    """
+    expected = onward.expected
+    vanished = (journeys["outcome"] == Outcome.VANISHED) | (arrived & (journeys["reply"] < 0))
+    open_ = np.flatnonzero(vanished & (expected >= 0))
+    proof = np.flatnonzero((arrived | (journeys["reply"] >= 0)) & (expected >= 0))
+    found: list[tuple[Codes, str]] = []
+    if not len(open_) or not len(proof):
+        return found
+    # Of all hops only those where something was expected.
+    wanted = np.zeros(int(identity.place.max(initial=0)) + 1, np.bool_)
+    wanted[expected[open_]] = True
+    place = identity.place[paths.hops]
+    at = np.flatnonzero(wanted[np.maximum(place, 0)] & (place >= 0))
+    owner = np.searchsorted(paths.starts, at, "right") - 1
+    for name, kind in zip(KINDS, _kinds(packets, paths.first, forward), strict=True):
+        codes = factorise(kind)[0]
+        known = kind[open_] != 0
+        mine = pair_keys(expected[open_], codes[open_])
+        shown = np.unique(pair_keys(place[at], codes[owner]))
+        keys, where = factorise(pair_keys(expected[proof], codes[proof]))
+        often = proof[where[np.bincount(keys, minlength=len(where)) >= ENOUGH]]
+        proven = pair_keys(expected[often], codes[often])
+        blind = known & np.isin(mine, proven) & ~np.isin(mine, shown)
+        if blind.any():
+            found.append((open_[blind], BLIND.format(name)))
+            open_ = open_[~blind]
+    return found
+
+
+def can_show(
+    packets: Any, identity: Identity, paths: Paths, onward: Onward, forward: NDArray[np.bool_],
+    asked: Codes,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Return whether the place each asked journey was expected at shows others of all its kinds."""
+    place = identity.place[paths.hops]
+    owner = np.repeat(np.arange(len(paths.first)), np.diff(paths.starts))
+    found = np.ones(len(asked), np.bool_)
+    for kind in _kinds(packets, paths.first, forward):
+        codes = factorise(kind)[0]
+        there = np.flatnonzero(np.isin(place, onward.expected[asked]) & (place >= 0))
+        shown = np.unique(pair_keys(place[there], codes[owner[there]]))
+        mine = pair_keys(onward.expected[asked], codes[asked])
+        found &= np.isin(mine, shown) | (kind[asked] == 0)
+    return found
+
+
+def _kinds(packets: Any, rows: Codes, forward: NDArray[np.bool_]) -> list[Keys]:
+    # A number of each kind in the order of KINDS, 0 for none. Those of a flow's both ways are one.
+    p = {name: packets[name][rows].astype(np.int64).view(np.uint64)
+         for name in ("ip_version", "proto", "sport", "dport")}  # fmt: skip
+    protocol = mixed(mixed(np.full(len(rows), 31, np.uint64), p["ip_version"]), p["proto"])
+    port = np.where(forward, packets["dport"][rows], packets["sport"][rows])
+    high, low = (
+        np.where(forward, packets[f"dst_{half}"][rows], packets[f"src_{half}"][rows])
+        for half in ("hi", "lo")
+    )
+    later = packets["frag_offset"][rows] > 0
+    none = np.uint64(0)
+    return [
+        protocol,
+        np.where(port >= 0, mixed(protocol, port.astype(np.uint64)), none),
+        mixed(mixed(protocol, high), low),
+        np.where(later, mixed(protocol, np.full(len(rows), 7, np.uint64)), none),
+    ]

@@ -1,0 +1,128 @@
+"""Vanished, or only not captured: what captures say they missed, and what others saw arrive.
+
+Of a packet that is not seen any further some things can be known: that the next capture lost
+packets at that time, or was silent while others arrived; that it arrived, as its bytes were
+acknowledged or the datagram that it is a part of was answered; that the next capture cannot show
+it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Kind, Outcome
+from tracer.core.journeys import UNSEEN_DTYPE
+from tracer.core.schema import StructuredArray
+from tracer.correlate.flows.retransmissions import sent_again
+from tracer.correlate.hashing import Codes
+from tracer.correlate.outcomes.blind import can_show, unseen_kinds
+from tracer.correlate.outcomes.gaps import judged
+from tracer.correlate.outcomes.incomplete import INCOMPLETE, incomplete
+from tracer.correlate.outcomes.outcome import Onward, Paths, silenced
+from tracer.correlate.packets.fragments import nearest_of_datagram
+from tracer.correlate.packets.identity import Identity
+
+REASSEMBLY_NS = 1_000_000_000  # between fragments of one datagram; ids come again after longer
+ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
+REASSEMBLED = "its datagram was answered: it arrived, and the next capture missed it"
+
+
+@dataclass(slots=True)
+class Missed:
+    """Journeys with what is said of them, as texts; `unseen` as `gaps.Judged` has it."""
+
+    journeys: list[int]
+    texts: list[str]
+    unseen: StructuredArray
+
+    def add(self, journeys: Codes, text: str) -> None:
+        """Say the same of several journeys."""
+        self.journeys += journeys.tolist()
+        self.texts += [text] * len(journeys)
+
+
+def settle_missed(
+    batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward,
+    forward: NDArray[np.bool_], time: Codes, journeys: StructuredArray,
+) -> Missed:  # fmt: skip
+    """Correct in place the outcome of vanished journeys that were not lost by the network.
+
+    `forward`: the direction of each journey in its flow; `time` by row.
+    """
+    said = Missed([], [], np.empty(0, UNSEEN_DTYPE))
+    outcome = journeys["outcome"]
+    arrived = np.zeros(len(journeys), np.bool_)
+    for which, text in (
+        (_acknowledged(batch.packets, paths, forward, journeys), ACKNOWLEDGED),
+        (_with_first_fragment(batch.packets, paths, journeys), REASSEMBLED),
+    ):
+        outcome[which] = Outcome.LOST_BY_TRACER
+        arrived[which] = True
+        said.add(which, text)
+    for which, text in unseen_kinds(
+        batch.packets, identity, paths, onward, forward, arrived, journeys
+    ):
+        outcome[which] = Outcome.NOT_OBSERVABLE
+        said.add(which, text)
+    vanished = np.flatnonzero(outcome == Outcome.VANISHED)
+    if identity.fragmented:
+        said.add(incomplete(batch.packets, identity, paths.last, vanished), INCOMPLETE)
+    vanished = vanished[onward.expected[vanished] >= 0]
+    beyond = np.concatenate([onward.answered, np.flatnonzero(arrived)])
+    if len(vanished) and len(beyond):
+        vanished, beyond = (
+            which[can_show(batch.packets, identity, paths, onward, forward, which)]
+            for which in (vanished, beyond)
+        )
+        silent = silenced(identity, paths, onward, beyond, vanished, time)
+        outcome[silent] = Outcome.LOST_BY_TRACER
+    if batch.gaps:
+        found = judged(batch, identity, paths, onward, time, journeys)
+        outcome[found.lost] = Outcome.LOST_BY_TRACER
+        said.journeys += found.journeys.tolist()
+        said.texts += found.texts
+        said.unseen = found.unseen
+    return said
+
+
+def _acknowledged(
+    packets: Any, paths: Paths, forward: NDArray[np.bool_], journeys: StructuredArray
+) -> Codes:
+    # TCP bytes that were not sent again, and that the last of the peer's packets acknowledges.
+    first = paths.first
+    lost = (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.TCP_DATA)
+    lost = np.flatnonzero(lost & (journeys["flow"] >= 0))
+    acks = np.flatnonzero((packets["tcp_flags"][first] >= 0) & (packets["tcp_ack"][first] > 0))
+    if not len(lost) or not len(acks):
+        return lost[:0]
+    way = journeys["flow"].astype(np.int64) * 2 + forward
+    order = acks[np.lexsort((journeys["first_ns"][acks], way[acks]))]
+    at = np.searchsorted(way[order], way[lost] ^ 1, "right") - 1
+    known = (at >= 0) & (way[order[np.maximum(at, 0)]] == (way[lost] ^ 1))
+    lost, peer = lost[known], order[at[known]]
+    end = packets["tcp_seq"][first[lost]] + packets["payload_len"][first[lost]]
+    beyond = (packets["tcp_ack"][first[peer]] - end) & 0xFFFFFFFF
+    later = journeys["first_ns"][peer] > journeys["last_ns"][lost]
+    arrived: Codes = lost[later & (beyond < 1 << 31)]
+    if len(arrived):
+        again = sent_again(packets, first, way, journeys["first_ns"], arrived)
+        arrived = arrived[~again]
+    return arrived
+
+
+def _with_first_fragment(packets: Any, paths: Paths, journeys: StructuredArray) -> Codes:
+    # Fragments of a datagram whose first one was answered: it takes all of them to answer.
+    lost = np.flatnonzero(
+        (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.FRAGMENT)
+    )
+    answered = np.flatnonzero(
+        (journeys["reply"] >= 0) & (packets["more_fragments"][paths.first] > 0)
+    )
+    times = journeys["first_ns"]
+    whole = nearest_of_datagram(packets, paths.first, times, lost, answered)
+    arrived = (whole >= 0) & (np.abs(times[whole] - times[lost]) < REASSEMBLY_NS)
+    found: Codes = lost[arrived]
+    return found

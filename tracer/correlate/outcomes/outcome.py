@@ -1,0 +1,243 @@
+"""How a journey ended: delivered, dropped, vanished, or cut by the edge of what was captured."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.enums import Kind, Outcome
+from tracer.core.mixing import mixed
+from tracer.correlate.flows.exchange import ANSWERABLE
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.order.ways import ANSWERED, BEGAN, PASSED, Ways, most_seen
+from tracer.correlate.packets.identity import Identity
+
+NONE = np.empty(0, np.int64)
+INTERRUPTED = 3  # packets that go past a silent capture: one may have been missed by chance
+
+
+@dataclass(slots=True)
+class Paths:
+    """Journeys: `hops` (rows) and where each journey `starts` in them; kind, reply, flow of each.
+
+    `parent`: the place (from 1) in its journey of the hop each came from, 0 for the first.
+    `quoted`: whether an ICMP error quotes the packet. `end`: the index of the hop that says how the
+    journey ended.
+    """
+
+    hops: Codes
+    starts: Codes
+    parent: Codes
+    kind: NDArray[np.int8]
+    reply: Codes
+    flow: Codes
+    quoted: NDArray[np.bool_]
+    end: Codes
+
+    @property
+    def first(self) -> Codes:
+        """First row of each journey."""
+        return self.hops[self.starts[:-1]]
+
+    @property
+    def last(self) -> Codes:
+        """Row of each journey that says how it ended, mostly the last."""
+        return self.hops[self.end]
+
+
+def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
+    return mixed(mixed(hashes, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
+
+
+def _is_end(
+    packets: Any, identity: Identity, link: Codes, paths: Paths, ways: Ways
+) -> NDArray[np.bool_]:
+    # Whether the last hop is where packets from this destination begin their way.
+    first, last, names = paths.first, paths.last, identity.place_names
+    ways.count(BEGAN, link[first])
+    ways.count(PASSED, link[paths.hops])
+    # Routers and firewalls reset in the name of those they answer for.
+    own = first[paths.kind != Kind.TCP_RST]
+    sources = _address_at(np.full(len(own), 3, np.uint64), packets, own, "src")
+    begins = _address_at(names[identity.place[own]], packets, own, "src")
+    there = _address_at(names[identity.place[last]], packets, last, "dst")
+    ends, several = ways.begin(sources, begins, link[own])
+    if len(several):
+        passing = np.ones(len(paths.hops), np.bool_)
+        passing[paths.starts[:-1]] = False
+        rows = paths.hops[passing]
+        rows = rows[packets["ip_version"][rows] > 0]  # ARP has no such source
+        passed = _address_at(names[identity.place[rows]], packets, rows, "src")
+        ends = ways.without_passed(ends, several, passed)
+    return np.isin(there, ends)
+
+
+@dataclass(slots=True)
+class Onward:
+    """Where packets that go on are seen next, and those that passed it unseen.
+
+    `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
+    indices into the paths' hops, of those from which a packet went past the usual next place to one
+    beyond it; with that place and the time. `since_ns`: when each place was first seen, by code.
+    `answered`: journeys that arrived, though not seen at the place they were expected at.
+    """
+
+    expected: Codes
+    passed: Codes
+    passed_place: Codes
+    passed_ns: Codes
+    since_ns: Codes
+    answered: Codes
+
+
+def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways) -> Onward:
+    # A flooded frame goes on from the port it came by, not from one branch to the next.
+    to = np.flatnonzero(paths.parent > 0)
+    at = np.repeat(paths.starts[:-1], np.diff(paths.starts))[to] + paths.parent[to] - 1
+    place, links = identity.place[paths.hops], link[paths.hops]
+    moved = place[at] != place[to]
+    if len(identity.several):  # what came in is seen to go out again
+        point = identity.point[paths.hops]
+        moved |= identity.several[paths.hops[to]] & (point[at] != point[to])
+    at, to = at[moved], to[moved]
+    here, there = links[at], place[to]
+    following = ways.next_places(here, there)
+    before = ways.places_before(links[to], place[at])
+    skipped = following[here] != there
+    # Beyond it are places to which packets come from there; others lie on another way.
+    beyond = before[links[to]] == following[here]
+    expected = following[link[paths.last]]
+    _on_other_ways(expected, paths, link, (at, here, there), skipped & ~beyond, skipped)
+    # Without MACs a link is the same both ways: nobody is expected where it came from.
+    parent = paths.parent[paths.end]
+    came_from = np.where(parent > 0, place[paths.starts[:-1] + np.maximum(parent, 1) - 1], -1)
+    turned = expected == came_from
+    if len(identity.several):
+        turned &= ~identity.several[paths.last]
+    expected[turned] = -1
+    passed = at[skipped & beyond]
+    passed_ns = time[paths.hops[passed]]
+    return Onward(expected, passed, following[links[passed]], passed_ns, ways.since_ns, NONE)
+
+
+def _on_other_ways(
+    expected: Codes, paths: Paths, link: Codes, steps: tuple[Codes, Codes, Codes],
+    other: NDArray[np.bool_], skipped: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    # Where flows go on from one link by several ways, as over equal routes, each packet is expected
+    # where those of its own flow are seen; in place.
+    at, here, there = steps
+    forks = np.zeros(int(link.max(initial=-1)) + 1, np.bool_)
+    forks[here[other]] = True
+    ends = np.flatnonzero(forks[link[paths.last]] & (expected >= 0))
+    if not len(ends):
+        return
+    chosen = np.flatnonzero(forks[here])
+    owner = np.searchsorted(paths.starts, at[chosen], "right") - 1
+    keys = pair_keys(paths.flow[owner] + 1, here[chosen])
+    wanted = pair_keys(paths.flow[ends] + 1, link[paths.last[ends]])
+    distinct, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
+    of_step, of_end = codes[: len(keys)], codes[len(keys) :]
+    usual = np.zeros(len(distinct), np.bool_)
+    usual[of_step[~skipped[chosen]]] = True  # some of its flow came by the usual place
+    ways = other[chosen]
+    pairs, where = factorise(pair_keys(of_step[ways], there[chosen[ways]]))
+    votes = np.bincount(pairs, minlength=len(where))
+    instead = most_seen(of_step[ways][where], there[chosen[ways]][where], votes, len(distinct))
+    found = np.where(usual[of_end], -1, instead[of_end])
+    expected[ends[found >= 0]] = found[found >= 0]
+
+
+def _capture_state(
+    identity: Identity, onward: Onward, missing: Codes, time: Codes, at_ns: Codes
+) -> NDArray[np.int8]:
+    """Whether the place where each missing journey was expected was captured at a time.
+
+    0: its capture had not begun or was over; 1: it was interrupted, for it showed nothing while
+    several packets passed it; 2: it was running.
+    """
+    state = np.full(len(missing), 2, np.int8)
+    places = onward.expected[missing]
+    for place in np.unique(places):
+        mine = np.flatnonzero(places == place)
+        seen = np.sort(time[identity.place == place], kind="stable")  # they are, but for a few
+        after = np.searchsorted(seen, at_ns[mine])
+        edge = (at_ns[mine] <= onward.since_ns[place]) | (after == len(seen))
+        state[mine[edge]] = 0
+        edge |= after == 0  # what it showed before is in no window any more
+        mine, after = mine[~edge], after[~edge]
+        passed = np.sort(onward.passed_ns[onward.passed_place == place])
+        first = np.searchsorted(passed, seen[after - 1], "right")
+        last = np.searchsorted(passed, seen[after])
+        state[mine[last - first >= INTERRUPTED]] = 1
+    return state
+
+
+def silenced(
+    identity: Identity, paths: Paths, onward: Onward, beyond: Codes, vanished: Codes, time: Codes
+) -> Codes:
+    """Return which vanished journeys the next capture missed while it was interrupted.
+
+    `beyond`: journeys that are known to have gone past it, though it does not show them; they tell
+    that it was, where nobody watched beyond it.
+    """
+    ends = time[paths.last]
+    known = replace(
+        onward,
+        passed_place=np.concatenate([onward.passed_place, onward.expected[beyond]]),
+        passed_ns=np.concatenate([onward.passed_ns, ends[beyond]]),
+    )
+    state = _capture_state(identity, known, vanished, time, ends[vanished])
+    found: Codes = vanished[state == 1]
+    return found
+
+
+def _reset_on_the_way(identity: Identity, paths: Paths, onward: Onward, time: Codes) -> Codes:
+    # A rule that refuses TCP answers in the name of the host (REJECT with a reset): the answer
+    # begins where the packet was last seen, and the captures beyond show neither.
+    which = onward.answered[paths.kind[paths.reply[onward.answered]] == Kind.TCP_RST]
+    begins, ends = paths.first[paths.reply[which]], paths.last[which]
+    which = which[identity.place[begins] == identity.place[ends]]
+    state = _capture_state(identity, onward, which, time, time[paths.last[which]])
+    found: Codes = which[state == 2]
+    return found
+
+
+def outcomes(
+    packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways
+) -> tuple[NDArray[np.int8], Onward, Codes]:
+    """Return `core.enums.Outcome` of each journey; `link` and `time` by row.
+
+    Also where packets go on to, and the journeys that end where the next capture had not begun or
+    was over.
+
+    Delivered: answered, or last seen where its destination's packets begin, or where no packet was
+    ever seen to go on. Vanished: others went on from there, and the next place was being captured.
+    Unfinished: nobody went on from there, and others were answered from beyond what was captured.
+    Answered elsewhere: an ICMP error quotes it, or a reset came from where others went on.
+    """
+    first, last = paths.first, paths.last
+    several = np.diff(paths.starts) > 1
+    answered = paths.reply >= 0
+    onward = _onward(identity, link, paths, time, ways)
+    following = onward.expected
+    silent = np.isin(paths.kind, ANSWERABLE) & ~answered
+    outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
+    outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
+    elsewhere = np.diff(paths.starts) < len(ways.known.places)
+    elsewhere &= ways.count(ANSWERED, link[last[answered]])[link[last]] == 0
+    outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
+    ending = _is_end(packets, identity, link, paths, ways)
+    onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
+    missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
+    outcome[missing] = Outcome.VANISHED
+    state = _capture_state(identity, onward, missing, time, time[last[missing]])
+    outcome[missing[state == 0]] = Outcome.UNFINISHED
+    outcome[missing[state == 1]] = Outcome.LOST_BY_TRACER
+    outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED
+    outcome[paths.quoted & ~answered] = Outcome.ANSWERED_ELSEWHERE
+    outcome[paths.quoted & ending] = Outcome.DELIVERED
+    outcome[_reset_on_the_way(identity, paths, onward, time)] = Outcome.ANSWERED_ELSEWHERE
+    edge = missing[state == 0]
+    return outcome, onward, edge[outcome[edge] == Outcome.UNFINISHED]

@@ -1,0 +1,132 @@
+"""Why a journey ended as it did, in words."""
+
+from typing import Any
+
+import numpy as np
+
+from tracer.core.address import decode_ip
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Kind, Outcome
+from tracer.core.routes import route_error_words
+from tracer.core.schema import StructuredArray
+from tracer.correlate.flows.arp import arp_answers
+from tracer.correlate.flows.exchange import ANSWERABLE
+from tracer.correlate.hashing import Codes
+from tracer.correlate.outcomes.missed import Missed
+
+NO_ANSWER = "no answer seen"
+ROUTED_NS = 1_000_000  # what has no route is freed at once
+CAPTURE_GAP = "the next capture was interrupted"
+RESET = "a reset came from there, where others went on"
+CAPTURE_EDGE = "the next capture had not begun or was over"
+ICMP_ERRORS = {
+    (4, 3): "destination unreachable", (4, 4): "source quench", (4, 5): "redirect",
+    (4, 11): "time exceeded", (4, 12): "parameter problem",
+    (6, 1): "destination unreachable", (6, 2): "packet too big", (6, 3): "time exceeded",
+    (6, 4): "parameter problem",
+}  # fmt: skip
+CODES = {
+    (4, 3, 0): "network unreachable", (4, 3, 1): "host unreachable",
+    (4, 3, 2): "protocol unreachable", (4, 3, 3): "port unreachable",
+    (4, 3, 4): "fragmentation needed", (4, 3, 9): "network prohibited",
+    (4, 3, 10): "host prohibited", (4, 3, 13): "administratively prohibited",
+    (6, 1, 0): "no route", (6, 1, 1): "administratively prohibited",
+    (6, 1, 3): "address unreachable", (6, 1, 4): "port unreachable",
+}  # fmt: skip
+
+
+class Reasons:
+    """Texts by number; the numbers go into the `reason` column."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """Return the number of a text, a new one for a new text."""
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All texts, in order of their numbers."""
+        return tuple(self._numbers)
+
+
+def icmp_error(packet: Any) -> str:
+    """Return the words for an ICMP error and who sent it."""
+    version, kind, code = (int(packet[n]) for n in ("ip_version", "icmp_type", "icmp_code"))
+    text = CODES.get((version, kind, code)) or ICMP_ERRORS.get((version, kind), "ICMP error")
+    return f"{text}, said {decode_ip(int(packet['src_hi']), int(packet['src_lo']))}"
+
+
+def give_reasons(
+    batch: ObservationBatch, journeys: StructuredArray, first: Codes,
+    dropped: tuple[Codes, Codes], missed: Missed, edge: Codes,
+    ways: list[tuple[int, str]], further: Codes,
+) -> tuple[str, ...]:  # fmt: skip
+    """Set the `reason` column of the journeys in place and return the texts it indexes.
+
+    `first`: first row of each journey; `dropped`: journeys and the rows where the kernel freed
+    them, as `outcome.kernel_drops` gives them; `missed`: what captures missed; `edge`: journeys
+    that end at the next capture's edge; `ways`: answers that came another way, in words;
+    `further`: errors and journeys that they quote, too, as `errors_quoted.quotes` gives them.
+    """
+    reasons = Reasons()
+    outcome, reason = journeys["outcome"], journeys["reason"]
+    silent = np.isin(journeys["kind"], ANSWERABLE) & (journeys["reply"] < 0)
+    open_end = np.isin(outcome, (Outcome.VANISHED, Outcome.DELIVERED, Outcome.UNFINISHED))
+    reason[silent & open_end & (journeys["n_hops"] > 1)] = reasons.number(NO_ANSWER)
+    reason[outcome == Outcome.LOST_BY_TRACER] = reasons.number(CAPTURE_GAP)
+    edge = edge[outcome[edge] == Outcome.UNFINISHED]
+    reason[edge] = reasons.number(CAPTURE_EDGE)
+    reason[(outcome == Outcome.ANSWERED_ELSEWHERE) & (journeys["reply"] >= 0)] = reasons.number(
+        RESET
+    )
+    for journey, text in zip(missed.journeys, missed.texts, strict=True):
+        reason[journey] = reasons.number(text)
+    for journey, text in (*ways, *arp_answers(batch, journeys, first)):
+        reason[journey] = reasons.number(text)
+    errors = np.flatnonzero((journeys["quotes"] >= 0) & (journeys["kind"] == Kind.ICMP_ERROR))
+    quoted = journeys["quotes"][errors].tolist()
+    pairs = [*further.tolist(), *zip(errors.tolist(), quoted, strict=True)]
+    for error, about in pairs[::-1]:
+        text = icmp_error(batch.packets[first[error]])
+        reason[about] = reasons.number(text)
+    _kernel_reasons(batch, reason, dropped, reasons)
+    return reasons.texts
+
+
+def _kernel_reasons(
+    batch: ObservationBatch, reason: Codes, dropped: tuple[Codes, Codes], reasons: Reasons
+) -> None:
+    names = batch.labels.get("drop_reason", {})
+    kernel = batch.sections["kernel"]
+    freed = kernel[np.searchsorted(kernel["row"], dropped[1])]
+    routed = _failed_routes(batch, freed)
+    for journey, code, error in zip(
+        dropped[0].tolist(), freed["drop_reason"].tolist(), routed, strict=True
+    ):
+        said = names.get(code) or f"skb drop reason {code}"
+        if reason[journey] >= 0 and reasons.texts[reason[journey]] != NO_ANSWER:  # an ICMP error
+            said = f"{said}; {reasons.texts[reason[journey]]}"
+        elif error:
+            said = f"{said}; route: {route_error_words(error)}"
+        reason[journey] = reasons.number(said)
+
+
+def _failed_routes(batch: ObservationBatch, freed: StructuredArray) -> list[int]:
+    # The negative errno of the last lookup for each freed buffer, 0 where it did not fail: kernels
+    # free what has no route without saying why.
+    kernel = batch.sections["kernel"]
+    failed = kernel[kernel["route_error"] < -1]  # which is null
+    both = np.concatenate([failed, freed])
+    is_freed = np.arange(len(both)) >= len(failed)
+    times = batch.packets["time_ns"][both["row"]]
+    order = np.lexsort((is_freed, times, both["skb"]))
+    # The last lookup before each, of whatever buffer.
+    before = np.maximum.accumulate(np.where(is_freed[order], -1, np.arange(len(order))))
+    lookup, asked = order[before], order
+    near = (before >= 0) & (both["skb"][lookup] == both["skb"][asked])
+    near &= times[asked] - times[lookup] <= ROUTED_NS
+    errors = np.zeros(len(both), np.int64)
+    errors[asked] = np.where(near, both["route_error"][lookup], 0)
+    return list(errors[len(failed) :].tolist())

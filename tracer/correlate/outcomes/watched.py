@@ -1,0 +1,143 @@
+"""Outcomes where the kernel itself was watched: what it decided, and that nothing more came."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import NULL_U64
+from tracer.core.batch import ObservationBatch
+from tracer.core.enums import Outcome
+from tracer.core.point import Direction
+from tracer.core.schema import StructuredArray
+from tracer.correlate.flows.exchange import ANSWERABLE
+from tracer.correlate.hashing import Codes
+from tracer.correlate.outcomes.outcome import Paths
+
+Mask = NDArray[np.bool_]
+#: How long a packet on its way out waits for the address of the next hop: three questions a second
+#: apart (`mcast_solicit`, `retrans_time_ms` of neigh(7)), and a margin.
+NEIGHBOUR_NS = 3_500_000_000
+FILTERED = "NETFILTER_DROP"
+_LEAVING = ("output", "postrouting")
+_LOOPBACK, _LOCAL_TABLE = 1, 255  # LOOPBACK_IFINDEX, RT_TABLE_LOCAL
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Until when was watched (UTC ns; None: until the last packet), and what silence is enough."""
+
+    end_ns: int | None
+    settle_ns: int
+
+
+def kept_here(batch: ObservationBatch) -> Mask:
+    """Return at which observations the kernel decided to keep the packet itself, shape (rows,).
+
+    The route of a local address leads to the device that the packet came by, without a gateway
+    (`ip_route_input_slow`, RTN_LOCAL). Where a tunnel ends, what it carries goes on.
+    """
+    kernel = batch.sections["kernel"]
+    here = (kernel["route_error"] == 0) & (kernel["route_oif"] == kernel["ifindex"])
+    here &= (kernel["ifindex"] > 0) & (kernel["route_gateway_lo"] == np.uint64(NULL_U64))
+    here &= _is_entering(batch, kernel)
+    found = np.zeros(len(batch), np.bool_)
+    found[kernel["row"][here]] = True
+    found[batch.rows_with("tunnel")] = False
+    return found
+
+
+def is_leaving(batch: ObservationBatch) -> Mask:
+    """Return at which observations a packet is on its way out of its namespace, shape (rows,).
+
+    Such a place is no end, for a device follows: a hook on the way out, and where it came in if the
+    kernel found a route that leads out by another device.
+    """
+    hooks = np.array([*(point.hook in _LEAVING for point in batch.points), False])
+    found: Mask = hooks[batch.packets["point"]]
+    kernel = batch.sections["kernel"]
+    onward = (kernel["route_error"] == 0) & (kernel["route_table"] != _LOCAL_TABLE)
+    onward &= (kernel["route_oif"] > _LOOPBACK) & (kernel["route_oif"] != kernel["ifindex"])
+    found[kernel["row"][onward & _is_entering(batch, kernel)]] = True
+    return found
+
+
+def _is_entering(batch: ObservationBatch, kernel: StructuredArray) -> Mask:
+    entering = np.array([*(p.direction == Direction.INGRESS for p in batch.points), False])
+    found: Mask = entering[batch.packets["point"][kernel["row"]]]
+    return found
+
+
+def settle_outcomes(
+    batch: ObservationBatch, paths: Paths, time: Codes, watch: Watch, journeys: StructuredArray
+) -> None:
+    """Correct outcome and place in place for the journeys that end where a kernel was watched.
+
+    Watching does not stop with a packet: one that is neither answered nor kept has vanished once
+    it was silent long enough, whatever others did.
+    """
+    kernel = batch.sections["kernel"]
+    if not len(kernel):
+        return
+    watched = np.zeros(len(batch), np.bool_)
+    watched[kernel["row"][kernel["skb"] != 0]] = True
+    outcome, last = journeys["outcome"], paths.last
+    open_end = np.isin(outcome, (Outcome.UNFINISHED, Outcome.LOST_BY_TRACER, Outcome.VANISHED))
+    leaving = is_leaving(batch)[last]
+    open_end |= leaving & (outcome == Outcome.DELIVERED) & (paths.reply < 0)
+    open_end &= watched[last]
+    outcome[open_end] = Outcome.UNFINISHED
+    if watch.end_ns is not None:
+        patience_ns = np.where(leaving, max(watch.settle_ns, NEIGHBOUR_NS), watch.settle_ns)
+        over = open_end & (time[last] + patience_ns <= watch.end_ns)
+        wanted = np.isin(paths.kind, ANSWERABLE) & (paths.reply < 0)
+        outcome[over & (wanted | (np.diff(paths.starts) > 1))] = Outcome.VANISHED
+    # A flooded frame goes on past where it was kept, so the place is not always the last hop.
+    kept = np.flatnonzero(kept_here(batch)[paths.hops])
+    journey = np.searchsorted(paths.starts, kept, "right") - 1
+    outcome[journey] = Outcome.DELIVERED
+    journeys["outcome_point"][journey] = batch.packets["point"][paths.hops[kept]]
+
+
+def kernel_drops(
+    batch: ObservationBatch, journey: Codes, journeys: StructuredArray
+) -> tuple[Codes, Codes]:
+    """Set outcome and place where the kernel freed a packet with a reason, and it did not arrive.
+
+    One that was answered, or kept elsewhere, was dropped in one of its copies only (a flooded
+    frame), or refused by the socket's host; but for one that had no copy and that netfilter dropped
+    (REJECT of TCP answers for who was asked). `journey`: of each row. Returns (journeys, rows):
+    where each was dropped.
+    """
+    kernel = batch.sections["kernel"]
+    freed = kernel[kernel["drop_reason"] > 0]
+    freed = freed[journey[freed["row"]] >= 0]
+    if not len(freed):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    kept = kernel[kept_here(batch)[kernel["row"]]]
+    buffers = set(zip(journey[kept["row"]].tolist(), kept["skb"].tolist(), strict=True))
+    arrived = {number for number, _ in buffers}
+    silent = (journeys["reply"][journey[freed["row"]]] < 0) | _is_filtered(batch, journey, freed)
+    lost = [
+        number not in arrived or (number, skb) in buffers
+        for number, skb in zip(journey[freed["row"]].tolist(), freed["skb"].tolist(), strict=True)
+    ]
+    rows: Codes = freed["row"][silent & np.array(lost, np.bool_)]
+    journeys["outcome"][journey[rows]] = Outcome.DROPPED
+    journeys["outcome_point"][journey[rows]] = batch.packets["point"][rows]
+    return journey[rows], rows
+
+
+def _is_filtered(batch: ObservationBatch, journey: Codes, freed: StructuredArray) -> Mask:
+    # Which freed buffers netfilter dropped, all there were of their packets.
+    codes = [c for c, name in batch.labels.get("drop_reason", {}).items() if name == FILTERED]
+    filtered: Mask = np.isin(freed["drop_reason"], codes)
+    if not filtered.any():
+        return filtered
+    kernel = batch.sections["kernel"]
+    numbers = journey[kernel["row"]]
+    mine = np.isin(numbers, journey[freed["row"][filtered]]) & (kernel["skb"] != 0)
+    pairs = np.unique(np.stack([numbers[mine].astype(np.uint64), kernel["skb"][mine]]), axis=1)
+    buffers = np.bincount(pairs[0].astype(np.int64), minlength=int(journey.max()) + 1)
+    filtered &= buffers[journey[freed["row"]]] == 1
+    return filtered

@@ -1,0 +1,1 @@
+"""What tells packets apart, whatever forwards or translates them: the identity of a row."""

@@ -1,0 +1,377 @@
+"""What tells packets apart, and what forwarding and translation leave alone, as hashes of rows."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.batch import ObservationBatch
+from tracer.core.jit import inner, jit
+from tracer.core.mixing import mix, mixed
+from tracer.core.point import Point
+from tracer.core.protocols import ETHERTYPE_ARP, TCP
+from tracer.correlate.hashing import Keys, factorise
+from tracer.correlate.packets.fragments import IPV6, lasting_ids
+from tracer.correlate.packets.ip_ids import (
+    changing_between,
+    is_told_apart,
+    rows_without_id,
+    sampled_below,
+)
+from tracer.correlate.packets.one_link import is_of_one_link
+from tracer.correlate.packets.quotes import quote_keys
+
+Row = NDArray[np.int64]
+_NONE_CUT = 1 << 40  # longer than any payload
+#: What of a TCP header every capture shows.
+WINDOWS, STAMPS, SACKS = 1, 2, 4
+#: Traits of a packet: how many witnesses it has; no digest of its payload; no IP id, no bytes and
+#: no TCP numbers, so that id, sequence number and time are all there is; an IP id, and bytes or TCP
+#: numbers, so that hardly another packet is equal to it.
+WITNESSES, NO_DIGEST, BARE, OWN = 3, 4, 8, 16
+
+
+@dataclass(slots=True)
+class Identity:
+    """Hashes of each row (uint64, shape (rows,)) and where it was seen.
+
+    `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
+    `link`: point, MACs, VLAN and VNI, so also the way it went.
+    `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
+    `place_names`: a hash of each place, the same in every batch, and one more, for -1.
+    `clock`: index into `clocks`. `traits`: bits (WITNESSES, NO_DIGEST, BARE, OWN); `length`: of the
+    payload, bytes. `body`: digests that `packet` leaves out, because some capture cut
+    such payloads, 0 where it is not known; no element where nothing was left out.
+    `several`: rows of points that are several devices (`Point.several`); no element where none is.
+    `spot`: `place`, but of those rows a number for each `link`, from `len(place_names)` on.
+    `fragmented`: whether any packet is a fragment.
+    """
+
+    packet: Keys
+    flow: Keys
+    link: Keys
+    usable: NDArray[np.bool_]
+    point: Row
+    place: Row
+    netns: Row
+    host: Row
+    clock: Row
+    ttl: Row
+    src_mac: Keys
+    dst_mac: Keys
+    traits: NDArray[np.int8]
+    length: NDArray[np.int32]
+    body: Keys
+    several: NDArray[np.bool_]
+    spot: Row
+    clocks: tuple[str, ...]
+    place_names: Keys
+    fragmented: bool = False
+
+
+@inner
+def tuple_hash(
+    src_hi: Any,
+    src_lo: Any,
+    dst_hi: Any,
+    dst_lo: Any,
+    proto: Any,
+    sport: Any,
+    dport: Any,
+    ident: Any,
+) -> Any:
+    """Return the hash of one direction of a flow; absent ports and ids are -1."""
+    h = mix(mix(np.uint64(77), np.uint64(proto)), src_hi)
+    h = mix(mix(mix(h, src_lo), dst_hi), dst_lo)
+    h = mix(h, np.uint64(sport) * np.uint64(65537) + np.uint64(dport))
+    return mix(h, np.uint64(ident))
+
+
+@inner
+def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
+    # Without the IP id.
+    h = mix(mix(np.uint64(3), np.uint64(r.ip_version)), np.uint64(r.proto))
+    h = mix(h, np.uint64(r.ip_len))
+    h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
+    h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
+    if r.proto == TCP:
+        h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
+        if told & WINDOWS:
+            h = mix(h, np.uint64(r.tcp_window))
+        if told & STAMPS:
+            h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
+        if told & SACKS:
+            h = mix(h, np.uint64(r.tcp_sack))
+        h = mix(h, np.uint64(r.tcp_flags))
+    elif r.icmp_type >= 0:
+        h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
+        h = mix(h, np.uint64(r.icmp_seq))
+    if is_of_one_link(r):
+        h = mix(mix(mix(mix(h, r.src_hi), r.src_lo), r.dst_hi), r.dst_lo)
+    return mix(h, np.uint64(r.flow_label))
+
+
+@inner
+def _packet_hash(r: Any, content: Any) -> Any:
+    # An IPv6 fragment's id is mixed in where it lasts.
+    return mix(content, np.uint64(r.ip_id if r.ip_version != IPV6 else np.int64(-1)))
+
+
+@inner
+def _flow_hash(r: Any, backwards: bool) -> Any:
+    ident = np.int64(r.icmp_id)
+    if r.icmp_type >= 0 and ident < 0:
+        ident = np.int64(-2) - np.int64(r.icmp_type)
+    if backwards:
+        return tuple_hash(r.dst_hi, r.dst_lo, r.src_hi, r.src_lo, r.proto, r.dport, r.sport, ident)
+    return tuple_hash(r.src_hi, r.src_lo, r.dst_hi, r.dst_lo, r.proto, r.sport, r.dport, ident)
+
+
+@inner
+def _witnesses(r: Any) -> int:
+    # How many things of its own a packet has that no other one is likely to have: 3 is 3 or more.
+    count = int(r.ip_id > 0) + int(r.icmp_seq >= 0 or r.ethertype == ETHERTYPE_ARP)
+    count += int(r.tcp_tsval > 0) + int(r.payload_digest != 0 and r.payload_len >= 8)
+    if r.proto == TCP and r.tcp_seq >= 0:
+        count += 1 + int(r.payload_len > 0 or r.tcp_flags & 0x03 != 0)
+    return min(count, 3)
+
+
+@inner
+def _traits(r: Any) -> int:
+    traits = _witnesses(r)
+    if r.payload_digest == 0:
+        traits |= NO_DIGEST
+        if r.ip_id <= 0 and r.tcp_seq < 0:
+            traits |= BARE
+    if r.ip_id > 0 and (r.tcp_seq >= 0 or (r.payload_digest != 0 and r.payload_len >= 8)):
+        traits |= OWN
+    return traits
+
+
+@jit
+def _scan(
+    p: Any, names: Keys, shortest: int, told: int, below: np.uint64, out: Any
+) -> tuple[bool, bool, Row, Keys]:
+    # One pass over the records, which are much larger than what is kept of them. Returns whether
+    # there are fragments, and such of IPv6, and rows that are known without their id, with their
+    # content: those whose content's hash is below a limit.
+    rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
+    count = 0
+    packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length = out
+    fragmented = numbered = False
+    for i in range(len(p)):
+        r = p[i]
+        fragmented = fragmented or r.frag_offset > 0 or r.more_fragments == 1
+        numbered = numbered or (r.ip_version == IPV6 and r.ip_id >= 0)
+        point[i] = r.point
+        ttl[i] = r.ttl
+        src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
+        traits[i], length[i] = _traits(r), r.payload_len
+        usable[i] = r.ip_version > 0 or r.ethertype == ETHERTYPE_ARP
+        with_digest = 0 < r.payload_len < shortest
+        content = _content_hash(r, with_digest, told)
+        packet[i] = _packet_hash(r, content)
+        if content < below and is_told_apart(r, with_digest):
+            rows[count], contents[count] = i, content
+            count += 1
+        flow[i] = _flow_hash(r, False)
+        h = mix(mix(mix(np.uint64(11), names[r.point]), r.src_mac), r.dst_mac)
+        link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
+    return fragmented, numbered, rows[:count].copy(), contents[:count].copy()
+
+
+@jit
+def _contents(p: Any, shortest: int, told: int) -> tuple[Row, Keys]:
+    # All rows that are known without their id, with their content.
+    rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
+    count = 0
+    for i in range(len(p)):
+        with_digest = 0 < p[i].payload_len < shortest
+        if is_told_apart(p[i], with_digest):
+            rows[count], contents[count] = i, _content_hash(p[i], with_digest, told)
+            count += 1
+    return rows[:count].copy(), contents[:count].copy()
+
+
+@jit
+def _cuts(p: Any) -> tuple[int, int]:
+    # The shortest payload of which too little was captured for a digest, and what of the TCP header
+    # no capture cut away and every source tells.
+    shortest, told = _NONE_CUT, WINDOWS | STAMPS | SACKS
+    for i in range(len(p)):
+        r = p[i]
+        unread = r.tcp_seq >= 0 and r.tcp_sack == 0
+        if unread:
+            told &= ~SACKS
+            if r.tcp_window < 0:
+                told &= ~WINDOWS
+        if r.cap_len >= r.wire_len:
+            continue
+        if r.payload_len > 0 and r.payload_digest == 0 and (r.icmp_type < 0 or r.icmp_id >= 0):
+            shortest = min(shortest, r.payload_len)
+        if unread and r.tcp_tsval < 0:
+            told &= ~STAMPS
+    return shortest, told
+
+
+def _bodies(p: Any, shortest: int) -> Keys:
+    if shortest == _NONE_CUT:
+        return np.empty(0, np.uint64)
+    left_out = p["payload_len"] >= shortest
+    left_out &= p["payload_digest"] != 0
+    if not left_out.any():
+        return np.empty(0, np.uint64)
+    bodies: Keys = np.where(left_out, p["payload_digest"], 0)
+    return bodies
+
+
+@jit
+def _reversed(p: Any, rows: Row) -> Keys:
+    out = np.empty(len(rows), np.uint64)
+    for i in range(len(rows)):
+        out[i] = _flow_hash(p[rows[i]], True)
+    return out
+
+
+def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
+    # Few rows have these, so numpy over the sparse records is cheap.
+    arp = batch.sections["arp"]
+    rows = arp["row"]
+    ends = [mixed(identity.packet[rows] * np.uint64(0), arp["arp_op"])] * 2
+    for name in ("arp_sender_mac", "arp_sender_ip_lo", "arp_target_ip_lo"):
+        ends[0] = mixed(ends[0], arp[name])
+    identity.packet[rows] = ends[0]
+    low, high = arp["arp_sender_ip_lo"], arp["arp_target_ip_lo"]
+    base = np.full(len(rows), 0xA59, np.uint64)
+    identity.flow[rows] = mixed(mixed(base, low), high)
+    quoted = batch.sections["quoted"]
+    if len(quoted):
+        identity.packet[quoted["row"]] = quote_keys(batch, sides_of_nat(identity, quoted["row"]))
+
+
+def _identity_of(point: Point) -> tuple[str, ...]:
+    name = point.device or point.hook or point.capture or ""
+    return (point.host or "", point.netns or "", name, point.hook or "", str(int(point.direction)))
+
+
+def _hashed(names: Sequence[tuple[str, ...]]) -> Keys:
+    # The same in every batch, whatever else is in it; 0 for -1.
+    texts = ["\0".join(name).encode("utf-8", "surrogatepass") for name in names]
+    digests = [hashlib.blake2b(text, digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join([*digests, bytes(8)]), "<u8")
+
+
+def _ranked(names: list[Any]) -> NDArray[np.int64]:
+    rank = {name: code for code, name in enumerate(sorted(set(names)))}
+    return np.array([rank[name] for name in names] + [-1], np.int64)
+
+
+def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
+    keys = [_identity_of(point) for point in batch.points]
+    spaces = [
+        key[:2] if point.netns else ("", "") for key, point in zip(keys, batch.points, strict=True)
+    ]
+    netns = _ranked(spaces)
+    netns[[i for i, space in enumerate(spaces) if space == ("", "")]] = -1
+    return {
+        "point": _ranked(keys),
+        "place": _ranked([key[:3] for key in keys]),
+        "netns": netns,
+        "host": _ranked([key[0] for key in keys]),
+        "clock": _ranked([point.clock_name for point in batch.points]),
+    }
+
+
+def _place_names(points: Sequence[Point]) -> list[tuple[str, ...]]:
+    # By code.
+    return sorted({_identity_of(point)[:3] for point in points})
+
+
+def place_codes(batch: ObservationBatch, points: Sequence[Point]) -> Row:
+    """Return `Identity.place` of points, -1 for those of which the batch has no packet."""
+    rank = {name: code for code, name in enumerate(_place_names(batch.points))}
+    return np.array([rank.get(_identity_of(point)[:3], -1) for point in points], np.int64)
+
+
+def identify(batch: ObservationBatch) -> Identity:
+    """Return the identity hashes of every row of a batch."""
+    rows = len(batch)
+    ranks = _point_columns(batch)
+    # One packet has one digest, or none where too little was captured: then digests of payloads as
+    # long as that do not tell rows of one packet from others, in this capture or another.
+    shortest, told = _cuts(batch.packets)
+    packet, flow, link = (np.empty(rows, np.uint64) for _ in range(3))
+    src_mac, dst_mac = (np.empty(rows, np.uint64) for _ in range(2))
+    point, ttl = (np.empty(rows, np.int64) for _ in range(2))
+    usable, traits = np.empty(rows, np.bool_), np.empty(rows, np.int8)
+    length = np.empty(rows, np.int32)
+    out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
+    below = sampled_below(rows)
+    names = _hashed([_identity_of(point) for point in batch.points])
+    fragmented, numbered, sampled, contents = _scan(
+        batch.packets, names, shortest, told, below, out
+    )
+    identity = Identity(
+        packet, flow, link, usable,
+        ranks["point"][point], ranks["place"][point], ranks["netns"][point],
+        ranks["host"][point], ranks["clock"][point], ttl, src_mac, dst_mac,
+        traits, length, _bodies(batch.packets, shortest),
+        np.empty(0, np.bool_), ranks["place"][:0],
+        tuple(sorted({point.clock_name for point in batch.points})),
+        _hashed(_place_names(batch.points)),
+        bool(fragmented),
+    )  # fmt: skip
+    _tell_devices(batch, identity)
+    changing = changing_between(batch.packets, identity.spot, sampled, contents)
+    if len(changing):
+        known, contents = _contents(batch.packets, shortest, told)
+        without = rows_without_id(batch.packets, identity.spot, known, contents, changing)[known]
+        packet[known[without]] = contents[without]
+    if numbered:
+        at, ids = lasting_ids(batch.packets, identity.spot, packet)
+        packet[at] = mixed(packet[at], ids)
+    _mix_sections(batch, identity)
+    return identity
+
+
+def sides_of_nat(identity: Identity, rows: Row) -> Row:
+    """Return `Identity.spot` of some rows, apart where packets of one are translated in between.
+
+    Devices that have no names may be a bridge's port and the bridge.
+    """
+    spot = identity.spot[rows]
+    if not len(identity.several):
+        return spot
+    flow = np.where(identity.several[rows], identity.flow[rows], 0)
+    return factorise(mixed(spot.astype(np.uint64), flow))[0]
+
+
+def _tell_devices(batch: ObservationBatch, identity: Identity) -> None:
+    # A router sends a packet on with other MACs than it came with.
+    tunnel = batch.sections["tunnel"]
+    rows = tunnel["row"]
+    identity.link[rows] = mixed(mixed(identity.link[rows], tunnel["vni"]), tunnel["encap"])
+    identity.spot = identity.place
+    mixed_points = [point.several for point in batch.points]
+    if not any(mixed_points):
+        return
+    identity.several = np.array([*mixed_points, False])[batch.packets["point"]]
+    rows = np.flatnonzero(identity.several)
+    identity.spot = identity.place.copy()
+    identity.spot[rows] = len(identity.place_names) + factorise(identity.link[rows])[0]
+
+
+def reverse_of(batch: ObservationBatch, rows: Row) -> Keys:
+    """Return the `flow` hash that answers to the packets at some rows have, shape (rows,)."""
+    hashes: Keys = _reversed(batch.packets, rows)
+    arp = batch.sections["arp"]
+    at = np.minimum(np.searchsorted(arp["row"], rows), max(len(arp) - 1, 0))
+    is_arp = np.flatnonzero(arp["row"][at] == rows) if len(arp) else np.empty(0, np.int64)
+    asked = arp[at[is_arp]]
+    base = np.full(len(asked), 0xA59, np.uint64)
+    hashes[is_arp] = mixed(mixed(base, asked["arp_target_ip_lo"]), asked["arp_sender_ip_lo"])
+    return hashes

@@ -1,0 +1,1 @@
+"""Joins of a part of the packets at a time: large captures, and live."""
