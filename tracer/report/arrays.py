@@ -28,12 +28,17 @@ def of(values: NDArray[Any], missing: NDArray[np.bool_] | None = None) -> pa.Arr
 
 def texts(values: Sequence[str | None]) -> pa.Array:
     """Return an array of texts."""
-    encoded = [b"" if text is None else text.encode() for text in values]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
     missing = np.array([text is None for text in values], np.bool_)
-    data = pa.py_buffer(b"".join(encoded))
-    valid = pa.py_buffer(_bits(~missing)) if missing.any() else None
-    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), data, valid)
+    return utf8([b"" if text is None else text.encode() for text in values], missing)
+
+
+def utf8(values: Sequence[bytes], missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Return an array of texts that are UTF-8 already, null where `missing`."""
+    ends = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=ends[1:])
+    valid = None if missing is None or not missing.any() else pa.py_buffer(_bits(~missing))
+    data = pa.py_buffer(b"".join(values))
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(ends), data, valid)
 
 
 @cache

@@ -27,8 +27,8 @@ class ChangeTexts:
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}  # a text's number, by key; several keys may have one text
-        self._numbers: dict[str, int] = {}
-        self._texts: list[str] = []
+        self._numbers: dict[bytes, int] = {}
+        self._texts: list[bytes] = []  # in UTF-8: each is in the dictionaries of many tables
 
     def of(self, journey_set: JourneySet, hops: Rows) -> pa.DictionaryArray:
         """Return a JSON array of {field, from, to, cause} for each hop, `[]` for no change."""
@@ -37,22 +37,23 @@ class ChangeTexts:
         numbers = self._numbered(journey_set, keys[firsts].tolist(), hops[firsts])
         places, firsts, *_ = distinct(numbers, numbers, NULL_U64)
         found = [self._texts[number] for number in numbers[firsts].tolist()]
-        return arrays.encoded(places.take(codes), valid, 0, arrays.texts(found))
+        return arrays.encoded(places.take(codes), valid, 0, arrays.utf8(found))
 
     def _numbered(self, journey_set: JourneySet, keys: list[int], hops: Rows) -> Keys:
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
             self._numbers.clear()
             self._texts.clear()
-        found = list(map(self._known.get, keys))
-        new = [place for place, number in enumerate(found) if number is None]
-        texts = _texts(changes_at(journey_set, hops[new]), len(new)).to_pylist()
-        for place, text in zip(new, texts, strict=True):
+        found = [self._known.get(key, -1) for key in keys]
+        numbers = np.array(found, np.int64)
+        new = np.flatnonzero(numbers < 0)
+        texts = _texts(changes_at(journey_set, hops[new]), len(new)).cast(pa.binary())
+        for place, text in zip(new.tolist(), texts.to_pylist(), strict=True):
             number = self._numbers.setdefault(text, len(self._texts))
             if number == len(self._texts):
                 self._texts.append(text)
-            self._known[keys[place]] = found[place] = number
-        return np.array(found, np.uint64)
+            self._known[keys[place]] = numbers[place] = number
+        return numbers.view(np.uint64)
 
 
 def _texts(changes: list[FieldChanges], count: int) -> pa.Array:
