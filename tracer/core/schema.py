@@ -138,7 +138,7 @@ QUOTED_COLUMNS = _columns(
 
 KERNEL_COLUMNS = _columns(
     "kernel",
-    ("skb", "u8", "digest", "address of the sk_buff (reused by the kernel within microseconds)"),
+    ("skb", "u8", "digest", "address of the sk_buff; its upper bits tell its uses apart"),
     ("drop_location", "u8", "digest", "code address that freed the packet (kfree_skb)"),
     ("ct_original_src", "ip", "ip", "conntrack original tuple: source address"),
     ("ct_original_dst", "ip", "ip", "conntrack original tuple: destination address"),

@@ -81,6 +81,12 @@ def test_what_waited_for_a_neighbour_ends_where_it_is_given_up() -> None:
     assert len(set(lifetimes(made).tolist())) == 2
 
 
+def test_what_was_freed_is_over() -> None:
+    made = batch([(1, 0xA, 7, "h"), (2, 0xA, 7, "h"), (3, 0xA, 7, "h")])
+    made.sections["kernel"]["drop_reason"][1] = 12
+    assert lifetimes(made).tolist() == [0, 0, 1]
+
+
 def test_silence_ends_a_lifetime() -> None:
     found = lifetimes(batch([(1, 0xA, 7, "h"), (2 + SILENCE_NS, 0xA, 7, "h")]))
     assert found[0] != found[1]

@@ -52,8 +52,10 @@ def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, is_freed: Mask, foun
     count = 0
     for i in order:
         before, row = last[buffer[i]], rows[i]
-        if before < 0 or not _goes_on(
-            p[rows[before]], p[row], p[rows[began[buffer[i]]]], is_freed[row]
+        if (
+            before < 0
+            or is_freed[rows[before]]
+            or not _goes_on(p[rows[before]], p[row], p[rows[began[buffer[i]]]], is_freed[row])
         ):
             began[buffer[i]] = i
             found[row] = count

@@ -17,6 +17,7 @@ from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, StructuredArray, nu
 from tracer.sources.live import columns
 from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.event_layout import EVENT_DTYPE, EVENT_SIZE, Aux, Flag, Hook, NatHook
+from tracer.sources.live.reuse import Reuse
 
 EventArray = NDArray[Any]
 
@@ -65,11 +66,13 @@ def to_batch(
     engine: str = "live",
     first_frame: int = 1,
     reason_name: Callable[[int], str] = drop_reason_name,
+    reuse: Reuse | None = None,
 ) -> ObservationBatch:
     """Return the observations among `events`, in order of time.
 
     `epoch_ns` has shape (events,): the same instants as `events["time_ns"]`, UTC. `reason_name`
     names the kernel's reasons (without prefix) for freeing a packet; not each one means a drop.
+    `reuse`: what former batches say of buffers; none where there were none.
     """
     events = plain_events(events)
     order = np.argsort(epoch_ns, kind="stable")
@@ -83,6 +86,7 @@ def to_batch(
     sections = {name: np.empty(0, dtype) for name, dtype in SECTION_DTYPES.items()}
     sections["kernel"] = np.repeat(null_record(SECTION_DTYPES["kernel"]), len(kept))
     columns.fill_kernel(events, kept, sections["kernel"])
+    (reuse or Reuse()).tell_apart(events, order, kept, sections["kernel"]["skb"])
     columns.note_routes(events, epoch_ns, order, kept, sections["kernel"], ROUTE_WINDOW_NS)
     aux = events["aux"][kept]
     for name, fill, rows in (

@@ -14,6 +14,7 @@ from tracer.sources.live.reader import Reader, together
 
 if TYPE_CHECKING:
     from tracer.core.batch import ObservationBatch
+    from tracer.sources.live.reuse import Reuse
 
 #: Events are held back this long (ns): what the kernel decides about a packet comes after the
 #: packet, and one CPU's events may come into the ring before another's earlier ones.
@@ -52,6 +53,7 @@ class Session:
         self._host = host or socket.gethostname()
         self._clock = Clock()
         self._names: NetnsNames | None = None
+        self._reuse: Reuse | None = None
         self._reader = Reader(engine)
         self._held: EventArray = np.empty(0, engine.dtype)
         self._frame = 1
@@ -105,7 +107,9 @@ class Session:
 
     def _batch(self, events: EventArray) -> "ObservationBatch":
         from tracer.sources.live.observations import to_batch  # loads what compiles
+        from tracer.sources.live.reuse import Reuse
 
+        self._reuse = self._reuse or Reuse()
         if self._names is None:
             self.learn()
         assert self._names is not None
@@ -117,6 +121,7 @@ class Session:
             host=self._host,
             engine=self._engine.name,
             first_frame=self._frame,
+            reuse=self._reuse,
         )
         if self._engine.dtype.names and "snap" in self._engine.dtype.names:
             self.frames = events[batch.packets["frame"] - self._frame] if len(batch) else events[:0]

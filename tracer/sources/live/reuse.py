@@ -1,0 +1,70 @@
+"""Addresses of buffers that the kernel uses again: what tells one use from the next.
+
+The kernel frees an sk_buff and has the next packet in it within microseconds. Where packets are
+equal, as ARP requests are, nothing but the event of its being freed shows that it is another one.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.jit import jit
+from tracer.sources.live.event_layout import Hook
+
+_KFREE, _CONSUME = int(Hook.KFREE), int(Hook.CONSUME)
+_SLOTS = 1 << 16
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+#: An address that was not seen for this long gives its slot to another one. No packet is silent
+#: for longer, so that nothing looks for its lifetime any more.
+_IDLE_NS = 15_000_000_000
+# Addresses of the kernel begin with ones: 16 bits of them, or 7 where page tables have five levels.
+_LONG, _SHORT = np.uint64(48), np.uint64(57)
+
+
+class Reuse:
+    """How often each buffer was freed, as far as the kernel says so, over all batches."""
+
+    def __init__(self) -> None:
+        self._address = np.zeros(_SLOTS, np.uint64)
+        self._freed = np.zeros(_SLOTS, np.uint64)
+        self._last_ns = np.zeros(_SLOTS, np.int64)
+
+    def tell_apart(self, events: Any, order: Any, rows: Any, skb: NDArray[np.uint64]) -> None:
+        """Change the addresses of buffers that were freed before, in place: each use has its own.
+
+        `order`: events by time; `rows`: those of it that are observations; `skb` (rows,): their
+        addresses. The upper bits of an address, which are all ones, then count how often it was
+        freed.
+        """
+        table = (self._address, self._freed, self._last_ns)
+        _tell_apart(events, order, rows, skb, table)
+
+
+@jit
+def _tell_apart(events: Any, order: Any, rows: Any, skb: Any, table: Any) -> None:
+    addresses, freed, last_ns = table
+    row = 0
+    for i in order:
+        e = events[i]
+        slot = np.int64((e.skb * _MIX) >> np.uint64(48))
+        is_known = addresses[slot] == e.skb
+        if is_known:
+            last_ns[slot] = e.time_ns
+        if row < len(rows) and rows[row] == i:
+            if is_known:
+                skb[row] = _marked(e.skb, freed[slot])
+            row += 1
+        if e.skb == 0 or (e.hook != _KFREE and e.hook != _CONSUME):
+            continue
+        if not is_known:
+            if addresses[slot] != 0 and e.time_ns - last_ns[slot] < _IDLE_NS:
+                continue
+            addresses[slot], freed[slot], last_ns[slot] = e.skb, 0, e.time_ns
+        freed[slot] += np.uint64(1)
+
+
+@jit
+def _marked(address: Any, times: Any) -> Any:
+    shift = _LONG if address >> _LONG == np.uint64(0xFFFF) else _SHORT
+    return address ^ (times << shift)
