@@ -27,6 +27,7 @@ from campus import (
     Campus,
 )  # fmt: skip
 
+from tests.kernel.beside import beside
 from tracer.sources.live.syscalls import network_namespace
 
 UNIT = b"#tracer:%07d#"  # 16 bytes: a fragment, and a quote, hold a whole one
@@ -183,15 +184,8 @@ def servers(traffic: Traffic) -> Iterator[None]:
             each = stack.enter_context(traffic.socket(host, socket.SOCK_DGRAM, family(address)))
             each.bind((address, port))
             bound.append(each)
-        stop, stopped = os.pipe()
-        thread = threading.Thread(target=_answer, args=(bound, stop))
-        thread.start()
-        try:
+        with beside(_answer, bound):
             yield
-        finally:
-            os.close(stopped)
-            thread.join()
-            os.close(stop)
 
 
 def _answer(bound: list[socket.socket], stop: int) -> None:

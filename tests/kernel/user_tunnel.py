@@ -9,12 +9,12 @@ import os
 import select
 import socket
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from campus import VNI, Campus, tunnel_end
 
+from tests.kernel.beside import beside
 from tracer.sources.live.syscalls import network_namespace
 
 TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 1, 2, 0x1000
@@ -33,15 +33,10 @@ def user_tunnels(net: Campus) -> Iterator[None]:
         for device in KINDS
         for short, number, peer in ENDS
     ]
-    stop, stopped = os.pipe()
-    thread = threading.Thread(target=_carry, args=(ends, stop))
-    thread.start()
     try:
-        yield
+        with beside(_carry, ends):
+            yield
     finally:
-        os.close(stopped)
-        thread.join()
-        os.close(stop)
         for _, device, outside, _ in ends:
             os.close(device)
             outside.close()
