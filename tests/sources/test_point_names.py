@@ -3,7 +3,7 @@
 import pytest
 
 from tracer.core.point import Point
-from tracer.sources.point_names import hosts_by_name, point_in_name, stem_of
+from tracer.sources.point_names import places_by_name, point_in_name, stem_of
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,24 @@ def test_stems_lose_capture_and_compression_suffixes_alone() -> None:
 
 
 def test_a_device_that_several_files_name_is_on_the_hosts_before_it() -> None:
-    podded = ["podA-eth0.pcap", "a/podB-eth0.pcap.gz", "podB-lo0.pcap", "nodeB-ens3.pcap"]
-    assert hosts_by_name([*podded, "podB-ens4.pcap"]) == {
-        "podA-eth0.pcap": "podA",
-        "a/podB-eth0.pcap.gz": "podB",
-        "podB-ens4.pcap": "podB",
+    podded = ["podA-eth0.pcap", "a/podB-eth0.pcap.gz", "nodeB-ens3.pcap", "podB-ens4.pcap"]
+    assert places_by_name(podded) == {
+        "podA-eth0.pcap": Point("podA", device="eth0"),
+        "a/podB-eth0.pcap.gz": Point("podB", device="eth0"),
+        "podB-ens4.pcap": Point("podB", device="ens4"),
     }
+
+
+def test_what_follows_a_known_host_is_its_device_whatever_that_is_called() -> None:
+    apart = ["hostA-eth0.pcap", "hostA2-eth0.pcap"]
+    others = ["hostA-fg.pcap", "03-hostA2_rfp.pcap.gz", "hostA-any.pcap"]
+    found = places_by_name([*apart, *others, "hostB-fg.pcap", "hostA3.pcap", "hostA-dump2.pcap"])
+    assert {name: found.get(name) for name in others} == {
+        "hostA-fg.pcap": Point("hostA", device="fg"),
+        "03-hostA2_rfp.pcap.gz": Point("hostA2", device="rfp"),
+        "hostA-any.pcap": Point("hostA"),
+    }
+    assert not {"hostB-fg.pcap", "hostA3.pcap", "hostA-dump2.pcap"} & set(found)
 
 
 @pytest.mark.parametrize(
@@ -54,4 +66,4 @@ def test_a_device_that_several_files_name_is_on_the_hosts_before_it() -> None:
     ],
 )
 def test_other_words_before_a_device_are_no_hosts(files: list[str]) -> None:
-    assert hosts_by_name(files) == {}
+    assert places_by_name(files) == {}

@@ -10,7 +10,7 @@ from shlex import quote
 from tracer.core.errors import InputError, unreadable
 from tracer.core.warnings import InputWarning
 from tracer.sources.capture import is_capture
-from tracer.sources.point_names import hosts_by_name, stem_of
+from tracer.sources.point_names import places_by_name, stem_of
 from tracer.sources.points import (
     POINTS_FILE,
     PointEntry,
@@ -180,5 +180,5 @@ def _may_be_capture(path: str) -> bool:
 
 def _told_apart(found: list[Input]) -> list[Input]:
     # Entries of a points.toml know better than names; those that have none are named together.
-    hosts = hosts_by_name([i.name for i in found if not i.naming.entries])
-    return [replace(i, naming=replace(i.naming, host=hosts.get(i.name))) for i in found]
+    places = places_by_name([i.name for i in found if not i.naming.entries])
+    return [replace(i, naming=replace(i.naming, told=places.get(i.name))) for i in found]

@@ -26,6 +26,7 @@ _GENERAL = r"(?:out|in|cap|capture|dump|tcpdump|trace|pcap|test|run)[-_]?\d*$"
 _HOST = re.compile(rf"^(?!{_GENERAL})[A-Za-z]")
 _HOOKED = re.compile(r"(?P<device>[^\s/\[\]]{0,15})\[(?P<hook>[^\[\]]+)\]")
 _KERNEL_NAME = re.compile(r"[^\s/]{1,15}")
+_NUMBERED = re.compile(r"^(?:out|in)?\d+[-_]")  # captures in their order
 _ANY = re.compile(r"(?<![A-Za-z0-9])any(?![A-Za-z0-9])")
 
 
@@ -62,11 +63,12 @@ def point_in_name(name: str) -> Point:
     return Point(host, netns, device if device != "any" else None)
 
 
-def hosts_by_name(names: Sequence[str]) -> dict[str, str]:
-    """Return the hosts of files whose names tell one device several times, by file name.
+def places_by_name(names: Sequence[str]) -> dict[str, Point]:
+    """Return host and device of files whose names tell one device several times, by file name.
 
     One host has a device once, so what stands before the device tells hosts apart; it is then the
-    host of every file that begins so. Empty where no device is told twice.
+    host of every file that begins so, and what follows is the device, also where nothing else is
+    called so. Empty where no device is told twice.
     """
     parts = {name: _parts(name) for name in dict.fromkeys(names)}
     prefixes: dict[tuple[str | None, str], set[str]] = {}
@@ -74,11 +76,25 @@ def hosts_by_name(names: Sequence[str]) -> dict[str, str]:
         if device and device != "any":
             prefixes.setdefault((netns, device), set()).add(before)
     apart = {prefix for found in prefixes.values() if len(found) > 1 for prefix in found}
-    return {
-        name: before
-        for name, (before, _, device) in parts.items()
-        if device and before in apart and _HOST.match(before)
-    }
+    hosts = sorted((prefix for prefix in apart if _HOST.match(prefix)), key=len, reverse=True)
+    found: dict[str, Point] = {}
+    for name, (before, _, device) in parts.items():
+        if device and before in hosts:
+            found[name] = Point(before, device=device if device != "any" else None)
+        elif device is None and (point := _behind(hosts, name)) is not None:
+            found[name] = point
+    return found
+
+
+def _behind(hosts: Sequence[str], name: str) -> Point | None:
+    # The device of a file whose name begins with one of the hosts; the longest is given first.
+    stem = _NUMBERED.sub("", stem_of(name))
+    for host in hosts:
+        device = stem.removeprefix(host).lstrip("-_. ")
+        if stem.startswith(host) and stem[len(host) :] != device:
+            is_device = is_kernel_name(device) and not is_general_word(device)
+            return Point(host, device=device) if is_device else None
+    return None
 
 
 def _parts(name: str) -> tuple[str, str | None, str | None]:
@@ -88,7 +104,7 @@ def _parts(name: str) -> tuple[str, str | None, str | None]:
     rest = stem.replace(netns.group(), "") if netns else stem
     found = [*_DEVICE.finditer(rest)] or [*_ANY.finditer(rest)]
     before = rest[: found[-1].start()].strip("-_. ") if found else ""
-    before = re.sub(r"^(?:(?:out|in)?\d+)[-_]", "", before)
+    before = _NUMBERED.sub("", before)
     return before, netns.group() if netns else None, found[-1].group() if found else None
 
 

@@ -140,13 +140,16 @@ class PointNaming:
     name: str  # the capture's
     fallback: str  # what to call the point when nothing names a device
     entries: tuple[PointEntry, ...] = ()
-    host: str | None = None  # told by the names of all captures together
+    told: Point | None = None  # by the names of all captures together
 
     @property
     def named(self) -> Point:
         """What the capture's name says of its point."""
         found = point_in_name(self.name)
-        return replace(found, host=found.host or self.host)
+        if self.told is None:
+            return found
+        host, device = found.host or self.told.host, found.device or self.told.device
+        return replace(found, host=host, device=device)
 
     def point(
         self,
