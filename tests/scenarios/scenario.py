@@ -13,6 +13,7 @@ from tracer.core.schema import StructuredArray
 
 OVERLAP_NS = 100_000  # identical packets closer than this to each other's stay cannot be told apart
 ENOUGH = 3  # packets of a flow that time alone must single out before the flow counts as known
+UDP = 17
 _FIXED = ("ip_id", "proto", "payload_len", "tcp_seq", "tcp_ack", "tcp_flags", "tcp_tsval",
           "tcp_tsecr", "tcp_window", "tcp_sack", "icmp_type", "icmp_code", "icmp_seq",
           "frag_offset", "more_fragments", "tos", "flow_label", "df")  # fmt: skip
@@ -117,6 +118,9 @@ def _identity(
     arp = frames.sections.get("arp")
     if arp is not None:
         columns += [arp[f][first].astype(np.int64) for f in arp.dtype.names or ()]
+    # Bytes that are sent back: the lower port is a service's, whatever NAT makes of the other.
+    ways = np.sign(p["sport"][first] - p["dport"][first]).astype(np.int64)
+    columns.append(np.where((p["proto"][first] == UDP) & (stream != 0), ways, 0))
     flow = m["flow"][first]
     columns += _unrewritten(p, _REWRITTEN, flow, row_of, first)
     quoted = frames.sections.get("quoted")

@@ -105,19 +105,23 @@ def datagrams(
 
 
 def answer(
-    world: World, arrived: Frames, *, ids: str = "counter", service_ns: int = 50_000
-) -> Frames:
-    """Return replies to echo requests, datagrams and ARP that arrived, one each."""
+    world: World, arrived: Frames, *, ids: str = "counter", service_ns: int = 50_000,
+    echo: bool = False,
+) -> Frames:  # fmt: skip
+    """Return replies to echo requests, datagrams and ARP that arrived, one each.
+
+    `echo`: of datagrams, too, they have the request's bytes, as those of echo requests.
+    """
     reply = world.renew(arrived)
     p = reply.packets
     swap(reply)
-    echo = np.isin(p["icmp_type"], (8, 128))
-    p["icmp_type"] = np.where(p["icmp_type"] == 8, 0, np.where(echo, 129, p["icmp_type"]))
+    pinged = np.isin(p["icmp_type"], (8, 128))
+    p["icmp_type"] = np.where(p["icmp_type"] == 8, 0, np.where(pinged, 129, p["icmp_type"]))
     p["ttl"] = np.where(p["ttl"] > 0, 64, p["ttl"])
     p["df"] = np.where(p["icmp_type"] == 0, 0, p["df"])
     # An echo reply has the request's bytes; other answers have their own.
     own = world.rng.integers(1, 1 << 63, len(reply), np.uint64)
-    reply.meta["stream"] = np.where(echo, reply.meta["stream"], own)
+    reply.meta["stream"] = np.where(pinged | echo, reply.meta["stream"], own)
     reply.meta["true_ns"] += service_ns + world.rng.integers(0, service_ns, len(reply))
     number_ids(world, reply, ids)
     world.relate("reply_of", reply.meta["packet"], arrived.meta["packet"])
@@ -134,12 +138,12 @@ def swap(frames: Frames) -> None:
 
 def exchange(
     world: World, chain: Chain, frames: Frames, *, back: Chain | None = None, ids: str = "counter",
-    direction: int = 0,
+    direction: int = 0, echo: bool = False,
 ) -> Frames:  # fmt: skip
     """Send requests over a chain and the answers back, and return the answers that arrived."""
     arrived = world.run(chain, frames, direction)
     arrived = once(arrived)
-    return world.run(back or chain, answer(world, arrived, ids=ids), 1 - direction)
+    return world.run(back or chain, answer(world, arrived, ids=ids, echo=echo), 1 - direction)
 
 
 def once(frames: Frames) -> Frames:

@@ -34,6 +34,7 @@ from tracer.correlate.outcomes.watched import Watch
 from tracer.correlate.packets import groups
 from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, united
 from tracer.correlate.packets.duplicates import copies, one_by_one, without
+from tracer.correlate.packets.echoed import each_way, groups_of
 from tracer.correlate.packets.identity import Identity, identify
 from tracer.correlate.result import journey_set
 
@@ -94,7 +95,7 @@ def assembled(
     """
     packets = batch.packets
     identity = identify(batch)
-    grouped_rows = groups.packet_groups(identity.packet, identity.usable)
+    grouped_rows = groups_of(packets, identity)
     scales = align(batch, identity, grouped_rows, clocks)
     time, slack_ns = scales.time_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
@@ -167,6 +168,7 @@ def _by_bytes(
         return ()
     known = identity.usable & (identity.body != 0) & (copy_of < 0)
     rows = groups.packet_groups(mixed(identity.packet, identity.body), known)
+    rows = each_way(packets, identity.flow, *rows)
     rows = groups.bursts(*rows, time, identity.point, gap_ns)
     groups.sort_groups(*rows, 256 - identity.ttl, time, identity.point)
     rows = related_parts(packets, identity.flow, *rows, False)

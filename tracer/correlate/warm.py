@@ -11,12 +11,14 @@ from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
 from tracer.core.spread import Layout, Spread
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows.retransmissions import sent_again
+from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.join import JoinOptions, assembled
 from tracer.correlate.joining.assembly import Assembly
 from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder, settle
 from tracer.correlate.outcomes.watched import Watch
+from tracer.correlate.packets.echoed import each_way
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.result import journey_set
 
@@ -66,11 +68,21 @@ def warm_rest() -> None:
     keys = change_keys(told, np.arange(len(told.hops)))
     distinct(keys, keys, 0)
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))
+    each_way(*_echo())
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
     sent_again(batch.packets, hops, zeros, time, hops[:1])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
            (batch.packets["capture"], batch.packets["frame"], no[:0]))  # fmt: skip
+
+
+def _echo() -> tuple[StructuredArray, Keys, Codes, Codes]:
+    # A datagram and its answer of the same bytes, as `each_way` takes them.
+    p = np.repeat(null_record(PACKET_DTYPE), 2)
+    p["src_hi"] = p["dst_hi"] = 0
+    p["src_lo"], p["sport"] = (1, 2), (40_000, 7)
+    p["dst_lo"], p["dport"] = p["src_lo"][::-1], p["sport"][::-1]
+    return p, np.arange(2, dtype=np.uint64), np.arange(2), np.array([0, 2])
 
 
 def made_batch() -> ObservationBatch:

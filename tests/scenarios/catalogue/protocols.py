@@ -58,6 +58,20 @@ def _heartbeats(seed: int, scale: float, ids: str, gap_ns: int) -> Scenario:
     return world.finish("udp_equal")
 
 
+def udp_echoes(seed: int, scale: float) -> Scenario:
+    """Datagrams that are sent back as they came, with IP id 0, captured before a NAT only."""
+    world = World(seed)
+    chain = dvr(world, snat(world))
+    n = max(int(150 * scale), 12)
+    for size, constant in ((40, False), (16, True)):
+        sent = datagrams(world, FIXED, EXTERNAL, n, dport=7, size=size, constant=constant,
+                         ids="zero", flows=3, gap_ns=40 * MILLI)  # fmt: skip
+        exchange(world, chain, sent, ids="zero", echo=True)
+    for number, capture in world.captures.items():
+        capture.off = number > 1
+    return world.finish("udp_echoes")
+
+
 def icmp_errors(seed: int, scale: float) -> Scenario:
     """Port unreachable from the server and time exceeded from a router, back through the NAT."""
     world = World(seed)
@@ -224,6 +238,7 @@ SCENARIOS = {
     "udp_equal": udp_equal,
     "udp_equal_id0": udp_equal_id0,
     "udp_equal_spaced": udp_equal_spaced,
+    "udp_echoes": udp_echoes,
     "icmp_errors": icmp_errors,
     "fragments": fragmented,
     "fragments_nat66": fragments_nat66,

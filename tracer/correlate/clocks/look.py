@@ -9,7 +9,7 @@ from tracer.core.batch import ObservationBatch, concat
 from tracer.core.mixing import mixed
 from tracer.correlate.clocks.alignment import align
 from tracer.correlate.clocks.known import KnownClocks
-from tracer.correlate.packets.groups import packet_groups
+from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import identify
 
 ENOUGH = 30  # packets that have to say of a clock how far it is off
@@ -26,7 +26,7 @@ def look(captures: Sequence[Iterable[ObservationBatch]], rows: int) -> tuple[Kno
     if not len(batch):
         return known, False
     identity = identify(batch)
-    found = align(batch, identity, packet_groups(identity.packet, identity.usable))
+    found = align(batch, identity, groups_of(batch.packets, identity))
     sure = [estimate for estimate in found.estimates if estimate.samples >= ENOUGH]
     names = {estimate.clock for estimate in sure}
     known.learn(
