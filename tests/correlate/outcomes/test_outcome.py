@@ -77,6 +77,24 @@ def test_where_a_capture_ends_nothing_is_known() -> None:
     assert 150 < unseen.sum() < 250
 
 
+def test_a_host_does_not_live_where_its_packets_came_from_before_a_capture_began() -> None:
+    world = World(24)
+    chain = dvr(world)
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 400, gap_ns=MILLI, flows=5))
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 400, gap_ns=MILLI, flows=5, dport=99))
+    for point in (5, 6, 7):  # of the answers most are first seen at point 4
+        world.captures[point].start_ns = EPOCH + 330 * MILLI
+    scenario = world.finish("late")
+    found = join(scenario.batch)
+    p = scenario.batch.packets
+    first, last = (found.hops["row"][found.journeys["first_hop"] + n]
+                   for n in (0, found.journeys["n_hops"] - 1))  # fmt: skip
+    early = (p["dport"][first] == 99) & (p["point"][last] == 4)
+    assert early.sum() > 250
+    assert (found.journeys["outcome"][early] == Outcome.UNFINISHED).all()
+    assert named(found, early) == {CAPTURE_EDGE}
+
+
 def test_one_point_alone_leaves_everything_open() -> None:
     world = World(22)
     chain = dvr(world)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.mixing import mixed
 from tracer.core.protocols import ETHERTYPE_ARP
@@ -18,6 +19,7 @@ from tracer.correlate.packets.identity import Identity
 
 PASSED, BEGAN, ANSWERED = range(3)  # what is counted of links
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
+SURE = 3  # packets of a source that surely began somewhere; fewer may have lost their first hops
 _NONE = np.empty(0, np.uint64)
 _THREE = np.uint64(3)
 
@@ -70,6 +72,7 @@ class KnownWays:
 
     `onward` and `before`: links and the places that packets came to next, or from. `begun`: hashes
     of source and place where packets began, and the links; `sources`: those hashes, and the source;
+    `sure`: how many of those that began at a place did so while the one before was captured;
     `passing`: how many packets of a source passed one of several such places.
     `links`: what packets did there (PASSED, BEGAN, ANSWERED: ended there and were answered).
     `places`: when each was first seen, by name.
@@ -80,6 +83,7 @@ class KnownWays:
     before: Tally = field(default_factory=Tally)
     begun: Tally = field(default_factory=Tally)
     sources: Tally = field(default_factory=Tally)
+    sure: Tally = field(default_factory=Tally)
     passing: Tally = field(default_factory=Tally)
     links: Tally = field(default_factory=Tally)
     places: dict[int, int] = field(default_factory=dict)
@@ -145,24 +149,31 @@ class Ways:
         self.known.add(tally, self.links, np.full(len(now), did, np.uint64), now)
         return tally.of(self.links, did)
 
-    def begin(self, sources: Keys, there: Keys, link: Codes) -> tuple[Keys, Keys]:
+    def begin(
+        self, sources: Keys, there: Keys, link: Codes, sure: NDArray[np.bool_]
+    ) -> tuple[Keys, Keys]:
         """Learn that packets began somewhere, and return where a share of their source's do.
 
         Also those of sources that have several such places. `there`: hashes of source and place;
         `link`: the first one of each. A packet whose first hops were not captured begins on a link
-        that most others only pass: that is no beginning.
+        that most others only pass: that is no beginning. It is not `sure` where the place before
+        was not being captured; a source that surely begins somewhere is judged by that alone.
         """
         known, names = self.known, self.links[link]
         codes, where = factorise(mixed(there, names))
         known.add(known.begun, there[where], names[where], np.bincount(codes))
-        _, where = factorise(there)
+        codes, where = factorise(there)
         known.add(known.sources, there[where], sources[where], np.ones(len(where), np.int64))
+        none = np.zeros(len(where), np.uint64)
+        known.add(known.sure, there[where], none, np.bincount(codes[sure], minlength=len(where)))
         began, passed = (known.links.of(known.begun.second, did) for did in (BEGAN, PASSED))
         here = 2 * began >= passed
         codes, where = factorise(known.begun.first[here])
         count = np.bincount(codes, weights=known.begun.count[here])
         there = known.begun.first[here][where]
         source, _ = factorise(known.sources.second[places_of(known.sources.first, there)])
+        surely = known.sure.of(there, 0)
+        count = np.where(np.bincount(source, weights=surely)[source] >= SURE, surely, count)
         share = count / np.bincount(source, weights=count)[source]
         ends = share >= END_SHARE
         several = np.bincount(source[ends], minlength=len(share))[source[ends]] > 1
@@ -178,11 +189,8 @@ class Ways:
         at = places_of(several, passing)
         count = np.bincount(at[at >= 0], minlength=len(several))
         self.known.add(self.known.passing, several, np.zeros(len(several), np.uint64), count)
-        begun = self.known.begun
-        at = places_of(several, begun.first)
-        began = np.bincount(at[at >= 0], weights=begun.count[at >= 0], minlength=len(several))
-        passed = several[self.known.passing.of(several, 0) > began]
-        return ends[~np.isin(ends, passed)]
+        passed = self.known.passing.of(several, 0) > self.known.sure.of(several, 0)
+        return ends[~np.isin(ends, several[passed])]
 
 
 def links_of(packets: Any, links: LinkOrder, rows: Codes | None = None) -> Codes:

@@ -51,8 +51,9 @@ def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
 
 
 def _is_end(
-    packets: Any, identity: Identity, link: Codes, paths: Paths, ways: Ways
-) -> NDArray[np.bool_]:
+    packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways,
+    before: Codes,
+) -> NDArray[np.bool_]:  # fmt: skip
     # Whether the last hop is where packets from this destination begin their way.
     first, last, names = paths.first, paths.last, identity.place_names
     ways.count(BEGAN, link[first])
@@ -62,7 +63,8 @@ def _is_end(
     sources = _address_at(np.full(len(own), 3, np.uint64), packets, own, "src")
     begins = _address_at(names[identity.place[own]], packets, own, "src")
     there = _address_at(names[identity.place[last]], packets, last, "dst")
-    ends, several = ways.begin(sources, begins, link[own])
+    sure = _was_watched(identity, before[link[own]], time, time[own], ways)
+    ends, several = ways.begin(sources, begins, link[own], sure)
     if len(several):
         passing = np.ones(len(paths.hops), np.bool_)
         passing[paths.starts[:-1]] = False
@@ -73,6 +75,18 @@ def _is_end(
     return np.isin(there, ends)
 
 
+def _was_watched(
+    identity: Identity, places: Codes, time: Codes, at_ns: Codes, ways: Ways
+) -> NDArray[np.bool_]:
+    # Whether a place (-1: nothing is there) was being captured at a time.
+    last_ns = np.full(len(ways.since_ns) + 1, np.iinfo(np.int64).min)
+    np.maximum.at(last_ns, identity.place, time)
+    last_ns[-1] = np.iinfo(np.int64).max
+    since_ns = np.append(ways.since_ns, np.iinfo(np.int64).min)
+    watched: NDArray[np.bool_] = (since_ns[places] < at_ns) & (at_ns < last_ns[places])
+    return watched
+
+
 @dataclass(slots=True)
 class Onward:
     """Where packets that go on are seen next, and those that passed it unseen.
@@ -80,7 +94,8 @@ class Onward:
     `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
     indices into the paths' hops, of those from which a packet went past the usual next place to one
     beyond it; with that place and the time. `since_ns`: when each place was first seen, by code.
-    `answered`: journeys that arrived, though not seen at the place they were expected at.
+    `answered`: journeys that arrived, though not seen at the place they were expected at. `before`:
+    the place that packets of each link come from, -1 for none.
     """
 
     expected: Codes
@@ -89,6 +104,7 @@ class Onward:
     passed_ns: Codes
     since_ns: Codes
     answered: Codes
+    before: Codes
 
 
 def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways) -> Onward:
@@ -117,8 +133,10 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
         turned &= ~identity.several[paths.last]
     expected[turned] = -1
     passed = at[skipped & beyond]
-    passed_ns = time[paths.hops[passed]]
-    return Onward(expected, passed, following[links[passed]], passed_ns, ways.since_ns, NONE)
+    return Onward(
+        expected, passed, following[links[passed]], time[paths.hops[passed]], ways.since_ns, NONE,
+        before,
+    )  # fmt: skip
 
 
 def _on_other_ways(
@@ -228,7 +246,7 @@ def outcomes(
     elsewhere = np.diff(paths.starts) < len(ways.known.places)
     elsewhere &= ways.count(ANSWERED, link[last[answered]])[link[last]] == 0
     outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
-    ending = _is_end(packets, identity, link, paths, ways)
+    ending = _is_end(packets, identity, link, paths, time, ways, onward.before)
     onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED
