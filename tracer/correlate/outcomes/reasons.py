@@ -40,15 +40,23 @@ class Reasons:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._texts: list[str] = []
 
     def number(self, text: str) -> int:
         """Return the number of a text, a new one for a new text."""
-        return self._numbers.setdefault(text, len(self._numbers))
+        number = self._numbers.setdefault(text, len(self._texts))
+        if number == len(self._texts):
+            self._texts.append(text)
+        return number
+
+    def text(self, number: int) -> str | None:
+        """Return the text of a number, None for -1."""
+        return self._texts[number] if number >= 0 else None
 
     @property
     def texts(self) -> tuple[str, ...]:
         """All texts, in order of their numbers."""
-        return tuple(self._numbers)
+        return tuple(self._texts)
 
 
 def icmp_error(packet: Any) -> str:
@@ -84,7 +92,9 @@ def give_reasons(
     for journey, text in zip(missed.journeys, missed.texts, strict=True):
         reason[journey] = reasons.number(text)
     for journey, text in (*ways, *arp_answers(batch, journeys, first)):
-        reason[journey] = reasons.number(text)
+        why = reasons.text(reason[journey])  # it did not arrive
+        is_open = outcome[journey] != Outcome.DELIVERED and why not in (None, NO_ANSWER)
+        reason[journey] = reasons.number(f"{why}; {text}" if is_open else text)
     errors = np.flatnonzero((journeys["quotes"] >= 0) & (journeys["kind"] == Kind.ICMP_ERROR))
     quoted = journeys["quotes"][errors].tolist()
     pairs = [*further.tolist(), *zip(errors.tolist(), quoted, strict=True)]
@@ -106,8 +116,9 @@ def _kernel_reasons(
         dropped[0].tolist(), freed["drop_reason"].tolist(), routed, strict=True
     ):
         said = names.get(code) or f"skb drop reason {code}"
-        if reason[journey] >= 0 and reasons.texts[reason[journey]] != NO_ANSWER:  # an ICMP error
-            said = f"{said}; {reasons.texts[reason[journey]]}"
+        before = reasons.text(reason[journey])
+        if before not in (None, NO_ANSWER):  # an ICMP error
+            said = f"{said}; {before}"
         elif error:
             said = f"{said}; route: {route_error_words(error)}"
         reason[journey] = reasons.number(said)
