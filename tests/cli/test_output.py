@@ -51,7 +51,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     ):
         raise AssertionError("there is nothing to write to")
     # Whichever option named it: -o, --summary or --segments.
-    assert caught.value.hint == f"`mkdir -p {tmp_path}/no` makes it."
+    assert caught.value.hint == f"`mkdir -p {tmp_path}/no` creates it."
 
 
 def test_letters_where_signs_cannot_be_shown() -> None:

@@ -25,7 +25,7 @@ def folder(captures: Path, tmp_path: Path) -> Path:
         (("{folder}", "-o", "{file}", "--format", "csv"), "is one of the inputs"),
         (("{folder}", "--summary", "{file}"), "is one of the inputs"),
         (("{folder}", "--point", "a/b={file}", "--segments", "{link}"), "is one of the inputs"),
-        (("{file}", "-o", "{new}", "--segments", "{new}"), "is to be written by -o, too"),
+        (("{file}", "-o", "{new}", "--segments", "{new}"), "would also be written by -o"),
     ],
 )
 def test_output_that_would_destroy_something_is_refused(
@@ -66,9 +66,9 @@ def test_output_that_cannot_be_written_is_refused_before_anything_is_read(
     # Were the capture looked for first, it would be what is told.
     with pytest.raises(InputError, match="cannot be written: ") as caught:
         run(*words)
-    missing = caught.value.message.endswith("there is no such folder.")
+    missing = caught.value.message.endswith("its folder does not exist.")
     assert missing == (name in ("{folder}/none/x.csv", "{dangling}"))
-    said = f"`mkdir -p {tmp_path}/none` makes it." if missing else "`ls -ld "
+    said = f"`mkdir -p {tmp_path}/none` creates it." if missing else "`ls -ld "
     assert said in str(caught.value.hint)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling.csv", "file", "sub.csv"]
 

@@ -47,8 +47,12 @@ def test_every_error_names_the_next_command() -> None:
             "Not a directory. `ls /` shows what",
         ),
         ("c.pcap", PermissionError(13, "Permission denied"), "denied. Run with sudo, or copy it."),
-        ("c.pcap", OSError(5, "Input/output error"), "Input/output error. Copy it anew, and"),
-        ("c\0", ValueError("embedded null byte"), "embedded null byte. Copy it anew, and"),
+        (
+            "c.pcap",
+            OSError(5, "Input/output error"),
+            "Input/output error. Copy the file again, and",
+        ),
+        ("c\0", ValueError("embedded null byte"), "embedded null byte. Copy the file again, and"),
     ],
 )
 def test_what_cannot_be_read_says_what_to_do(

@@ -82,7 +82,7 @@ def test_files_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
     assert "'journeys.txt' does not end in .parquet or .pcapng" in done.stderr
     done = follow("--ready-file", str(tmp_path / "none" / "ready"))
     assert done.returncode == 1
-    assert "cannot be written: there is no such folder." in done.stderr
+    assert "cannot be written: its folder does not exist." in done.stderr
     assert "Traceback" not in done.stderr
 
 

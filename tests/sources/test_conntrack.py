@@ -175,7 +175,7 @@ def test_a_folders_dumps_are_named_by_points_toml_or_by_their_names(tmp_path: Pa
     wanted = [replace(PING, host="compute03", netns="qrouter-1")]
     assert read_conntrack_folder(tmp_path)[0] == wanted
     (tmp_path / "points.toml").write_text("[[conntrack")
-    with pytest.raises(InputError, match=r"points.toml is not TOML: .* Mend that line\."):
+    with pytest.raises(InputError, match=r"points.toml is not TOML: .* Correct that line\."):
         read_conntrack_folder(tmp_path)
     with pytest.raises(InputError, match="No such file"):
         read_conntrack(tmp_path / "none.txt")

@@ -56,7 +56,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[point]]\nfile = "a"\nhots = "b"\n', "line 3, key `hots`: there is no such key"),
+        ('[[point]]\nfile = "a"\nhots = "b"\n', "line 3, key `hots`: unknown key"),
         ('[[point]]\nfile = "a"\n[[point]]\nfile = 3\n', "line 4, key `file`: it must be a text"),
         ('\n[[point]]\nhost = "a"\n', "line 2, key `file`: it is missing"),
         ('[[point]]\nfile="a"\ninterface = "0"\n', "line 3, key `interface`: it must be a number"),

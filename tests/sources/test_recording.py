@@ -54,7 +54,7 @@ def test_an_empty_recording_is_read_back(tmp_path: Path) -> None:
 
 def test_other_parquet_and_other_files_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(InputError, match="no recording of observations"):
+    with pytest.raises(InputError, match="not a recording of observations"):
         read_recording(tmp_path / "other.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(InputError, match="not a complete recording"):

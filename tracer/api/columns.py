@@ -79,7 +79,7 @@ JOURNEYS = _table(
     ("retransmission_of", "Int64", "earlier journey with the same bytes, or some of them"),
     ("quotes", "Int64", "journey whose packet this ICMP error quotes"),
     ("ambiguous", "bool", "a join had several equal candidates"),
-    ("duplicates", "Int64", "further copies at one point; each is a hop, too"),
+    ("duplicates", "Int64", "further copies at one point; each is also a hop"),
 )
 
 _STEPS = _table(

@@ -93,7 +93,7 @@ def _not_that(file: str, what: str) -> InputError:
 
     if is_readable(file):
         return InputError(
-            f"{file} is a capture and holds no {what}.", "Name it among the captures instead."
+            f"{file} is a capture and holds no {what}.", "Give it as a capture instead."
         )
     return InputError(f"{file} holds no {what}.", f"`head {quote(file)}` shows what it holds.")
 

@@ -13,10 +13,10 @@ COMMANDS = {
     "follow": "Show the journeys of packets while they travel, through NAT and back.",
     "offline": "Show the journeys of the packets in captures.",
     "report": "Write an incident report: what happened, where, and on what evidence.",
-    "observations": "Write every packet of captures, decoded, a row each.",
+    "observations": "Write every packet of the captures, decoded, one row each.",
     "schema": "Print the JSON Schema of what the commands write.",
-    "doctor": "Check what this host offers, and say what to do about the rest.",
-    "lab": "A Neutron DVR floating-IP path on this kernel, made of network namespaces.",
+    "doctor": "Check what this host offers, and how to fix what is missing.",
+    "lab": "Build a Neutron DVR floating-IP path from network namespaces on this host.",
     "completion": "Print the completion script for a shell.",
 }
 

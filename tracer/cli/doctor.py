@@ -13,9 +13,9 @@ _STYLES = {"ok": "green", "missing": "red", "unknown": "yellow"}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Write the checks as JSON, for a bug report.")
 def command(as_json: bool) -> None:
-    """Check what this host offers, and say what to do about the rest.
+    """Check what this host offers, and how to fix what is missing.
 
-    Exit status 1 when something is missing that every command needs.
+    Exits with status 1 if something that every command needs is missing.
 
     \b
     Examples:

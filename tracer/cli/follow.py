@@ -52,27 +52,27 @@ def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> 
 @click.option(
     "--settle", cls=Option, section=_STOPPING, type=Decimal(0.01), default=1.0,
     show_default=True, metavar="S",
-    help="Seconds without news after which an unanswered packet is shown.",
+    help="Show an unanswered packet after S seconds in which nothing new was seen of it.",
 )  # fmt: skip
 @click.option(
     "--engine", cls=Option, section=_KERNEL, type=click.Choice(["auto", "core", "bcc"]),
-    default="auto", show_default=True, help="core: compiled object, bcc: compiled on this host.",
+    default="auto", show_default=True, help="core: precompiled object; bcc: compiled on this host.",
 )  # fmt: skip
 @click.option(
     "--ring-size", cls=Option, section=_KERNEL, type=Whole(1, 1024), default=16,
-    show_default=True, metavar="MIB", help="Buffer between kernel and tracer.",
+    show_default=True, metavar="MIB", help="Size of the buffer between kernel and tracer.",
 )  # fmt: skip
 @click.option(
     "--map-size", cls=Option, section=_KERNEL, type=Whole(16), default=1 << 16,
-    show_default=True, metavar="N", help="Flows and packets in flight that can be followed.",
+    show_default=True, metavar="N", help="How many flows and packets in flight can be followed.",
 )  # fmt: skip
 @click.option(
     "--snap", cls=Option, section=_KERNEL, type=Whole(0, 1500), default=0, metavar="N",
-    help="Copy the first N bytes of each packet, payload too, for --write FILE.pcapng.",
+    help="Copy the first N bytes of each packet, payload included, for --write FILE.pcapng.",
 )  # fmt: skip
 @click.option(
     "--ready-file", cls=Option, section="Output", type=click.Path(), metavar="FILE",
-    help="Made once everything is attached, for scripts.",
+    help="Create FILE once everything is attached, for scripts to wait for.",
 )  # fmt: skip
 @click.option(
     "--write", cls=Option, section="Output", type=click.Path(), metavar="FILE",
@@ -82,7 +82,7 @@ def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> 
 )  # fmt: skip
 @click.option(
     "--plain", cls=Option, section="Output", is_flag=True,
-    help="Lines on a terminal, too, instead of the live view (which --count and COMMAND have not).",
+    help="Print lines instead of the live view (--count and COMMAND always print lines).",
 )  # fmt: skip
 @output_options(*FORMATS)
 @redaction_options
@@ -101,9 +101,9 @@ def command(
 ) -> int:
     """Show the journeys of packets while they travel, through NAT and back.
 
-    The filter is for the packet as you know it: its translations and its replies are followed by
-    the kernel. COMMAND runs once everything is attached, and following ends after it. On a terminal
-    a live view shows paths and exchanges (? in it tells the keys); redirected, lines.
+    Filter for the packet as you know it: its translations and replies are followed inside the
+    kernel. COMMAND runs once everything is attached, and following ends after it. On a terminal, a
+    live view shows paths and exchanges (press ? for its keys); otherwise, lines are printed.
 
     \b
     Examples:

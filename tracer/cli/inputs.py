@@ -55,12 +55,12 @@ point_option = click.option(
 conntrack_option = click.option(
     "--conntrack", cls=Option, section="Input", multiple=True, metavar="FILE",
     type=click.Path(), callback=present,
-    help="Output of `conntrack -L` or `-E`; those in a capture folder are read by themselves.",
+    help="Output of `conntrack -L` or `-E`; found automatically in a capture folder.",
 )  # fmt: skip
 rules_option = click.option(
     "--rules", cls=Option, section="Input", multiple=True, metavar="FILE",
     type=click.Path(), callback=present,
-    help="Output of iptables-save or `nft list ruleset`; those in a folder are read by themselves.",
+    help="Output of iptables-save or `nft list ruleset`; found automatically in a folder.",
 )  # fmt: skip
 
 

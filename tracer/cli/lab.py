@@ -16,11 +16,11 @@ CASES = tuple(lab.cases())
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """A Neutron DVR floating-IP path on this kernel, made of network namespaces.
+    """Build a Neutron DVR floating-IP path from network namespaces on this host.
 
-    It needs root, touches nothing it did not make, and is gone after `down`. CASE, for the traffic
-    commands, is fip-outbound (the default), fip-inbound, snat-centralized, east-west,
-    tenant2-outbound or tenant2-inbound.
+    The lab needs root, touches nothing that it did not create, and leaves nothing behind after
+    `down`. The CASE of a traffic command is fip-outbound (the default), fip-inbound,
+    snat-centralized, east-west, tenant2-outbound or tenant2-inbound.
 
     \b
     Examples:
@@ -35,7 +35,7 @@ def command() -> None:
 
 @command.command()
 def up() -> None:
-    """Build the lab; a complete one is left as it is.
+    """Build the lab, unless it is complete already.
 
     \b
     Example:
@@ -46,7 +46,7 @@ def up() -> None:
 
 @command.command()
 def down() -> None:
-    """Remove what the lab made, and nothing else.
+    """Remove everything that the lab created, and nothing else.
 
     \b
     Example:
@@ -58,7 +58,7 @@ def down() -> None:
 
 @command.command()
 def status() -> int:
-    """Say what there is of the lab; exit status 1 when it is not up.
+    """Show the state of the lab; exit with status 1 if it is not up.
 
     \b
     Example:
@@ -85,13 +85,13 @@ def _say(found: lab.LabStatus) -> None:
 def _traffic(function: Callable[..., None]) -> Callable[..., None]:
     # What every traffic command takes.
     for decorate in (
-        click.option("--json", "as_json", is_flag=True, help="The log as JSON lines."),
+        click.option("--json", "as_json", is_flag=True, help="Print the log as JSON lines."),
         click.option(
             "--count",
             default=3,
             show_default=True,
             type=Whole(1),
-            help="How many packets are sent.",
+            help="How many packets to send.",
         ),
         click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]"),
     ):
@@ -103,8 +103,8 @@ def _traffic(function: Callable[..., None]) -> Callable[..., None]:
 @_traffic
 @click.option("--interval", default=0.02, show_default=True, type=Decimal(0),
               help="Seconds between requests.")  # fmt: skip
-@click.option("--pattern", help="Equal payloads of this text instead of numbered ones.")
-@click.option("--icmp-id", type=Whole(0, 0xFFFF), help="Chosen at random if not given.")
+@click.option("--pattern", help="Fill all payloads with this text instead of numbering them.")
+@click.option("--icmp-id", type=Whole(0, 0xFFFF), help="ICMP id; random by default.")
 def ping(case: str, count: int, as_json: bool, interval: float, pattern: str | None,
          icmp_id: int | None) -> None:  # fmt: skip
     """Send echo requests along CASE and show the sender's log.
@@ -121,7 +121,7 @@ def ping(case: str, count: int, as_json: bool, interval: float, pattern: str | N
 @command.command()
 @_traffic
 @click.option("--port", default=8080, show_default=True, type=Whole(1, 0xFFFF),
-              help="Port of the server.")  # fmt: skip
+              help="The server's port.")  # fmt: skip
 def tcp(case: str, count: int, as_json: bool, port: int) -> None:
     """Exchange numbered segments over one TCP connection along CASE and show the log.
 
@@ -135,7 +135,7 @@ def tcp(case: str, count: int, as_json: bool, port: int) -> None:
 @command.command()
 @_traffic
 @click.option("--port", default=5353, show_default=True, type=Whole(1, 0xFFFF),
-              help="Port of the server.")  # fmt: skip
+              help="The server's port.")  # fmt: skip
 def udp(case: str, count: int, as_json: bool, port: int) -> None:
     """Exchange numbered datagrams along CASE and show the log.
 
@@ -150,11 +150,12 @@ def udp(case: str, count: int, as_json: bool, port: int) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("case", type=click.Choice(CASES), default=CASES[0], metavar="[CASE]")
 @click.option("--count", default=3, show_default=True, type=Whole(1),
-              help="How many packets of each kind are sent.")  # fmt: skip
+              help="How many packets of each kind to send.")  # fmt: skip
 def record(folder: Path, case: str, count: int) -> None:
-    """Capture echo, TCP and UDP along CASE with tcpdump at every point of it, into FOLDER.
+    """Capture echo, TCP and UDP along CASE into FOLDER, with tcpdump at every point.
 
-    FOLDER then holds a pcap a point, points.toml, conntrack dumps and truth.json, the sender's log.
+    FOLDER then holds one pcap per point, points.toml, conntrack dumps, and the sender's log,
+    truth.json.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`tracer observations`: every decoded packet, a row each."""
+"""`tracer observations`: every decoded packet, one row each."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -34,9 +34,9 @@ def command(
     redact: bool,
     redact_key: str | None,
 ) -> None:
-    """Write every packet of captures, decoded, a row each.
+    """Write every packet of the captures, decoded, one row each.
 
-    `tracer schema observation` says what the columns are; what is not known is empty (null).
+    `tracer schema observation` describes the columns. Unknown values are empty (null).
 
     \b
     Examples:

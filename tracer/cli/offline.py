@@ -53,17 +53,17 @@ _WRITERS = {
 @filter_options
 @click.option(
     "--count", cls=Option, section="Output", type=Whole(1), metavar="N",
-    help="Show the first N exchanges (a packet and its replies) only.",
+    help="Show only the first N exchanges (a packet and its replies).",
 )  # fmt: skip
 @click.option(
     "--explain-joins", "explain", cls=Option, section="Output", type=Whole(1),
-    metavar="JOURNEY", help="Show that journey alone, and why each of its hops was joined.",
+    metavar="JOURNEY", help="Show only that journey, and why each of its hops was joined.",
 )  # fmt: skip
 @click.option(
     "--segments", cls=Option, section="Output", type=click.Path(), metavar="FILE",
     callback=checked,
-    help="Write what each flow lost between one point and the next, what was sent again for it, "
-         "reordering and delays: FILE.csv, .parquet or .jsonl.",
+    help="Write each flow's losses, retransmissions, reordering and delays from one point to the "
+         "next: FILE.csv, .parquet or .jsonl.",
 )  # fmt: skip
 @output_options(*_FORMATS)
 @redaction_options
@@ -87,13 +87,13 @@ def command(
     A CAPTURE is a pcap or pcapng file (also .gz, .xz, .zst), text that tcpdump printed, - for
     standard input, or a folder of these; points.toml in the folder says where each was taken.
 
-    Captures of 400 MB and more together are joined in windows of time, in bounded memory: exchanges
-    are then written as they end, numbered as ever, and captures that share no packet give no flow
-    paths. What answers a packet or repeats its bytes more than two seconds later, sooner where
-    packets come faster than 60,000 a second, may then not be told to belong to it. Captures that
-    say they dropped packets are read twice, and so are, for an output file, those whose packets go
-    on from a point only after others had ended there. Not so with --explain-joins or pcapng output,
-    which hold all packets.
+    Captures that add up to 400 MB or more are joined in windows of time, in bounded memory.
+    Exchanges are then written as they end, with the same numbers, but captures that share no packet
+    give no flow paths, and an answer or retransmission more than two seconds late (less where
+    packets come faster than 60,000 a second) may not be recognised as one. Captures that say they
+    dropped packets are read twice; so are, when writing to a file, captures in which packets go on
+    from a point only after others had ended there. --explain-joins and pcapng output hold all
+    packets in memory instead.
 
     \b
     Examples:

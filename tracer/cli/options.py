@@ -145,7 +145,7 @@ def _outputs(formats: tuple[str, ...]) -> tuple[Any, ...]:
     return (
         click.option(
             "--format", "format_", cls=Option, section="Output", type=click.Choice(formats),
-            help=f"What to write; by default what the name after -o says, else {formats[0]}.",
+            help=f"What to write; by default as the name after -o says, otherwise {formats[0]}.",
         ),
         click.option(
             "-o", "--output", cls=Option, section="Output", type=click.Path(),

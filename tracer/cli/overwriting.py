@@ -49,7 +49,7 @@ def unwritable(path: str, error: OSError) -> InputError:
     """Return the error for a file that the system does not let us write."""
     folder = os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path) or "."
     if isinstance(error, FileNotFoundError):
-        reason, hint = "there is no such folder", f"`mkdir -p {quote(folder)}` makes it."
+        reason, hint = "its folder does not exist", f"`mkdir -p {quote(folder)}` creates it."
     else:
         reason = str(error.strerror)
         hint = f"Name another file; `ls -ld {quote(folder)}` shows the folder."
@@ -69,7 +69,7 @@ def refuse_overwriting(parameters: Mapping[str, Any]) -> None:
         hint = f"Choose another file after {option}."
         other = outputs.setdefault(os.path.realpath(path), option)
         if other != option:
-            raise InputError(f"{path} is to be written by {other}, too.", hint)
+            raise InputError(f"{path} would also be written by {other}.", hint)
         if os.path.exists(path) and any(_is_of(path, given) for given in _given(parameters)):
             raise InputError(f"{path} is one of the inputs.", hint)
 

@@ -32,13 +32,13 @@ def redaction_options(command: _Command) -> _Command:
 _OPTIONS = (
     click.option(
         "--redact", cls=Option, section=_SECTION, is_flag=True,
-        help="Pseudonyms for addresses, MACs and names; no payload, no digest of it. The key is in"
-        f" --redact-key or ${KEY_VARIABLE}, else it is a new one.",
+        help="Replace addresses, MACs and names by pseudonyms; leave out payloads and digests."
+        f" The key is taken from --redact-key or ${KEY_VARIABLE}; by default it is a new one.",
     ),
     click.option(
         "--redact-key", cls=Option, section=_SECTION, metavar="FILE",
         type=click.Path(),
-        help="Redact with the key in FILE: the same key, the same pseudonyms.",
+        help="Redact with the key in FILE: the same key gives the same pseudonyms.",
     ),
 )  # fmt: skip
 

@@ -38,12 +38,12 @@ FORMATS = ("html", "csv", "parquet", "json")
 @click.option(
     "--before", cls=Option, section="Input", multiple=True, metavar="FOLDER",
     type=click.Path(), callback=inputs.present,
-    help="Captures of another situation, to compare with: what changed since.",
+    help="Captures of an earlier situation to compare with.",
 )  # fmt: skip
 @filter_options
 @click.option(
     "-o", "--output", cls=Option, section="Output", required=True, metavar="FILE",
-    type=click.Path(), help="FILE.html, .csv, .parquet (a row each hop) or .json.",
+    type=click.Path(), help="FILE.html; .csv or .parquet (one row per hop); or .json.",
 )  # fmt: skip
 @click.option("--title", cls=Option, section="Output", metavar="TEXT", help="Title of the report.")
 @click.option(
@@ -66,9 +66,9 @@ def command(
 ) -> None:
     """Write an incident report: what happened, where, and on what evidence.
 
-    An INPUT is a capture, a folder of captures, a recording that `tracer follow --write` made, or
-    journeys that were written before (`tracer offline -o FILE.jsonl` or `FILE.parquet`).
-    The HTML file needs no network and no other file; figures are in the .json, hops in the tables.
+    An INPUT is a capture, a folder of captures, a recording made by `tracer follow --write`, or
+    journeys written earlier (`tracer offline -o FILE.jsonl` or `FILE.parquet`). The HTML file needs
+    no network and no other file. The .json holds the figures, the tables hold the hops.
 
     \b
     Examples:

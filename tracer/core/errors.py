@@ -36,7 +36,7 @@ def unreadable(path: object, error: OSError | ValueError) -> InputError:
     elif isinstance(error, IsADirectoryError):
         hint = f"Name a file; `ls {quote(str(path))}` shows those in it."
     else:
-        hint = "Copy it anew, and name the copy."
+        hint = "Copy the file again, and give the copy."
     return InputError(f"{path} cannot be read: {reason}.", hint)
 
 

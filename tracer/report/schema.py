@@ -25,7 +25,7 @@ _COUNTS = {
     "ambiguous": "of these, journeys with a join for which several candidates were equal",
     "shown": "of these, journeys that were written (filter, `--count`)",
     "hops": "hops of all journeys",
-    "duplicates": "further copies of packets at one point, as of a SPAN port; each is a hop, too",
+    "duplicates": "further copies of packets at one point, as from a SPAN port; each is also a hop",
     "exchanges": "packets that were answered, each with its replies and errors about it",
     "flows": "flows, both directions and all translations of one counted once",
 }
@@ -70,7 +70,7 @@ def journey_schema() -> dict[str, Any]:
         "ambiguous": {"type": "boolean", "description": "a join had several equal candidates"},
         "duplicates": {
             "type": "integer",
-            "description": "further copies at one point; each is a hop, too",
+            "description": "further copies at one point; each is also a hop",
         },
         "hops": {**_list("its hops in order", _hop()), "minItems": 1},
     }

@@ -140,9 +140,9 @@ def _is_text(head: bytes) -> bool:
 def _refusal(path: str, head: bytes, buffer: Buffer, findings: Findings) -> InputError:
     damage = findings.warnings()
     if buffer.error:
-        return InputError(f"{path} cannot be read: {buffer.error}.", "Copy it anew.")
+        return InputError(f"{path} cannot be read: {buffer.error}.", "Copy the file again.")
     if not head and damage:
-        return InputError(f"{path} cannot be used: {damage[0].message}.", "Copy it anew.")
+        return InputError(f"{path} cannot be used: {damage[0].message}.", "Copy the file again.")
     if not head:
         return InputError(f"{path} is empty.", "Capture again, with `tcpdump -w`.")
     return InputError(

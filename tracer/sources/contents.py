@@ -124,6 +124,6 @@ def _note_linktypes(window: Window, capture: Capture, findings: Findings) -> Non
 def _note_limit(capture: Capture, findings: Findings) -> None:
     findings.add(
         "memory-limit",
-        "there is no memory for more packets: the rest of this capture was not read",
+        "memory ran out: the rest of this capture was not read",
         capture.buffer.position,
     )

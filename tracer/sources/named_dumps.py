@@ -49,7 +49,7 @@ def dumps_named(points: Path, kind: str) -> list[Dump]:
     except OSError as error:
         raise unreadable(points, error) from error
     except ValueError as error:  # syntax, or not UTF-8
-        raise InputError(f"{points} is not TOML: {error}.", "Mend that line.") from error
+        raise InputError(f"{points} is not TOML: {error}.", "Correct that line.") from error
     if not isinstance(tables, list) or not all(_is_usable(table) for table in tables):
         raise InputError(
             f"{points}: a [[{kind}]] table has `file`, may have `host` and `netns`, each a text in "

@@ -49,7 +49,7 @@ class PcapReader:
         found = _magic(head)
         if found is None or len(head) < HEADER:
             raise InputError(
-                "the pcap file header is cut short.", "Capture again, or copy it anew."
+                "the pcap file header is cut short.", "Capture again, or copy the file again."
             )
         self._order, magic = found
         major, minor = struct.unpack_from(self._order + "HH", head, 4)

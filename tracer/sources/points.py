@@ -40,7 +40,7 @@ def read_points(path: Path) -> list[PointEntry]:
     except OSError as error:
         raise unreadable(path, error) from None
     except ValueError as error:  # syntax, or not UTF-8
-        raise InputError(f"{path} is not TOML: {error}.", "Mend that line.") from None
+        raise InputError(f"{path} is not TOML: {error}.", "Correct that line.") from None
     extra = sorted(set(document) - {"point", "conntrack", "rules"})  # others read the latter
     tables = document.get("point", [])
     if extra or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
@@ -62,7 +62,7 @@ def _entry(path: Path, text: str, index: int, table: Mapping[str, Any]) -> Point
         except KeyError:
             known = ", ".join(_KEYS)
             raise _error(
-                path, _line_of(text, index, key), key, f"there is no such key (there are {known})"
+                path, _line_of(text, index, key), key, f"unknown key (known are {known})"
             ) from None
         except ValueError as error:
             raise _error(path, _line_of(text, index, key), key, str(error)) from None
@@ -70,7 +70,7 @@ def _entry(path: Path, text: str, index: int, table: Mapping[str, Any]) -> Point
 
 
 def _error(path: Path, line: int, key: str, what: str) -> InputError:
-    return InputError(f"{path}, line {line}, key `{key}`: {what}.", "Mend that line.")
+    return InputError(f"{path}, line {line}, key `{key}`: {what}.", "Correct that line.")
 
 
 def _line_of(text: str, index: int | None, key: str) -> int:

@@ -102,7 +102,7 @@ def read_recording(path: Path) -> Recording:
     raw = (file.schema_arrow.metadata or {}).get(_KEY) or (file.metadata.metadata or {}).get(_KEY)
     if raw is None:
         raise InputError(
-            f"{path} is Parquet, but no recording of observations.",
+            f"{path} is a Parquet file, but not a recording of observations.",
             "Give the file that `tracer follow --write` made.",
         )
     footer = json.loads(raw)

@@ -204,7 +204,7 @@ class View(App[None]):
     def action_restart(self) -> None:
         """Count the paths anew."""
         self._feed.restart()
-        self._say("paths are counted anew")
+        self._say("the counts of the paths are reset")
 
     def action_path(self, steps: int) -> None:
         """Show another path."""

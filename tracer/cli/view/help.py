@@ -18,7 +18,7 @@ _KEYS = (
     ("s", "save those shown as .txt, .jsonl, .csv or .parquet"),
     ("[ ]", "the previous, the next path"),
     ("Tab, z", "the other pane; the pane alone on the screen"),
-    ("r", "count the paths anew"),
+    ("r", "reset the counts of the paths"),
     ("q or Ctrl-C", "end, with the summary"),
 )
 _FILTER = (

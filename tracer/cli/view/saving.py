@@ -20,13 +20,13 @@ _TEXT_WIDTH = 120
 def save(exchanges: list[Exchange], name: str) -> int:
     """Write exchanges to a new file and return how many they were.
 
-    Raises InputError when the suffix says no format or the file is there already.
+    Raises InputError when the suffix says no format or the file already exists.
     """
     path = Path(name).expanduser()
     if path.suffix not in SUFFIXES:
         raise InputError(f"A file ends in {', '.join(SUFFIXES)}.", "Choose another name.")
     if path.exists():
-        raise InputError(f"{path} is there already.", "Choose another name.")
+        raise InputError(f"{path} already exists.", "Choose another name.")
     with destination(str(path)) as file:
         if path.suffix == ".txt":
             write_lines(_text(exchanges), file)

@@ -45,7 +45,7 @@ def read_packet_recording(path: Path) -> "Recording":
     with path.open("rb") as file:
         footer = _footer(file)
         if footer is None:
-            raise InputError(f"{path} is no complete recording.", _AGAIN)
+            raise InputError(f"{path} is not a complete recording.", _AGAIN)
         try:
             recording = recording_of(path, footer, _tables(file, footer["columns"]))
         except (KeyError, ValueError, OSError, pa.ArrowException) as error:

@@ -129,7 +129,7 @@ class PcapngReader:
         sound = byte_order(head) is not None and 28 <= total <= b.MAX_BLOCK and total % 4 == 0
         if not sound or not self._buffer.fill(total):
             message = "the pcapng section header is cut short or damaged."
-            raise InputError(message, "Capture again, or copy it anew.")
+            raise InputError(message, "Capture again, or copy the file again.")
 
     def _describe(self, total: int, filled: int) -> None:
         # Takes one block that holds no packet; it is in the buffer, and its lengths agree.
