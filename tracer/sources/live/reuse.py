@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.sources.live.event_layout import Hook
 
 _KFREE, _CONSUME = int(Hook.KFREE), int(Hook.CONSUME)
@@ -64,7 +64,7 @@ def _tell_apart(events: Any, order: Any, rows: Any, skb: Any, table: Any) -> Non
         freed[slot] += np.uint64(1)
 
 
-@jit
+@inner
 def _marked(address: Any, times: Any) -> Any:
     shift = _LONG if address >> _LONG == np.uint64(0xFFFF) else _SHORT
     return address ^ (times << shift)
