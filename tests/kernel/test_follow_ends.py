@@ -163,7 +163,7 @@ def test_a_ttl_that_ends_is_told_by_an_error_that_quotes_it(
     journeys: list[Journey], net: Routed
 ) -> None:
     journey = only(journeys, TTL)
-    assert "time exceeded, said 10.7.1.1" in journey["reason"]
+    assert "TTL exceeded in transit, said 10.7.1.1" in journey["reason"]
     (error,) = (j for j in journeys if j["quotes"] == journey["journey"])
     assert [h["device"] for h in error["hops"] if not h["hook"]] == ["r0", "c0"]
 

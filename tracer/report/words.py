@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from tracer.core.hop import Change, Hop
+from tracer.core.icmp_errors import error_name
 from tracer.core.journey import Journey
 from tracer.core.observation import Observation
 from tracer.report.roles import short_label
@@ -24,38 +25,6 @@ _KINDS = {
     "arp-reply": "ARP reply",
     "fragment": "fragment",
 }
-_Names = dict[tuple[int | None, int | None], str]  # by type and code
-# RFC 792 and its registry at IANA, those that say why a packet was not delivered.
-_ERRORS: _Names = {
-    (3, 0): "net unreachable",
-    (3, 1): "host unreachable",
-    (3, 2): "protocol unreachable",
-    (3, 3): "port unreachable",
-    (3, 4): "fragmentation needed",
-    (3, 9): "net prohibited",
-    (3, 10): "host prohibited",
-    (3, 13): "administratively prohibited",
-    (5, 0): "redirect",
-    (5, 1): "redirect",
-    (11, 0): "TTL exceeded in transit",
-    (11, 1): "reassembly time exceeded",
-}
-# RFC 4443 and its registry at IANA.
-_ERRORS_V6: _Names = {
-    (1, 0): "no route",
-    (1, 1): "administratively prohibited",
-    (1, 2): "beyond scope of source address",
-    (1, 3): "address unreachable",
-    (1, 4): "port unreachable",
-    (1, 5): "source address failed policy",
-    (1, 6): "route rejected",
-    (2, 0): "packet too big",
-    (3, 0): "hop limit exceeded in transit",
-    (3, 1): "reassembly time exceeded",
-    (4, 0): "erroneous header field",
-    (4, 1): "unknown next header",
-    (4, 2): "unknown option",
-}
 
 
 def packet_title(journey: Journey) -> str:
@@ -65,7 +34,7 @@ def packet_title(journey: Journey) -> str:
     if journey.proto == "icmpv6":
         kind = kind.replace("ICMP", "ICMPv6")
     if journey.kind == "icmp-error":
-        kind += f" ({_error_name(seen)})"
+        kind += f" ({error_name(seen.ip_version, seen.icmp_type, seen.icmp_code)})"
     if seen.arp_op is not None:
         return f"{kind} {_arp(seen)}"
     if seen.src is None:
@@ -185,14 +154,6 @@ def change_words(change: Change) -> str:
 
 def _shown(value: object) -> str:
     return "none" if value is None else str(value)
-
-
-def _error_name(seen: Observation) -> str:
-    if seen.icmp_type is None:
-        return "type unknown"
-    names = {4: _ERRORS, 6: _ERRORS_V6}.get(seen.ip_version or 0, {})
-    unnamed = f"type {seen.icmp_type} code {seen.icmp_code}"
-    return names.get((seen.icmp_type, seen.icmp_code), unnamed)
 
 
 def _arp(seen: Observation) -> str:

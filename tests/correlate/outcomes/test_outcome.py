@@ -55,7 +55,7 @@ def test_an_error_from_on_the_way_is_an_answer_from_elsewhere() -> None:
     assert (outcome[at_server] == Outcome.DELIVERED).all()
     assert named(found, at_server) == {f"port unreachable, said {EXTERNAL}"}
     assert ((outcome == Outcome.ANSWERED_ELSEWHERE) == elsewhere).all()
-    assert named(found, elsewhere) == {"time exceeded, said 100.122.255.254"}
+    assert named(found, elsewhere) == {"TTL exceeded in transit, said 100.122.255.254"}
     assert (at_server.sum(), elsewhere.sum()) == (100, 200)
 
 

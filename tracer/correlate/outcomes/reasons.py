@@ -7,6 +7,7 @@ import numpy as np
 from tracer.core.address import decode_ip
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
+from tracer.core.icmp_errors import error_name
 from tracer.core.routes import route_error_words
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.arp import arp_answers
@@ -19,20 +20,6 @@ ROUTED_NS = 1_000_000  # what has no route is freed at once
 CAPTURE_GAP = "the next capture was interrupted"
 RESET = "a reset came from there, where others went on"
 CAPTURE_EDGE = "the next capture had not begun or was over"
-ICMP_ERRORS = {
-    (4, 3): "destination unreachable", (4, 4): "source quench", (4, 5): "redirect",
-    (4, 11): "time exceeded", (4, 12): "parameter problem",
-    (6, 1): "destination unreachable", (6, 2): "packet too big", (6, 3): "time exceeded",
-    (6, 4): "parameter problem",
-}  # fmt: skip
-CODES = {
-    (4, 3, 0): "network unreachable", (4, 3, 1): "host unreachable",
-    (4, 3, 2): "protocol unreachable", (4, 3, 3): "port unreachable",
-    (4, 3, 4): "fragmentation needed", (4, 3, 9): "network prohibited",
-    (4, 3, 10): "host prohibited", (4, 3, 13): "administratively prohibited",
-    (6, 1, 0): "no route", (6, 1, 1): "administratively prohibited",
-    (6, 1, 3): "address unreachable", (6, 1, 4): "port unreachable",
-}  # fmt: skip
 
 
 class Reasons:
@@ -61,9 +48,9 @@ class Reasons:
 
 def icmp_error(packet: Any) -> str:
     """Return the words for an ICMP error and who sent it."""
-    version, kind, code = (int(packet[n]) for n in ("ip_version", "icmp_type", "icmp_code"))
-    text = CODES.get((version, kind, code)) or ICMP_ERRORS.get((version, kind), "ICMP error")
-    return f"{text}, said {decode_ip(int(packet['src_hi']), int(packet['src_lo']))}"
+    numbers = (int(packet[name]) for name in ("ip_version", "icmp_type", "icmp_code"))
+    said = error_name(*(number if number >= 0 else None for number in numbers))
+    return f"{said}, said {decode_ip(int(packet['src_hi']), int(packet['src_lo']))}"
 
 
 def give_reasons(
