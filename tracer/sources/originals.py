@@ -5,12 +5,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.closing import Closing
 from tracer.core.errors import InputError
 from tracer.sources.capture import Capture, open_capture
 from tracer.sources.findings import Findings
@@ -28,7 +27,7 @@ class _Places:
     linktypes: NDArray[np.int32]
 
 
-class Originals:
+class Originals(Closing):
     """Gives packets of the inputs again; a context manager, as it holds the files open.
 
     A capture is looked through when its first packet is asked for: 16 bytes of memory a packet.
@@ -61,17 +60,6 @@ class Originals:
             if places is not None:
                 os.close(places.descriptor)
         self._places.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _places_of(given: Input) -> _Places | None:

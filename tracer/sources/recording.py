@@ -7,13 +7,13 @@ footer says the version, the points, the captures, the labels and what the trace
 import dataclasses
 import json
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracer.core.batch import ObservationBatch, concat
+from tracer.core.closing import Closing
 from tracer.core.errors import InputError
 from tracer.core.warnings import InputWarning
 from tracer.sources.recording_table import Codes, arrow_schema, batch_of
@@ -24,7 +24,7 @@ MAGIC = b"PAR1"
 _GROUP_ROWS = 1 << 14  # observations come some at a time; a row group of each would be all footer
 
 
-class RecordingWriter:
+class RecordingWriter(Closing):
     """Writes batches to a recording as they come; the file is complete once closed.
 
     `lost` is what the tracer itself lost and `watched_ns` until when it watched (UTC); set them
@@ -68,17 +68,6 @@ class RecordingWriter:
             self._writer.write_table(self._codes.table(concat(self._gathered)))
         self._gathered.clear()
         self._rows = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

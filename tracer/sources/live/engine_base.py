@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from struct import unpack_from
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from tracer.core.closing import Closing
 from tracer.core.errors import HostError
 from tracer.sources.live import syscalls
 from tracer.sources.live.engine import Attached, Config, EventArray, Stats
@@ -67,7 +67,7 @@ def round_up(number: int, least: int) -> int:
     return 1 << (max(number, least) - 1).bit_length()
 
 
-class LoadedEngine(ABC):
+class LoadedEngine(Closing, ABC):
     """An engine but for how its programs come into the kernel (`Engine` is the interface)."""
 
     name = "?"
@@ -281,17 +281,6 @@ class LoadedEngine(ABC):
         if self._loaded is None:
             raise HostError("The engine is not loaded.", "Call load() first.")
         return self._loaded
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _not_permitted() -> HostError:

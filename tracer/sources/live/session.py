@@ -2,11 +2,11 @@
 
 import socket
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracer.core.closing import Closing
 from tracer.sources.live.clock import Clock
 from tracer.sources.live.engine import Attached, Engine, EventArray, Stats
 from tracer.sources.live.namespaces import Names
@@ -40,7 +40,7 @@ class NetnsNames:
         return self._names.device(inum, ifindex)
 
 
-class Session:
+class Session(Closing):
     """Attaches an engine that is loaded, and gives what it sees as observations.
 
     Events are read by a thread from `attach` on, so nothing is lost while the caller is busy.
@@ -137,14 +137,7 @@ class Session:
         """Return the engine's counters."""
         return self._engine.stats()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop reading and detach everything."""
         self._reader.stop()
         self._engine.close()
