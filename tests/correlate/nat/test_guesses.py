@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scenarios.catalogue.nat import hairpin_equal
 
 from tracer.core.address import encode_ip
 from tracer.core.schema import PACKET_DTYPE, null_record
+from tracer.correlate.join import JoinOptions, join
 from tracer.correlate.nat.guesses import guesses
 
 DELAY_NS = 200_000
@@ -33,3 +35,13 @@ def test_other_packets_say_how_long_it_takes(others: int, found: set[tuple[int, 
     links = (link, np.array([1], np.uint64), np.array([others]), np.array([DELAY_NS]))
     left, right = guesses(np.concatenate(rows), order, np.array([0, 4]), order, order, time, links)
     assert set(zip(left.tolist(), right.tolist(), strict=True)) == found
+
+
+def test_what_nothing_relates_to_its_packet_beyond_a_nat_is_not_joined_with_others() -> None:
+    # Each packet's own other side has other addresses and ports, those of other hosts do not.
+    scenario = hairpin_equal(seed=1, scale=0.5)
+    found = join(scenario.batch, (), JoinOptions())
+    packets = np.full(len(scenario.batch), -1)
+    packets[found.hops["row"]] = found.hops["journey"]
+    for journey in range(len(found.journeys)):
+        assert len(np.unique(scenario.truth.packet[packets == journey])) == 1

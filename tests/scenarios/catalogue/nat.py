@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from scenarios.clocks import Clock
-from scenarios.elements import Chain, Link, Router
+from scenarios.elements import Chain, Link, Router, Tap
 from scenarios.frames import join
+from scenarios.nat import Nat
 from scenarios.places import EXTERNAL, FIP, FIXED, dvr, ends, laptops, line, snat
 from scenarios.scenario import Scenario
+from scenarios.special import errors
 from scenarios.traffic import MILLI, Tcp, answer, datagrams, exchange, once, pings
 from scenarios.world import World
 
@@ -62,6 +64,56 @@ def hairpin(seed: int, scale: float) -> Scenario:
     exchange(world, chain, pings(world, FIXED, FIP, n))
     exchange(world, chain, datagrams(world, FIXED, FIP, n, flows=n // 2))
     return world.finish("hairpin")
+
+
+def hairpin_lan(seed: int, scale: float) -> Scenario:
+    """The same where both hosts are on one LAN: the router has one device, and errors come, too."""
+    world = World(seed)
+    nat = world.nat(snat="10.1.1.1", dnat="10.1.1.9", dnat_port=8080)
+    n = max(int(40 * scale), 5)
+    for host, chain in enumerate(_on_one_lan(world, nat, 2)):
+        own = f"10.1.1.{20 + host}"
+        refused = once(world.run(chain, datagrams(world, own, FIP, n, flows=n, dport=9)))
+        world.run(chain, errors(world, refused, "10.1.1.9"), 1)
+        exchange(world, chain, datagrams(world, own, FIP, n, flows=n // 2, dport=53))
+        exchange(world, chain, pings(world, own, FIP, n))
+    return world.finish("hairpin_lan")
+
+
+def hairpin_cut(seed: int, scale: float) -> Scenario:
+    """Flows of one packet through the same, of which captures cut the bytes."""
+    world = World(seed)
+    nat = world.nat(snat="10.1.1.1", dnat="10.1.1.9", dnat_port=8080)
+    n = max(int(40 * scale), 5)
+    for host, chain in enumerate(_on_one_lan(world, nat, 2)):
+        world.run(chain, datagrams(world, f"10.1.1.{20 + host}", FIP, n, flows=n, dport=9))
+    for capture in world.captures.values():
+        capture.snaplen = 64
+    return world.finish("hairpin_cut")
+
+
+def hairpin_equal(seed: int, scale: float) -> Scenario:
+    """Heartbeats of hosts on one LAN, alike but for what a NAT rewrites: all of both ends."""
+    world = World(seed)
+    nat = world.nat(snat="10.1.1.1", dnat="10.1.1.9", dnat_port=8080, ports="random")
+    n = max(int(40 * scale), 5)
+    for host, chain in enumerate(_on_one_lan(world, nat, 3)):
+        for flow in range(3):
+            start = 10 * MILLI * flow + 2 * MILLI * host
+            sent = datagrams(world, f"10.1.1.{20 + host}", FIP, n, size=30, constant=True,
+                             ids="zero", gap_ns=100 * MILLI, start_ns=start)  # fmt: skip
+            exchange(world, chain, sent, ids="zero", echo=True)
+    world.captures[0].off = True  # the router's device
+    return world.finish("hairpin_equal")
+
+
+def _on_one_lan(world: World, nat: Nat, hosts: int) -> list[Chain]:
+    # From each host to one server, by the router's one device.
+    lan, server = world.point("lan", "host", "router"), world.point("s0", "host", "server")
+    own = [world.point(f"h{host}", "host", f"client{host}") for host in range(hosts)]
+    return [
+        Chain(one, Link(), lan, Router(nat), Tap(lan.point, lan.mac), Link(), server) for one in own
+    ]
 
 
 def masquerade_many(seed: int, scale: float) -> Scenario:
@@ -258,6 +310,8 @@ SCENARIOS = {
     "snat_dvr_conntrack": snat_dvr_conntrack,
     "dnat": dnat,
     "hairpin": hairpin,
+    "hairpin_lan": hairpin_lan,
+    "hairpin_cut": hairpin_cut,
     "masquerade_many": masquerade_many,
     "nat_chain": nat_chain,
     "one_sided_outside": _one_sided("one_sided_outside", (2, 3, 4, 5)),

@@ -124,7 +124,7 @@ def parted_errors(batch: ObservationBatch, identity: Identity, streams: Streams)
     keys = identity.packet[rows]
     group, _ = factorise(keys)
     known = np.bincount(group[about < 0], minlength=int(group.max(initial=-1)) + 1) == 0
-    parted = known[group] & is_kept(keys, mixed(keys, about), sides_of_nat(identity, rows))
+    parted = known[group] & is_kept(keys, mixed(keys, about), sides_of_nat(batch, identity, rows))
     if not parted.any():
         return streams.flow_class
     found = streams.flow_class.copy()

@@ -18,9 +18,13 @@ NULL = np.uint64(NULL_U64)
 
 
 @inner
-def _is_bridged(src_mac: Any, dst_mac: Any, a: int, b: int) -> bool:
-    unknown = src_mac[a] == NULL or src_mac[b] == NULL
-    return bool(unknown or src_mac[a] == src_mac[b] or dst_mac[a] == dst_mac[b])
+def _is_bridged(macs: Any, flow: Keys, a: int, b: int) -> bool:
+    # What is from two stations to one, or from one to two, is two packets where tuples differ, too.
+    src_mac, dst_mac = macs
+    if src_mac[a] == NULL or src_mac[b] == NULL:
+        return True
+    src, dst = src_mac[a] == src_mac[b], dst_mac[a] == dst_mac[b]
+    return bool(src or dst if flow[a] == flow[b] else src and dst)
 
 
 @inner
@@ -65,7 +69,6 @@ def in_doubt(
     need not agree with MACs: some firewalls and tunnels leave the TTL as it is. `where`: `spot` and
     `point` of the rows, and from which spot on a point is several devices.
     """
-    src_mac, dst_mac = macs
     place = where[0]
     out = np.zeros(len(starts) - 1, np.bool_)
     for group in range(len(out)):
@@ -79,7 +82,7 @@ def in_doubt(
                 level, before = i, latest
             doubt = doubt or before > time[row] + slack_ns
             if i > level and not traits[row] & OWN:
-                doubt = doubt or not _is_bridged(src_mac, dst_mac, order[i - 1], row)
+                doubt = doubt or not _is_bridged(macs, flow, order[i - 1], row)
             for j in range(level, i):
                 if place[order[j]] == place[row]:
                     again = _may_be_again(where, flow, macs, traits, time, order[j], row)

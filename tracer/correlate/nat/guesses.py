@@ -54,10 +54,23 @@ def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any, links: Any) -
         return -1
     if not may_translate(p, a, b) and not (by_number and are_echoes(p, a, b)):
         return -1
-    if is_same_tuple(p, a, b) and not is_adjacent(p, a, b):  # two tenants with equal addresses
+    if is_same_tuple(p, a, b):
+        if not is_adjacent(p, a, b):  # two tenants with equal addresses
+            return -1
+    elif _is_fan(p, a, b):
         return -1
     usual = usual_delay(links, a, b)
     return int(abs(time[b] - time[a] - max(usual, 0)))
+
+
+@inner
+def _is_fan(p: Any, a: int, b: int) -> bool:
+    # What two stations send to one, or one to two, and nothing routed in between, is two packets. A
+    # bridge changes no MAC, and a firewall that leaves the TTL as it is both.
+    x, y = p[a], p[b]
+    if x.ttl != y.ttl or x.src_mac == NULL or y.src_mac == NULL:
+        return False
+    return bool((x.src_mac == y.src_mac) != (x.dst_mac == y.dst_mac))
 
 
 @inner

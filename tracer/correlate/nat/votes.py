@@ -11,7 +11,7 @@ from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.streams import Groups, Streams
-from tracer.correlate.nat.tuples import is_translation, stays
+from tracer.correlate.nat.tuples import is_translation, may_translate, stays
 from tracer.correlate.packets.groups import sort_rows
 from tracer.correlate.packets.identity import Identity
 
@@ -41,6 +41,12 @@ def is_adjacent(p: Any, a: int, b: int) -> bool:
     return bool(x.src_mac == y.src_mac or x.dst_mac == y.dst_mac)
 
 
+@inner
+def _is_one(p: Any, a: int, b: int) -> bool:
+    # Of several translations an IP id and a port that one host chose leave little to chance.
+    return bool(is_translation(p, a, b) or (p[a].ip_id > 0 and may_translate(p, a, b)))
+
+
 @jit
 def _votes(
     p: Any, order: Codes, starts: Codes, doubt: NDArray[np.bool_], flow: Keys, stream: Codes,
@@ -60,7 +66,7 @@ def _votes(
             a, b = rows[i - 1], rows[i]
             clear[stream[b]] += 1
             may_change = rare[group] and not stays(p, a) and not stays(p, b)
-            if flow[a] == flow[b] or may_change or is_translation(p, a, b):
+            if flow[a] == flow[b] or may_change or _is_one(p, a, b):
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
             elif p[a].ttl > p[b].ttl and (

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mix, mixed
@@ -250,7 +251,9 @@ def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
     identity.flow[rows] = mixed(mixed(base, low), high)
     quoted = batch.sections["quoted"]
     if len(quoted):
-        identity.packet[quoted["row"]] = quote_keys(batch, sides_of_nat(identity, quoted["row"]))
+        identity.packet[quoted["row"]] = quote_keys(
+            batch, sides_of_nat(batch, identity, quoted["row"])
+        )
 
 
 def _identity_of(point: Point) -> tuple[str, ...]:
@@ -338,16 +341,20 @@ def identify(batch: ObservationBatch) -> Identity:
     return identity
 
 
-def sides_of_nat(identity: Identity, rows: Row) -> Row:
+def sides_of_nat(batch: ObservationBatch, identity: Identity, rows: Row) -> Row:
     """Return `Identity.spot` of some rows, apart where packets of one are translated in between.
 
-    Devices that have no names may be a bridge's port and the bridge.
+    Devices that have no names may be a bridge's port and the bridge. What a router sends back by
+    the device it came by has the MAC that it had come to, and its IP id.
     """
-    spot = identity.spot[rows]
-    if not len(identity.several):
-        return spot
-    flow = np.where(identity.several[rows], identity.flow[rows], 0)
-    return factorise(mixed(spot.astype(np.uint64), flow))[0]
+    spot = identity.spot[rows].astype(np.uint64)
+    numbered = mixed(spot, batch.packets["ip_id"][rows])
+    sender, taker = (mixed(numbered, mac[rows]) for mac in (identity.src_mac, identity.dst_mac))
+    returned = np.isin(sender, taker) & (identity.src_mac[rows] != np.uint64(NULL_U64))
+    spot = 2 * spot + returned
+    if len(identity.several):
+        spot = mixed(spot, np.where(identity.several[rows], identity.flow[rows], 0))
+    return factorise(spot)[0]
 
 
 def _tell_devices(batch: ObservationBatch, identity: Identity) -> None:
