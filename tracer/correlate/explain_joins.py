@@ -9,7 +9,7 @@ from tracer.core.enums import Cause, Evidence
 from tracer.core.journeys import JourneySet
 from tracer.core.rows import Rows, nulls, values_at
 from tracer.core.schema import BY_NAME
-from tracer.correlate.joining.pieces import spans
+from tracer.correlate.packets.spans import spans
 
 #: What forwarding and NAT leave alone.
 KEPT = (

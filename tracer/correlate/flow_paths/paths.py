@@ -12,7 +12,8 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.enums import Cause
 from tracer.core.journeys import ClockEstimate, FlowPath, FlowPathHop
-from tracer.correlate.flow_paths.forms import JoinedForms, forms_of, join_forms
+from tracer.correlate.flow_paths.form_joins import join_forms
+from tracer.correlate.flow_paths.forms import JoinedForms, forms_of
 from tracer.correlate.flow_paths.offsets import estimate_clocks
 from tracer.correlate.flow_paths.periods import fit_line, samples_of
 from tracer.correlate.flow_paths.sightings import find_sightings

@@ -9,8 +9,8 @@ from tracer.core.address import GROUP_BIT, NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
-from tracer.correlate.joining.pieces import is_piece, span
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.spans import is_piece, span
 
 MULTICAST, UNKNOWN_MAC = np.uint64(GROUP_BIT), np.uint64(NULL_U64)
 MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes

@@ -7,8 +7,8 @@ import numpy as np
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
 from tracer.correlate.joining.assembly import Assembly
-from tracer.correlate.joining.pieces import span
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.spans import span
 
 Layout = tuple[Codes, Codes]
 

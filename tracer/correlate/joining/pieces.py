@@ -12,35 +12,14 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
-from tracer.core.protocols import ICMP, ICMPV6, UDP
-from tracer.correlate.hashing import Codes, Keys, factorise, filled, find, grouped, roots
+from tracer.correlate.hashing import Codes, Keys, factorise, find, grouped, roots
 from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.overlaps import MOST_NEAR, is_nearest, may_overlap, overlaps
 from tracer.correlate.packets.fragments import IPV6, datagrams
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.spans import spans
 
-HEADER = 8  # bytes of the header of each of them (RFC 792, 768, 4443), and of IPv6's for fragments
 SHORTEST_HEADER = 20  # of IPv4
-MOST_NEAR = 256  # pieces of datagrams with one id that are compared with each other
-
-TIE_NS = 100_000  # times that far apart do not tell which of two pieces goes on
-
-
-@inner
-def is_piece(r: Any) -> bool:
-    """Return whether a packet is a fragment (a record of PACKET_DTYPE)."""
-    return bool(r.more_fragments == 1 or r.frag_offset > 0)
-
-
-@inner
-def span(r: Any) -> tuple[Any, Any]:
-    """Return which bytes of its datagram a packet has: the first, and the one after the last."""
-    begin = max(np.int64(r.frag_offset), np.int64(0))
-    if r.payload_len >= 0 and begin > 0:
-        return begin, begin + r.payload_len
-    if r.payload_len >= 0 and (r.proto == UDP or r.proto == ICMP or r.proto == ICMPV6):
-        return begin, np.int64(r.payload_len) + HEADER
-    size = np.int64(r.ip_len) - (40 if r.ip_version == IPV6 else 20)
-    return begin, begin + (size - HEADER if is_piece(r) and r.ip_version == IPV6 else size)
 
 
 def merge_pieces(
@@ -74,7 +53,7 @@ def merge_pieces(
     buffer = lifetime[ends[0]] if len(lifetime) else lifetime
     datagram = _datagrams(packets, heads, flow_class, ends, buffer, parts, gap_ns)
     order = np.lexsort((seen[0], datagram))
-    parent, rivals = _overlaps(order, datagram, parts, where, ends[1], gap_ns)
+    parent, rivals = overlaps(order, datagram, parts, where, ends[1], gap_ns)
     root = roots(parent)
     merged = np.bincount(root, minlength=len(chosen))[root] > 1
     if not merged.any():
@@ -137,15 +116,6 @@ def _layout(rows: Codes, starts: Codes, chosen: Codes) -> tuple[Codes, Codes]:
     return out, begins
 
 
-@jit
-def spans(p: Any, rows: Codes) -> tuple[Codes, Codes]:
-    """Return `span` of the packets at some rows, as columns."""
-    begin, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
-    for i in range(len(rows)):
-        begin[i], end[i] = span(p[rows[i]])
-    return begin, end
-
-
 def _datagrams(
     packets: Any, heads: Codes, flow_class: Codes, ends: tuple[Codes, Codes], buffer: Codes,
     parts: Any, gap_ns: int,
@@ -182,54 +152,6 @@ def _same(parent: Codes, left: Codes, right: Codes) -> None:
         parent[max(a, b)] = min(a, b)
 
 
-@inner
-def _apart(first: Codes, last: Codes, i: int, j: int) -> tuple[int, int]:
-    # How long neither was seen between the two, and how far apart both began.
-    silent = max(first[i] - last[j], first[j] - last[i], np.int64(0))
-    return silent, abs(first[i] - first[j])
-
-
-@inner
-def _is_same(parts: Any, i: int, j: int) -> bool:
-    begin, end, _, _, more = parts
-    return bool(begin[i] == begin[j] and end[i] == end[j] and more[i] == more[j])
-
-
-@inner
-def _fit(parts: Any, i: int, j: int) -> bool:
-    # Other bytes of a datagram, some of them the same; none lie behind its last piece.
-    begin, end, _, _, more = parts
-    if _is_same(parts, i, j):
-        return False
-    if begin[i] >= end[j] or begin[j] >= end[i]:
-        return False
-    return bool((more[i] or end[i] >= end[j]) and (more[j] or end[j] >= end[i]))
-
-
-@inner
-def _is_nearest(parts: Any, order: Codes, group: Codes, i: int, j: int, gap_ns: int) -> int:
-    # How many pieces like the one at j are about as near to the one at i (places in `order`), 0
-    # where another is nearer.
-    begin, end, first, last, _ = parts
-    a, b = order[i], order[j]
-    best = _apart(first, last, a, b)
-    count = 1
-    for step in (-1, 1):
-        k = i + step
-        while 0 <= k < len(order) and group[order[k]] == group[a] and abs(k - i) <= MOST_NEAR:
-            c = order[k]
-            k += step
-            if abs(first[c] - first[a]) > gap_ns:
-                break
-            if c == b or begin[c] != begin[b] or end[c] != end[b]:
-                continue
-            other = _apart(first, last, a, c)
-            if other < best:
-                return 0
-            count += int(other[0] <= 2 * best[0] + TIE_NS)
-    return count
-
-
 @jit
 def _alike(
     p: Any, order: Codes, alike: Codes, heads: Codes, classes: Codes, code: Codes, parts: Any,
@@ -244,11 +166,11 @@ def _alike(
                 break
             if (
                 code[a] != code[b]
-                and _fit(parts, a, b)
+                and may_overlap(parts, a, b)
                 and _may_be_one(p[heads[a]], p[heads[b]])
                 and (classes[a] == classes[b] or _share_end(p[heads[a]], p[heads[b]]))
-                and _is_nearest(parts, order, alike, i, j, gap_ns)
-                and _is_nearest(parts, order, alike, j, i, gap_ns)
+                and is_nearest(parts, order, alike, i, j, gap_ns)
+                and is_nearest(parts, order, alike, j, i, gap_ns)
             ):
                 c, d = find(parent, code[a]), find(parent, code[b])
                 parent[max(c, d)] = min(c, d)
@@ -269,49 +191,6 @@ def _share_end(a: Any, b: Any) -> bool:
         (a.src_hi == b.src_hi and a.src_lo == b.src_lo)
         or (a.dst_hi == b.dst_hi and a.dst_lo == b.dst_lo)
     )
-
-
-@jit
-def _overlaps(
-    order: Codes, datagram: Codes, parts: Any, where: Keys, begins: Codes, gap_ns: int
-) -> tuple[Codes, Codes]:
-    # Which journeys are one, as a union-find forest, and how many each might have been joined to.
-    # Where flows of pieces are not seen to be one, as there are more pieces behind the cut than
-    # before, one that nobody cut is two journeys: these are joined, too.
-    first = parts[2]
-    parent = np.arange(len(order))
-    rivals = filled(len(order), 0)
-    recut = np.zeros(int(datagram.max()) + 1, np.bool_)
-    for whole in (False, True):
-        for i in range(len(order)):
-            j = i + 1
-            a = order[i]
-            if whole and not recut[datagram[a]]:
-                continue
-            while j < len(order) and j - i <= MOST_NEAR and datagram[order[j]] == datagram[a]:
-                b = order[j]
-                if first[b] - first[a] > gap_ns:
-                    break
-                fits = _is_same(parts, a, b) if whole else _fit(parts, a, b)
-                if fits and not _share_link(where, begins, a, b):
-                    there = _is_nearest(parts, order, datagram, i, j, gap_ns)
-                    back = _is_nearest(parts, order, datagram, j, i, gap_ns)
-                    if there and back:
-                        rivals[a], rivals[b] = max(rivals[a], there), max(rivals[b], back)
-                        recut[datagram[a]] = True
-                        c, d = find(parent, a), find(parent, b)
-                        parent[max(c, d)] = min(c, d)
-                j += 1
-    return parent, rivals
-
-
-@inner
-def _share_link(where: Keys, begins: Codes, a: int, b: int) -> bool:
-    for i in range(begins[a], begins[a + 1]):
-        for j in range(begins[b], begins[b + 1]):
-            if where[i] == where[j]:
-                return True
-    return False
 
 
 def _relabel(found: Assembly, chosen: Codes, root: Codes) -> None:

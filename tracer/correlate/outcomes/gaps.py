@@ -18,7 +18,8 @@ from tracer.core.point import Point
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.outcome import Onward, Paths
-from tracer.correlate.packets.identity import Identity, place_codes
+from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.places import place_codes
 
 NEAR_NS = 2_000_000  # from a point to the next one, and back in time by as much as clocks err
 DROPPED = "the next capture dropped {} packets at that time"

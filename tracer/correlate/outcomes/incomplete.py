@@ -6,9 +6,9 @@ import numpy as np
 
 from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, factorise, pair_keys
-from tracer.correlate.joining.pieces import spans
 from tracer.correlate.packets.fragments import datagrams
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.spans import spans
 
 INCOMPLETE = "not all fragments of its datagram came here, so that nobody can put it together"
 

@@ -1,7 +1,5 @@
 """What tells packets apart, and what forwarding and translation leave alone, as hashes of rows."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +10,6 @@ from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mix, mixed
-from tracer.core.point import Point
 from tracer.core.protocols import ETHERTYPE_ARP, TCP
 from tracer.correlate.hashing import Keys, factorise
 from tracer.correlate.packets.fragments import IPV6, lasting_ids
@@ -23,6 +20,7 @@ from tracer.correlate.packets.ip_ids import (
     sampled_below,
 )
 from tracer.correlate.packets.one_link import is_of_one_link
+from tracer.correlate.packets.places import hashes_of_names, place_names, point_columns, point_name
 from tracer.correlate.packets.quotes import quote_keys
 
 Row = NDArray[np.int64]
@@ -256,54 +254,10 @@ def _mix_sections(batch: ObservationBatch, identity: Identity) -> None:
         )
 
 
-def _identity_of(point: Point) -> tuple[str, ...]:
-    name = point.device or point.hook or point.capture or ""
-    return (point.host or "", point.netns or "", name, point.hook or "", str(int(point.direction)))
-
-
-def _hashed(names: Sequence[tuple[str, ...]]) -> Keys:
-    # The same in every batch, whatever else is in it; 0 for -1.
-    texts = ["\0".join(name).encode("utf-8", "surrogatepass") for name in names]
-    digests = [hashlib.blake2b(text, digest_size=8).digest() for text in texts]
-    return np.frombuffer(b"".join([*digests, bytes(8)]), "<u8")
-
-
-def _ranked(names: list[Any]) -> NDArray[np.int64]:
-    rank = {name: code for code, name in enumerate(sorted(set(names)))}
-    return np.array([rank[name] for name in names] + [-1], np.int64)
-
-
-def _point_columns(batch: ObservationBatch) -> dict[str, NDArray[np.int64]]:
-    keys = [_identity_of(point) for point in batch.points]
-    spaces = [
-        key[:2] if point.netns else ("", "") for key, point in zip(keys, batch.points, strict=True)
-    ]
-    netns = _ranked(spaces)
-    netns[[i for i, space in enumerate(spaces) if space == ("", "")]] = -1
-    return {
-        "point": _ranked(keys),
-        "place": _ranked([key[:3] for key in keys]),
-        "netns": netns,
-        "host": _ranked([key[0] for key in keys]),
-        "clock": _ranked([point.clock_name for point in batch.points]),
-    }
-
-
-def _place_names(points: Sequence[Point]) -> list[tuple[str, ...]]:
-    # By code.
-    return sorted({_identity_of(point)[:3] for point in points})
-
-
-def place_codes(batch: ObservationBatch, points: Sequence[Point]) -> Row:
-    """Return `Identity.place` of points, -1 for those of which the batch has no packet."""
-    rank = {name: code for code, name in enumerate(_place_names(batch.points))}
-    return np.array([rank.get(_identity_of(point)[:3], -1) for point in points], np.int64)
-
-
 def identify(batch: ObservationBatch) -> Identity:
     """Return the identity hashes of every row of a batch."""
     rows = len(batch)
-    ranks = _point_columns(batch)
+    ranks = point_columns(batch)
     # One packet has one digest, or none where too little was captured: then digests of payloads as
     # long as that do not tell rows of one packet from others, in this capture or another.
     shortest, told = _cuts(batch.packets)
@@ -314,7 +268,7 @@ def identify(batch: ObservationBatch) -> Identity:
     length = np.empty(rows, np.int32)
     out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
     below = sampled_below(rows)
-    names = _hashed([_identity_of(point) for point in batch.points])
+    names = hashes_of_names([point_name(point) for point in batch.points])
     fragmented, numbered, sampled, contents = _scan(
         batch.packets, names, shortest, told, below, out
     )
@@ -325,7 +279,7 @@ def identify(batch: ObservationBatch) -> Identity:
         traits, length, _bodies(batch.packets, shortest),
         np.empty(0, np.bool_), ranks["place"][:0],
         tuple(sorted({point.clock_name for point in batch.points})),
-        _hashed(_place_names(batch.points)),
+        hashes_of_names(place_names(batch.points)),
         bool(fragmented),
     )  # fmt: skip
     _tell_devices(batch, identity)
