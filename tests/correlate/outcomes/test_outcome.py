@@ -5,9 +5,10 @@ from made import batch_of
 from numpy.typing import NDArray
 from scenarios.catalogue import make
 from scenarios.clocks import EPOCH
+from scenarios.elements import Link
 from scenarios.places import EXTERNAL, FIXED, dvr
 from scenarios.scenario import Scenario
-from scenarios.traffic import MILLI, datagrams, exchange, pings
+from scenarios.traffic import MILLI, answer, datagrams, exchange, pings
 from scenarios.world import World
 
 from tracer.core.enums import Kind, Outcome
@@ -164,3 +165,18 @@ def test_a_router_that_answers_for_a_host_is_not_where_it_lives() -> None:
     first = found.hops["row"][found.journeys["first_hop"]]
     (lost,) = np.flatnonzero(found.observations.packets["dport"][first] == 56)
     assert found.journeys["outcome"][lost] == Outcome.VANISHED
+
+
+def test_a_second_answer_does_not_say_that_a_lost_question_arrived() -> None:
+    world = World(12)
+    chain = dvr(world, wire=Link(150_000, 20_000, loss=0.2))
+    arrived = world.run(chain, datagrams(world, FIXED, EXTERNAL, 200, flows=2, dport=514))
+    for _ in range(2):
+        world.run(chain, answer(world, arrived), 1)
+    scenario = world.finish("twice")
+    found = join(scenario.batch)
+    packet = packets(scenario, found)
+    asked = packet < 200
+    lost = scenario.truth.lost_after[packet] >= 0
+    assert ((found.journeys["outcome"] == Outcome.VANISHED) == lost)[asked].all()
+    assert (lost & asked).sum() > 20

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind
-from tracer.core.jit import jit
+from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
 from tracer.core.protocols import ETHERTYPE_ARP, UDP
 from tracer.correlate.hashing import Codes, Keys, filled
@@ -54,6 +54,25 @@ def kinds(batch: ObservationBatch, rows: Codes) -> NDArray[np.int8]:
     return kind
 
 
+@inner
+def _run(
+    order: Codes, start: int, key: Any, asks: Any, answers: Any, in_turn: Any, first_place: Any,
+    last_place: Any,
+) -> tuple[int, bool]:  # fmt: skip
+    # Where the questions and answers of one key end; whether nothing but their order tells which
+    # belong together, there are more answers, and they come from where questions got to.
+    stop, balance, begins, meets = start, 0, -1, False
+    while stop < len(order) and key[order[stop]] == key[order[start]]:
+        each = order[stop]
+        balance += int(answers[each]) - int(asks[each])
+        begins = first_place[each] if answers[each] and begins < 0 else begins
+        stop += 1
+    if balance > 0 and in_turn[order[start]]:
+        for i in range(start, stop):
+            meets = meets or (asks[order[i]] and last_place[order[i]] == begins)
+    return stop, meets
+
+
 @jit
 def _match(
     order: Codes, key: Any, asks: Any, answers: Any, in_turn: Any, is_tcp: Any, ends: Any
@@ -61,10 +80,14 @@ def _match(
     # Journeys by (key, time): an answer belongs to the latest open question before it. Questions
     # nothing tells apart are answered in turn: to the earliest of those about as long ago. TCP
     # repeats an answer: where the latest question has one, this is no answer to an earlier one.
+    # Where there are more answers than questions, none is to a question that did not get there.
     first_ns, last_ns, first_place, last_place = ends
     reply = filled(len(key), -1)
+    stop, more = 0, False
     for i in range(len(order)):
         answer = order[i]
+        if i == stop:
+            stop, more = _run(order, i, key, asks, answers, in_turn, first_place, last_place)
         if not answers[answer]:
             continue
         best, nearest, meets = -1, np.int64(0), False
@@ -79,6 +102,8 @@ def _match(
                     break
                 continue
             there = last_place[other] == first_place[answer]
+            if more and not there:
+                continue
             ago = abs(first_ns[answer] - last_ns[other])
             if best < 0 or (there and not meets):
                 best, nearest, meets = other, ago, there
