@@ -1,14 +1,15 @@
-"""Clusters whose hosts were captured on `any`, a file each: pods, bridges, services, an overlay."""
+"""Clusters: pods, bridges, services, an overlay. Most hosts were captured on `any`, a file each."""
 
 from collections.abc import Callable
 
 from scenarios.any_capture import AT_ONCE, Everything, Translating
+from scenarios.bridging import TakenUp, bridged_at
 from scenarios.elements import Chain, Element, Link, Router, Tunnel
 from scenarios.nat import Nat
 from scenarios.places import WIRE_NS
 from scenarios.scenario import Scenario
 from scenarios.special import errors, fragments
-from scenarios.traffic import Tcp, datagrams, exchange, pings
+from scenarios.traffic import Tcp, answer, datagrams, exchange, pings
 from scenarios.world import World
 from tracer.core.enums import Encap
 
@@ -195,7 +196,35 @@ def any_device(seed: int, scale: float) -> Scenario:
     return world.finish("any_device")
 
 
+def bridged(world: World, lost: tuple[float, float] = (0.0, 0.0)) -> Chain:
+    """Return the way from a pod to another on one bridge, which a capture makes promiscuous."""
+    one, other = world.point("eth0", "pod1"), world.point("eth0", "pod2")
+    ports = [world.point(name, "node1") for name in ("veth1", "cni0", "veth2")]
+    taken_up = TakenUp(
+        ports[0], ports[2], ports[1], world.nat(dnat=BACKEND, host="node1"),
+        world.nat(snat="10.244.1.1", ports="random", host="node1"), (one.mac, other.mac), lost,
+    )  # fmt: skip
+    chain = Chain(one, Link(4_000, 500), taken_up, Link(9_000, 4_000), other)
+    chain.entry = [(one.mac, ports[1].mac), (other.mac, ports[1].mac)]
+    return chain
+
+
+def bridged_and_routed(seed: int, scale: float) -> Scenario:
+    """A promiscuous bridge with filter rules sends two copies: one bridged, one routed as well."""
+    world = World(seed)
+    chain, n = bridged(world), max(int(100 * scale), 10)
+    for sent in (
+        datagrams(world, POD, SERVICE, n, flows=n, dport=53),
+        datagrams(world, POD, SERVICE, n, flows=3, dport=53),
+        pings(world, POD, SERVICE, n),
+    ):
+        asked = bridged_at(world.run(chain, sent), 64)
+        world.run(chain, answer(world, asked), 1)
+    return world.finish("bridged_and_routed")
+
+
 SCENARIOS = {
+    "bridged_and_routed": bridged_and_routed,
     "any_device": any_device,
     "any_service": any_service,
     "any_service_named": any_service_named,

@@ -11,6 +11,7 @@ from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.packets.spans import is_piece, span
+from tracer.correlate.packets.taken_up import came_from, is_doubled
 
 MULTICAST, UNKNOWN_MAC = np.uint64(GROUP_BIT), np.uint64(NULL_U64)
 MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes
@@ -20,12 +21,15 @@ ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters
 
 def parents(
     batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes
-) -> Codes:
+) -> tuple[Codes, Codes]:
     """Return for each hop the 1-based place in its journey of its parent hop, 0 for the first.
+
+    And the journeys of packets that went two ways, as `taken_up` tells.
 
     A copy points to what it copies, a segment or a fragment to the latest hop elsewhere whose bytes
     overlap its own, a flooded frame to where it came to its namespace or host, and there to the
-    place beside which other packets show it; where nothing shows that, to where the flood parted.
+    place beside which other packets show it; where nothing shows that, to where the flood parted;
+    a packet that was bridged and routed as `taken_up` tells.
     Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
     `starts[j]` on.
     """
@@ -37,7 +41,10 @@ def parents(
     # Hosts are ranked by name: what has none comes first.
     nameless = 0 if any(not point.host for point in batch.points) else -1
     spaces = (identity.netns, identity.host, nameless, near)
-    found: Codes = _parents(packets, hops, starts, place, spaces, copy_of, identity.fragmented)
+    own = (identity.ttl, (identity.src_mac, identity.dst_mac), identity.flow)
+    found: tuple[Codes, Codes] = _parents(
+        packets, hops, starts, place, spaces, own, copy_of, identity.fragmented
+    )
     return found
 
 
@@ -73,11 +80,16 @@ def _neighbours(
 
 @jit
 def _parents(
-    p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, copy_of: Codes, fragmented: bool
-) -> Codes:
+    p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, own: Any, copy_of: Codes,
+    fragmented: bool,
+) -> tuple[Codes, Codes]:  # fmt: skip
     out = np.zeros(len(hops), np.int64)
+    ttl, macs, flow = own
+    twice = np.zeros(len(starts) - 1, np.bool_)
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
+        doubled = stop - start > 2 and is_doubled(hops, start, stop, ttl, macs, place)
+        twice[journey] = doubled
         for i in range(start + 1, stop):
             row = hops[i]
             before = _last_but_copies(hops, start, i, copy_of)
@@ -91,9 +103,11 @@ def _parents(
                 out[i] = found + 1 - start
             elif fragmented and (is_piece(p[row]) or is_piece(p[hops[before]])):
                 out[i] = _covering(p, hops, start, i, before, place, copy_of) + 1 - start
+            elif doubled:
+                out[i] = came_from(hops, start, i, before, ttl, macs, flow, copy_of) + 1 - start
             elif p[row].tcp_seq >= 0:
                 out[i] = _overlapping(p, hops, start, i, before, place, copy_of) + 1 - start
-    return out
+    return out, np.flatnonzero(twice)
 
 
 @inner

@@ -29,6 +29,7 @@ from tracer.correlate.nat.streams import Streams, is_proven
 from tracer.correlate.order.links import LinkOrder
 from tracer.correlate.packets.buffers import note_branches
 from tracer.correlate.packets.identity import BARE, Identity
+from tracer.correlate.packets.taken_up import ends_of_doubled
 
 _NONE, _FINGERPRINT = int(Evidence.NONE), int(Evidence.FINGERPRINT)
 _SEQUENCE, _NO_TIME = int(Evidence.SEQUENCE), int(NO_TIME)
@@ -102,12 +103,19 @@ def hop_table(
     links: LinkOrder,
     clocks: Clocks,
 ) -> tuple[StructuredArray, Codes]:
-    """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop)."""
+    """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop).
+
+    Of packets that went two ways it also settles `found.ends`.
+    """
     time = clocks.time_ns
     rows, starts = layout
     hops = np.zeros(len(rows), HOP_DTYPE)
-    parent = parents(batch, identity, rows, starts, found.copy_of)
+    parent, doubled = parents(batch, identity, rows, starts, found.copy_of)
     note_branches(batch, rows, starts, parent)
+    if len(doubled):
+        found.ends[doubled] = ends_of_doubled(
+            identity.place, identity.ttl, identity.dst_mac, rows, starts, parent, doubled
+        )
     joins = (found.candidates, found.ambiguous, found.repeated)
     cell = np.zeros(len(rows), np.int16)
     traits = (identity.traits, identity.length)

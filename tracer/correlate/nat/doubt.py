@@ -11,6 +11,7 @@ from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.nat.streams import Groups
 from tracer.correlate.packets.duplicates import SOON_NS
 from tracer.correlate.packets.identity import OWN, Identity
+from tracer.correlate.packets.taken_up import is_routed_too, is_taken_up
 
 Times = NDArray[np.int64]
 MOST_ROWS_OF_ONE_PACKET = 512
@@ -54,7 +55,7 @@ def _may_be_again(
         return bool(flow[a] != flow[b] and (own or abs(time[b] - time[a]) <= SOON_NS))
     src_mac, dst_mac = macs
     returned = src_mac[a] == dst_mac[b] and src_mac[a] != NULL and flow[a] != flow[b]
-    return bool(own and (returned or point[a] != point[b]))
+    return bool(own and (returned or point[a] != point[b] or is_taken_up(macs, flow, time, a, b)))
 
 
 @jit
@@ -80,7 +81,9 @@ def in_doubt(
             row = order[i]
             if ttl[row] != ttl[order[level]]:
                 level, before = i, latest
-            doubt = doubt or before > time[row] + slack_ns
+            if not doubt and before > time[row] + slack_ns:
+                own = traits[row] & OWN
+                doubt = not (own and is_routed_too(order, start, i, ttl, macs, place, time))
             if i > level and not traits[row] & OWN:
                 doubt = doubt or not _is_bridged(macs, flow, order[i - 1], row)
             for j in range(level, i):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.address import NULL_U64
 from tracer.core.enums import Kind, Outcome
 from tracer.core.mixing import mixed
 from tracer.correlate.flows.exchange import ANSWERABLE
@@ -128,15 +129,38 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
     # Without MACs a link is the same both ways: nobody is expected where it came from.
     parent = paths.parent[paths.end]
     came_from = np.where(parent > 0, place[paths.starts[:-1] + np.maximum(parent, 1) - 1], -1)
-    turned = expected == came_from
+    turned = (expected == came_from) & (identity.src_mac[paths.last] == NULL_U64)
     if len(identity.several):
         turned &= ~identity.several[paths.last]
     expected[turned] = -1
+    _not_again(identity, link, paths, (here, links[to]), expected)
     passed = at[skipped & beyond]
     return Onward(
         expected, passed, following[links[passed]], time[paths.hops[passed]], ways.since_ns, NONE,
         before,
     )  # fmt: skip
+
+
+def _not_again(
+    identity: Identity, link: Codes, paths: Paths, steps: tuple[Codes, Codes], expected: Codes
+) -> None:
+    # Nobody is expected on a link that it has passed already, as a bridge that is listened to takes
+    # a copy of what it passes on, and shows it after the port; in place. `steps`: links of all.
+    ends = np.flatnonzero(expected >= 0)
+    sizes = np.diff(paths.starts)[ends]
+    owner = np.repeat(ends, sizes)
+    at = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + paths.starts[owner]
+    rows, last = paths.hops[at], paths.last[owner]
+    been = (identity.place[rows] == expected[owner]) & (identity.ttl[rows] == identity.ttl[last])
+    been &= at < paths.end[owner]
+    if not been.any():
+        return
+    wanted = pair_keys(link[last[been]], link[rows[been]])
+    here = np.zeros(int(link.max()) + 1, np.bool_)
+    here[link[last[been]]] = True
+    known = here[steps[0]]
+    again = np.isin(wanted, pair_keys(steps[0][known], steps[1][known]))
+    expected[owner[been][again]] = -1
 
 
 def _on_other_ways(
