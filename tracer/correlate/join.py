@@ -26,9 +26,16 @@ from tracer.correlate.nat.classes import classify
 from tracer.correlate.nat.doubt import doubts
 from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.streams import Groups, Streams, streams_of
-from tracer.correlate.nat.tuples import related_parts
+from tracer.correlate.nat.tuples import MOST_RELATED, related_parts
 from tracer.correlate.nat.votes import Voting
-from tracer.correlate.order.links import LinkOrder, link_order, longest_gap, settle, usual_gap
+from tracer.correlate.order.links import (
+    LinkOrder,
+    link_order,
+    longest_gap,
+    settle,
+    surest_gaps,
+    usual_gap,
+)
 from tracer.correlate.order.ways import links_of, names_of
 from tracer.correlate.outcomes.watched import Watch
 from tracer.correlate.packets import groups
@@ -117,6 +124,7 @@ def assembled(
     links = link_order(identity, *by_ttl, doubt, time)
     usual_ns = usual_gap(links)
     pieces = groups.bursts(*groups.chosen(*by_time, doubt), time, identity.point, usual_ns)
+    pieces = groups.finer(*pieces, time, links.link, surest_gaps(links), MOST_RELATED)
     pieces = _sorted(pieces, falling, time, identity)
     pieces = related_parts(packets, identity.flow, *pieces, True)
     voting: tuple[Voting, ...] = (

@@ -202,6 +202,18 @@ def _laptops(seed: int, scale: float) -> tuple[World, Chain, int]:
     return world, chain, max(int(60 * scale), 6)
 
 
+def counters_many(seed: int, scale: float) -> Scenario:
+    """Datagrams with equal bytes and IP id 0, hundreds in a row, most from ports of their own."""
+    world = World(seed)
+    chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")})
+    n = max(int(400 * scale), 90)
+    Tcp.open(world, chain, n // 10, src=FIXED, dst=EXTERNAL).talk(4)
+    sent = datagrams(world, FIXED, EXTERNAL, n, dport=8125, size=20, constant=True, ids="zero",
+                     flows=n, gap_ns=MILLI + MILLI // 2)  # fmt: skip
+    world.run(chain, sent)
+    return world.finish("counters_many")
+
+
 def icmp_equal(seed: int, scale: float) -> Scenario:
     """Hosts ping one target with equal id, seq and bytes through one NAT; IP ids differ."""
     return _equal_pings(seed, scale, "random")
@@ -321,6 +333,7 @@ SCENARIOS = {
     "laptops_nat": laptops_nat,
     "laptops_one_way": laptops_one_way,
     "laptops_busy": laptops_busy,
+    "counters_many": counters_many,
     "icmp_equal": icmp_equal,
     "icmp_equal_id0": icmp_equal_id0,
     "icmp_equal_spaced": icmp_equal_spaced,

@@ -152,6 +152,22 @@ def usual_gap(links: LinkOrder) -> int:
     return int(min(max(20 * int(seen.max(initial=250_000)), 2_000_000), 100_000_000))
 
 
+def surest_gaps(links: LinkOrder) -> Codes:
+    """Return for each link how long a packet seen there is silent at most, nanoseconds.
+
+    As far as OFTEN packets beyond doubt tell of all the links that it went to or came from often;
+    without such a time that nothing reaches.
+    """
+    often = np.flatnonzero(links.votes >= OFTEN)
+    longest = np.abs(links.delay_ns[often]) + links.far_ns[often]
+    before = (links.keys[often] >> np.uint64(32)).astype(np.int64)
+    after = (links.keys[often] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    gaps = np.zeros(len(links.name), np.int64)
+    np.maximum.at(gaps, before, longest)
+    np.maximum.at(gaps, after, longest)
+    return np.where(gaps > 0, gaps, np.iinfo(np.int64).max)
+
+
 def longest_gap(links: LinkOrder, gap_ns: int) -> int:
     """Return how long a packet is silent between two hops at most, where equal packets are near.
 

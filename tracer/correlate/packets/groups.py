@@ -91,6 +91,32 @@ def bursts(
 
 
 @jit
+def finer(
+    order: Codes, starts: Codes, time: Times, link: Codes, gap_ns: Codes, most: int
+) -> tuple[Codes, Codes]:
+    """Return (order, starts) with groups of more than `most` rows split at shorter silences.
+
+    `gap_ns`, of each link: how long a packet that was seen there is silent at most. Rows of a
+    group are in time order; the longest of what its links say holds.
+    """
+    out = np.empty(len(order) + 1, np.int64)
+    count = 0
+    for group in range(len(starts) - 1):
+        start, stop = starts[group], starts[group + 1]
+        longest = np.int64(0)
+        if stop - start > most:
+            for i in range(start, stop):
+                longest = max(longest, gap_ns[link[order[i]]])
+        for i in range(start, stop):
+            silent = i > start and time[order[i]] - time[order[i - 1]] > longest
+            if i == start or (silent and stop - start > most):
+                out[count] = i
+                count += 1
+    out[count] = len(order)
+    return order, out[: count + 1].copy()
+
+
+@jit
 def chosen(order: Codes, starts: Codes, which: NDArray[np.bool_]) -> tuple[Codes, Codes]:
     """Return (order, starts) of some of the groups."""
     rows = np.empty(len(order), np.int64)
