@@ -194,7 +194,7 @@ def _pauses(terminal: Terminal, ping: str) -> None:
 def _helps(terminal: Terminal) -> None:
     terminal.press("?")
     text = terminal.until(r"(?m)^Keys")
-    assert "count the paths anew" in text
+    assert "reset the counts of the paths" in text
     terminal.press("Escape")
     terminal.until("exchanges:")
 
