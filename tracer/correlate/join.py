@@ -125,12 +125,13 @@ def assembled(
     usual_ns = usual_gap(links)
     pieces = groups.bursts(*groups.chosen(*by_time, doubt), time, identity.point, usual_ns)
     pieces = groups.finer(*pieces, time, links.link, surest_gaps(links), MOST_RELATED)
-    pieces = _sorted(pieces, falling, time, identity)
+    most = len(time) if len(identity.several) else MOST_RELATED
+    *parts, rough = groups.chunks(packets, *pieces, time, most)
+    pieces = _sorted((parts[0], parts[1]), falling, time, identity)
     pieces = related_parts(packets, identity.flow, *pieces, True)
-    voting: tuple[Voting, ...] = (
-        (by_ttl, doubt),
-        (pieces, doubts(identity, pieces, time, slack_ns)),
-    )
+    cut = rough[pieces[0][pieces[1][:-1]]]
+    unsure = doubts(identity, pieces, time, slack_ns) | cut
+    voting: tuple[Voting, ...] = ((by_ttl, doubt), (pieces, unsure))
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
     pairs = proofs.pairs()
     classify(batch, identity, streams, voting, by_time, pairs, time, usual_ns, links.usual,
@@ -146,6 +147,8 @@ def assembled(
     found = assemble(
         packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits, alike
     )
+    if cut.any():  # where packets were cut in two, others seem to go on
+        pieces = groups.chosen(*pieces, ~cut)
     choices = unresolved(packets, *pieces, of_class, streams.stream, time, links.usual)
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")

@@ -214,6 +214,22 @@ def counters_many(seed: int, scale: float) -> Scenario:
     return world.finish("counters_many")
 
 
+HOW = {"random": "of one port", "keep": "of a few ports, which the NAT keeps"}
+
+
+def _counters_alone(name: str, ports: str, flows: int) -> Callable[[int, float], Scenario]:
+    def maker(seed: int, scale: float) -> Scenario:
+        world = World(seed)
+        chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports=ports)})
+        sent = datagrams(world, FIXED, EXTERNAL, max(int(400 * scale), 90), dport=8125, size=20,
+                         constant=True, ids="zero", flows=flows, gap_ns=MILLI)  # fmt: skip
+        world.run(chain, sent)
+        return world.finish(name)
+
+    maker.__doc__ = f"The same, alone, {HOW[ports]}."
+    return maker
+
+
 def icmp_equal(seed: int, scale: float) -> Scenario:
     """Hosts ping one target with equal id, seq and bytes through one NAT; IP ids differ."""
     return _equal_pings(seed, scale, "random")
@@ -334,6 +350,8 @@ SCENARIOS = {
     "laptops_one_way": laptops_one_way,
     "laptops_busy": laptops_busy,
     "counters_many": counters_many,
+    "counters_one": _counters_alone("counters_one", "random", 1),
+    "counters_kept": _counters_alone("counters_kept", "keep", 5),
     "icmp_equal": icmp_equal,
     "icmp_equal_id0": icmp_equal_id0,
     "icmp_equal_spaced": icmp_equal_spaced,

@@ -43,7 +43,30 @@ def _chains(
         if stream[last[k]] == stream[row] and p[last[k]].ttl == p[row].ttl:
             twice = True
         last[k] = row
-    return count, twice
+    paired = count == 2 or _are_paired(p, first, count)
+    return count, twice or (paired and _is_twice(p, rows, stream))
+
+
+@inner
+def _are_paired(p: Any, first: Codes, count: int) -> bool:
+    # Whether each class has the numbers of some other one, so that times need not tell which.
+    for k in range(count):
+        found = False
+        for other in range(count):
+            found = found or (other != k and keeps_numbers(p, first[k], first[other]))
+        if not found:
+            return False
+    return True
+
+
+@inner
+def _is_twice(p: Any, rows: Codes, stream: Codes) -> bool:
+    # Whether some stream is there twice, with rows of others in between.
+    for i in range(len(rows)):
+        for j in range(i):
+            if stream[rows[j]] == stream[rows[i]] and p[rows[j]].ttl == p[rows[i]].ttl:
+                return True
+    return False
 
 
 @inner

@@ -117,6 +117,38 @@ def finer(
 
 
 @jit
+def chunks(
+    p: Any, order: Codes, starts: Codes, time: Times, most: int
+) -> tuple[Codes, Codes, NDArray[np.bool_]]:
+    """Return (order, starts) with no group of datagrams larger than `most` rows, and their rows.
+
+    Those are cut at long silences, which may be while packets are on their way. Rows of a group are
+    in time order.
+    """
+    out = np.empty(len(order) + 1, np.int64)
+    rough = np.zeros(len(time), np.bool_)
+    count = 0
+    for group in range(len(starts) - 1):
+        at, stop = starts[group], starts[group + 1]
+        large = stop - at > most and p[order[at]].sport >= 0
+        for i in range(at, stop if large else at):
+            rough[order[i]] = True
+        while True:
+            out[count] = at
+            count += 1
+            if stop - at <= most or not large:
+                break
+            cut = at + most // 2
+            for i in range(cut + 1, at + most + 1):
+                here, there = time[order[i]] - time[order[i - 1]], time[order[cut]]
+                if here > there - time[order[cut - 1]]:
+                    cut = i
+            at = cut
+    out[count] = len(order)
+    return order, out[: count + 1].copy(), rough
+
+
+@jit
 def chosen(order: Codes, starts: Codes, which: NDArray[np.bool_]) -> tuple[Codes, Codes]:
     """Return (order, starts) of some of the groups."""
     rows = np.empty(len(order), np.int64)
