@@ -214,6 +214,18 @@ def counters_many(seed: int, scale: float) -> Scenario:
     return world.finish("counters_many")
 
 
+def counters_answered(seed: int, scale: float) -> Scenario:
+    """The same closer to each other than others show that they can be, with equal answers."""
+    world = World(seed)
+    chain = line(world, 4, {0: world.nat(snat="203.0.113.7", ports="random")})
+    n = max(int(400 * scale), 90)
+    Tcp.open(world, chain, n // 10, src=FIXED, dst=EXTERNAL).talk(4)
+    sent = datagrams(world, FIXED, EXTERNAL, n, dport=8125, size=20, constant=True, ids="zero",
+                     flows=8 * n, gap_ns=MILLI // 3)  # fmt: skip
+    exchange(world, chain, sent, ids="zero", echo=True)
+    return world.finish("counters_answered")
+
+
 HOW = {"random": "of one port", "keep": "of a few ports, which the NAT keeps"}
 
 
@@ -350,6 +362,7 @@ SCENARIOS = {
     "laptops_one_way": laptops_one_way,
     "laptops_busy": laptops_busy,
     "counters_many": counters_many,
+    "counters_answered": counters_answered,
     "counters_one": _counters_alone("counters_one", "random", 1),
     "counters_kept": _counters_alone("counters_kept", "keep", 5),
     "icmp_equal": icmp_equal,

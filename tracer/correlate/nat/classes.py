@@ -146,11 +146,11 @@ def _join_guesses(
     edges = counted((segment[streams.stream[rows[0]]], segment[streams.stream[rows[1]]]))
     shared = _shared_time(segment[streams.stream], time, edges)
     possible = shared * np.minimum(size[edges.left], size[edges.right])
-    known = edges.votes >= 2
     back_votes, back_possible = _of_answers(
         batch, identity, streams, parent, tuples, edges, possible
     )
     edges.votes += back_votes
+    known = edges.votes >= 2
     allowed = known & (edges.votes >= 0.5 * (possible + back_possible))
     _unite_apart(identity, streams, parent, edges.where(allowed))
     return bool(allowed.any())
