@@ -5,7 +5,7 @@ import pytest
 from made import batch_of
 from scenarios.bulk import bulk_batch
 
-from tracer.core.point import Point
+from tracer.core.point import Direction, Point
 from tracer.correlate.clocks import samples
 from tracer.correlate.join import join
 
@@ -120,3 +120,60 @@ def test_answers_that_go_back_to_another_router_compare_clocks_both_ways() -> No
     assert clock.offset_ns == pytest.approx(-3_000 * MILLI, abs=1_000)
     assert clock.uncertainty_ns is not None
     assert clock.uncertainty_ns < 20_000
+
+
+def test_a_packet_that_was_flooded_and_routed_compares_no_clocks() -> None:
+    """A switch that has not learnt where the router is sends it what it sends everywhere."""
+    port, up, far, tap = range(4)
+    points = (Point("a", None, "port"), Point("a", None, "up"), Point("b", None, "far"),
+              Point("b", None, "tap"))  # fmt: skip
+    routed = ("02:00:00:00:00:03", "02:00:00:00:00:04")
+    rows: list[dict[str, object]] = []
+
+    def seen(number: int, back: bool, *hops: tuple[int, int, int]) -> None:
+        ends = ("10.0.0.9", "10.0.0.2") if back else ("10.0.0.2", "10.0.0.9")
+        for point, ttl, at_us in hops:
+            macs = (OUT if ttl == 64 else routed)[:: -1 if back else 1]
+            rows.append(
+                {"point": point, "ttl": ttl, "time_ns": number * MILLI + at_us * 1_000,
+                 "ip_version": 4, "ethertype": 0x800, "proto": 17, "ip_id": number + 1,
+                 "src": ends[0], "dst": ends[1], "sport": 9, "dport": 9, "payload_len": 20,
+                 "ip_len": 48, "src_mac": macs[0], "dst_mac": macs[1]}
+            )  # fmt: skip
+
+    for number in range(0, 150, 2):
+        seen(number, False, (port, 64, 0), (up, 63, 9), (far, 63, 15))
+        seen(number + 1, True, (far, 64, 0), (up, 64, 6), (port, 63, 15))
+    for number in range(150, 153):
+        seen(number, False, (port, 64, 0), (up, 64, 3), (far, 64, 9), (up, 63, 20), (far, 63, 26),
+             (tap, 64, 600))  # fmt: skip
+    batch = batch_of(rows, points)
+    batch.packets["time_ns"][np.isin(batch.packets["point"], (far, tap))] += 2_000 * MILLI
+
+    (clock,) = [each for each in join(batch).clocks if each.clock == "b"]
+    assert clock.offset_ns == pytest.approx(-2_000 * MILLI, abs=2_000)
+    assert clock.uncertainty_ns is not None
+    assert (clock.drift_ppm, clock.uncertainty_ns < 20_000) == (0, True)
+
+
+def test_captures_without_the_targets_mac_compare_clocks_of_one_link() -> None:
+    """Cooked captures tell who sent a packet, and which way it crossed the device."""
+    towards = (Direction.EGRESS, Direction.INGRESS)
+    points = tuple(Point(host, None, "if2", direction) for host in "ab" for direction in towards)
+    rows: list[dict[str, object]] = []
+    for number in range(60):
+        back = number % 2
+        ends = ("10.0.0.3", "10.0.0.2") if back else ("10.0.0.2", "10.0.0.3")
+        for point, at_us in ((2, 0), (1, 3)) if back else ((0, 0), (3, 3)):
+            rows.append(
+                {"point": point, "ip_version": 4, "ethertype": 0x800, "proto": 17, "ttl": 64,
+                 "time_ns": number * 5 * MILLI + at_us * 1_000, "src": ends[0], "dst": ends[1],
+                 "sport": 9, "dport": 9, "ip_id": number + 1, "payload_len": 100, "ip_len": 128,
+                 "src_mac": OUT[back]}
+            )  # fmt: skip
+    batch = batch_of(rows, points)
+    batch.packets["time_ns"][batch.packets["point"] > 1] += 30 * MILLI
+
+    (clock,) = [each for each in join(batch).clocks if each.clock == "b"]
+    assert clock.evidence == "both-ways"
+    assert clock.offset_ns == pytest.approx(-30 * MILLI, abs=3_000)

@@ -123,7 +123,7 @@ def _with_arp(
     if len(np.unique(root)) == 1:
         return samples, nothing
     left, right, choices = asked_again(batch, identity.packet, scale, time, root)
-    return with_level(samples, left, right, batch, time), choices
+    return with_level(samples, left, right, batch, identity.place, time), choices
 
 
 def _compared(samples: Samples, scale: Codes, count: int) -> Codes:

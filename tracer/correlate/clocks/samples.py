@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tracer.core.address import GROUP_BIT
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
+from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import related_parts
@@ -24,6 +25,7 @@ MOST_SAMPLES = 400_000
 MOST_JUMPS = 64
 FEWEST = 5  # packets that went one way over one link, and how near each other their delays are
 NEAR_NS = 50_000_000
+LATE_NS = 2_000  # more than stamps of one clock are out of order by
 JUMP_NS = 5_000_000  # a file whose stamps fall back this far had its clock stepped
 
 
@@ -97,13 +99,17 @@ def _one_a_scale(p: Any, rows: Codes, scale: Codes) -> Codes:
 @inner
 def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> bool:
     # No place shows it twice at one TTL, but for copies of a packet with a number of its own; or on
-    # its way to one MAC at two TTLs: it was bridged and routed there, and neither came before.
+    # its way to one MAC at two TTLs: it was bridged and routed there, and neither came before. Nor
+    # does a clock show it later where it had gone less far: another branch of a flooded packet.
     if len(rows) > MOST_POINTS:
         return False
     numbered = is_numbered(p, rows[0])
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
             a, b = rows[i], rows[j]
+            late = (time[a] - time[b]) * np.sign(np.int64(p[a].ttl) - np.int64(p[b].ttl))
+            if scale[a] == scale[b] and late > LATE_NS:
+                return False
             if place[a] != place[b]:
                 continue
             if p[a].ttl != p[b].ttl:
@@ -115,19 +121,18 @@ def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> 
     return True
 
 
-def _signed_by_way(samples: Samples, batch: ObservationBatch, time: Times) -> None:
+def _signed_by_way(samples: Samples, batch: ObservationBatch, place: Codes, time: Times) -> None:
     """Sign the samples whose TTL is equal: of two opposite ways the later stamps are forward.
 
     Stamps differ by offset plus delay one way, by offset minus delay the other way.
     """
-    packets = batch.packets
     level = np.flatnonzero(samples.sign == 0)
     left, right = samples.left[level], samples.right[level]
     src, dst = _ends(batch, left)
     upward = src < dst
     ends = np.minimum(src, dst) * np.uint64(31) ^ np.maximum(src, dst)
-    points = pair_keys(packets["point"][left].astype(np.int64), packets["point"][right])
-    key, where = factorise(ends ^ (points * np.uint64(0x9E3779B97F4A7C15)))
+    places = pair_keys(place[left], place[right])
+    key, where = factorise(ends ^ (places * np.uint64(0x9E3779B97F4A7C15)))
     difference = time[right] - time[left]
     up = _medians(key[upward], difference[upward], len(where))
     down = _medians(key[~upward], difference[~upward], len(where))
@@ -136,17 +141,17 @@ def _signed_by_way(samples: Samples, batch: ObservationBatch, time: Times) -> No
     signs = np.where(known, forward, 0)
     alone = np.flatnonzero(signs == 0)
     if len(alone):
-        signs[alone] = _signed_by_station(points[alone], src[alone], dst[alone], difference[alone])
+        signs[alone] = _signed_by_station(places[alone], src[alone], dst[alone], difference[alone])
     samples.sign[level] = signs
 
 
-def _signed_by_station(points: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
+def _signed_by_station(places: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
     # Answers may go back to another router than the one that asked: but what comes from a station
     # goes the other way than what goes to it, whoever is at the other end.
     known = (src != NULL) & (dst != NULL) & (dst & np.uint64(GROUP_BIT) == 0)
     rows = np.flatnonzero(known)
-    signs = np.zeros(len(points), np.int64)
-    keys = points * np.uint64(0x9E3779B97F4A7C15)
+    signs = np.zeros(len(places), np.int64)
+    keys = places * np.uint64(0x9E3779B97F4A7C15)
     key, where = factorise(np.concatenate([keys[rows] ^ src[rows], keys[rows] ^ dst[rows]]))
     sent, taken = key[: len(rows)], key[len(rows) :]
     there = _medians(sent, difference[rows], len(where))
@@ -159,9 +164,13 @@ def _signed_by_station(points: Keys, src: Keys, dst: Keys, difference: Times) ->
 
 
 def _ends(batch: ObservationBatch, rows: Codes) -> tuple[Keys, Keys]:
-    # Who sent each packet to whom: of ARP, whose questions go to all, by whom it asks.
+    # Who sent each packet to whom: of ARP, whose questions go to all, by whom it asks; by addresses
+    # where the MAC of who gets it is not captured.
     packets, arp = batch.packets, batch.sections["arp"]
     src, dst = packets["src_mac"][rows], packets["dst_mac"][rows]
+    nobody = np.flatnonzero(dst == NULL)
+    if len(nobody):
+        src[nobody], dst[nobody] = (_address(packets, rows[nobody], end) for end in ("src", "dst"))
     if len(arp):
         at = np.minimum(np.searchsorted(arp["row"], rows), len(arp) - 1)
         is_arp = arp["row"][at] == rows
@@ -170,8 +179,14 @@ def _ends(batch: ObservationBatch, rows: Codes) -> tuple[Keys, Keys]:
     return src, dst
 
 
+def _address(packets: Any, rows: Codes, end: str) -> Keys:
+    # A hash, which is no group's MAC.
+    high, low = packets[f"{end}_hi"][rows], packets[f"{end}_lo"][rows]
+    return mixed(mixed(np.full(len(rows), 5, np.uint64), high), low) & ~np.uint64(GROUP_BIT)
+
+
 def with_level(
-    samples: Samples, left: Codes, right: Codes, batch: ObservationBatch, time: Times
+    samples: Samples, left: Codes, right: Codes, batch: ObservationBatch, place: Codes, time: Times
 ) -> Samples:
     """Return the samples with some more, of packets that no router passed on.
 
@@ -181,7 +196,7 @@ def with_level(
         return samples
     both = (np.r_[samples.left, left], np.r_[samples.right, right])
     found = Samples(*both, np.r_[samples.sign, np.zeros(len(left), np.int8)])
-    _signed_by_way(found, batch, time)
+    _signed_by_way(found, batch, place, time)
     added = np.arange(len(found.sign)) >= len(samples.sign)
     later = np.where(time[found.right] >= time[found.left], 1, -1)
     found.sign = np.where(added & (found.sign == 0), later, found.sign).astype(np.int8)
@@ -229,7 +244,7 @@ def samples_of(
     parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
     *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1]))
     found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
-    _signed_by_way(found, batch, time)
+    _signed_by_way(found, batch, identity.place, time)
     return found
 
 
