@@ -159,7 +159,15 @@ def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Code
     far = np.bincount(pair[signed & (np.abs(delay) > FAR_NS)], minlength=len(where))
     denied = (surely > 0.05 * total) | (slightly > 0.25 * total) | (far > 0.5 * total)
     left, right = scale[samples.left[where]], scale[samples.right[where]]
-    return _grouped(left, right, denied | (added[left] != added[right]), total, len(added))
+    denied |= added[left] != added[right]
+    both = np.bincount(pair[samples.sign > 0], minlength=len(where)) > 0
+    both &= np.bincount(pair[samples.sign < 0], minlength=len(where)) > 0
+    # Stamps that are believed until packets contradict them: those that do not compare both ways
+    # are not believed of clocks of which others showed each to be off.
+    off = np.zeros(len(added), np.bool_)
+    off[left[denied]] = off[right[denied]] = True
+    total[~both & off[left] & off[right]] = 0
+    return _grouped(left, right, denied, total, len(added))
 
 
 def _grouped(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.correlate.clocks.drift import FEWEST, Sides, drift_of, drifts_of, tightest
+from tracer.correlate.clocks.outliers import contradicting
 from tracer.correlate.clocks.steps import step_at
 
 Times = NDArray[np.int64]
@@ -108,6 +109,7 @@ def fit(delays: Delays, first_ns: int, last_ns: int) -> Fit:
     """Return the fit of a clock whose first and last stamps are given."""
     delays = delays.take(np.argsort(delays.stamps, kind="stable"))
     delays = delays.take(_plausible(delays.ahead, delays.way))
+    delays = delays.take(_explained(delays))
     pieces = _pieces(delays, first_ns, last_ns, MOST_STEPS)
     ways = len(np.unique(delays.way))
     return Fit(pieces, len(delays.way), ways == 2)
@@ -125,6 +127,17 @@ def _plausible(ahead: Times, way: Times) -> NDArray[np.bool_]:
         middle = np.median(around, axis=1)
         off = np.abs(ahead[rows] - middle)
         kept[rows] = off <= max(20 * float(np.median(off)), 10_000_000.0)
+    return kept
+
+
+def _explained(delays: Delays) -> NDArray[np.bool_]:
+    # Whether each sample is one that a clock explains; where one does all, nothing is looked at.
+    kept = np.ones(len(delays.way), np.bool_)
+    sides = delays.sides(int(delays.ahead[0]), int(delays.stamps[0]))[0]
+    if sides.width(drift_of(sides)) >= -ROUNDED_NS:
+        return kept
+    for wrong, way in zip(contradicting(sides, ROUNDED_NS), (1, -1), strict=True):
+        kept[np.flatnonzero(delays.way == way)[wrong]] = False
     return kept
 
 
