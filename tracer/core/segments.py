@@ -78,7 +78,12 @@ def _ended(journey_set: JourneySet, steps: Steps) -> StructuredArray:
     came = _came_from(journey_set, last)
     flow = journeys["flow"][ends].astype(np.int64)
     events["from_point"], events["to_point"] = origin, NOWHERE
-    moved = (steps.from_point != steps.to_point) & np.isin(steps.from_point, origin)
+    # A router with one device sends what it forwards out by the device it came in by.
+    moved = steps.from_point != steps.to_point
+    stays = np.flatnonzero(~moved)
+    rows, ttl = journey_set.hops["row"], journey_set.observations.packets["ttl"]
+    moved[stays] = ttl[rows[steps.before[stays]]] > ttl[rows[steps.after[stays]]]
+    moved &= np.isin(steps.from_point, origin)
     at = np.flatnonzero(moved)
     ways = (
         journeys["flow"][journey_set.hops["journey"][steps.before[at]]].astype(np.int64),

@@ -1,19 +1,22 @@
 """Every outcome against what the simulated network did; what kernels say is in tests/kernel."""
 
 import numpy as np
+import pytest
 from made import batch_of
 from numpy.typing import NDArray
+from scenarios.captures import Capture
 from scenarios.catalogue import make
 from scenarios.clocks import EPOCH
-from scenarios.elements import Link
+from scenarios.elements import Chain, Link, Router, Tap
 from scenarios.places import EXTERNAL, FIXED, dvr
 from scenarios.scenario import Scenario
 from scenarios.traffic import MILLI, answer, datagrams, exchange, pings
 from scenarios.world import World
 
-from tracer.core.enums import Kind, Outcome
+from tracer.core.enums import Event, Kind, Outcome
 from tracer.core.journeys import JourneySet
 from tracer.core.point import Point
+from tracer.core.segments import segment_events
 from tracer.correlate.join import join
 from tracer.correlate.outcomes.reasons import CAPTURE_EDGE, CAPTURE_GAP
 
@@ -180,3 +183,25 @@ def test_a_second_answer_does_not_say_that_a_lost_question_arrived() -> None:
     lost = scenario.truth.lost_after[packet] >= 0
     assert ((found.journeys["outcome"] == Outcome.VANISHED) == lost)[asked].all()
     assert (lost & asked).sum() > 20
+
+
+@pytest.mark.parametrize("captured", [(0, 1, 2), (0, 1), (1, 2), (1,)])
+def test_what_a_router_with_one_device_lost_vanished_there(captured: tuple[int, ...]) -> None:
+    world = World(13)
+    client, nic, server = (world.point("eth0", host) for host in ("client", "router", "server"))
+    back = Tap(nic.point, nic.mac)
+    world.captures.update({n: Capture(off=n not in captured) for n in range(3)})
+    chain = Chain(client, Link(), nic, Router(loss=0.2), back, Link(), server)
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 200, flows=3))
+    scenario = world.finish("one_armed")
+    found = join(scenario.batch)
+    lost = scenario.truth.lost_after[packets(scenario, found)] == nic.point
+    vanished = found.journeys["outcome"] == Outcome.VANISHED
+    # After the last packet that a capture shows nothing is known.
+    unknown = (found.journeys["outcome"] == Outcome.UNFINISHED) & lost
+    assert (vanished | unknown == lost).all()
+    assert lost.sum() > 20 > 2 >= unknown.sum()
+    events = segment_events(found)
+    events = events[events["event"] == Event.LOST]
+    assert len(events) == vanished.sum()
+    assert set(events["from_point"]) == set(events["to_point"]) == {nic.point}

@@ -70,7 +70,9 @@ def places_of(names: Keys, wanted: Keys) -> Codes:
 class KnownWays:
     """What packets showed of ways: counted on with each window, unless it `is_complete`.
 
-    `onward` and `before`: links and the places that packets came to next, or from. `begun`: hashes
+    `onward` and `before`: links and the places that packets came to next, or from. `again`: hashes
+    of links and tuples that packets had when they were routed out by the device they came in by.
+    `begun`: hashes
     of source and place where packets began, and the links; `sources`: those hashes, and the source;
     `sure`: how many of those that began at a place did so while the one before was captured;
     `passing`: how many packets of a source passed one of several such places.
@@ -81,6 +83,7 @@ class KnownWays:
     is_complete: bool = False
     onward: Tally = field(default_factory=Tally)
     before: Tally = field(default_factory=Tally)
+    again: Tally = field(default_factory=Tally)
     begun: Tally = field(default_factory=Tally)
     sources: Tally = field(default_factory=Tally)
     sure: Tally = field(default_factory=Tally)
@@ -136,6 +139,19 @@ class Ways:
         count = np.bincount(codes, minlength=len(where))
         self.known.add(tally, self.links[link[where]], self._places[place[where]], count)
         return most_seen(*tally.codes(self.links, self._places[:-1]), len(self.links))
+
+    def come_again(self, link: Codes, flow: Keys, asked: Codes, asked_flow: Keys) -> Any:
+        """Learn links at which packets of a tuple were on their way to be seen there again.
+
+        Returns whether those of other links and tuples are, too, shape (asked,).
+        """
+        codes, where = factorise(mixed(self.links[link], flow))
+        keys = mixed(self.links[link[where]], flow[where])
+        count = np.bincount(codes, minlength=len(where))
+        self.known.add(self.known.again, keys, np.zeros(len(keys), np.uint64), count)
+        if not len(self.known.again.first):
+            return np.zeros(len(asked), np.bool_)
+        return np.isin(mixed(self.links[asked], asked_flow), self.known.again.first)
 
     @property
     def since_ns(self) -> Codes:

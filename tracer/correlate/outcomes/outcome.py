@@ -117,6 +117,7 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
     if len(identity.several):  # what came in is seen to go out again
         point = identity.point[paths.hops]
         moved |= identity.several[paths.hops[to]] & (point[at] != point[to])
+    again = _come_again(identity, link, paths, at[~moved], to[~moved], ways)
     at, to = at[moved], to[moved]
     here, there = links[at], place[to]
     following = ways.next_places(here, there)
@@ -134,11 +135,26 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
         turned &= ~identity.several[paths.last]
     expected[turned] = -1
     _not_again(identity, link, paths, (here, links[to]), expected)
+    expected[again] = identity.place[paths.last[again]]
     passed = at[skipped & beyond]
     return Onward(
         expected, passed, following[links[passed]], time[paths.hops[passed]], ways.since_ns, NONE,
         before,
     )  # fmt: skip
+
+
+def _come_again(
+    identity: Identity, link: Codes, paths: Paths, at: Codes, to: Codes, ways: Ways
+) -> Codes:
+    # Journeys that ended at the only device of a router, of whose flow others went on from there:
+    # routed, out by the same device. `at`, `to`: steps from hop to hop that stay at one place.
+    a, b, last = paths.hops[at], paths.hops[to], paths.last
+    routed = (identity.ttl[a] > identity.ttl[b]) & (identity.dst_mac[a] != identity.dst_mac[b])
+    routed &= (identity.dst_mac[a] != NULL_U64) & (identity.dst_mac[b] != NULL_U64)
+    a = a[routed]
+    again = ways.come_again(link[a], identity.flow[a], link[last], identity.flow[last])
+    found: Codes = np.flatnonzero(again)
+    return found
 
 
 def _not_again(
@@ -270,11 +286,13 @@ def outcomes(
     elsewhere = np.diff(paths.starts) < len(ways.known.places)
     elsewhere &= ways.count(ANSWERED, link[last[answered]])[link[last]] == 0
     outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
-    ending = _is_end(packets, identity, link, paths, time, ways, onward.before)
+    # A router's device, by which it is to go out, too: it is not there that it was to end.
+    again = (following >= 0) & (following == identity.place[last])
+    ending = _is_end(packets, identity, link, paths, time, ways, onward.before) & ~again
     onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED
-    state = _capture_state(identity, onward, missing, time, time[last[missing]])
+    state = _capture_state(identity, onward, missing, time, time[last[missing]] + again[missing])
     outcome[missing[state == 0]] = Outcome.UNFINISHED
     outcome[missing[state == 1]] = Outcome.LOST_BY_TRACER
     outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED
