@@ -51,6 +51,15 @@ def test_an_answer_without_id_in_the_same_buffer_is_another_packet() -> None:
     assert found[0] == found[1] != found[2] == found[3]
 
 
+def test_a_reset_in_the_buffer_of_another_one_is_another_packet() -> None:
+    """Resets that refuse a SYN have IP id 0 and sequence number 0."""
+    made = batch([(1, 0xA, 0, "g"), (2, 0xA, 0, "h"), (3, 0xA, 0, "i"), (4, 0xA, 0, "j")])
+    made.points = tuple(Point("h", device=point.host) for point in made.points)
+    made.packets["tcp_seq"], made.packets["tcp_ack"] = 0, [700, 700, 900, 900]
+    found = lifetimes(made)
+    assert found[0] == found[1] != found[2] == found[3]
+
+
 def test_arp_frames_are_told_apart_by_their_macs() -> None:
     made = batch([(n, 0xA, -1, "h") for n in range(4)])
     made.packets["ethertype"] = 0x0806

@@ -67,8 +67,9 @@ def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, is_freed: Mask, foun
 
 @inner
 def _goes_on(before: Any, now: Any, start: Any, is_freed: bool) -> bool:
-    # IP id (IPv4), sequence numbers and lengths survive forwarding and NAT; a TTL never rises, and
-    # no packet comes back to where it started as it was (a device may be asked to send it twice).
+    # IP id (IPv4) and TCP's numbers survive forwarding and NAT; a TTL never rises, and no packet
+    # comes back to where it started as it was (a device may be asked to send it twice). A reset has
+    # neither id nor sequence number, but acknowledges what it answers.
     silence = now.time_ns - before.time_ns
     if silence > SILENCE_NS and not (
         is_freed and silence <= GIVEN_UP_NS and _is_same_tuple(before, now)
@@ -82,6 +83,8 @@ def _goes_on(before: Any, now: Any, start: Any, is_freed: bool) -> bool:
     if before.ip_version != now.ip_version or before.proto != now.proto:
         return False
     if before.ip_id != now.ip_id or before.tcp_seq != now.tcp_seq:
+        return False
+    if before.tcp_ack != now.tcp_ack:
         return False
     if before.icmp_type != now.icmp_type or before.icmp_seq != now.icmp_seq:
         return False
