@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tracer import jit_cache
 from tracer.api.conditions import Conditions, flow_filter
 from tracer.api.journey_frames import JourneyFrames
+from tracer.core.closing import Closing
 from tracer.core.errors import InputError, TracerError
 from tracer.core.filter import FlowFilter
 from tracer.core.journey import Journey
@@ -55,7 +55,7 @@ def follow(
     return Follow(chosen, config, engine, limits, tuple(command), _recording(write))
 
 
-class Follow:
+class Follow(Closing):
     """Journeys live from the kernel: `for journey in follow(...)`, best inside `with`.
 
     Journeys come exchange by exchange as these end, numbered on. `sets` gives them as
@@ -130,14 +130,6 @@ class Follow:
 
     def __enter__(self) -> Self:
         return self.attach()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[Journey]:
         return self
