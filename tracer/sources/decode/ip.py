@@ -167,9 +167,10 @@ def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     # RFC 8200, section 4; the protocol is known only where the chain ends.
     while _EXTENSION[proto]:
         start = cursor.position
-        # Whether a cut fragment is the first one decides if its next header says anything.
-        told = start + (4 if proto == 44 else 1)
-        if told <= cursor.captured_end and not _EXTENSION[u8(data, start)]:
+        # What a header that was cut says is next, is believed as far as tshark does: of routing at
+        # once, of a fragment's never, for it may not be the first one.
+        told = 1 if proto == 43 else 8 if proto == 44 else 2
+        if start + told <= cursor.captured_end and not _EXTENSION[u8(data, start)]:
             row.proto = u8(data, start)
         if not at.has(row, cursor, start + 8):
             return
