@@ -231,7 +231,7 @@ def test_journeys_are_filtered_by_outcome_and_by_text(
 def test_a_head_sorts_its_table_both_ways(page: str, outbound: JourneySet, open_page: Open) -> None:
     window = open_page(page)
     heads = window.find_elements("css selector", '[data-table="journeys"] thead th')
-    took = next(head for head in heads if head.text.startswith("took"))
+    took = next(head for head in heads if head.text.startswith("duration"))
     button = took.find_element("css selector", "button")
     taken = outbound.journeys["last_ns"] - outbound.journeys["first_ns"]
     for order, journey in (("descending", taken.argmax()), ("ascending", taken.argmin())):

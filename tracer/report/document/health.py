@@ -9,7 +9,7 @@ BAD_LOSS, _MOST = 0.05, 4
 SLOW_FACTOR, SLOW_NS = 20, 1_000_000
 LEGEND = {
     "ok": "nothing lost",
-    "slow": "slow now and then: p99 over 1 ms and over 20 × p50",
+    "slow": "latency spikes: p99 over 1 ms and over 20 × p50",
     "some": "under 5 % lost",
     "bad": "5 % lost or more",
     "none": "nothing passed",
@@ -27,7 +27,7 @@ def health_of(segment: Segment) -> str:
 
 
 def standing_out(segments: Sequence[Segment]) -> list[tuple[str, list[tuple[Segment, str]]]]:
-    """Return what stands out, heading by heading: most loss, most time in all, longest waits."""
+    """Return what stands out, heading by heading: most loss, most latency, latency spikes."""
     lost = sorted((each for each in segments if each.lost), key=lambda each: -each.lost)[:_MOST]
     timed = [each for each in segments if each.timed]
     total = sum(each.total_ns for each in timed) or 1
@@ -38,11 +38,11 @@ def standing_out(segments: Sequence[Segment]) -> list[tuple[str, list[tuple[Segm
             (each, f"{plural(each.lost, 'packet')} of {count(each.packets + each.lost)} lost")
             for each in lost
         ]),
-        ("Most time", [
+        ("Most latency", [
             (each, f"{percent(each.total_ns / total)} of all, p50 {duration(each.p50_ns)}")
             for each in longest
         ]),
-        ("Slow now and then", [
+        ("Latency spikes", [
             (each, f"p50 {duration(each.p50_ns)}, but p99 {duration(each.p99_ns)}")
             for each in peaks[:_MOST]
         ]),

@@ -274,9 +274,9 @@
 
   const journeyDetail = (row) => {
     const line = append(make("p"), outcomeNode(row), ` ${place(J.at[row])} ${reason(row)} `);
-    if (J.request[row]) line.append(" answers ", link(J.request[row]));
+    if (J.request[row]) line.append(" reply to ", link(J.request[row]));
     if (J.reply[row]) line.append(" answered by ", link(J.reply[row]));
-    if (ambiguous.has(row)) line.append(" ", make("span", "ambiguous: several packets could have been one of its hops", { class: "evidence weak" }));
+    if (ambiguous.has(row)) line.append(" ", make("span", "ambiguous: several packets fit one of its joins", { class: "evidence weak" }));
     const flow = flowOf.get(J.flow[row] + 1);
     if (flow && flow[3]) line.append(` · translated to ${flow[3]}`);
     return [line, hopTable(row)];
@@ -296,9 +296,9 @@
       { title: "flow", ...text(flowWords) },
       { title: "kind", ...text(kind) },
       { title: "outcome", show: outcomeNode, value: outcome },
-      { title: "where it ended", show: (row) => placeNode(J.at[row]), value: (row) => place(J.at[row]) },
+      { title: "last point", show: (row) => placeNode(J.at[row]), value: (row) => place(J.at[row]) },
       { title: "hops", numeric: true, show: (row) => document.createTextNode(lengths[row] < 0 ? "?" : lengths[row]), value: (row) => lengths[row] },
-      { title: "took", numeric: true, show: (row) => document.createTextNode(duration(J.took[row])), value: (row) => J.took[row] },
+      { title: "duration", numeric: true, show: (row) => document.createTextNode(duration(J.took[row])), value: (row) => J.took[row] },
     ],
     filters: [
       { title: "Outcome", values: present(J.number.map((_, row) => outcome(row))), of: outcome },
@@ -322,7 +322,7 @@
     const segments = data.flow_segments[F[row][0]];
     if (!segments || !segments.length) return "";
     const table = make("table"), head = make("tr"), body = make("tbody");
-    ["from", "to", "", "packets", "lost", "sent again", "overtaken", "not captured", "p50", "p99"]
+    ["from", "to", "", "packets", "lost", "retransmitted", "reordered", "missed", "p50", "p99"]
       .forEach((title, at) => head.append(make("th", title, { scope: "col", class: at > 2 ? "n" : "" })));
     table.append(make("caption", `Segments of flow ${F[row][0]}`), append(make("thead"), head), body);
     segments.forEach(([from, to, back, ...numbers]) => {

@@ -15,8 +15,8 @@ from tracer.report.statistics.times import round_trips
 _ENDS = {
     "delivered": "delivered",
     "dropped": "dropped by the kernel",
-    "vanished": "lost without a trace",
-    "unfinished": "last seen at the edge of what was captured",
+    "vanished": "lost without a drop being reported",
+    "unfinished": "last seen at the edge of the capture",
     "answered-elsewhere": "answered elsewhere",
     "not-observable": "gone where nothing can be observed",
     "lost-by-tracer": "missed by the tracer itself",
@@ -116,7 +116,7 @@ def _slow(journey_set: JourneySet, figures: Figures) -> str:
     if total:
         worst = max(timed, key=lambda segment: segment.total_ns)
         parts.append(
-            f"most time ({percent(worst.total_ns / total)} of all) went by on "
+            f"{percent(worst.total_ns / total)} of all latency is on "
             f"{segment_name(worst, figures.places)}, p50 {duration(worst.p50_ns)} and p99 "
             f"{duration(worst.p99_ns)}"
         )
