@@ -111,7 +111,7 @@ def assembled(
     alike = streams_quoted(batch, streams.stream)
     several = np.array([point.several for point in batch.points], np.bool_)
     several = several if several.any() else several[:0]
-    copy_of = copies(packets, *by_time, alike, time, len(batch.points), several)
+    copy_of, single = copies(packets, *by_time, alike, time, len(batch.points), several)
     # Where a kernel was watched its buffers have the first word, and the last.
     lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)
     if len(lifetime):
@@ -142,8 +142,8 @@ def assembled(
     groups.sort_groups(*by_ttl, of_class * 512 + falling, time, identity.point)
     limits = (longest_gap(links, options.gap_ns), slack_ns)
     parted = replace(streams, flow_class=of_class)
-    if len(identity.several):
-        alike = one_by_one(packets, alike, identity.several)
+    if len(identity.several) or single.any():
+        alike = one_by_one(packets, alike, identity.several, single)
     found = assemble(
         packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits, alike
     )

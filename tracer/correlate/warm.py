@@ -18,6 +18,7 @@ from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder, settle
 from tracer.correlate.outcomes.watched import Watch
+from tracer.correlate.packets.duplicates import one_by_one
 from tracer.correlate.packets.echoed import each_way
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.result import journey_set
@@ -69,6 +70,7 @@ def warm_rest() -> None:
     distinct(keys, keys, 0)
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))
     each_way(*_echo())
+    one_by_one(batch.packets, zeros, no[:0], no)
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
     sent_again(batch.packets, hops, zeros, time, hops[:1])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links)

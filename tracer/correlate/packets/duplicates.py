@@ -15,6 +15,8 @@ from tracer.correlate.hashing import Codes, filled
 MOST_ROWS = 64
 JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
+ENOUGH = 50  # numbered packets, of which hardly any came twice, that make it one that does not
+SINGLE = -2
 SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
 QUEUED_NS = 50_000_000  # between a bridge and its port: CNI's shaper holds packets for 25 ms
@@ -70,8 +72,8 @@ def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Code
 def _habits(
     p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int, several: Any
 ) -> Any:
-    # How long after the packet each point shows a copy of it, as its numbered packets tell; -1
-    # where it shows hardly any twice.
+    # How long after the packet each point shows a copy of it, as its numbered packets tell; SINGLE
+    # where it shows hardly any of many twice, -1 where they are too few to tell.
     seen = np.zeros(points, np.int64)
     twice = np.zeros(points, np.int64)
     total = np.zeros(points, np.int64)
@@ -90,6 +92,8 @@ def _habits(
     for point in range(points):
         if twice[point] >= OFTEN and twice[point] * 50 >= seen[point]:
             usual[point] = total[point] // twice[point]
+        elif seen[point] >= ENOUGH and twice[point] * 50 < seen[point]:
+            usual[point] = SINGLE
     return usual
 
 
@@ -170,10 +174,11 @@ def _copies(
             known = known or (usual >= 0 and time[row] - time[other] <= 4 * usual + JITTER_NS)
             if shared and not known and time[row] == time[other] and stop - start <= MOST_ROWS:
                 known = _are_all_pairs(order, start, stop, stream, time, row)
-            if not known and not shared and not asked:
+            maybe = not known and not shared and usual != SINGLE
+            if maybe and not asked:
                 asked = True
                 doubled = _is_partly_doubled(p, order, start, stop, stream)
-            if known or (doubled and not shared):
+            if known or (maybe and doubled):
                 copy_of[row] = other if copy_of[other] < 0 else copy_of[other]
     return copy_of, unknown
 
@@ -181,12 +186,13 @@ def _copies(
 def copies(
     p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int,
     several: NDArray[np.bool_],
-) -> Codes:  # fmt: skip
-    """Return for each row the earlier row it is a copy of, -1 for none, shape (rows,).
+) -> tuple[Codes, NDArray[np.bool_]]:  # fmt: skip
+    """Return for each row the earlier row it is a copy of, -1 for none, and rows that have none.
 
-    Groups are rows of equal fingerprint in time order; a copy is on the same link at the same TTL.
-    A packet without a number of its own is a copy where its point is known to double others.
-    `several`: whether each point is several devices; no element where none is.
+    Shapes (rows,). Groups are rows of equal fingerprint in time order; a copy is on the same link
+    at the same TTL. A packet without a number of its own is a copy where its point is known to
+    double others, and none where it is known to show others once. `several`: whether each point is
+    several devices; no element where none is.
     """
     groups = (p, order, starts, stream, time)
     paired = several
@@ -200,18 +206,23 @@ def copies(
         if len(several):
             paired = _paired(*groups, habit, several)
         found, _ = _copies(*groups, habit, (several, paired))
-    return found
+    single: NDArray[np.bool_] = (np.append(habit, -1) == SINGLE)[p["point"]]
+    return found, single
 
 
 @jit
-def one_by_one(p: Any, stream: Codes, several: NDArray[np.bool_]) -> Codes:
-    """Return `stream`, but of rows that are `several` and have no number a stream for each.
+def one_by_one(
+    p: Any, stream: Codes, several: NDArray[np.bool_], single: NDArray[np.bool_]
+) -> Codes:
+    """Return `stream`, but of rows without a number a stream for each where those are no copies.
 
-    Those that `copies` does not name as shown again by another device are packets of their own.
+    That is so of all rows that `copies` says to be `single`; and of those that are `several`
+    (no element where none is), which it would have named as shown again by another device.
     """
     out = stream.copy()
     for row in range(len(p)):
-        if several[row] and not is_numbered(p, row) and not _is_sent_once(p, row):
+        own = single[row] or (len(several) > 0 and several[row] and not _is_sent_once(p, row))
+        if own and not is_numbered(p, row):
             out[row] = -1 - row
     return out
 
