@@ -288,3 +288,56 @@ def test_each_flow_is_expected_on_its_own_way() -> None:
     assert len(vanished) == (scenario.truth.lost_after >= 0).sum() > 100
     assert lost(scenario, found, vanished).all()
     assert not len(ended(found, Outcome.UNFINISHED))
+
+
+def two_ways(seed: int, loss: tuple[float, float]) -> tuple[World, list[Chain]]:
+    """Return a world whose router has two equal routes, each with loss; the first is captured."""
+    world = World(seed)
+    first, gate, last = (
+        world.point("eth0", "client"), world.point("in", "gate"), world.point("eth0", "server"),
+    )  # fmt: skip
+    ways = []
+    for i in range(2):
+        spine = world.point(f"spine{i}", f"spine{i}")
+        world.captures[spine.point].off = i > 0
+        ways.append(
+            Chain(
+                first, Link(20_000, 5_000), gate, Router(), Link(20_000, 2_000), spine,
+                Link(50_000, 5_000, loss=loss[i]), Router(), last,
+            )
+        )  # fmt: skip
+    return world, ways
+
+
+def test_flows_of_another_way_are_not_missed_by_the_capture_of_this_one() -> None:
+    # Many in a row are of flows that the captured way never shows, and some of those are lost.
+    world, ways = two_ways(6, (0.0, 0.3))
+    world.run(ways[0], datagrams(world, FIXED, EXTERNAL, 450, gap_ns=2 * MILLI, flows=9))
+    for burst in range(7):
+        sent = {"gap_ns": MILLI // 3, "flows": 6, "start_ns": burst * 120 * MILLI}
+        world.run(ways[1], datagrams(world, FIXED, EXTERNAL, 60, **sent))
+    scenario = world.finish("another way")
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    over = ended(found, Outcome.UNFINISHED)  # after the last packet that a capture shows
+    assert len(vanished) + len(over) == (scenario.truth.lost_after >= 0).sum() > 100
+    assert len(over) < 3
+    assert lost(scenario, found, vanished).all()
+
+
+def test_where_a_flow_takes_another_way_to_beyond_what_is_captured_nobody_knows() -> None:
+    # All of one way arrive, but some answers are lost; only the other way is captured.
+    world, ways = two_ways(7, (0.0, 0.0))
+    for way, flows in zip(ways, (14, 6), strict=True):
+        asked = datagrams(world, FIXED, EXTERNAL, flows * 30, flows=flows)
+        arrived = world.run(way, asked)
+        share = 0.7 if way is ways[1] else 1.0
+        answered = world.rng.random(len(arrived)) < share
+        world.run(way, answer(world, arrived.take(answered)), 1)
+    last = next(n for n, point in enumerate(world.points) if point.host == "server")
+    world.captures[last].off = True
+    found = join(world.finish("another way").batch)
+    assert not len(ended(found, Outcome.VANISHED))
+    hidden = ended(found, Outcome.NOT_OBSERVABLE)
+    assert said(found, hidden) == {BLIND.format("flow")}
+    assert 30 < len(hidden) < 80

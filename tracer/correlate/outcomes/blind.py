@@ -2,7 +2,8 @@
 
 A capture filter, a tunnel, a snaplen that cuts their headers or a way around hides packets. That
 such a packet is not seen there says nothing of it. The kinds are those that filters tell apart:
-protocol, served port and address, and the later fragments, which have no ports.
+protocol, served port and address, and the later fragments, which have no ports; and those that take
+ways of their own, as over equal routes: a flow's packets in one direction.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ from tracer.correlate.packets.identity import Identity
 
 ENOUGH = 3  # packets of a kind that arrived and that a point must have shown if it could
 BLIND = "the next capture shows nothing of this {}, though others of it arrived"
-KINDS = ("protocol", "port", "address", "kind: fragments after the first")
+KINDS = ("protocol", "port", "address", "kind: fragments after the first", "flow")
 
 
 def unseen_kinds(
@@ -43,7 +44,9 @@ def unseen_kinds(
     place = identity.place[paths.hops]
     at = np.flatnonzero(wanted[np.maximum(place, 0)] & (place >= 0))
     owner = np.searchsorted(paths.starts, at, "right") - 1
-    for name, kind in zip(KINDS, _kinds(packets, paths.first, forward), strict=True):
+    way = (2 * (paths.flow + 1) + forward).astype(np.uint64)
+    kinds = [*_kinds(packets, paths.first, forward), np.where(paths.flow >= 0, way, np.uint64(0))]
+    for name, kind in zip(KINDS, kinds, strict=True):
         codes = factorise(kind)[0]
         known = kind[open_] != 0
         mine = pair_keys(expected[open_], codes[open_])
@@ -76,7 +79,8 @@ def can_show(
 
 
 def _kinds(packets: Any, rows: Codes, forward: NDArray[np.bool_]) -> list[Keys]:
-    # A number of each kind in the order of KINDS, 0 for none. Those of a flow's both ways are one.
+    # A number of each kind that filters tell apart, in the order of KINDS, 0 for none. Those of a
+    # flow's both ways are one.
     p = {name: packets[name][rows].astype(np.int64).view(np.uint64)
          for name in ("ip_version", "proto", "sport", "dport")}  # fmt: skip
     protocol = mixed(mixed(np.full(len(rows), 31, np.uint64), p["ip_version"]), p["proto"])

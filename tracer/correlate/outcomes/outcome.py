@@ -94,9 +94,10 @@ class Onward:
 
     `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
     indices into the paths' hops, of those from which a packet went past the usual next place to one
-    beyond it; with that place and the time. `since_ns`: when each place was first seen, by code.
-    `answered`: journeys that arrived, though not seen at the place they were expected at. `before`:
-    the place that packets of each link come from, -1 for none.
+    beyond it, and not by another way that its flow takes; with that place and the time. `since_ns`:
+    when each place was first seen, by code. `answered`: journeys that arrived, though not seen at
+    the place they were expected at. `before`: the place that packets of each link come from, -1 for
+    none.
     """
 
     expected: Codes
@@ -136,11 +137,38 @@ def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Wa
     expected[turned] = -1
     _not_again(identity, link, paths, (here, links[to]), expected)
     expected[again] = identity.place[paths.last[again]]
-    passed = at[skipped & beyond]
+    passed = _unseen(identity, paths, (at, here, following[here]), skipped, beyond, time)
     return Onward(
         expected, passed, following[links[passed]], time[paths.hops[passed]], ways.since_ns, NONE,
         before,
     )  # fmt: skip
+
+
+def _unseen(
+    identity: Identity, paths: Paths, steps: tuple[Codes, Codes, Codes],
+    skipped: NDArray[np.bool_], beyond: NDArray[np.bool_], time: Codes,
+) -> Codes:  # fmt: skip
+    # The hops from which packets passed a place unseen, without those of flows that go another way
+    # to beyond it, as over equal routes: it never shows them, though it ran between two of them.
+    at, here, usual = steps
+    passing = skipped & beyond
+    links = np.zeros(int(here.max(initial=-1)) + 1, np.bool_)
+    links[here[passing]] = True
+    chosen = np.flatnonzero(links[here] & (passing | ~skipped))
+    owner = np.searchsorted(paths.starts, at[chosen], "right") - 1
+    way, first = factorise(pair_keys(paths.flow[owner] + 1, here[chosen]))
+    passing = passing[chosen]
+    shown = np.bincount(way[~passing], minlength=len(first)) > 0
+    way, chosen = way[passing], chosen[passing]
+    silence, places = np.zeros(len(chosen), np.int64), usual[chosen]
+    for place in np.unique(places):
+        mine = np.flatnonzero(places == place)
+        seen = np.sort(time[identity.place == place], kind="stable")
+        silence[mine] = np.searchsorted(seen, time[paths.hops[at[chosen[mine]]]])
+    _, once = factorise(pair_keys(way, silence))
+    around = ~shown & (np.bincount(way[once], minlength=len(first)) > 1)
+    hops: Codes = at[chosen[~around[way]]]
+    return hops
 
 
 def _come_again(
