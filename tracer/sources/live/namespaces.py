@@ -12,31 +12,44 @@ from tracer.sources.live.syscalls import network_namespace
 #: Where namespaces are given names: iproute2 (and Neutron), and Docker.
 NAMED_FOLDERS = (Path("/run/netns"), Path("/run/docker/netns"))
 _RETRY_SECONDS = 0.5
+_CHECK_SECONDS = 0.01  # a namespace does not go, and another one send packets, within less
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """A network namespace: inode number, name if it has one, a path to enter it by.
 
-    `is_host` marks the one of process 1; its name is None.
+    `is_host` marks the one of process 1; its name is None. `made_ns`: when its name was made.
     """
 
     inum: int
     name: str | None
     path: str
     is_host: bool = False
+    made_ns: int | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the path still leads to it: the kernel gives numbers of gone ones to new ones."""
+        with suppress(OSError):
+            status = os.stat(self.path)
+            return status.st_ino == self.inum and self.made_ns in (None, status.st_ctime_ns)
+        return False
 
 
 def named_namespaces() -> dict[int, Namespace]:
-    """Return the namespaces that have names, by inode number."""
+    """Return the namespaces that have names, by inode number; the host's is marked."""
     found: dict[int, Namespace] = {}
+    host = _inum_of("/proc/1/ns/net")
     for folder in NAMED_FOLDERS:
         with suppress(OSError):
             for entry in os.scandir(folder):
                 with suppress(OSError):
                     status = entry.stat()
                     if status.st_dev != os.stat(folder).st_dev:  # a mount: a namespace is there
-                        found[status.st_ino] = Namespace(status.st_ino, entry.name, entry.path)
+                        inum, made_ns = status.st_ino, status.st_ctime_ns
+                        is_host = inum == host
+                        found[inum] = Namespace(inum, entry.name, entry.path, is_host, made_ns)
     return found
 
 
@@ -54,11 +67,7 @@ def process_namespaces() -> dict[int, Namespace]:
 
 def all_namespaces() -> dict[int, Namespace]:
     """Return every namespace that has a name or a process, by inode number; names win."""
-    found = process_namespaces()
-    host = [n.inum for n in found.values() if n.is_host]
-    for inum, namespace in named_namespaces().items():
-        found[inum] = Namespace(inum, namespace.name, namespace.path, inum in host)
-    return found
+    return process_namespaces() | named_namespaces()
 
 
 def devices(namespace: Namespace) -> dict[int, str]:
@@ -69,35 +78,63 @@ def devices(namespace: Namespace) -> dict[int, str]:
 
 
 class Names:
-    """Names of namespaces and devices, looked up when first asked for and kept after they go."""
+    """Names of namespaces and devices, looked up when first asked for and kept after they go.
+
+    Until another namespace has their number: then these are the names of that one.
+    """
 
     def __init__(self) -> None:
         self._namespaces: dict[int, Namespace] = {}
         self._devices: dict[tuple[int, int], str] = {}
         self._asked: dict[tuple[int, int], float] = {}
+        self._checked: dict[int, float] = {}
+        self._changed: tuple[int, ...] = ()
 
     def namespace(self, inum: int) -> Namespace | None:
         """Return a namespace by inode number, None when it is not known."""
-        if inum not in self._namespaces and self._may_ask((inum, 0)):
-            self._namespaces |= all_namespaces()
+        now = time.monotonic()
+        if now - self._checked.get(inum, -_CHECK_SECONDS) >= _CHECK_SECONDS:
+            self._checked[inum] = now
+            known = self._namespaces.get(inum)
+            if known is None or not known.is_there:
+                self._look_for(inum)
         return self._namespaces.get(inum)
 
     def device(self, inum: int, ifindex: int) -> str | None:
         """Return a device's name by namespace and ifindex, None when it is not known."""
-        key = (inum, ifindex)
-        if key not in self._devices and self._may_ask(key):
-            namespace = self.namespace(inum)
-            if namespace is not None:
-                found = devices(namespace)
-                self._devices |= {(inum, index): name for index, name in found.items()}
+        namespace, key = self.namespace(inum), (inum, ifindex)
+        if key not in self._devices and namespace is not None and self._may_ask(key):
+            found = devices(namespace)
+            self._devices |= {(inum, index): name for index, name in found.items()}
         return self._devices.get(key)
 
     def learn(self) -> None:
         """Look up every namespace and device there is now, so that short-lived ones have names."""
-        self._namespaces |= all_namespaces()
+        self._take(all_namespaces())
         for inum, namespace in self._namespaces.items():
             found = devices(namespace)
             self._devices |= {(inum, index): name for index, name in found.items()}
+
+    def _look_for(self, inum: int) -> None:
+        # Where a name came or went at once, among all that processes are in now and then only.
+        changed = tuple(changed_ns(folder) for folder in NAMED_FOLDERS)
+        if changed != self._changed:
+            self._changed = changed
+            self._take(named_namespaces())
+        if (inum not in self._namespaces or not self._namespaces[inum].is_there) and self._may_ask(
+            (inum, 0)
+        ):
+            self._take(all_namespaces())
+
+    def _take(self, present: dict[int, Namespace]) -> None:
+        # Another namespace has other devices.
+        others = {
+            i for i, n in present.items() if i in self._namespaces and self._namespaces[i] != n
+        }
+        self._namespaces |= present
+        if others:
+            self._devices = {k: name for k, name in self._devices.items() if k[0] not in others}
+            self._asked = {k: when for k, when in self._asked.items() if k[0] not in others}
 
     def _may_ask(self, key: tuple[int, int]) -> bool:
         # What is not there is not asked for again at once: events come by the thousand.
@@ -106,3 +143,16 @@ class Names:
             return False
         self._asked[key] = now
         return True
+
+
+def _inum_of(path: str) -> int:
+    with suppress(OSError):
+        return os.stat(path).st_ino
+    return 0
+
+
+def changed_ns(folder: Path) -> int:
+    """Return when a name came into a folder or left it, 0 without the folder."""
+    with suppress(OSError):
+        return folder.stat().st_mtime_ns
+    return 0

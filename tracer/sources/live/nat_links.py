@@ -8,14 +8,13 @@ last name and process are gone are closed: it can then really go.
 import errno
 import os
 import time
-from contextlib import suppress
-from pathlib import Path
 
 from tracer.sources.live import syscalls
 from tracer.sources.live.namespaces import (
     NAMED_FOLDERS,
     Namespace,
     all_namespaces,
+    changed_ns,
     named_namespaces,
 )
 from tracer.sources.live.nat_rules import has_nat
@@ -70,7 +69,7 @@ class NatLinks:
 
         A namespace that came lately is asked again until it has NAT, or is not new any more.
         """
-        stamp = tuple(_changed_ns(folder) for folder in NAMED_FOLDERS)
+        stamp = tuple(changed_ns(folder) for folder in NAMED_FOLDERS)
         now = time.monotonic()
         if now - self._asked >= _SOON_SECONDS and any(
             now - seen < _YOUNG_SECONDS and inum not in self._links
@@ -133,9 +132,3 @@ def _link(program: int, family: int, hook: int, priority: int, step: int) -> int
 def _close(links: list[int]) -> None:
     for link in links:
         os.close(link)
-
-
-def _changed_ns(folder: Path) -> int:
-    with suppress(OSError):
-        return folder.stat().st_mtime_ns
-    return 0
