@@ -3,6 +3,7 @@
 import mmap
 import os
 import struct
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -68,6 +69,41 @@ def test_reading_stops_at_a_record_that_is_not_complete(written: Written) -> Non
     assert ring.pending == 2 * STRIDE
     os.pwrite(written.fd, struct.pack("<I", RECORD), 2 * mmap.PAGESIZE + STRIDE)
     assert ring.read()[:, 0].tolist() == [2, 3]
+    ring.close()
+
+
+def test_it_says_until_when_all_was_read(written: Written) -> None:
+    ring = Ring(written.fd, SIZE, RECORD)
+    ring.read()
+    empty_ns = ring.until_ns
+    written.put(1)
+    written.put(2, BUSY)
+    held_ns = time.monotonic_ns()
+    written.put(3)
+    ring.read()
+    assert empty_ns <= ring.until_ns < held_ns  # what 2 waits for may be older than now
+    os.pwrite(written.fd, struct.pack("<I", RECORD), 2 * mmap.PAGESIZE + STRIDE)
+    written.put(4, BUSY)
+    first = ring.until_ns
+    ring.read()
+    assert first < ring.until_ns  # some CPU is always writing, but not the same record
+    before_ns = time.monotonic_ns()
+    os.pwrite(written.fd, struct.pack("<I", RECORD), 2 * mmap.PAGESIZE + 3 * STRIDE)
+    ring.read()
+    ring.read()
+    assert before_ns <= ring.until_ns <= time.monotonic_ns()
+    ring.close()
+
+
+def test_not_all_is_read_where_a_limit_stops_it(written: Written) -> None:
+    ring = Ring(written.fd, SIZE, RECORD)
+    before_ns = time.monotonic_ns()
+    for number in range(6):
+        written.put(number)
+    ring.read(limit=4)
+    assert ring.until_ns < before_ns
+    ring.read(limit=4)
+    assert ring.until_ns >= before_ns
     ring.close()
 
 

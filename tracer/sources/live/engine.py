@@ -90,9 +90,13 @@ class Attached:
 
 
 class Engine(Protocol):
-    """One way of getting the BPF programs into the kernel; both give the same events."""
+    """One way of getting the BPF programs into the kernel; both give the same events.
+
+    `until_ns` (CLOCK_MONOTONIC): `drain` has returned every event with an earlier time.
+    """
 
     name: str
+    until_ns: int
 
     @property
     def dtype(self) -> "np.dtype[Any]":

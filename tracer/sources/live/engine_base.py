@@ -86,6 +86,7 @@ class LoadedEngine(Closing, ABC):
         self._awaited: set[Hook] = set()
         self._looked = 0.0
         self._drained = 0
+        self.until_ns = 0
 
     @abstractmethod
     def _load_programs(self, config: Config) -> Loaded:
@@ -206,6 +207,7 @@ class LoadedEngine(Closing, ABC):
             self._look_around()
             records = self._ring.read()
         self._drained += len(records)
+        self.until_ns = self._ring.until_ns
         return records.reshape(-1).view(self.dtype)
 
     def _look_around(self) -> None:

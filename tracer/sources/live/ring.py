@@ -10,6 +10,7 @@ it is mapped in windows, one at a time.
 """
 
 import mmap
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ _DATA = 2 * mmap.PAGESIZE  # behind a page with the reading and one with the wri
 
 
 class Ring:
-    """Reader of one ring buffer map, `size` bytes (a power of two), records of `record` bytes."""
+    """Reader of one ring buffer map, `size` bytes (a power of two), records of `record` bytes.
+
+    `until_ns` (CLOCK_MONOTONIC): every record with an earlier time was read. A record has its place
+    before it has its time: what has none when a reading begins has a later time.
+    """
 
     def __init__(self, fd: int, size: int, record: int) -> None:
         if record % 8:
@@ -38,6 +43,8 @@ class Ring:
         self._write_position = memoryview(self._producer)[:8].cast("Q")
         self._window: mmap.mmap | None = None
         self._window_start = -1
+        self.until_ns = 0
+        self._mark: tuple[int, int] | None = None  # a time, and the writing position just after it
 
     @property
     def pending(self) -> int:
@@ -48,7 +55,11 @@ class Ring:
         """Return the complete records, at most `limit`: uint64, shape (n, record / 8), a copy."""
         import numpy as np
 
-        count = max(0, min(self.pending // self._stride, limit))
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        pending = self.pending
+        if self._mark is None:
+            self._mark = now, self._read_position[0] + pending
+        count = max(0, min(pending // self._stride, limit))
         records = np.empty((count, self._stride // 8 - 1), np.uint64)
         filled = seen = 0
         while seen < count:
@@ -57,6 +68,8 @@ class Ring:
             seen, filled = seen + passed, filled + kept
             if passed < wanted:
                 break
+        if self._read_position[0] >= self._mark[1]:
+            self.until_ns, self._mark = self._mark[0], None
         return records[:filled]
 
     def _copy(self, most: int, records: "Words") -> tuple[int, int, int]:

@@ -75,29 +75,31 @@ class Session(Closing):
 
         Waits up to `timeout` seconds for events. Raises what the engine raised.
         """
-        events = self._reader.take(timeout)
-        self.until_ns = time.time_ns() - HOLD_NS
-        return self._batch(self._ripe(events))
+        events = self._together(self._reader.take(timeout))
+        young = events["time_ns"] >= self._look(HOLD_NS)
+        if young.any():
+            self._held, events = events[young], events[~young]
+        return self._batch(events)
 
     def rest(self) -> "ObservationBatch":
         """Return everything left after the last packet; no event is read from then on."""
         self._reader.stop()
-        self.until_ns = time.time_ns()
-        return self._batch(self._together(self._reader.take(0.0)))
+        events = self._together(self._reader.take(0.0))
+        self._look(0)
+        return self._batch(events)
 
     @property
     def is_holding(self) -> bool:
         """Whether events are held that are ripe within `HOLD_NS`."""
         return len(self._held) > 0
 
-    def _ripe(self, events: EventArray) -> EventArray:
-        events = self._together(events)
-        if not len(events):
-            return events
-        young = events["time_ns"] > time.clock_gettime_ns(time.CLOCK_MONOTONIC) - HOLD_NS
-        if young.any():
-            self._held, events = events[young], events[~young]
-        return events
+    def _look(self, hold_ns: int) -> int:
+        # Until when all is known (CLOCK_MONOTONIC), which is less than it should be where the
+        # reader was not given a CPU: to take what it has not read for absent is to call it lost.
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        until = min(now - hold_ns, self._reader.until_ns)
+        self.until_ns = time.time_ns() - (now - until)
+        return until
 
     def _together(self, events: EventArray) -> EventArray:
         held, self._held = self._held, self._held[:0]

@@ -1,0 +1,70 @@
+"""What a session says of times, with an engine that is given a CPU when the test says so."""
+
+import threading
+import time
+from typing import Any, cast
+
+import numpy as np
+
+from tracer.sources.live.engine import Engine
+from tracer.sources.live.event_layout import EVENT_DTYPE, Flag, Hook
+from tracer.sources.live.reader import together
+from tracer.sources.live.session import HOLD_NS, Session
+
+
+class Waiting:
+    """An engine in whose ring an event lies, and whose `drain` waits for `go` before it reads."""
+
+    name, dtype = "waiting", EVENT_DTYPE
+
+    def __init__(self) -> None:
+        self.until_ns = 0
+        self.go, self.is_asked = threading.Event(), threading.Event()
+        self._ring: list[Any] = []
+
+    def attach(self) -> None:
+        pass
+
+    def happen(self) -> None:
+        event = np.zeros(1, EVENT_DTYPE)
+        event["time_ns"], event["hook"], event["skb"] = time.monotonic_ns(), Hook.RECEIVE, 1
+        event["ip_version"], event["flags"], event["proto"] = 4, Flag.IP | Flag.L4, 17
+        self._ring.append(event)
+
+    def drain(self, timeout: float = 0.0) -> Any:
+        self.is_asked.set()
+        self.go.wait()
+        time.sleep(timeout)
+        now, events = time.monotonic_ns(), self._ring
+        self._ring, self.until_ns = [], now
+        return together(events) if events else np.zeros(0, EVENT_DTYPE)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_time_is_not_over_before_its_events_were_read() -> None:
+    engine = Waiting()
+    with Session(cast(Engine, engine)) as session:
+        session.attach()
+        engine.is_asked.wait()
+        engine.happen()
+        time.sleep(4 * HOLD_NS / 1e9)  # the reader is given no CPU for so long
+        assert len(session.observations(0.0)) == 0
+        over_ns = session.until_ns
+        engine.go.set()
+        deadline, found = time.monotonic() + 60, session.observations(0.0)
+        while not len(found) and time.monotonic() < deadline:
+            found = session.observations(0.001)
+        (time_ns,) = found.packets["time_ns"]
+        assert over_ns <= time_ns < session.until_ns <= time.time_ns() - HOLD_NS
+
+
+def test_at_the_end_all_is_over_that_was_read() -> None:
+    engine = Waiting()
+    engine.go.set()
+    with Session(cast(Engine, engine)) as session:
+        session.attach()
+        engine.happen()
+        (time_ns,) = session.rest().packets["time_ns"]
+        assert time_ns < session.until_ns <= time.time_ns()
