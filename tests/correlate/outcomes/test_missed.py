@@ -61,30 +61,56 @@ def test_what_was_sent_again_was_lost() -> None:
     assert not len(ended(found, Outcome.LOST_BY_TRACER))
 
 
-@pytest.mark.parametrize("size", [1448, 4 * 1448])
-def test_bytes_sent_again_in_a_larger_segment_were_lost(size: int) -> None:
-    """The peer acknowledged what was sent again, and nothing says that the first one arrived."""
+def sent_twice(second: tuple[int, int, int], arrives: tuple[bool, bool]) -> JourneySet:
+    """Return journeys of three segments and what acknowledges them, past three points.
+
+    1000 bytes, then 1448 bytes at 2448, then the `second` time of these (ms, number, length); the
+    last two come to the third point where they say so.
+    """
     ms, port, data = 1_000_000, {"sport": 40_000, "dport": 80}, {"tcp_flags": 0x18, "tcp_ack": 9}
     back = {"src": EXTERNAL, "dst": FIXED, "sport": 80, "dport": 40_000, "tcp_flags": 0x10}
     rows: list[dict[str, object]] = []
-    sent = [(0, 0, 1000, 1448, True), (1, 1, 2448, 1448, False), (2, 30, 2448, size, True)]
-    for ip_id, at, seq, length, arrives in sent:
-        for point in range(3 if arrives else 2):
+    at_ms, number, size = second
+    sent = [(0, 0, 1000, 1448, True), (1, 1, 2448, 1448, arrives[0]),
+            (2, at_ms, number, size, arrives[1])]  # fmt: skip
+    for ip_id, at, seq, length, does in sent:
+        for point in range(3 if does else 2):
             rows.append(
                 {"point": point, "time_ns": at * ms + point * 10_000, "src": FIXED, "ip_id": ip_id,
                  "dst": EXTERNAL, "tcp_seq": seq, "payload_len": length, "ip_len": length + 52,
-                 "payload_digest": length + ip_id + 1, **port, **data}
+                 "payload_digest": seq + length, **port, **data}
             )  # fmt: skip
     for point in range(2, -1, -1):
         rows.append(
-            {"point": point, "time_ns": 31 * ms + (3 - point) * 10_000, "tcp_ack": 2448 + size,
-             "tcp_seq": 9, "payload_len": 0, "ip_len": 52, "ip_id": 77, **back}
+            {"point": point, "time_ns": (at_ms + 1) * ms + (3 - point) * 10_000,
+             "tcp_ack": number + size, "tcp_seq": 9, "payload_len": 0, "ip_len": 52, "ip_id": 77,
+             **back}
         )  # fmt: skip
     common = {"ip_version": 4, "proto": 6, "ttl": 64, "ethertype": 0x800}
     points = tuple(Point("h", None, name) for name in ("a", "b", "c"))
-    found = join(batch_of([{**common, **row} for row in rows], points))
+    return join(batch_of([{**common, **row} for row in rows], points))
+
+
+@pytest.mark.parametrize("size", [1448, 4 * 1448])
+def test_bytes_sent_again_in_a_larger_segment_were_lost(size: int) -> None:
+    """The peer acknowledged what was sent again, and nothing says that the first one arrived."""
+    found = sent_twice((30, 2448, size), (False, True))
     assert found.journeys["outcome"].tolist()[1] == Outcome.VANISHED
     assert found.journeys["retransmission_of"].tolist() == [-1, -1, 1, -1]
+
+
+def test_bytes_sent_again_in_vain_may_be_lost() -> None:
+    """The peer acknowledged what came first; what was sent again, too soon, did not arrive."""
+    found = sent_twice((3, 2448, 1448), (True, False))
+    outcomes = found.journeys["outcome"].tolist()
+    assert outcomes[1:3] == [Outcome.DELIVERED, Outcome.VANISHED]
+    assert found.journeys["retransmission_of"].tolist() == [-1, -1, 1, -1]
+
+
+def test_bytes_that_were_new_in_what_was_sent_again_arrived() -> None:
+    """The peer acknowledged more than came first."""
+    found = sent_twice((3, 2448, 4 * 1448), (True, False))
+    assert found.journeys["outcome"].tolist()[2] == Outcome.LOST_BY_TRACER
 
 
 def with_losses(seed: int, loss: float) -> tuple[Scenario, Gap]:

@@ -91,7 +91,7 @@ def settle_missed(
 def _acknowledged(
     packets: Any, paths: Paths, forward: NDArray[np.bool_], journeys: StructuredArray
 ) -> Codes:
-    # TCP bytes that were not sent again, and that the last of the peer's packets acknowledges.
+    # TCP bytes that were sent this once, and that the last of the peer's packets acknowledges.
     first = paths.first
     lost = (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.TCP_DATA)
     lost = np.flatnonzero(lost & (journeys["flow"] >= 0))
@@ -103,14 +103,30 @@ def _acknowledged(
     at = np.searchsorted(way[order], way[lost] ^ 1, "right") - 1
     known = (at >= 0) & (way[order[np.maximum(at, 0)]] == (way[lost] ^ 1))
     lost, peer = lost[known], order[at[known]]
-    end = packets["tcp_seq"][first[lost]] + packets["payload_len"][first[lost]]
-    beyond = (packets["tcp_ack"][first[peer]] - end) & 0xFFFFFFFF
+    end = (packets["tcp_seq"] + packets["payload_len"])[first]
     later = journeys["first_ns"][peer] > journeys["last_ns"][lost]
-    arrived: Codes = lost[later & (beyond < 1 << 31)]
+    arrived: Codes = lost[later & _is_up_to(end[lost], packets["tcp_ack"][first[peer]])]
     if len(arrived):
         again = sent_again(packets, first, way, journeys["first_ns"], arrived)
         arrived = arrived[~again]
-    return arrived
+    return arrived[~_came_before(end, journeys, arrived)]
+
+
+def _is_up_to(end: Codes, other: Codes) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = ((other - end) & 0xFFFFFFFF) < 1 << 31
+    return found
+
+
+def _came_before(end: Codes, journeys: StructuredArray, which: Codes) -> NDArray[np.bool_]:
+    # Whether an earlier transmission has the bytes up to the end of each and was not lost: TCP
+    # sends again what is only late, and the acknowledgement may be of that.
+    found = np.zeros(len(which), np.bool_)
+    earlier = journeys["retransmission_of"][which]
+    while (at := np.flatnonzero(earlier >= 0)).size:
+        kept = journeys["outcome"][earlier[at]] != Outcome.VANISHED
+        found[at] |= kept & _is_up_to(end[which[at]], end[earlier[at]])
+        earlier[at] = journeys["retransmission_of"][earlier[at]]
+    return found
 
 
 def _with_first_fragment(packets: Any, paths: Paths, journeys: StructuredArray) -> Codes:
