@@ -1,9 +1,16 @@
-"""Flows of journeys: fragments belong to the flow of the first one of their datagram."""
+"""Flows of journeys: both ways of one, and fragments, which belong to that of the first one."""
 
 import numpy as np
 import pytest
 from scenarios.catalogue import make
+from scenarios.elements import Chain, Link, Router
+from scenarios.places import EXTERNAL, FIXED, snat
+from scenarios.scenario import Scenario
+from scenarios.traffic import Tcp, datagrams, exchange, pings
+from scenarios.world import World
 
+from tracer.core.enums import Kind, Outcome
+from tracer.core.segments import segment_events
 from tracer.correlate.join import join
 
 
@@ -18,3 +25,55 @@ def test_later_fragments_are_in_the_flow_of_the_first(name: str) -> None:
         assert len(np.unique(truth[flow == number])) == 1
     for number in np.unique(truth):
         assert len(np.unique(flow[truth == number])) == 1
+
+
+def no_point_in_common(seed: int, nat: bool, tenants: int = 1) -> Scenario:
+    """Return requests that leave by one device of a host, and answers that come by another one."""
+    world = World(seed)
+    for tenant in range(tenants):
+        router = Router(snat(world) if nat else None)  # it translates, and back
+        ways = [
+            Chain(
+                world.point(f"up{tenant}{name}", f"host{tenant}"), Link(),
+                world.point(f"in{tenant}{name}", f"router{tenant}{name}"),
+                router,
+                world.point(f"out{tenant}{name}", f"router{tenant}{name}"),
+                Link(150_000, 20_000, loss=0.1), Router(),
+                world.point(f"end{tenant}{name}", f"server{tenant}"),
+            )
+            for name in "ab"
+        ]  # fmt: skip
+        exchange(world, ways[0], pings(world, FIXED, EXTERNAL, 60), back=ways[1])
+        exchange(world, ways[0], datagrams(world, FIXED, EXTERNAL, 60, flows=20), back=ways[1])
+        Tcp.open(world, ways[0], 12, src=FIXED, dst=EXTERNAL, back=ways[1]).talk(3)
+    return world.finish("no_point_in_common")
+
+
+@pytest.mark.parametrize("nat", [False, True])
+def test_both_ways_are_one_flow_where_no_point_sees_both(nat: bool) -> None:
+    scenario = no_point_in_common(3, nat)
+    found = join(scenario.batch)
+    truth = scenario.truth
+    row = found.hops["row"][found.journeys["first_hop"]]
+    flow, packet = found.journeys["flow"], truth.packet[row]
+    assert len(np.unique(flow)) == len(np.unique(scenario.meta["flow"][row])) > 25
+    for number in np.unique(flow):
+        assert len(np.unique(scenario.meta["flow"][row[flow == number]])) == 1
+    asked = np.flatnonzero(found.journeys["kind"] == Kind.ECHO_REQUEST)
+    asked = asked[found.journeys["reply"][asked] >= 0]
+    assert len(asked) == (found.journeys["kind"] == Kind.ECHO_REPLY).sum() > 40
+    assert (truth.reply_of[packet[found.journeys["reply"][asked]]] == packet[asked]).all()
+    vanished = found.journeys["outcome"] == Outcome.VANISHED
+    assert vanished.sum() > 20
+    assert (truth.lost_after[packet[vanished]] >= 0).all()
+    events = segment_events(found)
+    assert (events["to_point"] >= 0).all()
+
+
+def test_equal_tuples_of_two_tenants_are_no_flow_where_no_point_sees_both_ways() -> None:
+    scenario = no_point_in_common(4, False, 2)
+    found = join(scenario.batch)
+    row = found.hops["row"][found.journeys["first_hop"]]
+    truth = scenario.meta["flow"][row]
+    for number in np.unique(found.journeys["flow"]):
+        assert len(np.unique(truth[found.journeys["flow"] == number])) == 1

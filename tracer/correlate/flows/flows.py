@@ -21,6 +21,7 @@ from tracer.correlate.packets.identity import Identity
 _FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
 SYN, ACK = 0x02, 0x10
 FRAGMENT_NS = 30_000_000_000  # Linux keeps fragments that long (ipfrag_time)
+ANSWER_NS = 10_000_000_000  # an answer comes that soon, and clocks are not further apart
 
 
 @dataclass(slots=True)
@@ -81,9 +82,39 @@ def _opposite_classes(
     paired[classes[left]] = True
     more_left, more_right = _answers(here[0], here[1])
     loose = ~paired[classes[more_left]]
-    left = np.concatenate([left, more_left[loose]])
-    right = np.concatenate([right, more_right[loose]])
-    return classes[left], classes[right]
+    left = classes[np.concatenate([left, more_left[loose]])]
+    right = classes[np.concatenate([right, more_right[loose]])]
+    paired[left] = paired[right] = True
+    far_left, far_right = _elsewhere(packets, streams, classes, (there, back), paired)
+    return np.concatenate([left, far_left]), np.concatenate([right, far_right])
+
+
+def _elsewhere(
+    packets: Any, streams: Streams, classes: Codes, tuples: tuple[Keys, Keys],
+    paired: NDArray[np.bool_],
+) -> tuple[Codes, Codes]:  # fmt: skip
+    # Pairs of classes that no point sees both of, for answers come back another way. Two tenants
+    # may have one tuple, so each tuple has to be of one class alone.
+    codes, where = factorise(np.concatenate(tuples))
+    own, turned = codes[: len(classes)], codes[len(classes) :]
+    only = np.full(len(where), -1, np.int64)
+    only[own] = classes
+    only[own[only[own] != classes]] = -1
+    one, other = only[own], only[turned]
+    open_ = (one >= 0) & (other >= 0) & (one != other)
+    open_[open_] = ~(paired[one[open_]] | paired[other[open_]])
+    if not open_.any():
+        return classes[:0], classes[:0]
+    one, other = one[open_], other[open_]
+    # A tuple that is used again at another time is another flow.
+    first = np.full(len(paired), np.iinfo(np.int64).max)
+    last = np.full(len(paired), np.iinfo(np.int64).min)
+    of_row = streams.flow_class
+    rows = np.flatnonzero((of_row >= 0) & np.isin(of_row, one))
+    np.minimum.at(first, of_row[rows], packets["time_ns"][rows])
+    np.maximum.at(last, of_row[rows], packets["time_ns"][rows])
+    near = np.maximum(first[one], first[other]) - np.minimum(last[one], last[other]) < ANSWER_NS
+    return one[near], other[near]
 
 
 def flows_of(
