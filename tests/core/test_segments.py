@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenarios.catalogue import make
+from scenarios.clocks import EPOCH
+from scenarios.elements import Link, Tap, mac_of
 from scenarios.pcap import write_pcaps
+from scenarios.places import EXTERNAL, FIXED, line
 from scenarios.scenario import Scenario
+from scenarios.traffic import MILLI, datagrams, pings
+from scenarios.world import World
 
 import tracer
 from tracer.core.enums import Event, Kind, Outcome
@@ -66,6 +71,31 @@ def test_what_was_sent_again_is_counted_where_it_was_lost(name: str, seed: int) 
     for (origin, _), number in places(found, Event.RESENT).items():
         said[origin] += number
     assert said == {str(batch.points[n].device): number for n, number in after.items()}
+
+
+def test_what_was_lost_before_a_capture_began_was_on_its_way_beyond_it() -> None:
+    world = World(5)
+    chain = line(world, 6)
+    wire = chain.elements[chain.elements.index(Tap(4, mac_of(5))) - 1]
+    assert isinstance(wire, Link)
+    wire.loss = 0.3  # between dev3 and dev4
+    began = EPOCH + 2_000 * MILLI
+    world.captures[3].start_ns = began
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 900, gap_ns=MILLI))
+    # A flow most of which comes later, so that most of it was seen at dev3.
+    world.run(chain, pings(world, FIXED, EXTERNAL, 200, gap_ns=20 * MILLI, start_ns=800 * MILLI))
+    scenario = world.finish("late")
+    found = join(scenario.batch)
+    events = segment_events(found)
+    events = events[(events["event"] == Event.LOST) & (events["to_point"] >= 0)]  # not unanswered
+    journeys = found.journeys[events["journey"]]
+    late = journeys["first_ns"] > began
+    pinged = journeys["kind"] == Kind.ECHO_REQUEST
+    assert min((late & pinged).sum(), (~late & pinged).sum(), (~pinged).sum()) > 10
+    names = [point.device for point in found.observations.points]
+    for which, ends in ((late, ("dev3", "dev4")), (~late, ("dev2", "dev4"))):
+        steps = zip(events["from_point"][which], events["to_point"][which], strict=True)
+        assert {(names[a], names[b]) for a, b in steps} == {ends}
 
 
 def overtaken(scenario: Scenario, origin: int, target: int) -> Counter[int]:

@@ -1,7 +1,8 @@
 """What happens between two observation points: steps of journeys, and packets that are lost there.
 
-A lost packet was on its way to where most others went on: of its flow, that came the same way; else
-of all that came the same way; else of all.
+A lost packet was on its way to where others of its flow went on that came the same way: the one
+before and the one after it, if to the same point, for captures begin and end, and ways change; else
+most of them; else most of all that came the same way; else most of all.
 """
 
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ def _ended(journey_set: JourneySet, steps: Steps) -> StructuredArray:
         _came_from(journey_set, steps.before[at]),
         steps.from_point[at],
     )
+    left = journey_set.hops["time_ns"]
+    events["to_point"] = _beside(
+        np.stack(ways), steps.to_point[at], left[steps.before[at]], np.stack((flow, came, origin)),
+        left[last],
+    )  # fmt: skip
     for kept in range(3):
         open_ = np.flatnonzero(events["to_point"] == NOWHERE)
         wanted = np.stack([part[open_] for part in (flow, came, origin)[kept:]])
@@ -115,6 +121,30 @@ def _usual(keys: NDArray[np.int64], targets: Rows, wanted: NDArray[np.int64]) ->
     usual[rare_first // max(width, 1)] = rare_first % max(width, 1)
     found: Rows = usual[codes[len(targets) :]]
     return found
+
+
+def _beside(
+    keys: NDArray[np.int64], targets: Rows, left: Rows, wanted: NDArray[np.int64], wanted_ns: Rows
+) -> Rows:
+    # For each wanted key and time the target of the one with that key that left before it, and of
+    # the one after it (or of the only one of these); -1 where there is none, or these are two.
+    count, total = len(targets), len(targets) + len(wanted_ns)
+    codes = _codes(np.concatenate([keys, wanted], axis=1))
+    order = np.lexsort((np.concatenate([left, wanted_ns]), codes))
+    place = np.arange(total)
+    is_step = order < count
+    before = np.maximum.accumulate(np.where(is_step, place, -1))
+    after = np.minimum.accumulate(np.where(is_step, place, total)[::-1])[::-1]
+    ends = []
+    for near in (before, after):
+        there = order[np.clip(near, 0, max(total - 1, 0))]
+        same = (near >= 0) & (near < total) & (codes[there] == codes[order])
+        ends.append(np.where(same, np.append(targets, NOWHERE)[np.minimum(there, count)], NOWHERE))
+    agreed = np.where(ends[0] == NOWHERE, ends[1], ends[0])
+    agreed[(ends[1] != NOWHERE) & (ends[1] != agreed)] = NOWHERE
+    found = np.empty(total, np.int64)
+    found[order] = agreed
+    return found[count:]
 
 
 def _codes(keys: NDArray[np.int64]) -> Rows:
