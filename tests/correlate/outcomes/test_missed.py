@@ -367,3 +367,17 @@ def test_where_a_flow_takes_another_way_to_beyond_what_is_captured_nobody_knows(
     hidden = ended(found, Outcome.NOT_OBSERVABLE)
     assert said(found, hidden) == {BLIND.format("flow")}
     assert 30 < len(hidden) < 80
+
+
+def test_what_a_way_that_passes_nothing_on_takes_has_vanished_there() -> None:
+    # Nobody goes on from there, as where packets are delivered; but others arrive at their end.
+    world, ways = two_ways(8, (0.0, 1.0))
+    end = world.points.index(next(p for p in world.points if p.host == "spine1"))
+    world.captures[end].off = False
+    exchange(world, ways[0], datagrams(world, FIXED, EXTERNAL, 100, flows=5))
+    world.run(ways[1], datagrams(world, FIXED, EXTERNAL, 90, flows=5))
+    found = join(world.finish("black hole").batch)
+    vanished, over = ended(found, Outcome.VANISHED), ended(found, Outcome.UNFINISHED)
+    assert len(vanished) + len(over) == 90
+    assert len(over) < 3  # before the first packet that a capture shows
+    assert (found.journeys["outcome_point"][vanished] == end).all()

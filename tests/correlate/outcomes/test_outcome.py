@@ -205,3 +205,22 @@ def test_what_a_router_with_one_device_lost_vanished_there(captured: tuple[int, 
     events = events[events["event"] == Event.LOST]
     assert len(events) == vanished.sum()
     assert set(events["from_point"]) == set(events["to_point"]) == {nic.point}
+
+
+def test_what_a_hub_shows_elsewhere_after_it_arrived_has_arrived() -> None:
+    # The port beside shows frames for `a` later than `a` does; others for it end there, too.
+    rows: list[dict[str, object]] = []
+    ways = (("b", "a", (0, 1, 2)), ("c", "a", (3, 1)), ("a", "c", (1, 3)))
+    for number in range(90):
+        src, dst, places = ways[number % 3]
+        for step, point in enumerate(places):
+            rows.append(
+                {"point": point, "ttl": 64, "time_ns": number * MILLI + step * 10_000,
+                 "ip_version": 4, "ethertype": 0x800, "proto": 17, "ip_id": number + 1,
+                 "src": f"10.0.0.{ord(src)}", "dst": f"10.0.0.{ord(dst)}", "sport": number,
+                 "dport": 9, "payload_len": 20, "ip_len": 48, "src_mac": f"02:00:00:00:00:0{src}",
+                 "dst_mac": f"02:00:00:00:00:0{dst}"}
+            )  # fmt: skip
+    points = tuple(Point(name, None, "eth0") for name in ("b", "a", "port", "c"))
+    found = join(batch_of(rows, points))
+    assert (found.journeys["outcome"] == Outcome.DELIVERED).all()

@@ -185,15 +185,22 @@ def _come_again(
     return found
 
 
+def _hops_of(paths: Paths, journeys: Codes) -> tuple[Codes, Codes]:
+    # All hops of some journeys: an index into `journeys`, and one into the paths' hops, of each.
+    sizes = np.diff(paths.starts)[journeys]
+    owner = np.repeat(np.arange(len(journeys)), sizes)
+    at = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return owner, at + paths.starts[journeys[owner]]
+
+
 def _not_again(
     identity: Identity, link: Codes, paths: Paths, steps: tuple[Codes, Codes], expected: Codes
 ) -> None:
     # Nobody is expected on a link that it has passed already, as a bridge that is listened to takes
     # a copy of what it passes on, and shows it after the port; in place. `steps`: links of all.
     ends = np.flatnonzero(expected >= 0)
-    sizes = np.diff(paths.starts)[ends]
-    owner = np.repeat(ends, sizes)
-    at = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + paths.starts[owner]
+    owner, at = _hops_of(paths, ends)
+    owner = ends[owner]
     rows, last = paths.hops[at], paths.last[owner]
     been = (identity.place[rows] == expected[owner]) & (identity.ttl[rows] == identity.ttl[last])
     been &= at < paths.end[owner]
@@ -260,6 +267,29 @@ def _capture_state(
     return state
 
 
+def _expect_at_home(
+    packets: Any, identity: Identity, paths: Paths, ending: NDArray[np.bool_], astray: Codes,
+    expected: Codes,
+) -> None:  # fmt: skip
+    # Where nobody ever goes on, and nobody is answered from, a packet is expected where others for
+    # its destination ended, as a router may lose all that takes one of several ways; in place. But
+    # not one that a hub showed there, and elsewhere after it.
+    home = np.flatnonzero(ending)
+    ends = np.concatenate([astray, home])
+    if not len(astray) or not len(home):
+        return
+    rows = paths.last[ends]
+    code, first = factorise(_address_at(np.full(len(rows), 7, np.uint64), packets, rows, "dst"))
+    of_astray, of_home = code[: len(astray)], code[len(astray) :]
+    pairs, where = factorise(pair_keys(of_home, identity.place[paths.last[home]]))
+    votes = np.bincount(pairs, minlength=len(where))
+    places = identity.place[paths.last[home[where]]]
+    found = most_seen(of_home[where], places, votes, len(first))[of_astray]
+    owner, at = _hops_of(paths, astray)
+    found[owner[identity.place[paths.hops[at]] == found[owner]]] = -1
+    expected[astray] = found
+
+
 def silenced(
     identity: Identity, paths: Paths, onward: Onward, beyond: Codes, vanished: Codes, time: Codes
 ) -> Codes:
@@ -317,6 +347,8 @@ def outcomes(
     # A router's device, by which it is to go out, too: it is not there that it was to end.
     again = (following >= 0) & (following == identity.place[last])
     ending = _is_end(packets, identity, link, paths, time, ways, onward.before) & ~again
+    astray = several & (following < 0) & elsewhere & ~ending & ~answered
+    _expect_at_home(packets, identity, paths, ending, np.flatnonzero(astray), following)
     onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
     outcome[missing] = Outcome.VANISHED
