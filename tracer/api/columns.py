@@ -78,7 +78,11 @@ JOURNEYS = _table(
     ("request", "Int64", "journey it answers"),
     ("retransmission_of", "Int64", "earlier journey with the same bytes, or some of them"),
     ("quotes", "Int64", "journey whose packet this ICMP error quotes"),
-    ("ambiguous", "bool", "a join had several equal candidates"),
+    (
+        "ambiguous",
+        "bool",
+        "a join had several equal candidates, or packets beyond NAT may be it",
+    ),
     ("duplicates", "Int64", "further copies at one point; each is also a hop"),
 )
 
@@ -143,7 +147,7 @@ FLOWS = (
         ("journeys", "int64", "packets, both directions"),
         ("delivered", "int64", "of these, delivered"),
         ("lost", "int64", "of these, dropped or vanished"),
-        ("ambiguous", "int64", "of these, joined with several equal candidates"),
+        ("ambiguous", "int64", "of these, with several equal candidates for a join, or beyond NAT"),
         ("retransmitted", "int64", "of these, sent again"),
         ("first_time", TIME, "its first packet"),
         ("last_time", TIME, "its last packet"),

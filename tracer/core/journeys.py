@@ -59,7 +59,7 @@ JOURNEY_DTYPE = np.dtype(
             "<i4",
         ),  # earlier journey with the same bytes, or some of them, -1 for none
         ("quotes", "<i4"),  # journey whose packet this ICMP error quotes, -1 for none
-        ("ambiguous", "i1"),  # 1 when any join had several candidates that nothing told apart
+        ("ambiguous", "i1"),  # 1 when nothing told several candidates apart
         (
             "duplicates",
             "<i4",

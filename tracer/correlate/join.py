@@ -14,10 +14,15 @@ from tracer.correlate.clocks.alignment import Clocks, align
 from tracer.correlate.clocks.known import KnownClocks
 from tracer.correlate.conntrack.entry_zones import in_utc
 from tracer.correlate.conntrack.proofs import proofs_of
-from tracer.correlate.flows.errors_quoted import parted_errors, streams_quoted
+from tracer.correlate.flows.errors_quoted import (
+    parted_errors,
+    streams_quoted,
+    translations_quoted,
+)
 from tracer.correlate.flows.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.joining.assembly import Assembly, assemble
+from tracer.correlate.joining.open_ends import join_open_ends
 from tracer.correlate.joining.piece_order import ends_of, last_named, order_pieces
 from tracer.correlate.joining.pieces import merge_pieces
 from tracer.correlate.joining.segments import merge_segments
@@ -134,7 +139,8 @@ def assembled(
     voting: tuple[Voting, ...] = ((by_ttl, doubt), (pieces, unsure))
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
     pairs = proofs.pairs()
-    classify(batch, identity, streams, voting, by_time, pairs, time, usual_ns, links.usual,
+    quoted = translations_quoted(batch, by_ttl, doubt)
+    classify(batch, identity, streams, voting, by_time, pairs, quoted, time, usual_ns, links.usual,
              lifetime)  # fmt: skip
     of_class = streams.flow_class
     if len(batch.sections["quoted"]):
@@ -147,6 +153,7 @@ def assembled(
     found = assemble(
         packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits, alike
     )
+    join_open_ends(packets, identity, streams, of_class, by_ttl, found, time, links, lifetime)
     if cut.any():  # where packets were cut in two, others seem to go on
         pieces = groups.chosen(*pieces, ~cut)
     choices = unresolved(packets, *pieces, of_class, streams.stream, time, links.usual)

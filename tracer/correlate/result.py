@@ -55,6 +55,8 @@ def journey_set(
         of = flows_of(batch, identity, streams, first, named)
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
+    alike = _alike(found.onward, layout), _alike(found.back, layout)
+    journeys["ambiguous"] |= (alike[0] > 0) | (alike[1] > 0)
     journeys["outcome_point"] = batch.packets["point"][rows[found.ends]]
     _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
     journeys["quotes"], further = quotes(
@@ -63,7 +65,7 @@ def journey_set(
     hops["cause"] = causes(batch, rows, before, _translated(journeys, of)[hops["journey"]])
     paths = outcome.Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
-        of.flow, _is_quoted(journeys, further), found.ends,
+        of.flow, _is_quoted(journeys, further), found.ends, alike[0] > 0,
     )  # fmt: skip
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,
@@ -74,7 +76,7 @@ def journey_set(
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     came_back = other_ways(batch, identity, paths, journeys)
-    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, came_back, further)
+    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, came_back, further, alike)
     return JourneySet(
         batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
     )
@@ -115,6 +117,15 @@ def _journeys(
     journeys["ambiguous"] = _count(found.ambiguous, rows, found) > 0
     journeys["duplicates"] = _count(found.copy_of >= 0, rows, found)
     return journeys
+
+
+def _alike(choices: Codes, layout: tuple[Codes, Codes]) -> Codes:
+    # Of each journey how many packets alike it may be, as its rows say.
+    rows, starts = layout
+    if not len(choices):
+        return np.zeros(len(starts) - 1, np.int64)
+    found: Codes = np.maximum.reduceat(choices[rows], starts[:-1]) if len(rows) else rows
+    return found
 
 
 def _count(which: NDArray[np.bool_], rows: Codes, found: Assembly) -> Codes:

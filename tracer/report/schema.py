@@ -22,7 +22,7 @@ _PLACE = {
 _COUNTS = {
     "journeys": "packets, each followed over all observation points",
     "unjoined": "of these, journeys of one hop",
-    "ambiguous": "of these, journeys with a join for which several candidates were equal",
+    "ambiguous": "of these, journeys with several equal candidates for a join, or beyond NAT",
     "shown": "of these, journeys that were written (filter, `--count`)",
     "hops": "hops of all journeys",
     "duplicates": "further copies of packets at one point, as from a SPAN port; each is also a hop",
@@ -67,7 +67,10 @@ def journey_schema() -> dict[str, Any]:
             "integer", "earlier journey with the same bytes, or some of them"
         ),
         "quotes": _nullable("integer", "journey whose packet this ICMP error quotes"),
-        "ambiguous": {"type": "boolean", "description": "a join had several equal candidates"},
+        "ambiguous": {
+            "type": "boolean",
+            "description": "a join had several equal candidates, or packets beyond NAT may be it",
+        },
         "duplicates": {
             "type": "integer",
             "description": "further copies at one point; each is also a hop",

@@ -112,6 +112,30 @@ def streams_quoted(batch: ObservationBatch, stream: Codes) -> Codes:
     return found
 
 
+def translations_quoted(
+    batch: ObservationBatch, groups: tuple[Codes, Codes], doubt: NDArray[np.bool_]
+) -> tuple[Keys, Keys]:
+    """Return pairs of tuple hashes that one error quotes before and after NAT rewrote it.
+
+    `groups`: rows of equal fingerprint, those of a packet in order of travel where not in `doubt`.
+    """
+    quoted = batch.sections["quoted"]
+    if not len(quoted):
+        return np.empty(0, np.uint64), np.empty(0, np.uint64)
+    order, starts = groups
+    number = np.full(len(batch), -1, np.int64)
+    # Of errors without any number several may look like one.
+    own = batch.packets["ip_id"][quoted["row"]] > 0
+    own |= np.maximum(quoted["inner_ip_id"], quoted["inner_tcp_seq"]) > 0
+    number[quoted["row"][own]] = np.flatnonzero(own)
+    at = np.flatnonzero(number[order] >= 0)
+    group = np.searchsorted(starts, at, "right") - 1
+    pairs = np.flatnonzero((np.diff(group) == 0) & ~doubt[group[1:]])
+    tuples = _quoted_tuples(quoted)[number[order[at]]]
+    pairs = pairs[tuples[pairs] != tuples[pairs + 1]]
+    return tuples[pairs], tuples[pairs + 1]
+
+
 def parted_errors(batch: ObservationBatch, identity: Identity, streams: Streams) -> Codes:
     """Return the class of each row, where errors about packets of several flows have several.
 

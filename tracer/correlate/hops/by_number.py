@@ -1,7 +1,7 @@
-"""Joins of echoes of which several NATs left but the number: how sure they are is not known.
+"""Joins of packets of which NAT left but a number, or the time: how sure they are is not known.
 
-Two hosts that begin to ping at one moment look the same, and how often they do depends on the
-networks, not on what was captured.
+Two hosts that begin to ping, or send datagrams alike, at one moment look the same, and how often
+they do depends on the networks, not on what was captured.
 """
 
 import numpy as np
@@ -13,22 +13,33 @@ from tracer.correlate.nat.tuples import LOWEST_CHOSEN, are_translations
 
 
 def by_number(batch: ObservationBatch, hops: StructuredArray, before: Codes, flow: Keys) -> Codes:
-    """Return the hops (indices) that rest on the number of an echo, and on time, alone.
+    """Return the hops (indices) of echoes and datagrams that rest on number and time alone.
 
     `before`: the row each came from, -1 for none; `flow`: tuple hashes of the rows. Such a hop has
-    no IP id, other addresses on both sides, another id, and bytes that other packets have too.
+    no IP id, other addresses on both sides, another id or another port of those that one side
+    chose, and bytes that other packets have too.
     """
     packets, rows = batch.packets, hops["row"]
     changed = np.flatnonzero((before >= 0) & (flow[rows] != flow[before]))
     row = rows[changed]
-    bare = (packets["icmp_seq"][row] >= 0) & (packets["ip_id"][row] <= 0)
+    datagram = (packets["sport"][row] >= 0) & (packets["tcp_seq"][row] < 0)
+    bare = (packets["icmp_seq"][row] >= 0) | datagram
+    bare &= packets["ip_id"][row] <= 0
     bare &= packets["frag_offset"][before[changed]] <= 0  # a fragment without the number
     changed, row = changed[bare], row[bare]
     ids = packets["icmp_id"][row], packets["icmp_id"][before[changed]]
     kept = (ids[0] == ids[1]) & (ids[0] >= LOWEST_CHOSEN)
+    ports = (_chosen_port(packets, row), _chosen_port(packets, before[changed]))
+    kept |= (ports[0] == ports[1]) & (ports[0] >= LOWEST_CHOSEN)
     alone = ~kept & ~are_translations(packets, before[changed], row)
     changed = changed[alone]
     found: Codes = changed[_is_common(batch, hops, changed)] if len(changed) else changed
+    return found
+
+
+def _chosen_port(packets: StructuredArray, rows: Codes) -> Codes:
+    # The larger port: the other one is a service's.
+    found: Codes = np.maximum(packets["sport"][rows], packets["dport"][rows])
     return found
 
 

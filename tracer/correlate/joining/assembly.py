@@ -29,7 +29,9 @@ class Assembly:
 
     `repeated` marks rows whose burst holds several packets of one fingerprint and class; `recut`
     those of datagrams that were cut in several ways (no element: there are no fragments). `ends`,
-    once hops are in order: for each journey the index of the hop that says how it ended.
+    once hops are in order: for each journey the index of the hop that says how it ended. `onward`:
+    as how many packets alike that of a journey that ends at a row may go on, `back`: how many may
+    come to where one begins (no element: there are none).
     """
 
     journey: Codes
@@ -40,6 +42,8 @@ class Assembly:
     journeys: int
     recut: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     ends: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    onward: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    back: Codes = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @inner

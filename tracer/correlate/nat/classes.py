@@ -23,13 +23,14 @@ CERTAIN = np.iinfo(np.int32).max
 
 def classify(
     batch: ObservationBatch, identity: Identity, streams: Streams, voting: tuple[Voting, ...],
-    by_time: Groups, translations: tuple[Keys, Keys], time: Codes, gap_ns: int, links: Any,
-    lifetime: Codes,
+    by_time: Groups, translations: tuple[Keys, Keys], quoted: tuple[Keys, Keys], time: Codes,
+    gap_ns: int, links: Any, lifetime: Codes,
 ) -> None:  # fmt: skip
     """Set `flow_class` and `proven` of the streams.
 
     `voting` groups are rows of equal fingerprint without copies, sorted by falling TTL and time;
-    `by_time` are the bursts in time order. `lifetime`: of the kernel buffer of each row, -1
+    `by_time` are the bursts in time order. `translations` are proven; `quoted` are those that
+    errors show. `lifetime`: of the kernel buffer of each row, -1
     unknown; no element where none was watched.
     """
     packets, stream, flow = batch.packets, streams.stream, identity.flow
@@ -53,12 +54,15 @@ def classify(
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
+    left, right = _classes_of(parent, tuples, quoted)
+    told = (left >= 0) & (right >= 0) & (left != right)
+    _unite_apart(identity, streams, parent, counted((left[told], right[told])))
     numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
     _unite_apart(identity, streams, parent, numbered)
     guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples, links)
     if doubtful.any():
         _join_between(packets, identity, streams, parent, voting[1][0], time, doubtful)
-    if guessed or len(numbered.votes) or doubtful.any():
+    if guessed or told.any() or len(numbered.votes) or doubtful.any():
         _join_answers(batch, identity, streams, parent, tuples)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1

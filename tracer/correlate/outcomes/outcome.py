@@ -24,7 +24,7 @@ class Paths:
 
     `parent`: the place (from 1) in its journey of the hop each came from, 0 for the first.
     `quoted`: whether an ICMP error quotes the packet. `end`: the index of the hop that says how the
-    journey ended.
+    journey ended. `alike`: whether packets alike begin further on that may be the same one.
     """
 
     hops: Codes
@@ -35,6 +35,7 @@ class Paths:
     flow: Codes
     quoted: NDArray[np.bool_]
     end: Codes
+    alike: NDArray[np.bool_]
 
     @property
     def first(self) -> Codes:
@@ -330,7 +331,8 @@ def outcomes(
 
     Delivered: answered, or last seen where its destination's packets begin, or where no packet was
     ever seen to go on. Vanished: others went on from there, and the next place was being captured.
-    Unfinished: nobody went on from there, and others were answered from beyond what was captured.
+    Unfinished: nobody went on from there, and others were answered from beyond what was captured;
+    or packets alike begin further on, one of which it may be.
     Answered elsewhere: an ICMP error quotes it, or a reset came from where others went on.
     """
     first, last = paths.first, paths.last
@@ -340,17 +342,18 @@ def outcomes(
     following = onward.expected
     silent = np.isin(paths.kind, ANSWERABLE) & ~answered
     outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
-    outcome[several & (following < 0) & ~silent] = Outcome.DELIVERED
+    alone = several & (following < 0) & ~paths.alike
+    outcome[alone & ~silent] = Outcome.DELIVERED
     elsewhere = np.diff(paths.starts) < len(ways.known.places)
     elsewhere &= ways.count(ANSWERED, link[last[answered]])[link[last]] == 0
-    outcome[several & (following < 0) & silent & elsewhere] = Outcome.VANISHED
+    outcome[alone & silent & elsewhere] = Outcome.VANISHED
     # A router's device, by which it is to go out, too: it is not there that it was to end.
     again = (following >= 0) & (following == identity.place[last])
     ending = _is_end(packets, identity, link, paths, time, ways, onward.before) & ~again
     astray = several & (following < 0) & elsewhere & ~ending & ~answered
     _expect_at_home(packets, identity, paths, ending, np.flatnonzero(astray), following)
     onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
-    missing = np.flatnonzero((following >= 0) & ~ending & ~answered)
+    missing = np.flatnonzero((following >= 0) & ~ending & ~answered & ~paths.alike)
     outcome[missing] = Outcome.VANISHED
     state = _capture_state(identity, onward, missing, time, time[last[missing]] + again[missing])
     outcome[missing[state == 0]] = Outcome.UNFINISHED

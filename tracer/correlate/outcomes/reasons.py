@@ -19,6 +19,8 @@ NO_ANSWER = "no answer seen"
 ROUTED_NS = 1_000_000  # what has no route is freed at once
 CAPTURE_GAP = "the next capture was interrupted"
 RESET = "a reset came from there, where others went on"
+GOES_ON = "may be {} alike first seen beyond a translation"
+COMES_FROM = "may be {} alike last seen before a translation"
 CAPTURE_EDGE = "the next capture had not begun or was over"
 
 
@@ -56,14 +58,15 @@ def icmp_error(packet: Any) -> str:
 def give_reasons(
     batch: ObservationBatch, journeys: StructuredArray, first: Codes,
     dropped: tuple[Codes, Codes], missed: Missed, edge: Codes,
-    ways: list[tuple[int, str]], further: Codes,
+    ways: list[tuple[int, str]], further: Codes, alike: tuple[Codes, Codes],
 ) -> tuple[str, ...]:  # fmt: skip
     """Set the `reason` column of the journeys in place and return the texts it indexes.
 
     `first`: first row of each journey; `dropped`: journeys and the rows where the kernel freed
     them, as `outcome.kernel_drops` gives them; `missed`: what captures missed; `edge`: journeys
     that end at the next capture's edge; `ways`: answers that came another way, in words;
-    `further`: errors and journeys that they quote, too, as `errors_quoted.quotes` gives them.
+    `further`: errors and journeys that they quote, too, as `errors_quoted.quotes` gives them;
+    `alike`: of each journey, how many packets alike it may go on as, or come from.
     """
     reasons = Reasons()
     outcome, reason = journeys["outcome"], journeys["reason"]
@@ -88,6 +91,11 @@ def give_reasons(
     for error, about in pairs[::-1]:
         text = icmp_error(batch.packets[first[error]])
         reason[about] = reasons.number(text)
+    for counts, text in zip(alike, (GOES_ON, COMES_FROM), strict=True):
+        for journey in np.flatnonzero(counts).tolist():
+            said = text.format(f"{counts[journey]} packets" if counts[journey] > 1 else "a packet")
+            why = reasons.text(reason[journey])
+            reason[journey] = reasons.number(said if why is None else f"{why}; {said}")
     _kernel_reasons(batch, reason, dropped, reasons)
     return reasons.texts
 

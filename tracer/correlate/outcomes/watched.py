@@ -89,7 +89,7 @@ def settle_outcomes(
     outcome[open_end] = Outcome.UNFINISHED
     if watch.end_ns is not None:
         patience_ns = np.where(leaving, max(watch.settle_ns, NEIGHBOUR_NS), watch.settle_ns)
-        over = open_end & (time[last] + patience_ns <= watch.end_ns)
+        over = open_end & ~paths.alike & (time[last] + patience_ns <= watch.end_ns)
         wanted = np.isin(paths.kind, ANSWERABLE) & (paths.reply < 0)
         outcome[over & (wanted | (np.diff(paths.starts) > 1))] = Outcome.VANISHED
     # A flooded frame goes on past where it was kept, so the place is not always the last hop.
