@@ -116,6 +116,7 @@ class Observation:
     # new ones come at the end of tables
     tcp_sack: str | None = None
     inner_payload_digest: str | None = None
+    skb_use: int | None = None
 
 
 OBSERVATION_FIELDS: tuple[str, ...] = tuple(column.name for column in fields(Observation))

@@ -138,7 +138,7 @@ QUOTED_COLUMNS = _columns(
 
 KERNEL_COLUMNS = _columns(
     "kernel",
-    ("skb", "u8", "digest", "address of the sk_buff; its upper bits tell its uses apart"),
+    ("skb", "u8", "digest", "address of the sk_buff, which the kernel uses again"),
     ("drop_location", "u8", "digest", "code address that freed the packet (kfree_skb)"),
     ("ct_original_src", "ip", "ip", "conntrack original tuple: source address"),
     ("ct_original_dst", "ip", "ip", "conntrack original tuple: destination address"),
@@ -148,6 +148,7 @@ KERNEL_COLUMNS = _columns(
     ("ct_status", "i8", "int", "nf_conn status bits (enum ip_conntrack_status)"),
     ("route_table", "i8", "int", "routing table that answered fib_table_lookup"),
     ("route_gateway", "ip", "ip", "next hop of the routing decision"),
+    ("skb_use", "i8", "int", "how often that sk_buff had been freed before: tells its uses apart"),
     ("ct_original_sport", "i4", "int", "original tuple: source port or ICMP id"),
     ("ct_original_dport", "i4", "int", "original tuple: destination port"),
     ("ct_reply_sport", "i4", "int", "reply tuple: source port"),

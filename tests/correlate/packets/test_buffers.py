@@ -96,6 +96,14 @@ def test_what_was_freed_is_over() -> None:
     assert lifetimes(made).tolist() == [0, 0, 1]
 
 
+def test_each_use_of_a_buffer_is_a_lifetime_of_its_own() -> None:
+    """Equal packets, which nothing else tells apart, in two buffers that lie side by side."""
+    made = batch([(n, 0xA00 + 0x100 * (n % 2), 7, "h") for n in range(8)])
+    made.sections["kernel"]["skb_use"] = [0, 0, 0, 0, 256, 256, 512, 256]
+    found = lifetimes(made)
+    assert found.tolist() == [0, 1, 0, 1, 2, 3, 4, 3]
+
+
 def test_silence_ends_a_lifetime() -> None:
     found = lifetimes(batch([(1, 0xA, 7, "h"), (2 + SILENCE_NS, 0xA, 7, "h")]))
     assert found[0] != found[1]

@@ -71,6 +71,16 @@ def test_observations_are_in_order_of_time_with_their_place_among_the_events() -
     assert [p.direction for p in found.points] == [Direction.INGRESS, Direction.EGRESS]
 
 
+def test_a_buffers_address_is_the_kernels_in_each_of_its_uses() -> None:
+    """Other tools print it, too: users look for it there."""
+    address = 0xFFFF_8881_0A00_0000
+    hooks = (Hook.RECEIVE, Hook.XMIT, Hook.CONSUME, Hook.RECEIVE, Hook.CONSUME, Hook.RECEIVE)
+    events = [event(time, hook, skb=address) for time, hook in enumerate(hooks)]
+    found = observations_of(batch(*events, event(9, Hook.RECEIVE, skb=0)), np.arange(5))
+    assert [seen.skb for seen in found] == ["ffff88810a000000"] * 4 + [None]
+    assert [seen.skb_use for seen in found] == [0, 0, 1, 2, None]
+
+
 def test_places_without_a_name_have_their_number_and_the_host_none() -> None:
     (point,) = batch(event(5, Hook.XMIT, netns=1, ifindex=9)).points
     assert (point.netns, point.device) == (None, "if9")

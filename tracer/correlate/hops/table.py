@@ -27,7 +27,7 @@ from tracer.correlate.hops.confidence import (
 from tracer.correlate.joining.assembly import Assembly
 from tracer.correlate.nat.streams import Streams, is_proven
 from tracer.correlate.order.links import LinkOrder
-from tracer.correlate.packets.buffers import note_branches
+from tracer.correlate.packets.buffers import buffers, note_branches
 from tracer.correlate.packets.identity import BARE, Identity
 from tracer.correlate.packets.taken_up import ends_of_doubled
 
@@ -151,6 +151,6 @@ def _prove(
     kernel = batch.sections["kernel"]
     if len(kernel):
         skb = np.zeros(len(batch), np.uint64)
-        skb[kernel["row"]] = kernel["skb"]
+        skb[kernel["row"]] = buffers(kernel)
         same = np.flatnonzero(joined & (skb[rows] == skb[before]) & (skb[rows] != 0))
         hops["evidence"][same], hops["confidence"][same] = Evidence.SKB, CERTAIN

@@ -14,6 +14,7 @@ from tracer.correlate.flows.arp import arp_answers
 from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.missed import Missed
+from tracer.correlate.packets.buffers import buffers
 
 NO_ANSWER = "no answer seen"
 ROUTED_NS = 1_000_000  # what has no route is freed at once
@@ -127,11 +128,12 @@ def _failed_routes(batch: ObservationBatch, freed: StructuredArray) -> list[int]
     both = np.concatenate([failed, freed])
     is_freed = np.arange(len(both)) >= len(failed)
     times = batch.packets["time_ns"][both["row"]]
-    order = np.lexsort((is_freed, times, both["skb"]))
+    buffer = buffers(both)
+    order = np.lexsort((is_freed, times, buffer))
     # The last lookup before each, of whatever buffer.
     before = np.maximum.accumulate(np.where(is_freed[order], -1, np.arange(len(order))))
     lookup, asked = order[before], order
-    near = (before >= 0) & (both["skb"][lookup] == both["skb"][asked])
+    near = (before >= 0) & (buffer[lookup] == buffer[asked])
     near &= times[asked] - times[lookup] <= ROUTED_NS
     errors = np.zeros(len(both), np.int64)
     errors[asked] = np.where(near, both["route_error"][lookup], 0)

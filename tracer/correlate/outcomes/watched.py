@@ -13,6 +13,7 @@ from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.outcome import Paths
+from tracer.correlate.packets.buffers import buffers
 
 Mask = NDArray[np.bool_]
 #: How long a packet on its way out waits for the address of the next hop: three questions a second
@@ -115,12 +116,14 @@ def kernel_drops(
     if not len(freed):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     kept = kernel[kept_here(batch)[kernel["row"]]]
-    buffers = set(zip(journey[kept["row"]].tolist(), kept["skb"].tolist(), strict=True))
-    arrived = {number for number, _ in buffers}
+    there = set(zip(journey[kept["row"]].tolist(), buffers(kept).tolist(), strict=True))
+    arrived = {number for number, _ in there}
     silent = (journeys["reply"][journey[freed["row"]]] < 0) | _is_filtered(batch, journey, freed)
     lost = [
-        number not in arrived or (number, skb) in buffers
-        for number, skb in zip(journey[freed["row"]].tolist(), freed["skb"].tolist(), strict=True)
+        number not in arrived or (number, buffer) in there
+        for number, buffer in zip(
+            journey[freed["row"]].tolist(), buffers(freed).tolist(), strict=True
+        )
     ]
     rows: Codes = freed["row"][silent & np.array(lost, np.bool_)]
     journeys["outcome"][journey[rows]] = Outcome.DROPPED
@@ -137,7 +140,7 @@ def _is_filtered(batch: ObservationBatch, journey: Codes, freed: StructuredArray
     kernel = batch.sections["kernel"]
     numbers = journey[kernel["row"]]
     mine = np.isin(numbers, journey[freed["row"][filtered]]) & (kernel["skb"] != 0)
-    pairs = np.unique(np.stack([numbers[mine].astype(np.uint64), kernel["skb"][mine]]), axis=1)
-    buffers = np.bincount(pairs[0].astype(np.int64), minlength=int(journey.max()) + 1)
-    filtered &= buffers[journey[freed["row"]]] == 1
+    pairs = np.unique(np.stack([numbers[mine].astype(np.uint64), buffers(kernel[mine])]), axis=1)
+    copies = np.bincount(pairs[0].astype(np.int64), minlength=int(journey.max()) + 1)
+    filtered &= copies[journey[freed["row"]]] == 1
     return filtered

@@ -16,6 +16,7 @@ from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
 from tracer.core.point import Direction
 from tracer.core.protocols import ETHERTYPE_ARP
+from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, factorise, filled
 from tracer.correlate.packets.one_link import have_same_ends, is_of_one_link
 
@@ -28,6 +29,17 @@ _NULL_MAC = np.uint64(NULL_U64)
 Mask = NDArray[np.bool_]
 
 
+def buffers(kernel: StructuredArray) -> NDArray[np.uint64]:
+    """Return what names the use of a buffer that each kernel record is of, 0 without a buffer.
+
+    One address in two uses, between which the kernel freed it, has two names (64-bit hashes).
+    """
+    # Mixed before: addresses of neighbours differ in the bits that count uses.
+    address = mixed(kernel["skb"], np.zeros(1, np.uint64))
+    names = mixed(address, kernel["skb_use"]) | np.uint64(1)
+    return np.where(kernel["skb"] != 0, names, np.uint64(0))
+
+
 def lifetimes(batch: ObservationBatch) -> Codes:
     """Return the buffer lifetime each row belongs to, counted from 0, -1 without a buffer."""
     kernel = batch.sections["kernel"]
@@ -38,7 +50,7 @@ def lifetimes(batch: ObservationBatch) -> Codes:
         is_freed = np.zeros(len(batch), np.bool_)
         is_freed[rows] = kernel["drop_reason"] > 0
         point = batch.packets["point"][rows].astype(np.int64)
-        buffer, _ = factorise(mixed(kernel["skb"].astype(np.uint64), _hosts(batch, point)))
+        buffer, _ = factorise(mixed(buffers(kernel), _hosts(batch, point)))
         order = np.argsort(batch.packets["time_ns"][rows], kind="stable")
         _walk(batch.packets, rows, order, buffer, is_freed, found)
     return found
@@ -133,7 +145,7 @@ def note_branches(batch: ObservationBatch, rows: Codes, starts: Codes, parent: C
     kernel = batch.sections["kernel"]
     if len(kernel):
         skb = np.zeros(len(batch), np.uint64)
-        skb[kernel["row"]] = kernel["skb"]
+        skb[kernel["row"]] = buffers(kernel)
         spaces: dict[tuple[str | None, str | None], int] = {}
         leaving = [
             spaces.setdefault((p.host, p.netns), len(spaces))

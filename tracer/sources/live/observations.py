@@ -86,7 +86,7 @@ def to_batch(
     sections = {name: np.empty(0, dtype) for name, dtype in SECTION_DTYPES.items()}
     sections["kernel"] = np.repeat(null_record(SECTION_DTYPES["kernel"]), len(kept))
     columns.fill_kernel(events, kept, sections["kernel"])
-    (reuse or Reuse()).tell_apart(events, order, kept, sections["kernel"]["skb"])
+    (reuse or Reuse()).tell_apart(events, order, kept, sections["kernel"]["skb_use"])
     columns.note_routes(events, epoch_ns, order, kept, sections["kernel"], ROUTE_WINDOW_NS)
     aux = events["aux"][kept]
     for name, fill, rows in (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import jit
 from tracer.sources.live.event_layout import Hook
 
 _KFREE, _CONSUME = int(Hook.KFREE), int(Hook.CONSUME)
@@ -18,8 +18,6 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 #: An address that was not seen for this long gives its slot to another one. No packet is silent
 #: for longer, so that nothing looks for its lifetime any more.
 _IDLE_NS = 15_000_000_000
-# Addresses of the kernel begin with ones: 16 bits of them, or 7 where page tables have five levels.
-_LONG, _SHORT = np.uint64(48), np.uint64(57)
 
 
 class Reuse:
@@ -27,22 +25,21 @@ class Reuse:
 
     def __init__(self) -> None:
         self._address = np.zeros(_SLOTS, np.uint64)
-        self._freed = np.zeros(_SLOTS, np.uint64)
+        self._freed = np.zeros(_SLOTS, np.int64)
         self._last_ns = np.zeros(_SLOTS, np.int64)
 
-    def tell_apart(self, events: Any, order: Any, rows: Any, skb: NDArray[np.uint64]) -> None:
-        """Change the addresses of buffers that were freed before, in place: each use has its own.
+    def tell_apart(self, events: Any, order: Any, rows: Any, use: NDArray[np.int64]) -> None:
+        """Write how often the buffer of each observation had been freed before, in place.
 
-        `order`: events by time; `rows`: those of it that are observations; `skb` (rows,): their
-        addresses. The upper bits of an address, which are all ones, then count how often it was
-        freed.
+        `order`: events by time; `rows`: those of it that are observations; `use` (rows,): what is
+        written, and left as it is where there is no buffer.
         """
         table = (self._address, self._freed, self._last_ns)
-        _tell_apart(events, order, rows, skb, table)
+        _tell_apart(events, order, rows, use, table)
 
 
 @jit
-def _tell_apart(events: Any, order: Any, rows: Any, skb: Any, table: Any) -> None:
+def _tell_apart(events: Any, order: Any, rows: Any, use: Any, table: Any) -> None:
     addresses, freed, last_ns = table
     row = 0
     for i in order:
@@ -52,8 +49,8 @@ def _tell_apart(events: Any, order: Any, rows: Any, skb: Any, table: Any) -> Non
         if is_known:
             last_ns[slot] = e.time_ns
         if row < len(rows) and rows[row] == i:
-            if is_known:
-                skb[row] = _marked(e.skb, freed[slot])
+            if e.skb != 0:
+                use[row] = freed[slot] if is_known else 0
             row += 1
         if e.skb == 0 or (e.hook != _KFREE and e.hook != _CONSUME):
             continue
@@ -61,10 +58,4 @@ def _tell_apart(events: Any, order: Any, rows: Any, skb: Any, table: Any) -> Non
             if addresses[slot] != 0 and e.time_ns - last_ns[slot] < _IDLE_NS:
                 continue
             addresses[slot], freed[slot], last_ns[slot] = e.skb, 0, e.time_ns
-        freed[slot] += np.uint64(1)
-
-
-@inner
-def _marked(address: Any, times: Any) -> Any:
-    shift = _LONG if address >> _LONG == np.uint64(0xFFFF) else _SHORT
-    return address ^ (times << shift)
+        freed[slot] += 1
