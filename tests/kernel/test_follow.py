@@ -215,9 +215,25 @@ def test_full_maps_are_told(net: Routed, tmp_path: Path) -> None:
         words = ["ip", "netns", "exec", net.client, sys.executable, "-c", MANY_FLOWS]
         subprocess.run(words, check=True)
         follower.wait(lambda j: j["hops"][0]["sport"] == 21999, "the last flow")
-    lost = follower.summary["lost"]["map_full"]
-    assert lost > 0
-    assert f"{lost} map full" in follower.errors
+    (warning,) = follower.summary["warnings"]
+    assert (warning["kind"], warning["count"] > 2000) == ("flows-forgotten", True)
+    assert "the map of flows was full (--map-size makes it larger)" in follower.errors
+
+
+def test_flows_that_are_over_are_forgotten_without_any_loss(net: Routed, tmp_path: Path) -> None:
+    """Each flow has four keys: both directions, on both sides of NAT."""
+    with Follower(tmp_path, "over", "--host", "10.7.0.0/16", "--map-size", "4096") as follower:
+        words = ["ip", "netns", "exec", net.client, sys.executable, "-c", MANY_FLOWS]
+        subprocess.run(words, check=True)
+        follower.wait(lambda j: j["hops"][0]["sport"] == 21999, "the last flow")
+    (warning,) = follower.summary["warnings"]
+    assert warning["kind"] == "flows-forgotten"
+    assert set(follower.summary["lost"].values()) == {0}
+    datagrams = [j for j in follower.journeys if j["kind"] == "udp"]
+    assert {j["hops"][0]["sport"] for j in datagrams} == set(range(20000, 22000))
+    assert {j["hops"][-1]["device"] for j in datagrams} == {"s0"}
+    assert "lost by tracer" not in follower.errors
+    assert not any(j["reason"] == LOST_REASON for j in follower.journeys)
 
 
 def test_another_user_is_told_to_use_sudo() -> None:

@@ -60,7 +60,12 @@ def test_footer_counts() -> None:
 
 def test_footer_says_what_the_tracer_lost() -> None:
     assert "lost by tracer" not in text(lost={"ring_full": 0})
-    assert "lost by tracer, not by the network: 7 ring full" in text(lost={"ring_full": 7})
+    ring = text(lost={"ring_full": 7, "map_full": 0})
+    assert "lost by tracer, not by the network: 7 ring full\n" in ring
+    assert ring.endswith("or a larger --ring-size")
+    both = text(lost={"ring_full": 7, "map_full": 1})
+    assert both.endswith("or a larger --ring-size and --map-size")
+    assert "larger" not in text(lost={"unreadable": 1})
 
 
 def test_footer_gives_clocks_with_uncertainty() -> None:

@@ -177,12 +177,21 @@ def live_summary(
     tally: "RunningSummary", observations: int, stats: "Stats", attached: "Attached"
 ) -> dict[str, Any]:
     """Return the summary of a live run as JSON values, with what became of events and where."""
+    from tracer.core.warnings import InputWarning
+
     value = tally.value(observations, lost(stats))
+    if stats.forgotten:
+        forgotten = InputWarning("flows-forgotten", _FORGOTTEN, count=stats.forgotten)
+        value["warnings"] = [*value["warnings"], forgotten.as_dict()]
     value["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
     value["attached"] = list(attached.points)
     return value
 
 
+_FORGOTTEN = (
+    "the map of flows was full (--map-size makes it larger): the key of the flow that was silent"
+    " for longest was forgotten, so that its later packets, if any, may be missing"
+)
 _STDERR = 2  # a followed command talks to the terminal; standard output is for journeys
 
 

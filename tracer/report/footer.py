@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+#: What `tracer follow` has against a loss.
+_WIDER = {"ring_full": "--ring-size", "map_full": "--map-size"}
+
 
 def footer_lines(summary: dict[str, Any]) -> Iterator[str]:
     """Yield the lines: counts, clocks that were corrected, what was lost, what was damaged."""
@@ -17,6 +20,8 @@ def footer_lines(summary: dict[str, Any]) -> Iterator[str]:
     if lost:
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())
         yield f"lost by tracer, not by the network: {counts}"
+        if wider := [option for name, option in _WIDER.items() if name in lost]:
+            yield f"less is lost with a narrower filter, or a larger {' and '.join(wider)}"
     yield from _warnings(summary["warnings"])
 
 

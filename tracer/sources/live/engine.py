@@ -62,8 +62,9 @@ class Stats:
     """What the tracer did and what it missed, since it was loaded; counts are packets at hooks.
 
     `seen` calls of hooks, `matched` those taken, `sent` events put into the ring, `ring_full`
-    events lost because it was full, `map_full` flow keys refused or evicted and tracked packets
-    evicted, `unreadable` packets whose headers could not be read, `drained` events handed out.
+    events lost because it was full, `map_full` flow keys refused and packets in flight evicted,
+    `unreadable` packets whose headers could not be read, `drained` events handed out. `forgotten`:
+    flow keys that gave way to newer ones at least, which loses nothing where their flows are over.
     """
 
     seen: int = 0
@@ -73,6 +74,7 @@ class Stats:
     map_full: int = 0
     unreadable: int = 0
     drained: int = 0
+    forgotten: int = 0
 
     @property
     def lost(self) -> int:

@@ -17,7 +17,6 @@ from tracer.sources.live.event_layout import (
     COUNTERS_FIELDS,
     CPU_SIZE,
     EVENT_SIZE,
-    FLOW_KEY_SIZE,
     Hook,
 )
 from tracer.sources.live.flows import FlowBits, add_keys
@@ -248,19 +247,15 @@ class LoadedEngine(Closing, ABC):
     def stats(self) -> Stats:
         """Return the counters, summed over CPUs."""
         c = self.counters()
-        evicted = c["followed_failed"] + c["tracked_evicted"]
-        added = c["followed_added"]
-        if added > self.config.followed // 2:  # below that an LRU map has no reason to evict
-            keys = syscalls.map_keys(self._need().maps["followed"], FLOW_KEY_SIZE)
-            evicted += max(0, added - sum(1 for _ in keys))
         return Stats(
             seen=c["seen"],
             matched=c["matched"],
             sent=c["sent"],
             ring_full=c["ring_full"],
-            map_full=evicted,
+            map_full=c["followed_failed"] + c["tracked_evicted"],
             unreadable=c["unreadable"],
             drained=self._drained,
+            forgotten=max(0, c["followed_added"] - self.config.followed),
         )
 
     def close(self) -> None:

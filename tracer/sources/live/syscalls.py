@@ -14,7 +14,7 @@ from fcntl import ioctl
 from pathlib import Path
 
 _NUMBERS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
-_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 4, 5
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD = 0, 1, 2, 5
 _OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _MAP_FREEZE, _LINK_CREATE, _ENABLE_STATS = 15, 17, 22, 28, 32
 _ATTR_SIZE = 128
 _INFO_SIZE, _INFO_TIMES = 224, 192
@@ -77,21 +77,6 @@ def map_update(fd: int, key: bytes, value: bytes) -> None:
 def freeze_map(fd: int) -> None:
     """Make a map's values constant for ever: the verifier then knows them."""
     _bpf(_MAP_FREEZE, struct.pack("<I", fd))
-
-
-def map_keys(fd: int, key_size: int) -> Iterator[bytes]:
-    """Yield the keys of a hash map; ones that come or go meanwhile may or may not be there."""
-    current = ctypes.create_string_buffer(key_size)
-    following = ctypes.create_string_buffer(key_size)
-    start = 0
-    while True:
-        try:
-            _bpf(_MAP_NEXT_KEY, struct.pack("<IIQQQ", fd, 0, start, _address(following), 0))
-        except FileNotFoundError:
-            return
-        yield following.raw
-        current.raw = following.raw
-        start = _address(current)
 
 
 def open_raw_tracepoint(program: int, name: str | None) -> int:
