@@ -79,6 +79,19 @@ def test_footer_gives_clocks_with_uncertainty() -> None:
     )
 
 
+def test_footer_says_of_clocks_that_one_side_bounds_them() -> None:
+    journey_set = floating_ip()
+    journey_set.clocks = (
+        ClockEstimate("vm", 150_000_000, None, 0.0, 60, "one-way", "vm"),
+        ClockEstimate("compute03", 0, None, host="compute03"),
+        ClockEstimate("server", 0, None, 0.0, 60, "one-way", "server"),
+    )
+    lines = list(footer_lines(summary_of(journey_set)))
+    assert "clocks taken as they are: compute03" in lines
+    assert "clocks taken as they are, offset bounded from one side only: server" in lines
+    assert "clock of vm: +0.150000 s, bounded from one side only (one-way; 60 samples)" in lines
+
+
 def test_footer_has_a_line_per_kind_of_damage() -> None:
     warnings = (
         InputWarning("cut", "it ends inside a record", "a.pcap", 10),

@@ -56,12 +56,15 @@ class Scenario:
     meta: StructuredArray
 
 
-def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def distinguishable(
+    frames: Frames, told: NDArray[np.bool_], loose_ns: int = 0
+) -> NDArray[np.bool_]:
     """Return per row whether anything in the captures tells its packet from all others.
 
     A packet is told apart by what nothing on the way rewrites, unless an equal packet was on its
     way at the same time. A flow with ENOUGH such packets is known on both sides of the NAT, so its
     other packets are told apart by their tuple as well. `told`: flows a conntrack dump shows.
+    `loose_ns`: how much earlier or later than it was a packet may have been, for all clocks say.
     """
     if len(frames) == 0:
         return np.zeros(0, bool)
@@ -75,6 +78,7 @@ def distinguishable(frames: Frames, told: NDArray[np.bool_]) -> NDArray[np.bool_
     identity = _identity(frames, row_of, first)
     flow = frames.meta["flow"][first]
     start, stop = _possible(flow, start, stop)
+    stop = stop + loose_ns
     unique = ~_overlapping(identity, start, stop)
     known = np.zeros(int(flow.max()) + 1, bool)
     known[: len(told)] |= told[: len(known)]

@@ -20,10 +20,17 @@ CHUNK = 4096
 
 
 class World:
-    """One simulation; `told` says whether the points tell their host (and so their clock)."""
+    """One simulation; `told` says whether the points tell their host (and so their clock).
 
-    def __init__(self, seed: int, told: bool = True, directions: bool = False) -> None:
+    `loose_ns`: how far the packets leave the clocks open, so that those of equal bytes which are
+    closer to each other cannot be told apart.
+    """
+
+    def __init__(
+        self, seed: int, told: bool = True, directions: bool = False, loose_ns: int = 0
+    ) -> None:
         self.rng = np.random.default_rng(seed)
+        self.loose_ns = loose_ns
         self.told, self.directions = told, directions
         self.points: list[Point] = []
         self.clock_of: list[str] = []
@@ -185,7 +192,7 @@ class World:
             packet=frames.meta["packet"],
             true_ns=true,
             place=frames.meta["place"],
-            distinguishable=told_apart(frames, known),
+            distinguishable=told_apart(frames, known, self.loose_ns),
             lost_after=lost,
             clocks=tuple(self.clocks[name] for name in self.clock_of),
             **links,

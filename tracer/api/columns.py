@@ -242,7 +242,11 @@ CLOCKS = _table(
     ),
     ("drift_ppm", "float64", "its drift against the reference, millionths"),
     ("samples", "int64", "packets the estimate rests on"),
-    ("evidence", TEXT, "`stamps` where nothing contradicted them"),
+    (
+        "evidence",
+        TEXT,
+        "`stamps` where nothing contradicted them, `one-way` where one side only bounds the offset",
+    ),
 )
 
 FRAMES = {

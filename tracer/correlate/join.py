@@ -87,7 +87,7 @@ def join_knowing(
     """Return `join` with what is known from former windows; ways and clocks are learned."""
     parts = assembled(batch, conntrack, options, known.clocks)
     identity, streams, assembly, (rows, starts), scales, links, _ = parts
-    known.clocks.learn(scales.reference, scales.estimates, scales.added_ns)
+    known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
     of = flows_of(batch, identity, streams, first, named, known.flows)
     found = journey_set(batch, *parts, of, known.ways)
@@ -109,10 +109,10 @@ def assembled(
     identity = identify(batch)
     grouped_rows = groups_of(packets, identity)
     scales = align(batch, identity, grouped_rows, clocks)
-    time, slack_ns = scales.time_ns, scales.slack_ns
+    time, slack_ns = scales.joining_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
     proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)
-    streams = streams_of(packets, identity, proofs.eras(identity.flow, time))
+    streams = streams_of(packets, identity, proofs.eras(identity.flow, scales.time_ns))
     alike = streams_quoted(batch, streams.stream)
     several = np.array([point.several for point in batch.points], np.bool_)
     several = several if several.any() else several[:0]
@@ -169,7 +169,7 @@ def assembled(
         _unite(lifetime, found, time)
     if len(identity.several):  # seen again there it is seen at the next device
         found.copy_of[identity.several] = -1
-    layout = _in_order(batch, identity, found, links, time, falling)
+    layout = _in_order(batch, identity, found, links, scales.time_ns, falling)
     if found.recut.any():
         order_pieces(packets, identity, found, layout)
     found.ends = ends_of(packets, identity, found, layout)

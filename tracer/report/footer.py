@@ -45,16 +45,23 @@ def _number(count: int, noun: str) -> str:
 
 def _clocks(clocks: Sequence[dict[str, Any]]) -> Iterator[str]:
     moved = [clock for clock in clocks if clock["offset_ns"] or clock["uncertainty_ns"]]
-    kept = [clock["host"] for clock in clocks if clock not in moved]
-    if kept and len(clocks) > 1:
-        yield f"clocks taken as they are: {', '.join(kept)}"
+    kept = [clock for clock in clocks if clock not in moved]
+    for words, one_sided in (("", False), (", offset bounded from one side only", True)):
+        names = [each["host"] for each in kept if (each["evidence"] == "one-way") == one_sided]
+        if names and len(clocks) > 1:
+            yield f"clocks taken as they are{words}: {', '.join(names)}"
     for clock in moved:
         yield _clock(clock)
 
 
 def _clock(clock: dict[str, Any]) -> str:
     uncertainty = clock["uncertainty_ns"]
-    bound = "unknown uncertainty" if uncertainty is None else f"± {_duration(uncertainty)}"
+    if uncertainty is not None:
+        bound = f"± {_duration(uncertainty)}"
+    elif clock["evidence"] == "one-way":
+        bound = "bounded from one side only"
+    else:
+        bound = "unknown uncertainty"
     drift = f", drift {clock['drift_ppm']:+.2f} ppm" if clock["drift_ppm"] else ""
     samples = f"; {_number(clock['samples'], 'sample')}" if clock["samples"] else ""
     return (

@@ -182,7 +182,10 @@ def _clock() -> dict[str, Any]:
         "clock": {"type": "string", "description": "name of the clock"},
         "drift_ppm": {"type": "number", "description": "its drift against the first, millionths"},
         "samples": {"type": "integer", "description": "packets the estimate rests on"},
-        "evidence": {"type": "string", "description": "`stamps`: taken as they are"},
+        "evidence": {
+            "type": "string",
+            "description": "`stamps`: taken as they are; `one-way`: bounded from one side only",
+        },
     }
     return _object(properties)
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from scenarios.catalogue.mess import traffic
 from scenarios.clocks import EPOCH, SECOND, Clock
 from scenarios.elements import Chain, Link, Router
+from scenarios.nat import Nat
 from scenarios.places import EXTERNAL, FIXED, WIRE_NS, dvr, snat
 from scenarios.scenario import Scenario
 from scenarios.traffic import MILLI, datagrams, exchange, pings
@@ -62,10 +65,62 @@ def microseconds(seed: int, scale: float) -> Scenario:
     return world.finish("clock_microseconds")
 
 
+LONGEST_MS = 401  # may what compares two clocks have been on its way
+
+
+def _one_way(ahead_ms: int, longer_ms: int = 0) -> Callable[[int, float], Scenario]:
+    def maker(seed: int, scale: float) -> Scenario:
+        world = World(seed, loose_ns=LONGEST_MS * MILLI)
+        world.clocks["server"] = Clock(ahead_ms * MILLI)
+        wan, server = world.point("wan0", "router"), world.point("eth0", "server")
+        world.captures[wan.point].off = True
+        n = max(int(100 * scale), 20)
+
+        def chain(number: int, nat: Nat, wire_ms: int = 0) -> Chain:
+            wire = Link(WIRE_NS + wire_ms * MILLI, 20_000)
+            lan = world.point(f"lan{number}", "router")
+            return Chain(lan, Link(), Router(nat), wan, wire, Router(), server)
+
+        source = world.nat(snat="203.0.113.7", ports="random")
+        target = world.nat(dnat="10.9.9.9", dnat_port=8125)
+        compared = datagrams(world, "10.1.0.1", EXTERNAL, n, dport=514, gap_ns=80 * MILLI)
+        world.run(chain(0, source, longer_ms), compared)
+        # Heartbeats in turn, of which each is as far from the next one as clocks are, or further.
+        for host in range(8):
+            _beats(world, chain(1 + host, source), f"10.1.1.{host}", n // 4, 1000, host * 125, 20)
+        equal = datagrams(world, "10.1.2.1", EXTERNAL, 3 * n, size=24, constant=True, ids="zero",
+                          flows=6, gap_ns=40 * MILLI)  # fmt: skip
+        world.run(chain(9, target), equal)
+        for host in range(0 if longer_ms else 2):  # far enough from each other
+            _beats(world, chain(10 + host, source), f"10.1.3.{host}", n // 4, 1400, host * 700, 28)
+        return world.finish("clock_one_way")
+
+    compares = f"that is {ahead_ms} ms ahead" if ahead_ms > 0 else f"{-ahead_ms} ms behind"
+    if longer_ms:
+        compares = f"whose clock is right; those that compare it take {longer_ms} ms longer"
+    maker.__doc__ = f"Equal datagrams through a NAT, one way only, to a server {compares}."
+    return maker
+
+
+def _beats(
+    world: World, chain: Chain, src: str, count: int, every_ms: int, start_ms: int, size: int
+) -> None:
+    # Datagrams without a number, all alike.
+    sent = datagrams(world, src, EXTERNAL, count, dport=8125, size=size, constant=True, ids="zero")
+    at_ms = start_ms + np.arange(count) * every_ms
+    sent.meta["true_ns"] = EPOCH + at_ms * MILLI + world.rng.integers(0, MILLI, count)
+    world.run(chain, sent)
+
+
 SCENARIOS = {
     "clock_microseconds": microseconds,
     "clock_drift_long": drift_long,
     "clock_one_way_longer": one_way_longer,
+    "clock_one_way_50": _one_way(50),
+    "clock_one_way_150": _one_way(150),
+    "clock_one_way_300": _one_way(300),
+    "clock_one_way_behind": _one_way(-150),
+    "clock_one_way_detour": _one_way(0, 150),
     "clock_offsets": _clocks(
         "clock_offsets", "Clocks of hosts are seconds apart.",
         gateway=Clock(3 * SECOND), server=Clock(-7 * SECOND // 2, noise_ns=3_000),

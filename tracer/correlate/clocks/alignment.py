@@ -16,6 +16,7 @@ from tracer.core.point import Point
 from tracer.correlate.clocks.arp import asked_again
 from tracer.correlate.clocks.fit import Delays, Fit, fit
 from tracer.correlate.clocks.known import KnownClocks, scale_name, shifts
+from tracer.correlate.clocks.one_sided import Sides, sides_of
 from tracer.correlate.clocks.samples import (
     Samples,
     samples_of,
@@ -41,7 +42,9 @@ class Clocks:
     element where all are compared. `reference`: the clock whose scale it is; `added_ns`: what was
     added to the last stamps of the clocks that packets showed to be off. `choices`: how many
     packets of another clock each ARP row may be, where no offset stands out, else 0; no element
-    where none is in doubt.
+    where none is in doubt. `sides`, of the scales that `scale` names for each row: what is open of
+    clocks that packets compare one way only, None where nothing that matters is. `bound`: names of
+    clocks, those together that packets bound from both sides.
     """
 
     time_ns: Times
@@ -51,6 +54,17 @@ class Clocks:
     choices: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     reference: str | None = None
     added_ns: dict[str, int] = field(default_factory=dict)
+    sides: Sides | None = None
+    scale: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    bound: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def joining_ns(self) -> Times:
+        """Return times by which packets are joined: where one way only was seen, and equal packets
+        seem to take as long as those that compare clocks, the quickest take no time at all."""
+        if self.sides is None:
+            return self.time_ns
+        return self.time_ns - self.sides.moved_ns[self.scale]
 
 
 def align(
@@ -98,9 +112,14 @@ def align(
     }
     root = _compared(samples, scale, count)
     apart = root[scale] if len(np.unique(root)) > 1 else root[:0]
+    reference = int(np.flatnonzero(member == first)[0])
+    pairs = known.bound_pairs(names)
+    equal = (groups, identity.spot)
+    sides = sides_of(samples, scale, time, member, reference, FAR_NS, pairs, equal)
     return Clocks(
-        time, _estimates(points, found, known), _slack(fits), apart, choices,
-        names[int(np.flatnonzero(member == first)[0])], latest,
+        time, _estimates(points, found, known, sides), _slack(fits), apart, choices,
+        names[reference], latest, sides if sides.far_ns else None,
+        scale if sides.far_ns else scale[:0], sides.groups(names),
     )  # fmt: skip
 
 
@@ -243,13 +262,16 @@ def _delays(
 
 
 def _estimates(
-    points: Sequence[Point], fits: dict[int, Fit | None], known: KnownClocks
+    points: Sequence[Point], fits: dict[int, Fit | None], known: KnownClocks, sides: Sides
 ) -> tuple[ClockEstimate, ...]:
     # `points` and `fits` of each scale.
     found = []
     for code, point in enumerate(points):
         name, got = scale_name(point), fits[code]
-        if got is None:
+        if got is None and name not in known.estimates and sides.is_open[code]:
+            samples = int(sides.samples[code])
+            found.append(ClockEstimate(name, 0, None, 0.0, samples, "one-way", point.host))
+        elif got is None:
             found.append(known.estimates.get(name, ClockEstimate(name, 0, None, host=point.host)))
         else:
             found.append(

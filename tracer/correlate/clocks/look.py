@@ -30,8 +30,9 @@ def look(captures: Sequence[Iterable[ObservationBatch]], rows: int) -> tuple[Kno
     sure = [estimate for estimate in found.estimates if estimate.samples >= ENOUGH]
     names = {estimate.clock for estimate in sure}
     known.learn(
-        found.reference, sure, {name: ns for name, ns in found.added_ns.items() if name in names}
-    )
+        found.reference, sure, {name: ns for name, ns in found.added_ns.items() if name in names},
+        found.bound,
+    )  # fmt: skip
     return known, not len(found.apart) and len(known.added_ns) == len(found.added_ns)
 
 

@@ -24,6 +24,7 @@ from tracer.correlate.hops.confidence import (
     cell_of,
     delay_of,
 )
+from tracer.correlate.hops.rivals import note_rivals
 from tracer.correlate.joining.assembly import Assembly
 from tracer.correlate.nat.streams import Streams, is_proven
 from tracer.correlate.order.links import LinkOrder
@@ -38,9 +39,11 @@ _UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Di
 
 @jit
 def _fill(
-    traits: Any, hops: Any, rows: Codes, starts: Codes, time: Codes, parent: Codes, flow: Keys,
+    traits: Any, hops: Any, rows: Codes, starts: Codes, times: Any, parent: Codes, flow: Keys,
     of: Any, links: Any, cell: Any,
 ) -> None:  # fmt: skip
+    # `times`: as they are shown, and by which packets were joined.
+    time, joining = times
     candidates, ambiguous, repeated = of
     trait, length = traits
     for journey in range(len(starts) - 1):
@@ -59,7 +62,7 @@ def _fill(
             hop.evidence = _SEQUENCE if bare else _FINGERPRINT
             delay = USUAL
             if delta >= LONG_NS or ambiguous[row] or repeated[row] or several > 1:
-                delay = delay_of(before, row, delta, links)
+                delay = delay_of(before, row, joining[row] - joining[before], links)
             cell[i] = cell_of(
                 trait[before], trait[row], (length[before], length[row]),
                 flow[before] != flow[row], several, ambiguous[row], repeated[row], delay,
@@ -107,7 +110,6 @@ def hop_table(
 
     Of packets that went two ways it also settles `found.ends`.
     """
-    time = clocks.time_ns
     rows, starts = layout
     hops = np.zeros(len(rows), HOP_DTYPE)
     parent, doubled = parents(batch, identity, rows, starts, found.copy_of)
@@ -116,15 +118,17 @@ def hop_table(
         found.ends[doubled] = ends_of_doubled(
             identity.place, identity.ttl, identity.dst_mac, rows, starts, parent, doubled
         )
+    before = np.where(parent > 0, rows[np.repeat(starts[:-1], np.diff(starts)) + parent - 1], -1)
+    note_rivals(batch.packets, identity, streams, found, before, rows, links, clocks)
     joins = (found.candidates, found.ambiguous, found.repeated)
     cell = np.zeros(len(rows), np.int16)
     traits = (identity.traits, identity.length)
-    _fill(traits, hops, rows, starts, time, parent, identity.flow, joins, links.usual, cell)
+    times = (clocks.time_ns, clocks.joining_ns)
+    _fill(traits, hops, rows, starts, times, parent, identity.flow, joins, links.usual, cell)
     told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
     macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
     own = np.array([*macs, NULL_U64], np.uint64)
     _direct(batch.packets, hops, starts, told, own, identity.netns, identity.ttl)
-    before = np.where(parent > 0, rows[np.repeat(starts[:-1], np.diff(starts)) + parent - 1], -1)
     _prove(batch, identity, streams, hops, before, cell, clocks)
     return hops, before
 
