@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
-from tracer.correlate.nat.tuples import keeps_numbers, may_translate
+from tracer.correlate.nat.tuples import is_same_tuple, keeps_numbers, may_translate
+from tracer.correlate.nat.votes import is_adjacent
 
 MOST_ROWS = 32  # of a group that is looked through
 
@@ -22,6 +23,8 @@ def _fits(p: Any, time: Codes, before: int, after: int) -> int:
     if p[after].ttl > p[before].ttl or time[after] < time[before]:
         return 0
     if not may_translate(p, before, after):
+        return 0
+    if is_same_tuple(p, before, after) and not is_adjacent(p, before, after):  # of two tenants
         return 0
     return 2 if keeps_numbers(p, before, after) else 1
 
@@ -43,7 +46,20 @@ def _around(p: Any, rows: Codes, segment: Codes, time: Codes, row: int) -> int:
             if before + after > rank:
                 best, rank, several = segment[a], before + after, False
             several = several or segment[a] != best
-    return -1 if several else best
+    return -1 if several or _is_shown(p, rows, segment, row, best) else best
+
+
+@inner
+def _is_shown(p: Any, rows: Codes, segment: Codes, row: int, other: int) -> bool:
+    # Whether a class is seen where this row is, at its TTL, and does not come back to there.
+    x = p[row]
+    for b in rows:
+        y = p[b]
+        if segment[b] != other or x.point != y.point or x.ttl != y.ttl:
+            continue
+        if x.src_mac != y.dst_mac and x.dst_mac != y.src_mac:
+            return True
+    return False
 
 
 @jit
