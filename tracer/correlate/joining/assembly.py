@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, Keys, filled
-from tracer.correlate.joining.costs import UNSURE_NS, cost_of, is_awaited
+from tracer.correlate.joining.costs import UNSURE_NS, cost_of, in_turn, is_awaited
 from tracer.correlate.joining.slots import slots_of
 from tracer.correlate.nat.doubt import MOST_ROWS_OF_ONE_PACKET, differ
 from tracer.correlate.nat.streams import Streams
@@ -132,15 +132,16 @@ def _add(
 @inner
 def _best(
     p: Any, rows: Codes, i: int, slots: Any, opened: int, state: Any, said: Any, time: Times,
-    links: Any, limits: Any,
+    links: Any, limits: Any, to_come: Codes,
 ) -> tuple[int, int]:  # fmt: skip
-    # The open chain that fits best, and how many fit about as well.
+    # The open chain that fits best, and how many fit about as well. `to_come`: rows of each slot
+    # from this one on.
     last, prev, seen, length = state
     bytes_of, own = said
     link, keys, _, delays = links
     gap_ns, row, slot = limits[0], rows[i], slots[0][i]
     numbered = is_numbered(p, row)
-    costs = np.empty(MOST_OPEN, np.int64)
+    costs, fits = np.empty(MOST_OPEN, np.int64), np.empty(MOST_OPEN, np.int64)
     best, best_cost, fitting = -1, 0, 0
     for chain in range(max(0, opened - MOST_OPEN), opened):
         k = chain % MOST_OPEN
@@ -167,11 +168,15 @@ def _best(
         close = best >= 0 and abs(cost - best_cost) <= UNSURE_NS and gain != 0
         if best < 0 or (gain > 0 if close else cost < best_cost):
             best, best_cost = chain, cost
-        costs[fitting] = cost
+        costs[fitting], fits[fitting] = cost, chain
         fitting += 1
     alike = 0
-    for i in range(fitting):
-        alike += costs[i] <= 4 * best_cost + UNSURE_NS
+    for fit in range(fitting):
+        alike += costs[fit] <= 4 * best_cost + UNSURE_NS
+    if alike > 1 and not numbered:
+        best = in_turn(
+            rows, i, slots[0], best, (fits[:fitting], costs, last, MOST_OPEN), time, to_come
+        )
     return best, alike
 
 
@@ -225,6 +230,9 @@ def _chain(
     seen = filled(slots_used * MOST_OPEN, -1)
     length = filled(MOST_OPEN, 0)
     bytes_of = np.zeros(MOST_OPEN, np.uint64)
+    to_come = filled(slots_used, 0)
+    for each in slot:
+        to_come[each] += 1
     state = (last, prev, seen, length)
     opened: Any = np.int64(0)  # not a literal, for which callees would be compiled apart
     for i in range(len(rows)):
@@ -233,7 +241,10 @@ def _chain(
         said = (bytes_of, own)
         best, fitting = _buffer_chain(rows, i, lifetime, journey, base), 1
         if best < 0 or best + MOST_OPEN < opened:
-            best, fitting = _best(p, rows, i, slots, opened, state, said, time, links, limits)
+            best, fitting = _best(
+                p, rows, i, slots, opened, state, said, time, links, limits, to_come
+            )
+        to_come[slot[i]] -= 1
         if best < 0:
             best = opened
             length[best % MOST_OPEN] = 0

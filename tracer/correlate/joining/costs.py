@@ -69,3 +69,38 @@ def is_awaited(
         if best:
             return True
     return False
+
+
+@inner
+def in_turn(
+    rows: Codes, i: int, slots: Codes, best: int, chains: Any, time: Times, to_come: Codes
+) -> int:
+    """Return which of the chains that fit row i about as well as the best one comes first.
+
+    Where packets queue they come after more than the usual delay, and the youngest one fits best,
+    though none overtook the others. As many of the oldest may be passed over as are lost there: so
+    many more are waiting, or are yet to come to the former slot, than are yet to come to this one
+    (`to_come`). `chains`: those that fit, oldest first, their costs, the last row of each, and how
+    many there can be.
+    """
+    fits, costs, last, most = chains
+    former, slot = slots[last[best % most]], slots[i]
+    waiting = 0
+    for chain in fits:
+        waiting += slots[last[chain % most]] == former
+    if former == slot:
+        return best
+    spare = max(waiting + to_come[former] - to_come[slot], 0)
+    at_best = 0
+    while fits[at_best] != best:
+        at_best += 1
+    since = time[rows[last[best % most]]]
+    for at in range(at_best):
+        k = fits[at] % most
+        if slots[last[k]] != former:
+            continue
+        # It came later than usual, and would be just so much later.
+        if spare <= 0 and costs[at] - costs[at_best] == since - time[rows[last[k]]]:
+            return int(fits[at])
+        spare -= 1
+    return best
