@@ -21,7 +21,7 @@ jit_cache.prepare()
 from scenarios.catalogue import SCENARIOS, make  # noqa: E402
 from scenarios.scoring import claims  # noqa: E402
 
-from tracer.correlate import confidence  # noqa: E402
+from tracer.correlate.hops import confidence  # noqa: E402
 from tracer.correlate.join import JoinOptions, join  # noqa: E402
 
 FIRST_SEED = 1000
