@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from scenarios.clocks import Clock
 from scenarios.frames import Frames
+from tracer.core.address import V4_PREFIX
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.schema import StructuredArray
@@ -119,6 +120,9 @@ def _identity(
     cut[m["flow"][(p["payload_len"] > 0) & (p["payload_digest"] == 0) & ~quoting]] = True
     stream = np.where(cut[m["flow"][first]], 0, m["stream"][first].view(np.int64))
     columns += [m["offset"][first], stream]
+    # What nobody's address names never leaves its link, on which the MAC stays what it is.
+    nameless = (p["src_hi"] == 0) & np.isin(p["src_lo"], (0, V4_PREFIX))
+    columns.append(np.where(nameless, p["src_mac"], 0)[first].astype(np.int64))
     arp = frames.sections.get("arp")
     if arp is not None:
         columns += [arp[f][first].astype(np.int64) for f in arp.dtype.names or ()]

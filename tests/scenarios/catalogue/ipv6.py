@@ -3,7 +3,7 @@
 import numpy as np
 
 from scenarios.elements import Chain, Link, Router
-from scenarios.frames import Frames, join
+from scenarios.frames import Frames, join, measure
 from scenarios.nat import Nat
 from scenarios.places import line
 from scenarios.scenario import Scenario
@@ -110,7 +110,19 @@ def link_local(seed: int, scale: float) -> Scenario:
                                start_ns=start, size=20, ttl=1))  # fmt: skip
         asked = datagrams(world, f"fe80::{host}", "ff02::fb", 3, sport=5353, dport=5353, size=300)
         world.run(chain, asked)
+        chain.cross(world, _nameless(world, start, chain.entry[0][0]), 0)
     return world.finish("link_local")
+
+
+# What a host sends before it has an address: reports of listeners, router solicitations.
+def _nameless(world: World, start_ns: int, mac: int) -> Frames:
+    said = pings(world, "::", "ff02::16", 2, constant=True, start_ns=start_ns, size=20, ttl=1)
+    p = said.packets
+    p["icmp_type"], p["icmp_id"], p["icmp_seq"] = (143, 133), -1, -1
+    p["dst_lo"], p["ttl"], p["payload_len"] = (0x16, 2), (1, 255), (20, 0)
+    p["src_mac"], p["dst_mac"] = mac, 0x333300000000 + p["dst_lo"]
+    measure(said)
+    return said
 
 
 SCENARIOS = {

@@ -19,7 +19,7 @@ from tracer.correlate.packets.ip_ids import (
     rows_without_id,
     sampled_below,
 )
-from tracer.correlate.packets.one_link import is_of_one_link
+from tracer.correlate.packets.one_link import is_nameless, is_of_one_link, tell_senders
 from tracer.correlate.packets.places import hashes_of_names, place_names, point_columns, point_name
 from tracer.correlate.packets.quotes import quote_keys
 
@@ -37,7 +37,8 @@ WITNESSES, NO_DIGEST, BARE, OWN = 3, 4, 8, 16
 class Identity:
     """Hashes of each row (uint64, shape (rows,)) and where it was seen.
 
-    `packet`: what survives forwarding and NAT. `flow`: directional five-tuple (echo: id).
+    `packet`: what survives forwarding and NAT; with the sender's MAC where no address names it.
+    `flow`: directional five-tuple (echo: id).
     `link`: point, MACs, VLAN and VNI, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
     `place_names`: a hash of each place, the same in every batch, and one more, for -1.
@@ -154,18 +155,19 @@ def _traits(r: Any) -> int:
 @jit
 def _scan(
     p: Any, names: Keys, shortest: int, told: int, below: np.uint64, out: Any
-) -> tuple[bool, bool, Row, Keys]:
+) -> tuple[bool, bool, bool, Row, Keys]:
     # One pass over the records, which are much larger than what is kept of them. Returns whether
-    # there are fragments, and such of IPv6, and rows that are known without their id, with their
-    # content: those whose content's hash is below a limit.
+    # there are fragments, and such of IPv6, and senders without an address; and rows that are known
+    # without their id, with their content: those whose content's hash is below a limit.
     rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
     count = 0
     packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length = out
-    fragmented = numbered = False
+    fragmented = numbered = nameless = False
     for i in range(len(p)):
         r = p[i]
         fragmented = fragmented or r.frag_offset > 0 or r.more_fragments == 1
         numbered = numbered or (r.ip_version == IPV6 and r.ip_id >= 0)
+        nameless = nameless or is_nameless(r)
         point[i] = r.point
         ttl[i] = r.ttl
         src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
@@ -180,7 +182,7 @@ def _scan(
         flow[i] = _flow_hash(r, False)
         h = mix(mix(mix(np.uint64(11), names[r.point]), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
-    return fragmented, numbered, rows[:count].copy(), contents[:count].copy()
+    return fragmented, numbered, nameless, rows[:count].copy(), contents[:count].copy()
 
 
 @jit
@@ -269,7 +271,7 @@ def identify(batch: ObservationBatch) -> Identity:
     out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
     below = sampled_below(rows)
     names = hashes_of_names([point_name(point) for point in batch.points])
-    fragmented, numbered, sampled, contents = _scan(
+    fragmented, numbered, nameless, sampled, contents = _scan(
         batch.packets, names, shortest, told, below, out
     )
     identity = Identity(
@@ -291,6 +293,8 @@ def identify(batch: ObservationBatch) -> Identity:
     if numbered:
         at, ids = lasting_ids(batch.packets, identity.spot, packet)
         packet[at] = mixed(packet[at], ids)
+    if nameless:
+        tell_senders(batch, packet)
     _mix_sections(batch, identity)
     return identity
 

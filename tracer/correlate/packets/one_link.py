@@ -1,16 +1,23 @@
 """Packets that never leave the link they were sent on, so that nobody translates their addresses.
 
 Many of them are alike but for their addresses (neighbour discovery of two links at one time), which
-then tell them apart.
+then tell them apart. Who has no address yet sends from the unspecified one: reports of listeners
+(RFC 3376, 4.2.13; RFC 3810, 5.2.13), solicitations (RFC 4861, 4.1 and 4.3), a switch's queries,
+DHCP. No router forwards that (RFC 4291, 2.5.2; RFC 1812, 5.3.7), only the source MAC says who sent
+it, and bridges leave that as it is (IEEE 802.1D).
 """
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tracer.core.address import V4_PREFIX
+from tracer.core.address import NULL_U64, V4_PREFIX
+from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner
+from tracer.core.mixing import mixed
 from tracer.core.protocols import ICMPV6
+from tracer.correlate.hashing import Keys, factorise
 
 _IGMP = 2
 # MLD (RFC 2710, 3810), router and neighbour discovery (RFC 4861) with redirects, inverse discovery
@@ -36,6 +43,41 @@ def is_of_one_link(r: Any) -> bool:
     if r.proto == _IGMP or r.dst_lo == _BROADCAST:
         return True
     return bool(r.dst_lo >> np.uint64(8) == _LOCAL_NETWORK)
+
+
+@inner
+def is_nameless(r: Any) -> bool:
+    """Return whether the packet of a record was sent from the unspecified address."""
+    unspecified = np.uint64(V4_PREFIX) if r.ip_version == 4 else np.uint64(0)
+    return bool(r.ip_version > 0 and r.src_hi == 0 and r.src_lo == unspecified)
+
+
+def tell_senders(batch: ObservationBatch, packet: Keys) -> None:
+    """Mix the sender's MAC into `packet` (uint64, shape (rows,)) where no address names it.
+
+    A row that shows no MAC (raw IP, text without the link) is of the one sender whose MAC other
+    rows of equal packets show; where those are several, it stays apart from them.
+    """
+    p = batch.packets
+    unspecified = np.where(p["ip_version"] == 4, V4_PREFIX, 0)
+    rows = np.flatnonzero((p["src_hi"] == 0) & (p["src_lo"] == unspecified) & (p["ip_version"] > 0))
+    macs = p["src_mac"][rows]
+    macs[_is_of_carrier(batch)[rows]] = NULL_U64
+    known = macs != NULL_U64
+    codes, firsts = factorise(packet[rows])
+    least, most = np.full(len(firsts), NULL_U64, np.uint64), np.zeros(len(firsts), np.uint64)
+    np.minimum.at(least, codes[known], macs[known])
+    np.maximum.at(most, codes[known], macs[known])
+    macs = np.where(~known & (least == most)[codes], least[codes], macs)
+    packet[rows] = mixed(packet[rows], macs)
+
+
+def _is_of_carrier(batch: ObservationBatch) -> NDArray[np.bool_]:
+    # Where a tunnel carries IP without a frame of its own, the MAC is that of the outer frame.
+    tunnel = batch.sections["tunnel"]
+    out = np.zeros(len(batch), np.bool_)
+    out[tunnel["row"]] = tunnel["outer_src_mac"] == batch.packets["src_mac"][tunnel["row"]]
+    return out
 
 
 @inner
