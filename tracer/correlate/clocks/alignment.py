@@ -6,6 +6,7 @@ Then the minimum delays each way bound the offset (as NTP does), with drift and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ Times = NDArray[np.int64]
 SURELY_NS = 100_000  # stamps of one host may be out of order by less
 SLIGHTLY_NS = 2_000
 LEAST_DELAY_NS = 50_000_000  # of one way
+MOST_LATE_NS = 20_000_000  # of a copy in a queue
 FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then says it, too
 
 
@@ -99,6 +101,9 @@ def align(
     added = np.array([known.added_ns.get(name, 0) for name in names])
     member = _agreeing(samples, scale, time, added)
     sizes = np.bincount(member[scale], minlength=count)
+    mutual = _both_ways(samples, member[scale], count)
+    if mutual.any():  # of others no packet bounds the offset both ways, as of a mirror port's host
+        sizes[~mutual] = 0
     first = int(
         member[names.index(known.reference)] if known.reference in names else sizes.argmax()
     )
@@ -116,8 +121,9 @@ def align(
     pairs = known.bound_pairs(names)
     equal = (groups, identity.spot)
     sides = sides_of(samples, scale, time, member, reference, FAR_NS, pairs, equal)
+    slack_ns = max(_slack(fits), _late(samples, packets, time))
     return Clocks(
-        time, _estimates(points, found, known, sides), _slack(fits), apart, choices,
+        time, _estimates(points, found, known, sides), slack_ns, apart, choices,
         names[reference], latest, sides if sides.far_ns else None,
         scale if sides.far_ns else scale[:0], sides.groups(names),
     )  # fmt: skip
@@ -162,6 +168,26 @@ def _unchanged(identity: Identity) -> tuple[ClockEstimate, ...]:
 def _slack(fits: dict[int, Fit]) -> int:
     known = [found.uncertainty_ns or 0 for found in fits.values()]
     return max([1_000_000, *(2 * ns for ns in known)])
+
+
+def _both_ways(samples: Samples, group: Codes, count: int) -> NDArray[np.bool_]:
+    # The groups from which packets came to another one, and went there.
+    left, right = group[samples.left], group[samples.right]
+    pair, where = factorise(pair_keys(np.minimum(left, right), np.maximum(left, right)))
+    way = samples.sign * np.where(left < right, 1, -1) * (left != right)
+    there, back = (np.bincount(pair[way == sign], minlength=len(where)) > 0 for sign in (1, -1))
+    found = np.zeros(count, np.bool_)
+    for end in (left, right):
+        found[end[where[there & back]]] = True
+    return found
+
+
+def _late(samples: Samples, packets: Any, time: Times) -> int:
+    # By how much packets may seem to go back: twice what copies of bystanders showed to be late.
+    left, right = samples.left, samples.right
+    way = np.sign(packets["ttl"][left].astype(np.int64) - packets["ttl"][right])
+    late = (way * (time[left] - time[right]))[samples.sign == 0]
+    return min(2 * int(late.max(initial=0)), MOST_LATE_NS)
 
 
 def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Codes:
@@ -234,7 +260,10 @@ def _fit_all(
             continue
         inside = np.isin(left[border], list(done))
         outer = np.where(inside, right[border], left[border])
-        chosen = int(np.argmax(np.bincount(outer)))
+        way = np.where(inside, samples.sign[border], -samples.sign[border])
+        ahead, behind = (np.bincount(outer[way == sign], minlength=len(sizes)) for sign in (1, -1))
+        # Those that packets bound both ways come first.
+        chosen = int(np.argmax(ahead + behind + len(border) * ((ahead > 0) & (behind > 0))))
         mine = border[outer == chosen]
         rows = np.flatnonzero(group == chosen)
         delays = _delays(samples, mine, inside[outer == chosen], time, scale, loose[group])

@@ -10,6 +10,7 @@ from tracer.core.address import GROUP_BIT
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
+from tracer.correlate.clocks.bystanders import misleading
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import related_parts
@@ -245,6 +246,7 @@ def samples_of(
     *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1]))
     found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
     _signed_by_way(found, batch, identity.place, time)
+    found.sign[misleading(packets, identity.place, time, found.left, found.right)] = 0
     return found
 
 
