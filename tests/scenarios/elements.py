@@ -173,18 +173,22 @@ class OuterRouter:
 
 @dataclass(slots=True)
 class Offload:
-    """To its right TCP is in segments of `mss`, to its left in super-packets (GSO, GRO)."""
+    """To its right TCP is in segments of `mss`, to its left in super-packets (GSO, GRO).
+
+    `across`: GRO puts segments of several super-packets together as well.
+    """
 
     mss: int = 1448
     reverse: bool = False
     limit: int = 64  # segments GRO puts together at most
+    across: bool = False
 
     def cross(self, world: "World", frames: Frames, direction: int) -> Frames:
         """Split or merge."""
         return (
             split(frames, self.mss)
             if direction == self.reverse
-            else merge(frames, self.mss * self.limit)
+            else merge(frames, self.mss * self.limit, self.across)
         )
 
 
@@ -211,18 +215,23 @@ def split(frames: Frames, mss: int) -> Frames:
     return out
 
 
-def merge(frames: Frames, most: int) -> Frames:
-    """Return segments of one super-packet put together where contiguous, to `most` bytes."""
+def merge(frames: Frames, most: int, across: bool = False) -> Frames:
+    """Return segments of one super-packet put together where contiguous, to `most` bytes.
+
+    `across`: of one flow, as far as acknowledgement and time stamps are equal, which GRO asks for.
+    """
     if not frames.meta["wire"].any():
         return frames
     whole = frames.take(~frames.meta["wire"])
     parts = frames.take(frames.meta["wire"])
-    parts = parts.take(np.lexsort((parts.meta["offset"], parts.meta["packet"])))
+    of = parts.meta["flow" if across else "packet"]
+    parts = parts.take(np.lexsort((parts.meta["offset"], of)))
     m, p = parts.meta, parts.packets
+    of = m["flow" if across else "packet"]
     new = np.ones(len(parts), bool)
-    new[1:] = (m["packet"][1:] != m["packet"][:-1]) | (
-        m["offset"][1:] != m["offset"][:-1] + p["payload_len"][:-1]
-    )
+    new[1:] = (of[1:] != of[:-1]) | (m["offset"][1:] != m["offset"][:-1] + p["payload_len"][:-1])
+    for name in ("src_lo", "tcp_ack", "tcp_tsval", "tcp_tsecr"):
+        new[1:] |= p[name][1:] != p[name][:-1]
     head = np.maximum.accumulate(np.where(new, np.arange(len(parts)), 0))
     new |= (m["offset"] - m["offset"][head]) % most == 0
     starts = np.flatnonzero(new)

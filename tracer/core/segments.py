@@ -44,8 +44,9 @@ def steps_of(journey_set: JourneySet) -> Steps:
 def segment_events(journey_set: JourneySet) -> StructuredArray:
     """Return what happened to journeys between points, EVENT_DTYPE, by journey and event.
 
-    Each lost or missed journey has one such event; one that repeats lost bytes has one where these
-    were lost; one that was overtaken has one for each segment where it was.
+    Each lost or missed journey has one such event (of a TCP packet that was several segments there,
+    each that went no further); one that repeats lost bytes has one where these were lost; one that
+    was overtaken has one for each segment where it was.
     """
     if journey_set.events is not None:
         return journey_set.events
@@ -55,6 +56,28 @@ def segment_events(journey_set: JourneySet) -> StructuredArray:
         [ended, _resent(journey_set, ended), _overtaken(journey_set, steps)], EVENT_DTYPE
     )
     return events.take(np.lexsort((events["event"], events["journey"])))
+
+
+def last_at(journey_set: JourneySet) -> Rows:
+    """Return the last hop of each journey at the point where it ended, an index of `hops`."""
+    journeys, hops = journey_set.journeys, journey_set.hops
+    point = journey_set.observations.packets["point"]
+    last: Rows = journeys["first_hop"].astype(np.int64) + journeys["n_hops"] - 1
+    other = np.flatnonzero(
+        (journeys["outcome_point"] >= 0)
+        & (journeys["n_hops"] > 0)
+        & (point[hops["row"][last]] != journeys["outcome_point"])
+    )
+    if len(other):
+        is_other = np.zeros(len(journeys), np.bool_)
+        is_other[other] = True
+        mine = np.flatnonzero(is_other[hops["journey"]])
+        journey = hops["journey"][mine]
+        there = point[hops["row"][mine]] == journeys["outcome_point"][journey]
+        last[other] = -1
+        np.maximum.at(last, journey[there], mine[there])
+        last = np.where(last < 0, journeys["first_hop"] + journeys["n_hops"] - 1, last)
+    return last
 
 
 def _parents(journey_set: JourneySet, hops: Rows) -> Rows:
@@ -72,10 +95,9 @@ def _ended(journey_set: JourneySet, steps: Steps) -> StructuredArray:
     events = np.empty(len(ends), EVENT_DTYPE)
     events["journey"] = ends
     events["event"] = np.where(missed[ends], Event.MISSED, Event.LOST)
-    last = journeys["first_hop"][ends] + journeys["n_hops"][ends] - 1
     point = journey_set.observations.packets["point"]
-    said = journeys["outcome_point"][ends]
-    origin = np.where(said >= 0, said, point[journey_set.hops["row"][last]]).astype(np.int64)
+    last = last_at(journey_set)[ends]
+    origin = point[journey_set.hops["row"][last]].astype(np.int64)
     came = _came_from(journey_set, last)
     flow = journeys["flow"][ends].astype(np.int64)
     events["from_point"], events["to_point"] = origin, NOWHERE
@@ -100,7 +122,29 @@ def _ended(journey_set: JourneySet, steps: Steps) -> StructuredArray:
         open_ = np.flatnonzero(events["to_point"] == NOWHERE)
         wanted = np.stack([part[open_] for part in (flow, came, origin)[kept:]])
         events["to_point"][open_] = _usual(np.stack(ways[kept:]), steps.to_point[at], wanted)
-    return events
+    again: StructuredArray = events.take(np.repeat(np.arange(len(ends)), _parts(journey_set, ends)))
+    return again
+
+
+def _parts(journey_set: JourneySet, ends: Rows) -> Rows:
+    # Of how many packets each lost journey consists where it ended: of those among its segments
+    # that went no further, while others did.
+    hops, journeys, packets = (
+        journey_set.hops, journey_set.journeys, journey_set.observations.packets,
+    )  # fmt: skip
+    is_lost = np.zeros(len(journeys), np.bool_)
+    is_lost[ends] = True
+    mine = np.flatnonzero(is_lost[hops["journey"]])
+    parents = _parents(journey_set, mine)
+    leads = np.zeros(len(hops), np.bool_)
+    leads[parents[parents >= 0]] = True
+    journey, row = hops["journey"][mine], hops["row"][mine]
+    first = hops["row"][journeys["first_hop"][journey]]
+    size = packets["payload_len"]
+    left = ~leads[mine] & (packets["tcp_seq"][row] >= 0) & (size[row] < size[first])
+    left &= packets["point"][row] == journeys["outcome_point"][journey]
+    count = np.bincount(journey[left], minlength=len(journeys))[ends]
+    return np.maximum(count, 1)
 
 
 def _came_from(journey_set: JourneySet, hops: Rows) -> Rows:

@@ -25,6 +25,7 @@ from tracer.correlate.joining.assembly import Assembly, assemble
 from tracer.correlate.joining.open_ends import join_open_ends
 from tracer.correlate.joining.piece_order import ends_of, last_named, order_pieces
 from tracer.correlate.joining.pieces import merge_pieces
+from tracer.correlate.joining.segment_ends import settle_segment_ends
 from tracer.correlate.joining.segments import merge_segments
 from tracer.correlate.known import Joined, Known
 from tracer.correlate.nat.classes import classify
@@ -162,7 +163,7 @@ def assembled(
     if len(scales.choices):
         found.ambiguous |= scales.choices > 0
         np.maximum(found.candidates, scales.choices, out=found.candidates, casting="unsafe")
-    merge_segments(packets, streams.stream, streams.flow_class, found, time, options.gap_ns)
+    merge_segments(packets, streams, found, time, options.gap_ns)
     if identity.fragmented:
         merge_pieces(packets, identity, of_class, lifetime, found, time, options.gap_ns)
     if len(lifetime):
@@ -173,6 +174,7 @@ def assembled(
     if found.recut.any():
         order_pieces(packets, identity, found, layout)
     found.ends = ends_of(packets, identity, found, layout)
+    settle_segment_ends(packets, identity.place, found, layout)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
 

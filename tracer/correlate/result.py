@@ -25,6 +25,7 @@ from tracer.correlate.outcomes import outcome
 from tracer.correlate.outcomes.asymmetry import other_ways
 from tracer.correlate.outcomes.missed import settle_missed
 from tracer.correlate.outcomes.own_addresses import addressed_here
+from tracer.correlate.outcomes.partly import partly
 from tracer.correlate.outcomes.reasons import give_reasons
 from tracer.correlate.outcomes.watched import Watch, kernel_drops, settle_outcomes
 from tracer.correlate.packets.identity import Identity
@@ -71,15 +72,23 @@ def journey_set(
         batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,
         Ways(ways or KnownWays(), names_of(links), identity, clocks.time_ns),
     )  # fmt: skip
+    _settle_carried(found, journeys)
     _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
     missed = settle_missed(batch, identity, paths, onward, of.forward, clocks.time_ns, journeys)
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     came_back = other_ways(batch, identity, paths, journeys)
-    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, came_back, further, alike)
+    said = [*came_back, *partly(found, journeys)]
+    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, said, further, alike)
     return JourneySet(
         batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
     )
+
+
+def _settle_carried(found: Assembly, journeys: StructuredArray) -> None:
+    # What went on in a packet of another journey ended as that did; in place.
+    carried = np.flatnonzero(found.within >= 0)
+    journeys["outcome"][carried] = journeys["outcome"][found.within[carried]]
 
 
 def _settle_arrived(

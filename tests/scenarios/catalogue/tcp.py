@@ -152,14 +152,15 @@ def syn_retries(seed: int, scale: float) -> Scenario:
     return world.finish("tcp_syn_retries")
 
 
-def _offloaded(world: World, limit: int = 64) -> Chain:
+def _offloaded(world: World, limit: int = 64, across: bool = False) -> Chain:
     nat: Nat = snat(world)
     return Chain(
         world.point("tap0", "compute03"), Link(),
         world.point("qr-1f6b0aa3", "compute03", "qrouter-b6a86b9f"), Router(nat),
         world.point("rfp-b6a86b9f", "compute03", "qrouter-b6a86b9f"), Link(),
         world.point("enp175s0f1", "compute03"), Offload(), Link(WIRE_NS, 20_000),
-        world.point("wire", "switch"), Link(20_000, 4_000), Offload(reverse=True, limit=limit),
+        world.point("wire", "switch"), Link(20_000, 4_000),
+        Offload(reverse=True, limit=limit, across=across),
         world.point("eth0", "server"),
     )  # fmt: skip
 
@@ -182,6 +183,16 @@ def gro_partial(seed: int, scale: float) -> Scenario:
     for size in (1448 * 10, 1448 * 4 + 300, 1448 * 30):
         tcp.talk(1, size, burst=2, reply=1448 * 5)
     return world.finish("tcp_gro_partial")
+
+
+def gro_across(seed: int, scale: float) -> Scenario:
+    """GRO puts segments of several super-packets together: no two points cut a stream alike."""
+    world = World(seed)
+    chain = _offloaded(world, limit=7, across=True)
+    tcp = Tcp.open(world, chain, max(int(15 * scale), 3), src=FIXED, dst=EXTERNAL)
+    for size in (1448 * 10, 1448 * 4, 1448 * 30):
+        tcp.talk(1, size, burst=4, reply=1448 * 5)
+    return world.finish("tcp_gro_across")
 
 
 def many_flows(seed: int, scale: float) -> Scenario:
@@ -210,5 +221,6 @@ SCENARIOS = {
     "tcp_syn_retries": syn_retries,
     "tcp_gso": gso,
     "tcp_gro_partial": gro_partial,
+    "tcp_gro_across": gro_across,
     "tcp_many_flows": many_flows,
 }

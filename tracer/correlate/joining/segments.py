@@ -7,40 +7,84 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.core.protocols import TCP
-from tracer.correlate.hashing import Codes, filled, grouped
+from tracer.correlate.hashing import Codes, Keys, filled, find_root, grouped, roots
 from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.nat.streams import Streams
 
-LOOK_BACK = 64
+MOST_OPEN = 64  # ranges that overlap at one byte; the oldest gives way
+LEAST_SIZE = 48  # bytes in a segment (Linux: tcp_min_snd_mss)
+COUNTED, POSSIBLE, UNKNOWN, OTHERS = 3, 2, 1, 0  # what IP ids say of a part and its super-packet
 
 
 def merge_segments(
-    packets: Any, stream: Codes, flow_class: Codes, found: Assembly, time: Codes, gap_ns: int
+    packets: Any, streams: Streams, found: Assembly, time: Codes, gap_ns: int
 ) -> None:
     """Give segments the journey of the super-packet whose bytes they are, in place.
 
-    A journey of fewer bytes joins one whose sequence range holds its own, of the same class,
-    acknowledgement and time stamp, near in time, and seen at none of the same links: what was
-    seen there as well was sent again.
+    A journey of fewer bytes joins one whose sequence range holds its own, of the same class or
+    tuple, acknowledgement and time stamp, near in time, and seen at none of the same links: what
+    was seen there as well was sent again. Their classes are one then: where no packet has the same
+    size at two points nothing else tells. Of several, the one from whose IP id its own counts on, as
+    GSO counts (RFC 6864 leaves it to the sender), else the nearest in time. GRO also puts segments
+    of several super-packets together: that is part of the one which has its first byte.
     """
+    flow_class = streams.flow_class
     rows, starts = grouped(found.journey, found.journeys)
     firsts = rows[starts[:-1]]
     tcp = (packets["proto"][firsts] == TCP) & (packets["payload_len"][firsts] > 0)
     chosen = np.flatnonzero(tcp & (flow_class[firsts] >= 0))
     if len(chosen) < 2:
         return
-    of_class = flow_class[firsts[chosen]]
-    chosen = chosen[np.lexsort((time[firsts[chosen]], of_class))]
-    heads = firsts[chosen]
-    length = packets["payload_len"][heads].astype(np.int64)
+    length = packets["payload_len"][firsts[chosen]]
     if length.max() <= length.min():
         return
-    begin = _unwrapped(packets["tcp_seq"][heads], flow_class[heads])
-    by_range = np.lexsort((-length, begin, flow_class[heads]))
-    owner = _owners(
-        packets, chosen[by_range], heads[by_range], begin[by_range], length[by_range],
-        flow_class, stream, time, (rows, starts), gap_ns,
+    of_class = _of_tuple(streams.named[firsts[chosen]], flow_class[firsts[chosen]])
+    order = np.lexsort((time[firsts[chosen]], of_class))
+    chosen, of_class = chosen[order], of_class[order]
+    heads = firsts[chosen]
+    length = packets["payload_len"][heads].astype(np.int64)
+    begin = _unwrapped(packets["tcp_seq"][heads], of_class)
+    by_range = np.lexsort((-length, begin, of_class))
+    chosen, heads = chosen[by_range], heads[by_range]
+    seen = (
+        np.minimum.reduceat(time[rows], starts[:-1])[chosen],
+        np.maximum.reduceat(packets["ttl"][rows], starts[:-1])[chosen],
+    )
+    owner, carrier = _owners(
+        packets, chosen, heads, (begin[by_range], length[by_range]), seen, of_class[by_range],
+        streams.stream, (rows, starts), gap_ns,
     )  # fmt: skip
-    _relabel(found, chosen[by_range], owner)
+    has = owner >= 0
+    _unite(flow_class, flow_class[heads[has]], flow_class[heads[owner[has]]])
+    _note_carriers(found, chosen, heads, carrier)
+    _relabel(found, chosen, owner)
+
+
+def _of_tuple(tuples: Keys, of_class: Codes) -> Codes:
+    # The least class that one is connected with through classes and tuples.
+    _, by_tuple = np.unique(tuples, return_inverse=True)
+    _, by_class = np.unique(of_class, return_inverse=True)
+    label = by_class
+    while True:
+        before = label
+        for codes in (by_tuple, by_class):
+            least = np.full(int(codes.max()) + 1, len(label))
+            np.minimum.at(least, codes, label)
+            label = least[codes]
+        if np.array_equal(label, before):
+            return label
+
+
+def _unite(flow_class: Codes, first: Codes, second: Codes) -> None:
+    apart = first != second
+    if not apart.any():
+        return
+    parent = np.arange(int(flow_class.max()) + 1)
+    for a, b in np.unique(np.stack([first[apart], second[apart]], axis=1), axis=0).tolist():
+        a, b = find_root(parent, a), find_root(parent, b)
+        parent[max(a, b)] = min(a, b)
+    usable = flow_class >= 0
+    flow_class[usable] = roots(parent)[flow_class[usable]]
 
 
 def _unwrapped(seq: Codes, of_class: Codes) -> Codes:
@@ -56,26 +100,108 @@ def _unwrapped(seq: Codes, of_class: Codes) -> Codes:
 
 @jit
 def _owners(
-    p: Any, chosen: Codes, heads: Codes, begin: Codes, length: Codes, flow_class: Codes,
-    stream: Codes, time: Codes, layout: Any, gap_ns: int,
-) -> Codes:  # fmt: skip
-    # By class, range start and falling length: an owner comes before what it holds.
-    owner = filled(len(chosen), -1)
+    p: Any, chosen: Codes, heads: Codes, ranges: Any, seen: Any, of_class: Codes, stream: Codes,
+    layout: Any, gap_ns: int,
+) -> tuple[Codes, Codes]:  # fmt: skip
+    # By class, range start and falling length: an owner comes before what it holds. Also for each
+    # the one that took its first bytes along with those of others, which it is no part of.
+    begin, length = ranges
+    first_ns, ttl = seen
+    owner, carrier = filled(len(chosen), -1), filled(len(chosen), -1)
+    across = np.zeros(len(chosen), np.bool_)  # of packets that have bytes of several
+    counts = np.zeros(len(chosen), np.bool_)  # of owners: whether IP ids count on from theirs
+    open_ = np.empty(MOST_OPEN, np.int64)
+    size = 0
     for i in range(len(chosen)):
-        best, best_length, best_time = -1, length[i], np.int64(0)
-        j = i - 1
-        while j >= 0 and i - j <= LOOK_BACK and flow_class[heads[j]] == flow_class[heads[i]]:
-            holds = begin[j] + length[j] >= begin[i] + length[i] and length[j] > length[i]
-            apart = abs(time[heads[j]] - time[heads[i]])
-            better = length[j] > best_length or (length[j] == best_length and apart < best_time)
-            if not (holds and better and apart <= gap_ns and _are_one(p, heads[i], heads[j])):
-                j -= 1
+        size = _still_open(open_, size, ranges, of_class, i)
+        best, best_id, best_ns = -1, 0, np.int64(0)
+        for k in range(size):
+            j = open_[k]
+            apart = abs(first_ns[j] - first_ns[i])
+            holds = begin[j] + length[j] >= begin[i] + length[i]
+            same = begin[j] == begin[i] and length[j] == length[i]
+            if same or apart > gap_ns or not _are_one(p, heads[i], heads[j]):
                 continue
-            if not _share_link(p, chosen[i], chosen[j], stream, layout):
-                best, best_length, best_time = j, length[j], apart
-            j -= 1
+            # What ends beyond another may have been made of it, and of what follows it.
+            before = _is_before(seen, j, i)
+            if _is_before(seen, i, j) and _is_further(ranges, carrier[i], j):
+                if not _share_link(p, chosen[i], chosen[j], stream, layout):
+                    carrier[i] = j
+            if across[j]:
+                continue
+            said = _ids(p[heads[j]], p[heads[i]], begin[i] - begin[j])
+            if not (holds or before) or (said == OTHERS and (counts[j] or not holds)):
+                continue
+            said = 2 * said + before
+            if best >= 0 and (said < best_id or (said == best_id and apart >= best_ns)):
+                continue
+            if not _is_taken(p, chosen, ranges, owner, i, j, stream, layout):
+                best, best_id, best_ns = j, said, apart
         owner[i] = best
-    return owner
+        if best >= 0:
+            across[i] = begin[best] + length[best] < begin[i] + length[i]
+            counts[best] |= best_id >= 2 * COUNTED
+        if size == MOST_OPEN:
+            open_[:-1] = open_[1:].copy()
+            size -= 1
+        open_[size] = i
+        size += 1
+    return owner, carrier
+
+
+@inner
+def _still_open(open_: Codes, size: int, ranges: Any, of_class: Codes, i: int) -> int:
+    # Keeps those in whose range the next one begins; returns how many they are.
+    begin, length = ranges
+    kept = 0
+    for k in range(size):
+        j = open_[k]
+        if of_class[j] == of_class[i] and begin[j] + length[j] > begin[i]:
+            open_[kept] = j
+            kept += 1
+    return kept
+
+
+@inner
+def _is_before(seen: Any, a: int, b: int) -> bool:
+    # Whether one may be further up the way than another.
+    first_ns, ttl = seen
+    return bool(first_ns[a] <= first_ns[b] and ttl[a] >= ttl[b])
+
+
+@inner
+def _is_further(ranges: Any, known: int, j: int) -> bool:
+    # Whether one has more of the bytes that follow than the one that is known, if any.
+    begin, length = ranges
+    return bool(known < 0 or begin[j] + length[j] > begin[known] + length[known])
+
+
+@inner
+def _ids(whole: Any, part: Any, ahead: int) -> int:
+    # `ahead`: bytes from the start of the whole one to that of the part.
+    if whole.ip_id < 0 or part.ip_id < 0 or (whole.ip_id == part.ip_id and ahead > 0):
+        return UNKNOWN  # IPv6, or a sender that gives all the same
+    count = (part.ip_id - whole.ip_id) & 0xFFFF
+    if count * part.payload_len == ahead:
+        return COUNTED
+    return POSSIBLE if 0 < count <= ahead // LEAST_SIZE else OTHERS
+
+
+@inner
+def _is_taken(
+    p: Any, chosen: Codes, ranges: Any, owner: Codes, i: int, j: int, stream: Codes, layout: Any
+) -> bool:
+    # Whether it was seen where the owner was, or where the owner has the same bytes already: then
+    # they were sent again.
+    begin, length = ranges
+    if _share_link(p, chosen[i], chosen[j], stream, layout):
+        return True
+    k = i - 1
+    while k >= 0 and begin[k] == begin[i] and length[k] == length[i]:
+        if owner[k] == j and _share_link(p, chosen[i], chosen[k], stream, layout):
+            return True
+        k -= 1
+    return False
 
 
 @inner
@@ -95,6 +221,14 @@ def _share_link(p: Any, first: int, second: int, stream: Codes, layout: Any) -> 
     return False
 
 
+def _note_carriers(found: Assembly, chosen: Codes, heads: Codes, carrier: Codes) -> None:
+    carried = np.flatnonzero(carrier >= 0)
+    if len(carried):
+        of_journey = np.full(found.journeys, -1)
+        of_journey[chosen[carried]] = heads[carrier[carried]]
+        found.carrier = np.where(found.journey >= 0, of_journey[found.journey], -1)
+
+
 def _relabel(found: Assembly, chosen: Codes, owner: Codes) -> None:
     of = np.arange(found.journeys)
     has = np.flatnonzero(owner >= 0)
@@ -106,5 +240,10 @@ def _relabel(found: Assembly, chosen: Codes, owner: Codes) -> None:
     kept: NDArray[np.bool_] = of == np.arange(found.journeys)
     number = np.cumsum(kept) - 1
     used = found.journey >= 0
-    found.journey[used] = number[of[found.journey[used]]]
+    old = found.journey[used]
+    parted = np.zeros(found.journeys, np.bool_)
+    parted[of[chosen[has]]] = True
+    found.parted = np.zeros(len(found.journey), np.bool_)
+    found.parted[used] = parted[of[old]]
+    found.journey[used] = number[of[old]]
     found.journeys = int(kept.sum())

@@ -15,7 +15,7 @@ from tracer.core.journeys import NO_TIME, JourneySet
 from tracer.core.point import Point
 from tracer.core.rows import Rows
 from tracer.core.schema import StructuredArray
-from tracer.core.segments import segment_events, steps_of
+from tracer.core.segments import last_at, segment_events, steps_of
 from tracer.core.ways import ways_of
 
 FLOW_SEGMENT_DTYPE = np.dtype(
@@ -118,9 +118,10 @@ class FlowSegments:
         rows[:, _LONGEST] = -1
         for column, name in enumerate(_COUNTS[1:], 1):
             rows[:, column] = events["event"] == _OF_EVENT[name]
-        # Where nothing went on, the place is one after that of the last hop.
+        # Where nothing went on, the place is one after that of the hop where it ended.
         gone = np.isin(events["event"], (Event.LOST, Event.MISSED))
-        rows[gone, _PLACES] = journey_set.journeys["n_hops"][events["journey"][gone]] + 1
+        ended = last_at(journey_set)[events["journey"][gone]]
+        rows[gone, _PLACES] = journey_set.hops["n"][ended] + 1
         rows[gone, _PLACED] = 1
         self._tally.add(*_tallied(keys, rows))
 

@@ -1,0 +1,116 @@
+"""Where bytes of a TCP packet that is several segments elsewhere went no further."""
+
+from typing import Any
+
+import numpy as np
+
+from tracer.core.jit import inner, jit
+from tracer.correlate.hashing import Codes, filled
+from tracer.correlate.joining.assembly import Assembly
+
+Layout = tuple[Codes, Codes]
+
+
+def settle_segment_ends(packets: Any, place: Codes, found: Assembly, layout: Layout) -> None:
+    """Set `ends`, `within` and `lost_bytes` of journeys that have segments, in place.
+
+    Such a journey ended at the last hop some of whose bytes nobody shows further on, where others
+    went on: there a segment was lost. Bytes may go on in a packet of another journey, if GRO put
+    segments of several together. `place` by row; `layout`: the rows of the hops in order, and where
+    each journey starts in them.
+    """
+    used = found.journey >= 0
+    which = found.parted & used if len(found.parted) else np.zeros(len(used), np.bool_)
+    carrier = found.carrier if len(found.carrier) else np.full(len(used), -1)
+    which |= used & (carrier >= 0)
+    if not which.any():
+        return
+    found.within = np.full(found.journeys, -1)
+    found.lost_bytes = np.zeros(found.journeys, np.int64)
+    carried = _settle(
+        packets, *layout, np.unique(found.journey[which]), place, found.copy_of, carrier,
+        found.ends, found.lost_bytes,
+    )  # fmt: skip
+    has = np.flatnonzero(carried >= 0)
+    has = has[found.journey[carried[has]] != has]
+    found.within[has] = found.journey[carried[has]]
+
+
+@inner
+def _is_here(p: Any, a: int, b: int, place: Codes) -> bool:
+    return bool(place[a] == place[b] and p[a].ttl == p[b].ttl)
+
+
+@inner
+def _ahead(p: Any, row: int, other: int) -> int:
+    # Bytes from the start of one packet to that of another; negative: it begins before.
+    return int((p[other].tcp_seq - p[row].tcp_seq + (1 << 31)) % (1 << 32) - (1 << 31))
+
+
+@jit
+def _settle(
+    p: Any, rows: Codes, starts: Codes, which: Codes, place: Codes, copy_of: Codes, carrier: Codes,
+    ends: Codes, lost: Codes,
+) -> Codes:  # fmt: skip
+    # Returns for each journey a row of what all that was left of it went on in, -1 for none.
+    carried = filled(len(starts) - 1, -1)
+    for journey in which:
+        start, stop = starts[journey], starts[journey + 1]
+        last = rows[stop - 1]
+        if _is_carried(p, rows, start, stop, last, place, carrier):
+            carried[journey] = carrier[last]
+        for i in range(stop - 1, start - 1, -1):
+            row = rows[i]
+            if copy_of[row] >= 0 or _is_here(p, row, last, place):
+                continue
+            at = rows[ends[journey]]
+            if lost[journey] and not _is_here(p, row, at, place):
+                continue
+            gone = _gone(p, rows, i, stop, place, carrier)
+            if gone and not lost[journey]:
+                ends[journey] = i
+            lost[journey] += gone
+    return carried
+
+
+@inner
+def _is_carried(
+    p: Any, rows: Codes, start: int, stop: int, last: int, place: Codes, carrier: Codes
+) -> bool:
+    # Whether all that was seen at the last place went on in packets of others.
+    for i in range(start, stop):
+        row = rows[i]
+        if _is_here(p, row, last, place) and _taken_along(p, row, carrier) < p[row].payload_len:
+            return False
+    return True
+
+
+@inner
+def _taken_along(p: Any, row: int, carrier: Codes) -> int:
+    other = carrier[row]
+    return 0 if other < 0 else _ahead(p, row, other) + int(p[other].payload_len)
+
+
+@inner
+def _gone(p: Any, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes) -> int:
+    # How many bytes of hop i no later hop elsewhere has.
+    row = rows[i]
+    size = int(p[row].payload_len)
+    at = max(_taken_along(p, row, carrier), 0)
+    gone = 0
+    while at < size:
+        reached, following = at, size
+        for k in range(i + 1, stop):
+            other = rows[k]
+            if _is_here(p, row, other, place):
+                continue
+            begin = _ahead(p, row, other)
+            if begin <= at:
+                reached = max(reached, begin + int(p[other].payload_len))
+            else:
+                following = min(following, begin)
+        if reached == at:
+            gone += following - at
+            reached = following
+        at = reached
+    return gone
