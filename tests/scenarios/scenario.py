@@ -163,7 +163,11 @@ def _overlapping(
     order = np.lexsort((start, identity))
     same = identity[order][1:] == identity[order][:-1]
     close = same & (start[order][1:] <= stop[order][:-1] + OVERLAP_NS)
+    # One that began long before may stay longer than those between.
+    span = int(stop.max() - start.min()) + 2 * OVERLAP_NS
+    latest = np.maximum.accumulate(identity[order] * span + (stop[order] - start.min()))
+    late = identity[order] * span + (start[order] - start.min())
     found = np.zeros(len(identity), bool)
-    found[order[1:]] |= close
+    found[order[1:]] |= same & (late[1:] <= latest[:-1] + OVERLAP_NS)
     found[order[:-1]] |= close
     return found

@@ -27,6 +27,7 @@ from tracer.correlate.joining.piece_order import ends_of, last_named, order_piec
 from tracer.correlate.joining.pieces import merge_pieces
 from tracer.correlate.joining.segment_ends import settle_segment_ends
 from tracer.correlate.joining.segments import merge_segments
+from tracer.correlate.joining.waits import merge_waits
 from tracer.correlate.known import Joined, Known
 from tracer.correlate.nat.classes import classify
 from tracer.correlate.nat.doubt import doubts
@@ -155,6 +156,7 @@ def assembled(
         packets, identity, by_ttl, parted, copy_of, lifetime, time, links, limits, alike
     )
     join_open_ends(packets, identity, streams, of_class, by_ttl, found, time, links, lifetime)
+    merge_waits(packets, identity, streams, lifetime, found, grouped_rows, time, links, limits[0])
     if cut.any():  # where packets were cut in two, others seem to go on
         pieces = groups.chosen(*pieces, ~cut)
     choices = unresolved(packets, *pieces, of_class, streams.stream, time, links.usual)

@@ -15,6 +15,7 @@ from scenarios.catalogue import (
     paths,
     protocols,
     tcp,
+    waiting,
 )
 from scenarios.scenario import Scenario
 
@@ -33,6 +34,7 @@ SCENARIOS: dict[str, Maker] = {
     **clock.SCENARIOS,
     **chance.SCENARIOS,
     **adverse.SCENARIOS,
+    **waiting.SCENARIOS,
 }
 
 

@@ -32,7 +32,7 @@ class Horizon:
     which no answer came; `context`: what was given out is kept to be referred to.
     """
 
-    quiet_ns: int = 2_000_000_000
+    quiet_ns: int = 4_000_000_000  # a packet that waits for a neighbour's address is as quiet
     quiet_rows: int = 120_000
     answer_ns: int = 10_000_000_000
     answer_rows: int = 30_000
