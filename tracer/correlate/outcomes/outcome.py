@@ -350,8 +350,9 @@ def outcomes(
     # A router's device, by which it is to go out, too: it is not there that it was to end.
     again = (following >= 0) & (following == identity.place[last])
     ending = _is_end(packets, identity, link, paths, time, ways, onward.before) & ~again
-    astray = several & (following < 0) & elsewhere & ~ending & ~answered
-    _expect_at_home(packets, identity, paths, ending, np.flatnonzero(astray), following)
+    has_ip = packets["ip_version"][last] > 0  # ARP has no destination that others could share
+    astray = several & (following < 0) & elsewhere & ~ending & ~answered & has_ip
+    _expect_at_home(packets, identity, paths, ending & has_ip, np.flatnonzero(astray), following)
     onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered & ~paths.alike)
     outcome[missing] = Outcome.VANISHED
