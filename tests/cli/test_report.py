@@ -77,7 +77,7 @@ def test_the_page_compares_with_the_situation_before(
     run("report", captures / "two-tenants", "--before", captures / "fip-outbound", "-o", output)
     page = output.read_text()
     assert '<section id="compared"' in page
-    assert "Inputs of the situation before" in page
+    assert "Inputs of the baseline" in page
 
 
 def test_captures_that_share_no_packet_give_the_page_flow_paths(
