@@ -21,7 +21,8 @@ from tracer.correlate.flows.errors_quoted import (
 )
 from tracer.correlate.flows.flows import flows_of
 from tracer.correlate.hashing import Codes, grouped
-from tracer.correlate.joining.assembly import Assembly, assemble
+from tracer.correlate.joining.assembly import assemble
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.open_ends import join_open_ends
 from tracer.correlate.joining.piece_order import ends_of, last_named, order_pieces
 from tracer.correlate.joining.pieces import merge_pieces

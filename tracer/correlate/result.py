@@ -16,7 +16,7 @@ from tracer.correlate.flows.retransmissions import retransmissions
 from tracer.correlate.hashing import Codes
 from tracer.correlate.hops.changes import causes
 from tracer.correlate.hops.table import hop_table
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.piece_order import last_named
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder

@@ -13,7 +13,7 @@ from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows.retransmissions import sent_again
 from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.join import JoinOptions, assembled
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder, settle

@@ -14,7 +14,7 @@ from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.hashing import Codes, factorise, grouped
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Streams, is_proven
 from tracer.correlate.nat.tuples import may_translate
 from tracer.correlate.order.links import LinkOrder, usual_delay

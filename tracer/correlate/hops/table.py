@@ -25,7 +25,7 @@ from tracer.correlate.hops.confidence import (
     delay_of,
 )
 from tracer.correlate.hops.rivals import note_rivals
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Streams, is_proven
 from tracer.correlate.order.links import LinkOrder
 from tracer.correlate.packets.buffers import buffers, note_branches

@@ -1,6 +1,5 @@
 """Which rows of a burst of equal fingerprints are one packet: journeys and ambiguity."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.joining.costs import UNSURE_NS, cost_of, in_turn, is_awaited
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.slots import slots_of
 from tracer.correlate.nat.doubt import MOST_ROWS_OF_ONE_PACKET, differ
 from tracer.correlate.nat.streams import Streams
@@ -21,38 +21,6 @@ Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
 NOWHERE = -2
 SYN = 0x02
-
-
-@dataclass(slots=True)
-class Assembly:
-    """For each row: `journey` (-1 unusable), `copy_of` (row, -1), `candidates`, `ambiguous`.
-
-    `repeated` marks rows whose burst holds several packets of one fingerprint and class; `recut`
-    those of datagrams that were cut in several ways (no element: there are no fragments); `parted`
-    those of TCP packets that are several segments elsewhere (no element: there are none). `onward`:
-    as how many packets alike that of a journey that ends at a row may go on, `back`: how many may
-    come to where one begins (no element: there are none). `carrier`: a row of the packet that took
-    the first bytes of this one along (-1; no element: there are none).
-
-    Once hops are in order, for each journey: `ends` is the index of the hop that says how it ended,
-    `within` the journey in which all that was left of it went on (-1), and `lost_bytes` how many of
-    its bytes went no further than that hop, while others did (no elements: `parted` has none).
-    """
-
-    journey: Codes
-    copy_of: Codes
-    candidates: NDArray[np.int32]
-    ambiguous: NDArray[np.bool_]
-    repeated: NDArray[np.bool_]
-    journeys: int
-    recut: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    parted: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    carrier: Codes = field(default_factory=lambda: np.empty(0, np.int64))
-    ends: Codes = field(default_factory=lambda: np.empty(0, np.int64))
-    onward: Codes = field(default_factory=lambda: np.empty(0, np.int64))
-    back: Codes = field(default_factory=lambda: np.empty(0, np.int64))
-    within: Codes = field(default_factory=lambda: np.empty(0, np.int64))
-    lost_bytes: Codes = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @inner

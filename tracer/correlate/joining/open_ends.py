@@ -23,7 +23,7 @@ from tracer.correlate.hashing import (
     pair_keys,
     roots,
 )
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Groups, Streams
 from tracer.correlate.nat.tuples import stays
 from tracer.correlate.order.links import LinkOrder, usual_gap

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.packets.spans import span
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise, find, grouped, roots
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.overlaps import MOST_NEAR, is_nearest, may_overlap, overlaps
 from tracer.correlate.packets.fragments import IPV6, datagrams
 from tracer.correlate.packets.identity import Identity

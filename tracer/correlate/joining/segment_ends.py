@@ -6,7 +6,7 @@ import numpy as np
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, filled
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 
 Layout = tuple[Codes, Codes]
 

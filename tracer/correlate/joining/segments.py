@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.jit import inner, jit
 from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, filled, find_root, grouped, roots
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Streams
 
 MOST_OPEN = 64  # ranges that overlap at one byte; the oldest gives way
@@ -24,9 +24,9 @@ def merge_segments(
     A journey of fewer bytes joins one whose sequence range holds its own, of the same class or
     tuple, acknowledgement and time stamp, near in time, and seen at none of the same links: what
     was seen there as well was sent again. Their classes are one then: where no packet has the same
-    size at two points nothing else tells. Of several, the one from whose IP id its own counts on, as
-    GSO counts (RFC 6864 leaves it to the sender), else the nearest in time. GRO also puts segments
-    of several super-packets together: that is part of the one which has its first byte.
+    size at two points nothing else tells. Of several, the one from whose IP id its own counts on,
+    as the kernel's GSO counts, else the nearest in time. GRO also puts segments of several
+    super-packets together: that is part of the one which has its first byte.
     """
     flow_class = streams.flow_class
     rows, starts = grouped(found.journey, found.journeys)
@@ -106,7 +106,7 @@ def _owners(
     # By class, range start and falling length: an owner comes before what it holds. Also for each
     # the one that took its first bytes along with those of others, which it is no part of.
     begin, length = ranges
-    first_ns, ttl = seen
+    first_ns, _ = seen
     owner, carrier = filled(len(chosen), -1), filled(len(chosen), -1)
     across = np.zeros(len(chosen), np.bool_)  # of packets that have bytes of several
     counts = np.zeros(len(chosen), np.bool_)  # of owners: whether IP ids count on from theirs
@@ -124,9 +124,9 @@ def _owners(
                 continue
             # What ends beyond another may have been made of it, and of what follows it.
             before = _is_before(seen, j, i)
-            if _is_before(seen, i, j) and _is_further(ranges, carrier[i], j):
-                if not _share_link(p, chosen[i], chosen[j], stream, layout):
-                    carrier[i] = j
+            further = _is_before(seen, i, j) and _is_further(ranges, carrier[i], j)
+            if further and not _share_link(p, chosen[i], chosen[j], stream, layout):
+                carrier[i] = j
             if across[j]:
                 continue
             said = _ids(p[heads[j]], p[heads[i]], begin[i] - begin[j])

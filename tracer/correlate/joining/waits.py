@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tracer.core.jit import inner, jit
 from tracer.core.protocols import ICMPV6
 from tracer.correlate.hashing import Codes, filled, find_root, pair_keys, roots
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Groups, Streams
 from tracer.correlate.order.links import LinkOrder, is_before
 from tracer.correlate.packets.groups import sort_rows

@@ -4,7 +4,7 @@ import numpy as np
 
 from tracer.core.enums import LOST, Outcome
 from tracer.core.schema import StructuredArray
-from tracer.correlate.joining.assembly import Assembly
+from tracer.correlate.joining.journeys import Assembly
 
 CARRIED = "its bytes went on together with those of another packet (GRO)"
 
