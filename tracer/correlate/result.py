@@ -66,7 +66,7 @@ def journey_set(
     hops["cause"] = causes(batch, rows, before, _translated(journeys, of)[hops["journey"]])
     paths = outcome.Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
-        of.flow, _is_quoted(journeys, further), found.ends, alike[0] > 0,
+        of.flow, _is_quoted(journeys, further), found.ends, alike[0] > 0, _in_part(found),
     )  # fmt: skip
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,
@@ -83,6 +83,11 @@ def journey_set(
     return JourneySet(
         batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
     )
+
+
+def _in_part(found: Assembly) -> NDArray[np.bool_]:
+    lost = found.lost_bytes if len(found.lost_bytes) else np.zeros(found.journeys, np.int64)
+    return lost > 0
 
 
 def _settle_carried(found: Assembly, journeys: StructuredArray) -> None:

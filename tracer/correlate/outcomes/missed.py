@@ -109,7 +109,7 @@ def _acknowledged(
     if len(arrived):
         again = sent_again(packets, first, way, journeys["first_ns"], arrived)
         arrived = arrived[~again]
-    return arrived[~_came_before(end, journeys, arrived)]
+    return arrived[~_came_before(end, journeys, paths.in_part, arrived)]
 
 
 def _is_up_to(end: Codes, other: Codes) -> NDArray[np.bool_]:
@@ -117,13 +117,16 @@ def _is_up_to(end: Codes, other: Codes) -> NDArray[np.bool_]:
     return found
 
 
-def _came_before(end: Codes, journeys: StructuredArray, which: Codes) -> NDArray[np.bool_]:
-    # Whether an earlier transmission has the bytes up to the end of each and was not lost: TCP
-    # sends again what is only late, and the acknowledgement may be of that.
+def _came_before(
+    end: Codes, journeys: StructuredArray, in_part: NDArray[np.bool_], which: Codes
+) -> NDArray[np.bool_]:
+    # Whether an earlier transmission has the bytes up to the end of each and was not lost, or only
+    # some of its segments: TCP sends again what is only late, and the acknowledgement may be of
+    # that.
     found = np.zeros(len(which), np.bool_)
     earlier = journeys["retransmission_of"][which]
     while (at := np.flatnonzero(earlier >= 0)).size:
-        kept = journeys["outcome"][earlier[at]] != Outcome.VANISHED
+        kept = (journeys["outcome"][earlier[at]] != Outcome.VANISHED) | in_part[earlier[at]]
         found[at] |= kept & _is_up_to(end[which[at]], end[earlier[at]])
         earlier[at] = journeys["retransmission_of"][earlier[at]]
     return found

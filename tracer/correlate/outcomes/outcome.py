@@ -25,6 +25,7 @@ class Paths:
     `parent`: the place (from 1) in its journey of the hop each came from, 0 for the first.
     `quoted`: whether an ICMP error quotes the packet. `end`: the index of the hop that says how the
     journey ended. `alike`: whether packets alike begin further on that may be the same one.
+    `in_part`: whether some of its bytes went on from where it ended.
     """
 
     hops: Codes
@@ -36,6 +37,7 @@ class Paths:
     quoted: NDArray[np.bool_]
     end: Codes
     alike: NDArray[np.bool_]
+    in_part: NDArray[np.bool_]
 
     @property
     def first(self) -> Codes:
