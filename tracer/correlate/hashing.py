@@ -142,6 +142,22 @@ def roots(parent: Codes) -> Codes:
     return out
 
 
+def unite(numbers: Codes, first: Codes, second: Codes) -> None:
+    """Make one, the least of them, of numbers that pairs connect, in place; -1 stays as it is.
+
+    `first`, `second`: (pairs,), numbers of 0 and more.
+    """
+    apart = first != second
+    if not apart.any():
+        return
+    parent = np.arange(int(max(numbers.max(), first.max(), second.max())) + 1)
+    for a, b in zip(first[apart].tolist(), second[apart].tolist(), strict=True):
+        a, b = find_root(parent, a), find_root(parent, b)
+        parent[max(a, b)] = min(a, b)
+    used = numbers >= 0
+    numbers[used] = roots(parent)[numbers[used]]
+
+
 def pair_keys(first: Codes, second: Codes) -> Keys:
     """Return one uint64 for each pair of non-negative int64 below 2**32."""
     keys: Keys = first.astype(np.uint64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes
-from tracer.correlate.packets.groups import sort_groups
+from tracer.correlate.packets.groups import first_at, sort_groups
 
 Times = NDArray[np.int64]
 FEW_ROWS = 12  # of a group that is looked at for whether it is one packet
@@ -67,13 +67,7 @@ def _is_one(rows: Codes, spot: Codes) -> bool:
 
 @inner
 def _is_met(rows: Codes, time: Times, side: Codes, other: int, since: int, until: int) -> bool:
-    low, high = 0, len(rows)
-    while low < high:
-        middle = (low + high) >> 1
-        if time[rows[middle]] < since:
-            low = middle + 1
-        else:
-            high = middle
+    low = first_at(rows, 0, len(rows), time, since)
     while low < len(rows) and time[rows[low]] <= until:
         if side[rows[low]] == other:
             return True

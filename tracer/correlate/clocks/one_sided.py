@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tracer.correlate.clocks.equal_packets import take_as_long
 from tracer.correlate.clocks.samples import Samples
-from tracer.correlate.hashing import Codes, find_root, roots
+from tracer.correlate.hashing import Codes, unite
 
 Times = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -143,11 +143,9 @@ def _ways(
 
 def _united(number: Codes, pairs: Iterable[tuple[int, int]]) -> Codes:
     # The numbers with those of each pair made one: the least one that is among them.
-    parent = np.arange(len(number))
-    for one, other in pairs:
-        a, b = find_root(parent, int(one)), find_root(parent, int(other))
-        parent[max(a, b)] = min(a, b)
-    found: Codes = roots(parent)[number]
+    found, ends = number.copy(), np.array(list(pairs), np.int64).reshape(-1, 2)
+    if len(ends):
+        unite(found, ends[:, 0], ends[:, 1])
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import jit
 from tracer.core.mixing import mixed
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.hashing import Codes, factorise, grouped
@@ -18,7 +18,7 @@ from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Streams, is_proven
 from tracer.correlate.nat.tuples import may_translate
 from tracer.correlate.order.links import LinkOrder, usual_delay
-from tracer.correlate.packets.groups import sort_groups
+from tracer.correlate.packets.groups import first_at, sort_groups
 from tracer.correlate.packets.identity import OWN, Identity
 
 MOST, LOOK_AROUND = 64, 128  # candidates that are counted; rows before and after that are looked at
@@ -89,18 +89,6 @@ def _alike(identity: Identity, found: Assembly, time: Codes) -> tuple[Codes, Cod
     return code, order, starts
 
 
-@inner
-def _first_at(order: Codes, low: int, high: int, time: Codes, since: int) -> int:
-    # Where rows in order of time are not earlier than `since` any more.
-    while low < high:
-        middle = (low + high) >> 1
-        if time[order[middle]] < since:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 @jit
 def _several(
     p: Any,
@@ -123,8 +111,8 @@ def _several(
             since = min(time[own], time[other]) - far_ns
             until = max(time[own], time[other]) + far_ns
             low = max(
-                _first_at(order, start, stop, time, since),
-                _first_at(order, start, stop, time, time[own]) - LOOK_AROUND,
+                first_at(order, start, stop, time, since),
+                first_at(order, start, stop, time, time[own]) - LOOK_AROUND,
             )
             stop = min(stop, low + 2 * LOOK_AROUND)
             count = 1

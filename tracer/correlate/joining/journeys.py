@@ -38,3 +38,14 @@ class Assembly:
     back: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     within: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     lost_bytes: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def merge(self, of: Codes) -> None:
+        """Give rows the journey that theirs is part of, and number journeys anew, in place.
+
+        `of`: for each journey the one that it is part of, which is itself part of no other.
+        """
+        kept = of == np.arange(self.journeys)
+        number = np.cumsum(kept) - 1
+        used = self.journey >= 0
+        self.journey[used] = number[of[self.journey[used]]]
+        self.journeys = int(kept.sum())

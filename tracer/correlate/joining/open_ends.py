@@ -18,16 +18,15 @@ from tracer.correlate.hashing import (
     Keys,
     factorise,
     filled,
-    find_root,
     first_at_least,
     pair_keys,
-    roots,
+    unite,
 )
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Groups, Streams
 from tracer.correlate.nat.tuples import stays
 from tracer.correlate.order.links import LinkOrder, usual_gap
-from tracer.correlate.packets.groups import sort_rows
+from tracer.correlate.packets.groups import first_at, sort_rows
 from tracer.correlate.packets.identity import Identity
 
 ROUNDS = 3
@@ -161,13 +160,7 @@ def _choices(
     for group in range(len(begins) - 1):
         for i in range(begins[group], begins[group + 1]):
             a = last[i]
-            low, high = begins[group], begins[group + 1]
-            while low < high:  # beginnings are in order of time
-                middle = (low + high) >> 1
-                if time[first[middle]] < time[a]:
-                    low = middle + 1
-                else:
-                    high = middle
+            low = first_at(first, begins[group], begins[group + 1], time, time[a])
             found = 0
             for j in range(low, min(begins[group + 1], low + MOST_NEAR)):
                 b = first[j]
@@ -260,17 +253,11 @@ def _others(joined: NDArray[np.bool_], sides: tuple[Codes, Codes]) -> NDArray[np
 def _unite(found: Assembly, streams: Streams, of_class: Codes, ends: Codes, heads: Codes) -> None:
     if not len(ends):
         return
-    for numbers in (found.journey, streams.flow_class, of_class):
-        parent = np.arange(int(numbers.max()) + 1)
-        for a, b in zip(numbers[ends].tolist(), numbers[heads].tolist(), strict=True):
-            parent[find_root(parent, b)] = find_root(parent, a)
-        used = numbers >= 0
-        numbers[used] = roots(parent)[numbers[used]]
-    used = found.journey >= 0
-    kept = np.zeros(found.journeys, np.bool_)
-    kept[found.journey[used]] = True
-    found.journey[used] = (np.cumsum(kept) - 1)[found.journey[used]]
-    found.journeys = int(kept.sum())
+    of = np.arange(found.journeys)
+    unite(of, found.journey[ends], found.journey[heads])
+    found.merge(of)
+    for classes in (streams.flow_class, of_class):
+        unite(classes, classes[ends], classes[heads])
 
 
 def _pairs(

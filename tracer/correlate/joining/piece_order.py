@@ -60,7 +60,8 @@ def _named(p: Any, rows: Codes, starts: Codes, which: Codes) -> Codes:
 
 
 @inner
-def _is_here(p: Any, a: int, b: int, place: Codes) -> bool:
+def is_here(p: Any, a: int, b: int, place: Codes) -> bool:
+    """Return whether two rows were seen at one place, with one TTL."""
     return bool(place[a] == place[b] and p[a].ttl == p[b].ttl)
 
 
@@ -70,7 +71,7 @@ def _lead(p: Any, rows: Codes, starts: Codes, which: Codes, place: Codes) -> Non
         start = starts[journey]
         for i in range(start, starts[journey + 1]):
             row = rows[i]
-            if p[row].frag_offset <= 0 and _is_here(p, row, rows[start], place):
+            if p[row].frag_offset <= 0 and is_here(p, row, rows[start], place):
                 for k in range(i, start, -1):
                     rows[k] = rows[k - 1]
                 rows[start] = row
@@ -88,7 +89,7 @@ def _end(
         if not later[place[last]]:
             continue
         for i in range(stop - 2, start - 1, -1):
-            if copy_of[rows[i]] >= 0 or _is_here(p, rows[i], last, place):
+            if copy_of[rows[i]] >= 0 or is_here(p, rows[i], last, place):
                 continue
             if not _went_on(p, rows, i, stop, place):
                 ends[journey] = i
@@ -103,7 +104,7 @@ def _went_on(p: Any, rows: Codes, i: int, stop: int, place: Codes) -> bool:
         reached = at
         for k in range(i + 1, stop):
             begin, beyond = span(p[rows[k]])
-            if begin <= at and beyond > reached and not _is_here(p, rows[i], rows[k], place):
+            if begin <= at and beyond > reached and not is_here(p, rows[i], rows[k], place):
                 reached = beyond
         if reached == at:
             return False

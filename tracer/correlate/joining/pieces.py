@@ -196,8 +196,4 @@ def _share_end(a: Any, b: Any) -> bool:
 def _relabel(found: Assembly, chosen: Codes, root: Codes) -> None:
     of = np.arange(found.journeys)
     of[chosen] = chosen[root]
-    kept = of == np.arange(found.journeys)
-    number = np.cumsum(kept) - 1
-    used = found.journey >= 0
-    found.journey[used] = number[of[found.journey[used]]]
-    found.journeys = int(kept.sum())
+    found.merge(of)

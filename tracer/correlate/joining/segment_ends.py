@@ -7,6 +7,7 @@ import numpy as np
 from tracer.core.jit import inner, jit
 from tracer.correlate.hashing import Codes, filled
 from tracer.correlate.joining.journeys import Assembly
+from tracer.correlate.joining.piece_order import is_here
 
 Layout = tuple[Codes, Codes]
 
@@ -37,11 +38,6 @@ def settle_segment_ends(packets: Any, place: Codes, found: Assembly, layout: Lay
 
 
 @inner
-def _is_here(p: Any, a: int, b: int, place: Codes) -> bool:
-    return bool(place[a] == place[b] and p[a].ttl == p[b].ttl)
-
-
-@inner
 def _ahead(p: Any, row: int, other: int) -> int:
     # Bytes from the start of one packet to that of another; negative: it begins before.
     return int((p[other].tcp_seq - p[row].tcp_seq + (1 << 31)) % (1 << 32) - (1 << 31))
@@ -61,10 +57,10 @@ def _settle(
             carried[journey] = carrier[last]
         for i in range(stop - 1, start - 1, -1):
             row = rows[i]
-            if copy_of[row] >= 0 or _is_here(p, row, last, place):
+            if copy_of[row] >= 0 or is_here(p, row, last, place):
                 continue
             at = rows[ends[journey]]
-            if lost[journey] and not _is_here(p, row, at, place):
+            if lost[journey] and not is_here(p, row, at, place):
                 continue
             gone = _gone(p, rows, i, stop, place, carrier)
             if gone and not lost[journey]:
@@ -80,7 +76,7 @@ def _is_carried(
     # Whether all that was seen at the last place went on in packets of others.
     for i in range(start, stop):
         row = rows[i]
-        if _is_here(p, row, last, place) and _taken_along(p, row, carrier) < p[row].payload_len:
+        if is_here(p, row, last, place) and _taken_along(p, row, carrier) < p[row].payload_len:
             return False
     return True
 
@@ -102,7 +98,7 @@ def _gone(p: Any, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes) 
         reached, following = at, size
         for k in range(i + 1, stop):
             other = rows[k]
-            if _is_here(p, row, other, place):
+            if is_here(p, row, other, place):
                 continue
             begin = _ahead(p, row, other)
             if begin <= at:

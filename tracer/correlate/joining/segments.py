@@ -3,11 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.core.protocols import TCP
-from tracer.correlate.hashing import Codes, Keys, filled, find_root, grouped, roots
+from tracer.correlate.hashing import Codes, Keys, filled, grouped, unite
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Streams
 
@@ -55,36 +54,18 @@ def merge_segments(
         streams.stream, (rows, starts), gap_ns,
     )  # fmt: skip
     has = owner >= 0
-    _unite(flow_class, flow_class[heads[has]], flow_class[heads[owner[has]]])
+    unite(flow_class, flow_class[heads[has]], flow_class[heads[owner[has]]])
     _note_carriers(found, chosen, heads, carrier)
     _relabel(found, chosen, owner)
 
 
 def _of_tuple(tuples: Keys, of_class: Codes) -> Codes:
-    # The least class that one is connected with through classes and tuples.
-    _, by_tuple = np.unique(tuples, return_inverse=True)
-    _, by_class = np.unique(of_class, return_inverse=True)
-    label = by_class
-    while True:
-        before = label
-        for codes in (by_tuple, by_class):
-            least = np.full(int(codes.max()) + 1, len(label))
-            np.minimum.at(least, codes, label)
-            label = least[codes]
-        if np.array_equal(label, before):
-            return label
-
-
-def _unite(flow_class: Codes, first: Codes, second: Codes) -> None:
-    apart = first != second
-    if not apart.any():
-        return
-    parent = np.arange(int(flow_class.max()) + 1)
-    for a, b in np.unique(np.stack([first[apart], second[apart]], axis=1), axis=0).tolist():
-        a, b = find_root(parent, a), find_root(parent, b)
-        parent[max(a, b)] = min(a, b)
-    usable = flow_class >= 0
-    flow_class[usable] = roots(parent)[flow_class[usable]]
+    # The classes, those of one tuple made one.
+    found = of_class.copy()
+    order = np.argsort(tuples, kind="stable")
+    same = tuples[order[1:]] == tuples[order[:-1]]
+    unite(found, of_class[order[1:][same]], of_class[order[:-1][same]])
+    return found
 
 
 def _unwrapped(seq: Codes, of_class: Codes) -> Codes:
@@ -237,13 +218,9 @@ def _relabel(found: Assembly, chosen: Codes, owner: Codes) -> None:
     # Owners precede what they hold, so one pass in order finds the outermost.
     for i in has:
         of[chosen[i]] = of[chosen[owner[i]]]
-    kept: NDArray[np.bool_] = of == np.arange(found.journeys)
-    number = np.cumsum(kept) - 1
     used = found.journey >= 0
-    old = found.journey[used]
     parted = np.zeros(found.journeys, np.bool_)
     parted[of[chosen[has]]] = True
     found.parted = np.zeros(len(found.journey), np.bool_)
-    found.parted[used] = parted[of[old]]
-    found.journey[used] = number[of[old]]
-    found.journeys = int(kept.sum())
+    found.parted[used] = parted[of[found.journey[used]]]
+    found.merge(of)

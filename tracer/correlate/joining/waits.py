@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, jit
 from tracer.core.protocols import ICMPV6
-from tracer.correlate.hashing import Codes, filled, find_root, pair_keys, roots
+from tracer.correlate.hashing import Codes, filled, pair_keys, roots, unite
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Groups, Streams
 from tracer.correlate.order.links import LinkOrder, is_before
@@ -60,7 +60,8 @@ def merge_waits(
     ends, begins, rival = ends[chosen], begins[chosen], rival[chosen]
     if len(ends):
         merged = _merge(found, time, ends, begins, rival)
-        _relate(streams, ends[merged], begins[merged])
+        classes = streams.flow_class  # what is one packet is of one class
+        unite(classes, classes[ends[merged]], classes[begins[merged]])
 
 
 @inner
@@ -239,17 +240,6 @@ def _may_be_one_flow(flow_class: Codes, link: Codes, ends: Codes, begins: Codes)
     return out
 
 
-def _relate(streams: Streams, ends: Codes, begins: Codes) -> None:
-    # What is one packet is of one class.
-    used = streams.flow_class >= 0
-    parent = np.arange(int(streams.flow_class.max(initial=0)) + 1)
-    pairs = zip(streams.flow_class[ends].tolist(), streams.flow_class[begins].tolist(), strict=True)
-    for a, b in pairs:
-        a, b = find_root(parent, a), find_root(parent, b)
-        parent[max(a, b)] = min(a, b)
-    streams.flow_class[used] = roots(parent)[streams.flow_class[used]]
-
-
 def _merge(found: Assembly, time: Codes, ends: Codes, begins: Codes, rival: Codes) -> Codes:
     # Returns which of the pairs are one.
     before, after = found.journey[ends], found.journey[begins]
@@ -276,11 +266,7 @@ def _merge(found: Assembly, time: Codes, ends: Codes, begins: Codes, rival: Code
     used = found.journey >= 0
     unsure = np.flatnonzero(used)[doubtful[found.journey[used]]]
     found.ambiguous[unsure] = found.repeated[unsure] = True
-    of = roots(parent)
-    kept = of == np.arange(found.journeys)
-    number = np.cumsum(kept) - 1
-    found.journey[used] = number[of[found.journey[used]]]
-    found.journeys = int(kept.sum())
+    found.merge(roots(parent))
     return np.array(merged, np.int64)
 
 

@@ -51,6 +51,18 @@ def sort_rows(order: Codes, start: int, stop: int, major: Codes, minor: Times, t
         size *= 2
 
 
+@inner
+def first_at(order: Codes, low: int, high: int, time: Times, since: int) -> int:
+    """Return where in `order[low:high]`, rows by time, those are that are not before `since`."""
+    while low < high:
+        middle = (low + high) >> 1
+        if time[order[middle]] < since:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @jit
 def sort_groups(order: Codes, starts: Codes, major: Codes, minor: Times, tie: Codes) -> None:
     """Sort the rows of each group in place by (major, minor, tie), each indexed by row."""
