@@ -20,6 +20,7 @@ from tracer.correlate.flows.errors_quoted import (
     translations_quoted,
 )
 from tracer.correlate.flows.flows import flows_of
+from tracer.correlate.flows.known import SeenFlows
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.joining.assembly import assemble
 from tracer.correlate.joining.journeys import Assembly
@@ -92,10 +93,11 @@ def join_knowing(
     identity, streams, assembly, (rows, starts), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
-    of = flows_of(batch, identity, streams, first, named, known.flows)
+    seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
+    of = flows_of(batch, identity, streams, first, named, seen)
     found = journey_set(batch, *parts, of, known.ways)
     ends = names_of(links)[links_of(batch.packets, links, rows[assembly.ends])]
-    return Joined(found, of.forward, streams.stream, ends)
+    return Joined(found, of.forward, seen, ends)
 
 
 def assembled(

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tracer.core.journeys import JourneySet
 from tracer.correlate.clocks.known import KnownClocks
-from tracer.correlate.flows.known import KnownFlows
-from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.flows.known import KnownFlows, SeenFlows
+from tracer.correlate.hashing import Keys
 from tracer.correlate.order.ways import KnownWays
 
 
@@ -23,12 +23,12 @@ class Known:
 
 
 class Joined(NamedTuple):
-    """A window's journeys, whether each goes its flow's original way, and the stream of each row.
+    """A window's journeys, whether each goes its flow's original way, and flows known before.
 
     `ends`: the name of the link that each journey was last seen on (`order.ways`).
     """
 
     found: JourneySet
     forward: NDArray[np.bool_]
-    stream: Codes
+    seen: SeenFlows
     ends: Keys

@@ -12,7 +12,7 @@ from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.mixing import mixed
 from tracer.core.protocols import ARP, ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
-from tracer.correlate.flows.known import KnownFlows
+from tracer.correlate.flows.known import SeenFlows
 from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.packets.fragments import nearest_of_datagram
@@ -123,11 +123,11 @@ def flows_of(
     streams: Streams,
     firsts: Codes,
     lasts: Codes,
-    known: KnownFlows | None = None,
+    seen: SeenFlows | None = None,
 ) -> Flows:
     """Return the flows of journeys given by their first and last rows, in order of first time.
 
-    Flows that are `known` keep their original way.
+    Flows that were `seen` before keep their original way.
     """
     packets = batch.packets
     if not len(firsts):
@@ -146,21 +146,20 @@ def flows_of(
     opening = opening.copy()
     opening[flow[asking][::-1]] = asking[::-1]
     forward = flip == flip[opening][flow]
-    if known is not None:
-        forward ^= _turned(batch, streams, firsts, flow, forward, known)[flow]
+    if seen is not None:
+        forward ^= _turned(seen.find(firsts), flow, forward)[flow]
     table = _table(packets, flow, firsts, lasts, opening)
     return Flows(flow, forward, table)
 
 
 def _turned(
-    batch: ObservationBatch, streams: Streams, firsts: Codes, flow: Codes,
-    forward: NDArray[np.bool_], known: KnownFlows,
-) -> NDArray[np.bool_]:  # fmt: skip
+    known: tuple[Codes, NDArray[np.bool_]], flow: Codes, forward: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     # Which flows are known to go the other way: the first journey that is known says so.
-    number, way = known.find(batch, streams.stream, firsts)
-    seen = np.flatnonzero(number >= 0)[::-1]
+    number, way = known
+    told = np.flatnonzero(number >= 0)[::-1]
     turned = np.zeros(int(flow.max()) + 1, np.bool_)
-    turned[flow[seen]] = way[seen] != forward[seen]
+    turned[flow[told]] = way[told] != forward[told]
     return turned
 
 

@@ -17,7 +17,8 @@ from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import NUMBERS_DTYPE, JourneySet
 from tracer.core.subset import chosen_of
 from tracer.correlate.flows.exchange import ANSWERABLE
-from tracer.correlate.hashing import Codes
+from tracer.correlate.flows.known import SeenFlows
+from tracer.correlate.hashing import Codes, factorise
 from tracer.correlate.known import Joined, Known
 
 Mask = NDArray[np.bool_]
@@ -90,7 +91,7 @@ class Ordered:
     def take(self, window: Window) -> JourneySet | None:
         """Return the exchanges that are over, None when there are none."""
         batch, number, is_next, bounds = self._together(window)
-        found, forward, stream, ends = self._joined(batch, self._known)
+        found, forward, seen, ends = self._joined(batch, self._known)
         # Side by side, for they are read many times.
         hops = _Hops(found.hops["row"].copy(), found.hops["journey"].copy())
         off = [abs(c.offset_ns - self._added_ns.get(c.clock, 0)) for c in found.clocks]
@@ -102,7 +103,7 @@ class Ordered:
         over = self._over(found, hops.journey[is_next[hops.row]], given, now_ns, cut_ns)
         self._known.ways.add_ends(ends[over & _is_open(found)])
         numbers = self._numbered(given)
-        flows = self._flow_numbers(found, forward, stream, cut_ns)
+        flows = self._flow_numbers(found, forward, seen, cut_ns)
         part = self._part(found, numbers, over, flows) if over.any() else None
         known = _by_row(batch, hops, np.where((given > 0) | over, numbers, 0), -1)
         known[_came_late(hops, given, number, is_next)] = 0
@@ -177,7 +178,9 @@ class Ordered:
         numbers[fresh] = self._next + np.flatnonzero(is_free)[: len(fresh)]
         return numbers
 
-    def _flow_numbers(self, found: JourneySet, forward: Mask, stream: Codes, cut_ns: int) -> Codes:
+    def _flow_numbers(
+        self, found: JourneySet, forward: Mask, seen: SeenFlows, cut_ns: int
+    ) -> Codes:
         # The lasting number of each flow that has journeys which began until the cut.
         journeys = found.journeys
         begun = np.flatnonzero((journeys["flow"] >= 0) & (journeys["first_ns"] <= cut_ns))
@@ -189,15 +192,14 @@ class Ordered:
         if later.any():  # fragments that have no ports say nothing where others do
             says = ~later | ~np.isin(of_row, of_row[~later])
             rows, of_row, ways = rows[says], of_row[says], ways[says]
-        known, _ = self._known.flows.find(found.observations, stream, rows)
+        known, _ = seen.find(rows)
         numbers = np.full(len(found.flows) + 1, _LATEST)
         np.minimum.at(numbers, of_row[known >= 0], known[known >= 0])
-        _, at = np.unique(flow, return_index=True)
-        fresh = flow[np.sort(at)]
-        fresh = fresh[numbers[fresh] == _LATEST]
+        fresh = flow[numbers[flow] == _LATEST].astype(np.uint64)
+        fresh = fresh[factorise(fresh)[1]].astype(np.int64)
         numbers[fresh] = self._known.flows.add(found.flows[fresh])
         numbers[-1] = -1  # of no flow
-        self._known.flows.learn(found.observations, stream, rows, numbers[of_row], ways)
+        seen.learn(rows, numbers[of_row], ways)
         return numbers
 
     def _part(self, found: JourneySet, numbers: Codes, over: Mask, flows: Codes) -> JourneySet:
