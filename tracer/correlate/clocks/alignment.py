@@ -84,10 +84,7 @@ def align(
     time = packets["time_ns"].astype(np.int64)
     if known.added_ns:
         time += shifts(known.added_ns, batch.points)[packets["point"]]
-    told = np.array([bool(point.clock or point.host) for point in batch.points] + [False])
-    has_host = told[packets["point"]]
-    capture = packets["capture"].astype(np.int64)
-    scale = scales_of(packets, capture, identity.clock, has_host)
+    scale = scales_of(batch, identity.clock)
     count = int(scale.max(initial=-1)) + 1
     if count < 2:
         return Clocks(time, _unchanged(identity), 1_000_000)

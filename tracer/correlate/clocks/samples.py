@@ -11,7 +11,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
 from tracer.correlate.clocks.bystanders import misleading
-from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import related_parts
 from tracer.correlate.packets.duplicates import COPY_NS, is_numbered
@@ -23,6 +23,7 @@ MOST_ROWS = 12  # of one packet are compared with each other; of more, one of ea
 MOST_POINTS = 400  # rows of one packet
 NEXT = 3  # clocks further along the way that each is compared with
 MOST_SAMPLES = 400_000
+ENOUGH = 40_000  # samples for each clock; more tell nothing more
 MOST_JUMPS = 64
 FEWEST = 5  # packets that went one way over one link, and how near each other their delays are
 NEAR_NS = 50_000_000
@@ -58,8 +59,9 @@ def _pairs(
     count = 0
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
-        whole[group] = len(rows) < 2 or _is_single(p, rows, place, scale, time)
-        if not whole[group] or len(rows) < 2 or packet[rows[0]] % every:
+        asked = len(rows) > 1 and packet[rows[0]] % every == 0
+        whole[group] = not asked or _is_single(p, rows, place, scale, time)
+        if not asked or not whole[group]:
             continue
         far = MOST_ROWS
         if len(rows) > MOST_ROWS:
@@ -241,52 +243,57 @@ def samples_of(
     """Return the pairs of stamps that packets beyond doubt give for two scales."""
     packets = batch.packets
     place, packet = identity.spot, identity.packet
-    *pairs, whole = _pairs(packets, *groups, place, scale, time, packet, *_thinned(groups[1]))
+    most = min(MOST_SAMPLES, ENOUGH * (int(scale.max()) + 1))
+    limits = _thinned(groups[1], most)
+    *pairs, whole = _pairs(packets, *groups, place, scale, time, packet, *limits)
     parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
-    *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1]))
+    *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1], most))
     found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
     _signed_by_way(found, batch, identity.place, time)
     found.sign[misleading(packets, identity.place, time, found.left, found.right)] = 0
     return found
 
 
-def _thinned(starts: Codes) -> tuple[np.uint64, int]:
-    # Of how many packets one is taken, by its hash, so that they are of all the time; and how many
-    # samples those give at most.
+def _thinned(starts: Codes, most: int) -> tuple[np.uint64, int]:
+    # Of how many packets one is taken, by its hash, so that they are of all the time and give about
+    # `most` samples; and how many samples those give at most.
     rows = np.diff(starts)
     pairs = int(np.where(rows > MOST_ROWS, NEXT * rows, rows * (rows - 1) // 2).sum())
-    return np.uint64(1 + pairs // MOST_SAMPLES), min(pairs, 2 * MOST_SAMPLES)
+    return np.uint64(1 + pairs // most), min(pairs, 2 * most)
 
 
-def scales_of(packets: Any, capture: Codes, clock: Codes, has_host: NDArray[np.bool_]) -> Codes:
+def scales_of(batch: ObservationBatch, clock: Codes) -> Codes:
     """Return a number for each row: rows with one are of one clock that was not set back.
 
     Rows whose host is not known get a scale for each capture. A file whose stamps fall back by
     more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
     """
-    source = np.where(has_host, clock, clock.max(initial=0) + 1 + capture)
-    step = _steps_back(packets["time_ns"], capture)
-    if step is not None:
-        source = source * (MOST_JUMPS + 1) + step
+    told = np.array([bool(point.clock or point.host) for point in batch.points] + [False])
+    clocks, captures = int(clock.max(initial=0)) + 1, len(batch.captures) + 1
+    source, jumps = _sources(batch.packets, clock, told, clocks, captures, 1)
+    if 0 < jumps <= MOST_JUMPS:
+        source, _ = _sources(batch.packets, clock, told, clocks, captures, MOST_JUMPS + 1)
     # Source numbers are small, so ranking those that occur needs no sort.
-    return (np.cumsum(np.bincount(source) > 0) - 1)[source]
+    there = np.bincount(source) > 0
+    return source if there.all() else (np.cumsum(there) - 1)[source]
 
 
-def _steps_back(time: Times, capture: Codes) -> Codes | None:
-    # How often each row's clock was set back before it in its file; None where none was. A file's
-    # packets are in its own order, those of several files may be mixed.
-    order = None
-    if np.count_nonzero(np.diff(capture)) > capture.max(initial=0):
-        order = np.argsort(capture, kind="stable")
-        time, capture = time[order], capture[order]
-    back = np.flatnonzero(time[1:] < time[:-1] - JUMP_NS)
-    back = back[capture[back + 1] == capture[back]]
-    if not 0 < len(back) <= MOST_JUMPS:
-        return None
-    step = np.zeros(len(time), np.int64)
-    for row in back:
-        end = row + 1 + np.searchsorted(capture[row + 1 :] != capture[row], True)
-        step[row + 1 : end] += 1
-    if order is not None:
-        step[order] = step.copy()
-    return step
+@jit
+def _sources(
+    p: Any, clock: Codes, told: NDArray[np.bool_], clocks: int, captures: int, scales: int
+) -> tuple[Codes, int]:
+    # Each row's clock, or its file where its point does not tell, `scales` numbers for each, one
+    # after the other where it was set back if there are several; and how often stamps fall back. A
+    # file's packets are in its own order, those of several files may be mixed.
+    source = np.empty(len(p), np.int64)
+    last = filled(captures, np.iinfo(np.int64).min + JUMP_NS)
+    steps = filled(captures, 0)
+    jumps = 0
+    for i in range(len(p)):
+        capture, time = p[i].capture, p[i].time_ns
+        if time < last[capture] - JUMP_NS:
+            jumps += 1
+            steps[capture] += scales > 1
+        last[capture] = time
+        source[i] = (clock[i] if told[p[i].point] else clocks + capture) * scales + steps[capture]
+    return source, jumps

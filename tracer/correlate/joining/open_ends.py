@@ -271,7 +271,10 @@ def _pairs(
     if not len(first):
         return (none, none, none, none), none
     ways = _ways(identity, links).known
-    at = streams.first
+    # What is shown where, of the classes whose packets may be such ends and beginnings.
+    asked = np.zeros(int(streams.flow_class.max()) + 1, np.bool_)
+    asked[streams.flow_class[first]] = asked[streams.flow_class[last]] = True
+    at = streams.first[asked[streams.flow_class[streams.first]]]
     shown = mixed(np.full(len(at), _SHOWN), streams.flow_class[at])
     shown = np.unique(mixed(mixed(shown, identity.spot[at]), identity.ttl[at]))
     seen = (
