@@ -65,8 +65,9 @@ def _votes(
         for i in range(1, len(rows)):
             a, b = rows[i - 1], rows[i]
             clear[stream[b]] += 1
-            may_change = rare[group] and not stays(p, a) and not stays(p, b)
-            if flow[a] == flow[b] or may_change or _is_one(p, a, b):
+            same = flow[a] == flow[b]  # looked at first: no record has to be read for that
+            may_change = not same and rare[group] and not stays(p, a) and not stays(p, b)
+            if same or may_change or _is_one(p, a, b):
                 first[count], second[count] = stream[a], stream[b]
                 count += 1
             elif p[a].ttl > p[b].ttl and (
@@ -150,16 +151,25 @@ def enough(edges: Edges, size: Codes, share: float) -> NDArray[np.bool_]:
     return enough
 
 
+@jit
+def _contents(p: Any, order: Codes, starts: Codes) -> tuple[Keys, Codes]:
+    # Of each group what its packets carry, and 1 where that is enough to be told by, 2 for TCP.
+    content, told = np.empty(len(starts) - 1, np.uint64), np.empty(len(starts) - 1, np.int64)
+    for group in range(len(content)):
+        r = p[order[starts[group]]]
+        content[group] = r.payload_digest ^ np.uint64(np.int64(r.icmp_type))
+        told[group] = r.payload_len >= 8 and r.payload_digest != 0
+        if r.proto == TCP:
+            told[group] = 2
+    return content, told
+
+
 def is_rare(packets: Any, groups: Groups) -> NDArray[np.bool_]:
     """Return which groups have bytes that no other group has: equal by more than by chance."""
-    order, starts = groups
-    heads = order[starts[:-1]]
-    icmp = packets["icmp_type"][heads].astype(np.int64).astype(np.uint64)
-    digest = packets["payload_digest"][heads]
-    codes, where = factorise(digest ^ icmp)
+    content, told = _contents(packets, *groups)
+    codes, where = factorise(content)
     alone = np.bincount(codes, minlength=len(where))[codes] == 1
-    long = packets["payload_len"][heads] >= 8
-    rare: NDArray[np.bool_] = (packets["proto"][heads] == TCP) | (alone & long & (digest != 0))
+    rare: NDArray[np.bool_] = (told == 2) | (alone & (told == 1))
     return rare
 
 
