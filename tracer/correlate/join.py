@@ -175,7 +175,7 @@ def assembled(
         _unite(lifetime, found, time)
     if len(identity.several):  # seen again there it is seen at the next device
         found.copy_of[identity.several] = -1
-    layout = _in_order(batch, identity, found, links, scales.time_ns, falling)
+    layout = _in_order(batch, identity, found, links, scales.time_ns, falling, by_ttl[0])
     if found.recut.any():
         order_pieces(packets, identity, found, layout)
     found.ends = ends_of(packets, identity, found, layout)
@@ -214,15 +214,19 @@ def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Grou
 
 def _in_order(
     batch: ObservationBatch, identity: Identity, found: Assembly, links: Any, time: Codes,
-    falling: Codes,
+    falling: Codes, order: Codes,
 ) -> tuple[Codes, Codes]:  # fmt: skip
+    # `order`: rows that are about in order already, of one packet, so that little is left to do.
     first_ns = np.full(found.journeys, np.iinfo(np.int64).max)
     used = found.journey >= 0
     np.minimum.at(first_ns, found.journey[used], time[used])
     rank = np.empty(found.journeys, np.int64)
     rank[np.argsort(first_ns, kind="stable")] = np.arange(found.journeys)
     found.journey[used] = rank[found.journey[used]]
-    rows, first_hop = grouped(found.journey, found.journeys)
+    used[order] = False
+    order = np.concatenate([order, np.flatnonzero(used)])
+    rows, first_hop = grouped(found.journey[order], found.journeys)
+    rows = order[rows]
     groups.sort_groups(rows, first_hop, falling, time, identity.point)
     carried = batch.sections["tunnel"]["row"]
     tunnelled = np.zeros(len(batch) if len(carried) else 0, np.bool_)

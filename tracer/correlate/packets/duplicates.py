@@ -143,6 +143,21 @@ def _earlier(
     return -1
 
 
+@inner
+def _may_be_twice(order: Codes, start: int, stop: int, stream: Codes) -> bool:
+    # Whether a stream may be there twice: never where it is not, hardly ever else (two bits each).
+    low = high = np.uint64(0)
+    for i in range(start, stop):
+        number = np.uint64(stream[order[i]])
+        a = np.uint64(1) << (number & np.uint64(63))
+        b = np.uint64(1) << ((number >> np.uint64(6)) & np.uint64(63))
+        if low & a and high & b:
+            return True
+        low |= a
+        high |= b
+    return False
+
+
 @jit
 def _copies(
     p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes, devices: Any
@@ -155,6 +170,8 @@ def _copies(
     for group in range(len(starts) - 1):
         asked, doubled = False, False
         start, stop = starts[group], starts[group + 1]
+        if not _may_be_twice(order, start, stop, stream):
+            continue
         for i in range(start + 1, stop):
             row = order[i]
             if mixed:
