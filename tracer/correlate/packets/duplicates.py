@@ -223,7 +223,8 @@ def copies(
         if len(several):
             paired = _paired(*groups, habit, several)
         found, _ = _copies(*groups, habit, (several, paired))
-    single: NDArray[np.bool_] = (np.append(habit, -1) == SINGLE)[p["point"]]
+    once = np.append(habit, -1) == SINGLE
+    single: NDArray[np.bool_] = once[p["point"]] if once.any() else np.zeros(len(p), np.bool_)
     return found, single
 
 

@@ -87,8 +87,7 @@ def _key(p: Any, a: int, b: int, place: Codes) -> Any:
 
 @jit
 def _compared(p: Any, order: Codes, starts: Codes, place: Codes, keys: Keys, same: Any) -> int:
-    # Fills in each pair of places that a packet shows, and whether its id is the same at both;
-    # counts them where there is no room for any.
+    # Fills in each pair of places that a packet shows, and whether its id is the same at both.
     shown = np.empty(MOST_PLACES, np.int64)
     count = 0
     for group in range(len(starts) - 1):
@@ -99,9 +98,8 @@ def _compared(p: Any, order: Codes, starts: Codes, place: Codes, keys: Keys, sam
             for j in range(i):
                 if not _is_evidence(p, shown[i], shown[j]):
                     continue
-                if len(keys):
-                    keys[count] = _key(p, shown[i], shown[j], place)
-                    same[count] = p[shown[i]].ip_id == p[shown[j]].ip_id
+                keys[count] = _key(p, shown[i], shown[j], place)
+                same[count] = p[shown[i]].ip_id == p[shown[j]].ip_id
                 count += 1
     return count
 
@@ -140,12 +138,11 @@ def changing_between(packets: Any, place: Codes, rows: Codes, content: Keys) -> 
     `content` (uint64, of each of `rows`) is equal for equal packets, whatever their ids.
     """
     order, starts = _groups(content, rows)
-    none = np.empty(0, np.bool_)
-    count = _compared(packets, order, starts, place, np.empty(0, np.uint64), none)
-    keys, same = np.empty(count, np.uint64), np.empty(count, np.bool_)
-    if count == 0:
-        return keys
-    _compared(packets, order, starts, place, keys, same)
+    places = np.minimum(np.diff(starts), MOST_PLACES)
+    most = int((places * (places - 1) // 2).sum())
+    keys, same = np.empty(most, np.uint64), np.empty(most, np.bool_)
+    count = _compared(packets, order, starts, place, keys, same)
+    keys, same = keys[:count], same[:count]
     codes, where = factorise(keys)
     alike = np.bincount(codes[same], minlength=len(where))
     other = np.bincount(codes[~same], minlength=len(where))
