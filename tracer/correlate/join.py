@@ -126,8 +126,10 @@ def assembled(
     lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)
     if len(lifetime):
         copy_of[are_apart(lifetime, copy_of)] = -1
-    by_time = without(*by_time, copy_of >= 0)
-    streams.count = np.bincount(streams.stream[copy_of < 0], minlength=len(streams.first))
+    copied = copy_of >= 0
+    if copied.any():
+        by_time = without(*by_time, copied)
+        streams.count = np.bincount(streams.stream[~copied], minlength=len(streams.first))
     falling = 256 - identity.ttl
     by_ttl = _sorted(by_time, falling, time, identity)
     doubt = doubts(identity, by_ttl, time, slack_ns)

@@ -54,15 +54,14 @@ def classify(
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
     _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
-    left, right = _classes_of(parent, tuples, quoted)
-    told = (left >= 0) & (right >= 0) & (left != right)
-    _unite_apart(identity, streams, parent, counted((left[told], right[told])))
+    told = _told(parent, tuples, quoted)
+    _unite_apart(identity, streams, parent, told)
     numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
     _unite_apart(identity, streams, parent, numbered)
     guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples, links)
     if doubtful.any():
         _join_between(packets, identity, streams, parent, voting[1][0], time, doubtful)
-    if guessed or told.any() or len(numbered.votes) or doubtful.any():
+    if guessed or len(told.votes) or len(numbered.votes) or doubtful.any():
         _join_answers(batch, identity, streams, parent, tuples)
     streams.flow_class = roots(parent)[stream]
     streams.flow_class[~identity.usable] = -1
@@ -79,12 +78,14 @@ def _likely(
     identity: Identity, streams: Streams, edges: Edges, size: Codes, share: float
 ) -> NDArray[np.bool_]:
     # On one layer-2 segment (equal MACs) a frame may be flooded: votes spread over many links.
-    a, b = streams.first[edges.left], streams.first[edges.right]
+    likely = enough(edges, size, share)
+    few = np.flatnonzero(~likely & enough(edges, size, 0.02))
+    a, b = streams.first[edges.left[few]], streams.first[edges.right[few]]
     bridged = identity.src_mac[a] == identity.src_mac[b]
     bridged &= identity.dst_mac[a] == identity.dst_mac[b]
     bridged &= (identity.ttl[a] == identity.ttl[b]) & (identity.src_mac[a] != NULL)
-    likely: NDArray[np.bool_] = bridged & enough(edges, size, 0.02)
-    return likely | enough(edges, size, share)
+    likely[few] = bridged
+    return likely
 
 
 def _join_buffers(parent: Codes, stream: Codes, tuples: Keys, lifetime: Codes) -> None:
@@ -100,6 +101,15 @@ def _join_proven(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -
     if len(translations[0]):
         left, right = _classes_of(parent, tuples, translations)
         _union(parent, left, right, (left >= 0) & (right >= 0))
+
+
+def _told(parent: Codes, tuples: Keys, quoted: tuple[Keys, Keys]) -> Edges:
+    # Pairs of classes of which errors show that one is the other, translated.
+    left = right = np.empty(0, np.int64)
+    if len(quoted[0]):
+        left, right = _classes_of(parent, tuples, quoted)
+    told = (left >= 0) & (right >= 0) & (left != right)
+    return counted((left[told], right[told]))
 
 
 def _classes_of(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) -> Codes:
@@ -235,6 +245,8 @@ def _join_answers(
 def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: Edges) -> None:
     # Edges with most votes first. Classes that one link shows at one TTL stay two: a packet passes
     # there once.
+    if not len(edges.votes):
+        return
     segment = roots(parent)
     left, right = segment[edges.left], segment[edges.right]
     links = _links_of(identity, streams, segment, np.unique(np.concatenate([left, right])))
