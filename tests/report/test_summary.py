@@ -79,6 +79,16 @@ def test_footer_gives_clocks_with_uncertainty() -> None:
     )
 
 
+def test_footer_names_some_of_many_clocks() -> None:
+    journey_set = floating_ip()
+    hosts = [f"compute{number:02}" for number in range(90)]
+    journey_set.clocks = tuple(ClockEstimate(host, 0, None, host=host) for host in hosts)
+    summary = summary_of(journey_set)
+    (line,) = [line for line in footer_lines(summary) if line.startswith("clocks")]
+    assert line.endswith("compute09, compute10 and 79 more")
+    assert [clock["host"] for clock in summary["clocks"]] == hosts
+
+
 def test_footer_says_of_clocks_that_one_side_bounds_them() -> None:
     journey_set = floating_ip()
     journey_set.clocks = (

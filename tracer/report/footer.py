@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+MOST_NAMES = 12  # in one line
 #: What `tracer follow` has against a loss.
 _WIDER = {"ring_full": "--ring-size", "map_full": "--map-size"}
 
@@ -49,9 +50,16 @@ def _clocks(clocks: Sequence[dict[str, Any]]) -> Iterator[str]:
     for words, one_sided in (("", False), (", offset bounded from one side only", True)):
         names = [each["host"] for each in kept if (each["evidence"] == "one-way") == one_sided]
         if names and len(clocks) > 1:
-            yield f"clocks taken as they are{words}: {', '.join(names)}"
+            yield f"clocks taken as they are{words}: {_listed(names)}"
     for clock in moved:
         yield _clock(clock)
+
+
+def _listed(names: Sequence[str]) -> str:
+    # The JSON summary has them all.
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
 
 
 def _clock(clock: dict[str, Any]) -> str:

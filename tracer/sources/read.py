@@ -189,7 +189,7 @@ class Reading:
         if packets:
             self._duplicates.add(given.path, given.name)
         elif not findings.warnings():
-            findings.add("no-packets", "it holds no packets")
+            findings.add("no-packets", "no packets inside")
         self._done += capture.file.taken
         if capture.packets is not None and packets:
             _check_interfaces(given, len(capture.packets.interfaces), findings)
