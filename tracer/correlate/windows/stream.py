@@ -19,7 +19,8 @@ from tracer.correlate.join import JoinOptions, join_knowing
 from tracer.correlate.known import Joined, Known
 from tracer.correlate.order.ways import KnownWays
 from tracer.correlate.outcomes.gaps import merged
-from tracer.correlate.windows.ordered import LAST, Horizon, Ordered, Window
+from tracer.correlate.windows.ordered import LAST, Horizon, Ordered
+from tracer.correlate.windows.together import Window
 
 #: Rows of a window; about 1 kB of memory each while they are joined.
 WINDOW_ROWS = 640_000
