@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
@@ -119,13 +120,9 @@ def assembled(
     proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)
     streams = streams_of(packets, identity, proofs.eras(identity.flow, scales.time_ns))
     alike = streams_quoted(batch, streams.stream)
-    several = np.array([point.several for point in batch.points], np.bool_)
-    several = several if several.any() else several[:0]
-    copy_of, single = copies(packets, *by_time, alike, time, len(batch.points), several)
     # Where a kernel was watched its buffers have the first word, and the last.
     lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)
-    if len(lifetime):
-        copy_of[are_apart(lifetime, copy_of)] = -1
+    copy_of, single = _copies_of(batch, by_time, alike, lifetime, time)
     copied = copy_of >= 0
     if copied.any():
         by_time = without(*by_time, copied)
@@ -135,13 +132,7 @@ def assembled(
     doubt = doubts(identity, by_ttl, time, slack_ns)
     links = link_order(identity, *by_ttl, doubt, time)
     usual_ns = usual_gap(links)
-    pieces = groups.bursts(*groups.chosen(*by_time, doubt), time, identity.point, usual_ns)
-    pieces = groups.finer(*pieces, time, links.link, surest_gaps(links), MOST_RELATED)
-    most = len(time) if len(identity.several) else MOST_RELATED
-    *parts, rough = groups.chunks(packets, *pieces, time, most)
-    pieces = _sorted((parts[0], parts[1]), falling, time, identity)
-    pieces = related_parts(packets, identity.flow, *pieces, True)
-    cut = rough[pieces[0][pieces[1][:-1]]]
+    pieces, cut = _pieces(packets, identity, groups.chosen(*by_time, doubt), time, links)
     unsure = doubts(identity, pieces, time, slack_ns) | cut
     voting: tuple[Voting, ...] = ((by_ttl, doubt), (pieces, unsure))
     voting += _by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
@@ -164,12 +155,9 @@ def assembled(
     merge_waits(packets, identity, streams, lifetime, found, grouped_rows, time, links, limits[0])
     if cut.any():  # where packets were cut in two, others seem to go on
         pieces = groups.chosen(*pieces, ~cut)
-    choices = unresolved(packets, *pieces, of_class, streams.stream, time, links.usual)
-    found.ambiguous |= choices > 0
-    np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
+    _doubt(found, unresolved(packets, *pieces, of_class, streams.stream, time, links.usual))
     if len(scales.choices):
-        found.ambiguous |= scales.choices > 0
-        np.maximum(found.candidates, scales.choices, out=found.candidates, casting="unsafe")
+        _doubt(found, scales.choices)
     merge_segments(packets, streams, found, time, options.gap_ns)
     if identity.fragmented:
         merge_pieces(packets, identity, of_class, lifetime, found, time, options.gap_ns)
@@ -184,6 +172,37 @@ def assembled(
     settle_segment_ends(packets, identity.place, found, layout)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
     return identity, streams, found, layout, scales, links, watch
+
+
+def _copies_of(
+    batch: ObservationBatch, by_time: Groups, alike: Codes, lifetime: Codes, time: Codes
+) -> tuple[Codes, NDArray[np.bool_]]:
+    several = np.array([point.several for point in batch.points], np.bool_)
+    several = several if several.any() else several[:0]
+    found = copies(batch.packets, *by_time, alike, time, len(batch.points), several)
+    if len(lifetime):
+        found[0][are_apart(lifetime, found[0])] = -1
+    return found
+
+
+def _pieces(
+    packets: Any, identity: Identity, rows: Groups, time: Codes, links: LinkOrder
+) -> tuple[Groups, NDArray[np.bool_]]:
+    # What may be one packet of groups that are several, sorted by falling TTL and time; and which
+    # of those were cut where nothing says so.
+    pieces = groups.bursts(*rows, time, identity.point, usual_gap(links))
+    pieces = groups.finer(*pieces, time, links.link, surest_gaps(links), MOST_RELATED)
+    most = len(time) if len(identity.several) else MOST_RELATED
+    *parts, rough = groups.chunks(packets, *pieces, time, most)
+    pieces = _sorted((parts[0], parts[1]), 256 - identity.ttl, time, identity)
+    pieces = related_parts(packets, identity.flow, *pieces, True)
+    return pieces, rough[pieces[0][pieces[1][:-1]]]
+
+
+def _doubt(found: Assembly, choices: Codes) -> None:
+    # How many packets each row may be, where several.
+    found.ambiguous |= choices > 0
+    np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
 
 
 def _by_bytes(
