@@ -161,8 +161,8 @@ def _copy_recoded(
         block = target[start : start + size]
         copy_into(block, packets[start : start + size])
         for name, new in changed:
-            codes: Any = block[name]
-            if len(new) == 2 and not codes.any():  # of one point: a tenth of the time
-                codes[:] = new[0]
+            old = block[name]
+            if len(new) == 2 and not old.any():  # of one point: a tenth of the time
+                old[:] = new[0]
             else:
-                codes[:] = new[codes]
+                old[:] = new[old]
