@@ -97,8 +97,9 @@ def align(
     names = [scale_name(point) for point in points]
     added = np.array([known.added_ns.get(name, 0) for name in names])
     member = _agreeing(samples, scale, time, added)
-    sizes = np.bincount(member[scale], minlength=count)
-    mutual = _both_ways(samples, member[scale], count)
+    rows = np.bincount(scale, minlength=count)
+    sizes = np.bincount(member, rows, count).astype(np.int64)
+    mutual = _both_ways(samples, scale, member)
     if mutual.any():  # of others no packet bounds the offset both ways, as of a mirror port's host
         sizes[~mutual] = 0
     first = int(
@@ -167,13 +168,13 @@ def _slack(fits: dict[int, Fit]) -> int:
     return max([1_000_000, *(2 * ns for ns in known)])
 
 
-def _both_ways(samples: Samples, group: Codes, count: int) -> NDArray[np.bool_]:
+def _both_ways(samples: Samples, scale: Codes, member: Codes) -> NDArray[np.bool_]:
     # The groups from which packets came to another one, and went there.
-    left, right = group[samples.left], group[samples.right]
+    left, right = member[scale[samples.left]], member[scale[samples.right]]
     pair, where = factorise(pair_keys(np.minimum(left, right), np.maximum(left, right)))
     way = samples.sign * np.where(left < right, 1, -1) * (left != right)
     there, back = (np.bincount(pair[way == sign], minlength=len(where)) > 0 for sign in (1, -1))
-    found = np.zeros(count, np.bool_)
+    found = np.zeros(len(member), np.bool_)
     for end in (left, right):
         found[end[where[there & back]]] = True
     return found
@@ -240,6 +241,8 @@ def _fit_all(
     Returns the fits, and how far ahead each group was at its last stamps. Of `trusted` groups what
     is known stays where packets went one way only: that says less.
     """
+    if (member == first).all():
+        return {}, {}
     group = member[scale]
     sizes = np.bincount(group, minlength=len(member))
     left, right = group[samples.left], group[samples.right]
