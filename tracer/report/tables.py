@@ -5,6 +5,7 @@ columns is stable: within a schema number they are added at the end.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import IO, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tracer.report import arrays
 from tracer.report.change_text import ChangeTexts
 from tracer.report.columns import observation_columns
 from tracer.report.hop_columns import JOURNEY_COLUMNS, STEP_COLUMNS, journey_columns, step_columns
+from tracer.report.parquet import writer as parquet
 
 CHUNK_ROWS = 1 << 16
 # Columns whose least and greatest value a reader may skip row groups by.
@@ -31,10 +33,8 @@ _DELTAS = (
     "journey", "time_ns", "delta_ns", "reply", "request", "n", "frame", "tcp_tsval", "tcp_tsecr",
     "icmp_seq",
 )  # fmt: skip
-# Numbers that differ by packet, equal at its hops: what the compressor finds by itself.
-_PLAIN = ("flow", "first_ns", "last_ns", "ip_id", "sport", "dport", "tcp_seq", "tcp_ack")
-_FEW_ROWS = 256
-_DICTIONARY_BYTES = 1 << 24  # of a row group, before values are written plainly
+# Rows of the first table from which on it pays to have the code for many compiled.
+_MANY_ROWS = CHUNK_ROWS // 4
 # `proto` is the journey's, as a word; `time_ns` (clock applied) and `direction` are the hop's.
 OWN_COLUMNS = tuple(
     name for name in OBSERVATION_FIELDS if name not in (*JOURNEY_COLUMNS, *STEP_COLUMNS)
@@ -89,36 +89,25 @@ def write_csv(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
 
 def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     """Write tables of one schema as one Parquet file, a row group each."""
+    coming = iter(tables)
+    first = next(coming, None)
+    if first is None:
+        return
+    pays = first.num_rows >= _MANY_ROWS and parquet.is_written(first.schema)
+    whole = chain([first], coming)
+    del first  # not held while others are written
+    if pays:
+        parquet.write(whole, file, _DELTAS, _WITH_STATISTICS)
+        return
     writer = None
-    for table in tables:
+    for table in whole:
         if writer is None:
-            deltas = [name for name in table.column_names if name in _DELTAS]
             writer = pyarrow.parquet.ParquetWriter(
-                file,
-                table.schema,
-                compression=_compression(table),
-                write_statistics=_WITH_STATISTICS,
-                dictionary_pagesize_limit=_DICTIONARY_BYTES,
-                use_dictionary=[
-                    name for name in table.column_names if name not in (*deltas, *_PLAIN)
-                ],
-                column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
+                file, table.schema, compression="zstd", write_statistics=_WITH_STATISTICS
             )
         writer.write_table(table)
     if writer is not None:
         writer.close()
-
-
-def _compression(first: pa.Table) -> dict[str, str]:
-    # To set the compressor up takes longer than to write a column of equal values, which takes no
-    # room as it is.
-    columns = zip(first.column_names, first.columns, strict=True)
-    return {name: "none" if _is_constant(column) else "zstd" for name, column in columns}
-
-
-def _is_constant(column: pa.ChunkedArray) -> bool:
-    few = column[:_FEW_ROWS]
-    return len(few.unique()) <= 1 and (len(few) == len(column) or len(column.unique()) <= 1)
 
 
 def _decoded(table: pa.Table) -> pa.Table:
