@@ -159,6 +159,7 @@ def _in_windows(
 ) -> None:  # fmt: skip
     from tracer.api.joining import conntrack_of, rules_of
 
+    load_ahead("tracer.correlate.windows.stream")  # while the decoder's compiled code is loaded
     entries, damage = conntrack_of(captures, conntrack)
     found.nat_rules, more = rules_of(captures, rules)
     found.begin()

@@ -41,7 +41,7 @@ T = TypeVar("T")
 LARGE = 400_000_000
 _MOST_ROWS = 1 << 17  # of all captures together that are read before there is a window
 # Of all captures together, looked at for how far clocks are off; more where few do not say it.
-_LOOKS = (1 << 18, 1 << 22)
+_FEW_ROWS, _MANY_ROWS = 1 << 18, 1 << 22
 _MOST_DELAYS = 4_000_000  # distinct ones of flows' segments that are kept before they are rounded
 _OTHER_FILES = 64  # that are open beside the captures
 _EARLY = (
@@ -183,12 +183,24 @@ class Windows:
         from tracer.correlate.clocks.known import KnownClocks
         from tracer.correlate.clocks.look import look
 
-        known = KnownClocks()
-        for rows in _LOOKS if self.is_repeatable else ():
-            known, tells_all = look(self._batches_again(), rows)
-            if tells_all:
-                break
+        if not self.is_repeatable:
+            return KnownClocks()
+        known, tells_all = look(self._first_batches(_FEW_ROWS), _FEW_ROWS)
+        if not tells_all:
+            known, _ = look(self._batches_again(), _MANY_ROWS)
         return known
+
+    def _first_batches(self, rows: int) -> list[list[ObservationBatch]]:
+        # Of so many rows in all, or more; they are still to be read.
+        found = []
+        for number, batches in enumerate(self._begun):
+            first, left = [], rows // len(self._begun)
+            while left > 0 and (batch := next(batches, None)) is not None:
+                first.append(batch)
+                left -= len(batch)
+            self._begun[number] = _handed_on(first[:], batches)
+            found.append(first)
+        return found
 
     def _batches_again(self) -> list[Iterator[ObservationBatch]]:
         from tracer.sources.read import Reading
@@ -260,10 +272,10 @@ def is_file(output: str | None) -> bool:
 def write_parts(parts: Iterator[JourneySet], format_: str, output: str | None) -> None:
     """Write journeys that come in parts to a file or standard output, as they come."""
     coming = ahead(parts)
-    write = _writer(format_, output)  # which is loaded while the first part is made
     # Before a file is overwritten for nothing. An empty part stands for none, so that a table has
     # its columns.
     first = [next(coming, JourneySet(ObservationBatch()))]
+    write = _writer(format_, output)  # loaded now, it does not keep the first part waiting
     with destination(output) as file:
         write(_handed_on(first, coming), file)
 
@@ -302,6 +314,8 @@ def _writer(format_: str, output: str | None) -> Callable[[Iterator[JourneySet],
 
 
 def _handed_on(first: list[T], rest: Iterator[T]) -> Iterator[T]:
-    # The first is not held longer than others: a part is as large as a window.
-    yield first.pop()
+    # The first ones are not held longer than others: a part is as large as a window.
+    first.reverse()
+    while first:
+        yield first.pop()
     yield from rest
