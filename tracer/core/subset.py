@@ -27,11 +27,14 @@ def subset(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> Journey
     return found
 
 
-def chosen_of(journey_set: JourneySet, chosen: NDArray[np.integer[Any]]) -> JourneySet:
-    """Return `subset` with the observations of all journeys."""
+def chosen_of(
+    journey_set: JourneySet, chosen: NDArray[np.integer[Any]], hops: StructuredArray | None = None
+) -> JourneySet:
+    """Return `subset` with the observations of all journeys; `hops` are theirs, if made already."""
     journeys = journey_set.journeys.take(chosen)
-    hops = journey_set.hops.take(hop_indices(journeys))
-    hops["journey"] = np.repeat(np.arange(len(journeys)), journeys["n_hops"])
+    if hops is None:
+        hops = journey_set.hops.take(hop_indices(journeys))
+        hops["journey"] = np.repeat(np.arange(len(journeys)), journeys["n_hops"])
     journeys["first_hop"] = np.cumsum(journeys["n_hops"]) - journeys["n_hops"]
     place = _places(len(journey_set.journeys), chosen)
     for name in _REFERENCES:

@@ -20,7 +20,7 @@ from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.flows.known import SeenFlows
 from tracer.correlate.hashing import Codes, factorise
 from tracer.correlate.known import Joined, Known
-from tracer.correlate.windows.passes import Survey, kept_rows, latest, survey
+from tracer.correlate.windows.passes import Survey, hops_left, kept_rows, latest, survey
 from tracer.correlate.windows.together import Held, Window, together
 
 Mask = NDArray[np.bool_]
@@ -84,7 +84,6 @@ class Ordered:
         self._known.ways.add_ends(ends[over & _is_open(found)])
         numbers = self._numbered(told.given)
         flows = self._flow_numbers(found, forward, seen, cut_ns)
-        part = self._part(found, numbers, over, flows) if over.any() else None
         known = np.where((told.given > 0) | over, numbers, 0)
         is_recent = self._is_recent(found, known, told.late, cut_ns)
         last = of.last[:0] if cut_ns == _LATEST else of.last
@@ -92,7 +91,7 @@ class Ordered:
         held = of.batch.take(rows)
         for start, stop in pairwise(np.searchsorted(rows, of.bounds).tolist()):
             self._held.append(Held(held.between(start, stop), number[start:stop]))
-        return part
+        return self._part(found, numbers, over, flows) if over.any() else None
 
     def _cut(self, times: Codes, now_ns: int) -> int:
         # What was last seen before it is over.
@@ -155,8 +154,9 @@ class Ordered:
         return numbers
 
     def _part(self, found: JourneySet, numbers: Codes, over: Mask, flows: Codes) -> JourneySet:
+        # `found` is not used any more.
         chosen = np.flatnonzero(over)
-        part = chosen_of(found, chosen)
+        part = chosen_of(found, chosen, hops_left(found.hops, over))
         part.numbers = np.empty(len(chosen), NUMBERS_DTYPE)
         part.numbers["journey"] = numbers[chosen]
         with_none = np.append(numbers, -1)

@@ -120,3 +120,22 @@ def _keep(
         late = given[journey] > 0 and number[row] == 0
         numbers[row] = 0 if late else known[journey]
         kept[row] = numbers[row] == 0 or is_recent[journey]
+
+
+def hops_left(hops: StructuredArray, chosen: Mask) -> StructuredArray:
+    """Return the hops of the chosen journeys, `journey` counting these alone; in `hops` itself."""
+    words = hops.view(np.int64).reshape(len(hops), -1)  # moved faster than records
+    return hops[: _move_up(hops, words, chosen, np.cumsum(chosen) - 1)]
+
+
+@jit
+def _move_up(hops: Any, words: Any, chosen: Mask, place: Codes) -> int:
+    count = 0
+    for i in range(len(hops)):
+        journey = hops[i].journey
+        if chosen[journey]:
+            for word in range(words.shape[1]):
+                words[count, word] = words[i, word]
+            hops[count].journey = place[journey]
+            count += 1
+    return count
