@@ -25,6 +25,7 @@ from tracer.core.filter import FlowFilter
 from tracer.core.journeys import JourneySet
 from tracer.core.subset import subset
 from tracer.core.warnings import InputWarning
+from tracer.process_memory import give_back_compiler
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -133,6 +134,7 @@ class Windows:
         for part in joined:
             shown, left = self._shown_of(part, conditions, left)
             del part  # a part is as large as a window: none is held while the next one is made
+            give_back_compiler()
             yield shown
             del shown
         if self._refusals and not any(reading.captures for reading in self._readings):
