@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tracer.core.point import Point
 from tracer.core.records import copy_into, empty, joined
+from tracer.core.reused import ReusedMemory
 from tracer.core.schema import (
     BY_NAME,
     PACKET_DTYPE,
@@ -111,11 +112,16 @@ class ObservationBatch:
         return rows
 
 
-def concat(batches: Sequence[ObservationBatch]) -> ObservationBatch:
-    """Return all observations in one batch, in the given order; equal points become one."""
+def concat(
+    batches: Sequence[ObservationBatch], memory: ReusedMemory | None = None
+) -> ObservationBatch:
+    """Return all observations in one batch, in the given order; equal points become one.
+
+    The packets are put into `memory`, if there is some.
+    """
     points: dict[Point, int] = {}
     captures: dict[str, int] = {}
-    packets = empty(sum(map(len, batches)), PACKET_DTYPE)
+    packets = (memory.empty if memory else empty)(sum(map(len, batches)), PACKET_DTYPE)
     sections = {
         name: joined([b.sections[name] for b in batches], dtype)
         for name, dtype in SECTION_DTYPES.items()

@@ -15,6 +15,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import NUMBERS_DTYPE, JourneySet
+from tracer.core.reused import ReusedMemory
 from tracer.core.subset import chosen_of
 from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.flows.known import SeenFlows
@@ -58,6 +59,7 @@ class Ordered:
         self._joined = joined
         self._horizon = horizon
         self._held: list[Held] = []  # of each capture
+        self._memory = ReusedMemory()
         self._next = 1  # the least number that is free
         self._taken = np.empty(0, np.int64)  # numbers beyond it that are not, ascending
         self._known = known
@@ -71,7 +73,7 @@ class Ordered:
 
     def take(self, window: Window) -> JourneySet | None:
         """Return the exchanges that are over, None when there are none."""
-        of = together(self._held, window)
+        of = together(self._held, window, self._memory)
         self._held = []
         found, forward, seen, ends = self._joined(of.batch, self._known)
         told = survey(found.hops, len(found.journeys), of.number, of.is_next)

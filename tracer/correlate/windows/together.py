@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch, concat
 from tracer.core.point import Point
+from tracer.core.reused import ReusedMemory
 from tracer.correlate.hashing import Codes
 
 
@@ -51,8 +52,11 @@ class Together:
     last: Codes
 
 
-def together(held: Sequence[Held], window: Window) -> Together:
-    """Return what is held of each capture, and what a window gives; the window is empty then."""
+def together(held: Sequence[Held], window: Window, memory: ReusedMemory) -> Together:
+    """Return what is held of each capture, and what a window gives, in memory for the packets.
+
+    The window is empty then.
+    """
     parts: list[ObservationBatch] = []
     numbers: list[Codes] = []
     bounds, follows, last = [0], [], []
@@ -72,7 +76,7 @@ def together(held: Sequence[Held], window: Window) -> Together:
     is_next[np.concatenate([np.empty(0, np.int64), *follows])] = True
     last += _last_of_points(parts, is_next)
     return Together(
-        concat(parts), np.concatenate([np.empty(0, np.int64), *numbers]), is_next,
+        concat(parts, memory), np.concatenate([np.empty(0, np.int64), *numbers]), is_next,
         np.array(bounds), np.array(last, np.int64),
     )  # fmt: skip
 
