@@ -63,7 +63,9 @@ def journey_set(
     journeys["quotes"], further = quotes(
         batch, identity, found.journey, clocks.time_ns, found.journeys
     )
-    hops["cause"] = causes(batch, rows, before, _translated(journeys, of)[hops["journey"]])
+    hops["cause"] = causes(
+        batch, identity, rows, before, _translated(journeys, of)[hops["journey"]]
+    )
     paths = outcome.Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
         of.flow, _is_quoted(journeys, further), found.ends, alike[0] > 0, _in_part(found),

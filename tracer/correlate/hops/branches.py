@@ -41,7 +41,7 @@ def parents(
     # Hosts are ranked by name: what has none comes first.
     nameless = 0 if any(not point.host for point in batch.points) else -1
     spaces = (identity.netns, identity.host, nameless, near)
-    own = (identity.ttl, (identity.src_mac, identity.dst_mac), identity.flow)
+    own = (identity.ttl, (identity.src_mac, identity.dst_mac), identity.flow, identity.length)
     found: tuple[Codes, Codes] = _parents(
         packets, hops, starts, place, spaces, own, copy_of, identity.fragmented
     )
@@ -84,19 +84,20 @@ def _parents(
     fragmented: bool,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     out = np.zeros(len(hops), np.int64)
-    ttl, macs, flow = own
+    ttl, macs, flow, length = own
     twice = np.zeros(len(starts) - 1, np.bool_)
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
         doubled = stop - start > 2 and is_doubled(hops, start, stop, ttl, macs, place)
         twice[journey] = doubled
+        cut = not _are_as_long(hops, start, stop, length)  # only then segments have to be looked at
         for i in range(start + 1, stop):
             row = hops[i]
             before = _last_but_copies(hops, start, i, copy_of)
             out[i] = before + 1 - start
             if copy_of[row] >= 0:
                 out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
-            elif stop - start > 2 and _is_multicast(p[row].dst_mac):
+            elif stop - start > 2 and _is_multicast(macs[1][row]):
                 found = _came_by(p, hops, start, i, place, spaces)
                 if found < 0:
                     found = _parting(hops, start, before, out, copy_of)
@@ -105,9 +106,17 @@ def _parents(
                 out[i] = _covering(p, hops, start, i, before, place, copy_of) + 1 - start
             elif doubled:
                 out[i] = came_from(hops, start, i, before, ttl, macs, flow, copy_of) + 1 - start
-            elif p[row].tcp_seq >= 0:
+            elif cut and p[row].tcp_seq >= 0:
                 out[i] = _overlapping(p, hops, start, i, before, place, copy_of) + 1 - start
     return out, np.flatnonzero(twice)
+
+
+@inner
+def _are_as_long(hops: Codes, start: int, stop: int, length: Any) -> bool:
+    i = start + 1
+    while i < stop and length[hops[i]] == length[hops[start]]:
+        i += 1
+    return i >= stop
 
 
 @inner

@@ -8,20 +8,20 @@ import numpy as np
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.schema import StructuredArray
-from tracer.correlate.hashing import Codes, Keys, pair_keys
+from tracer.correlate.hashing import Codes, pair_keys
 from tracer.correlate.nat.tuples import LOWEST_CHOSEN, are_translations
 
 
-def by_number(batch: ObservationBatch, hops: StructuredArray, before: Codes, flow: Keys) -> Codes:
+def by_number(
+    batch: ObservationBatch, hops: StructuredArray, before: Codes, changed: Codes
+) -> Codes:
     """Return the hops (indices) of echoes and datagrams that rest on number and time alone.
 
-    `before`: the row each came from, -1 for none; `flow`: tuple hashes of the rows. Such a hop has
-    no IP id, other addresses on both sides, another id or another port of those that one side
-    chose, and bytes that other packets have too.
+    `before`: the row each came from, -1 for none; `changed`: hops whose tuple is not the one of
+    that. Such a hop has no IP id, other addresses on both sides, another id or another port of
+    those that one side chose, and bytes that other packets have too.
     """
-    packets, rows = batch.packets, hops["row"]
-    changed = np.flatnonzero((before >= 0) & (flow[rows] != flow[before]))
-    row = rows[changed]
+    packets, row = batch.packets, hops["row"][changed]
     datagram = (packets["sport"][row] >= 0) & (packets["tcp_seq"][row] < 0)
     bare = (packets["icmp_seq"][row] >= 0) | datagram
     bare &= packets["ip_id"][row] <= 0

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause
 from tracer.core.jit import inner, jit
-from tracer.correlate.hashing import Codes
+from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.packets.identity import Identity
 
 _NONE, _FORWARDED, _BRIDGED = int(Cause.NONE), int(Cause.FORWARDED), int(Cause.BRIDGED)
 _SNAT, _DNAT, _UN_SNAT, _UN_DNAT = map(int, (Cause.SNAT, Cause.DNAT, Cause.UN_SNAT, Cause.UN_DNAT))
@@ -40,19 +41,21 @@ def _translation(x: Any, y: Any, forward: bool) -> int:
 
 
 @jit
-def _causes(p: Any, rows: Codes, parents: Codes, forward: Any, tunnel: Any) -> NDArray[np.int8]:
+def _causes(
+    p: Any, rows: Codes, parents: Codes, forward: Any, tunnel: Any, flow: Keys, ttl: Codes
+) -> NDArray[np.int8]:
     out = np.zeros(len(rows), np.int8)
     for i in range(len(rows)):
-        if parents[i] < 0:
+        a, b = parents[i], rows[i]
+        if a < 0:
             continue
-        x, y = p[parents[i]], p[rows[i]]
-        if x.ip_version > 0:
-            out[i] = _translation(x, y, forward[i])
+        if flow[a] != flow[b] and p[a].ip_version > 0:
+            out[i] = _translation(p[a], p[b], forward[i])
         if out[i] != _NONE:
             continue
-        if tunnel[parents[i]] != tunnel[rows[i]]:
-            out[i] = _ENCAPSULATED if tunnel[rows[i]] else _DECAPSULATED
-        elif x.ttl > y.ttl:
+        if len(tunnel) and tunnel[a] != tunnel[b]:
+            out[i] = _ENCAPSULATED if tunnel[b] else _DECAPSULATED
+        elif ttl[a] > ttl[b]:
             out[i] = _FORWARDED
         else:
             out[i] = _BRIDGED
@@ -60,13 +63,17 @@ def _causes(p: Any, rows: Codes, parents: Codes, forward: Any, tunnel: Any) -> N
 
 
 def causes(
-    batch: ObservationBatch, rows: Codes, parents: Codes, forward: NDArray[np.bool_]
-) -> NDArray[np.int8]:
+    batch: ObservationBatch, identity: Identity, rows: Codes, parents: Codes,
+    forward: NDArray[np.bool_],
+) -> NDArray[np.int8]:  # fmt: skip
     """Return `core.enums.Cause` of the step from each parent row to each row (-1: no parent).
 
     `forward` says whether the packet goes its flow's original way, so SNAT is told from un-DNAT.
     """
-    tunnel = np.zeros(len(batch), np.int8)
-    tunnel[batch.sections["tunnel"]["row"]] = 1
-    found: NDArray[np.int8] = _causes(batch.packets, rows, parents, forward, tunnel)
+    carried = batch.rows_with("tunnel")
+    tunnel = np.zeros(len(batch) if len(carried) else 0, np.bool_)
+    tunnel[carried] = True
+    found: NDArray[np.int8] = _causes(
+        batch.packets, rows, parents, forward, tunnel, identity.flow, identity.ttl
+    )
     return found

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
@@ -40,9 +41,10 @@ _UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Di
 @jit
 def _fill(
     traits: Any, hops: Any, rows: Codes, starts: Codes, times: Any, parent: Codes, flow: Keys,
-    of: Any, links: Any, cell: Any,
+    of: Any, links: Any, cell: Any, changed: NDArray[np.bool_], confidence: Any,
 ) -> None:  # fmt: skip
-    # `times`: as they are shown, and by which packets were joined.
+    # `times`: as they are shown, and by which packets were joined. `changed`: whether the tuple is
+    # another one than before; `confidence` of each cell.
     time, joining = times
     candidates, ambiguous, repeated = of
     trait, length = traits
@@ -52,7 +54,7 @@ def _fill(
             hop.journey, hop.n, hop.row = journey, i - starts[journey] + 1, row
             hop.time_ns, hop.parent = time[row], parent[i]
             if parent[i] == 0:
-                hop.delta_ns, hop.candidates = _NO_TIME, -1
+                hop.delta_ns, hop.candidates, hop.confidence = _NO_TIME, -1, np.float32(np.nan)
                 continue
             before = rows[starts[journey] + parent[i] - 1]
             delta, several = time[row] - time[before], candidates[row]
@@ -63,19 +65,37 @@ def _fill(
             delay = USUAL
             if delta >= LONG_NS or ambiguous[row] or repeated[row] or several > 1:
                 delay = delay_of(before, row, joining[row] - joining[before], links)
+            changed[i] = flow[before] != flow[row]
             cell[i] = cell_of(
                 trait[before], trait[row], (length[before], length[row]),
-                flow[before] != flow[row], several, ambiguous[row], repeated[row], delay,
+                changed[i], several, ambiguous[row], repeated[row], delay,
             )  # fmt: skip
+            hop.confidence = confidence[cell[i]]
+
+
+def _direct(batch: ObservationBatch, identity: Identity, hops: Any, starts: Codes) -> None:
+    # As the capture says, else by the device's own MAC, else by routing; in place.
+    told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
+    macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
+    own = np.array([*macs, NULL_U64], np.uint64)
+    netns = identity.netns
+    is_said = bool((told[:-1] != _UNKNOWN).any() or (own != NULL_U64).any())
+    if is_said or (netns >= 0).any():
+        _directions(batch.packets, hops, starts, told, own, netns, identity.ttl, is_said)
+    else:
+        hops["direction"] = _UNKNOWN
 
 
 @jit
-def _direct(
-    p: Any, hops: Any, starts: Codes, told: Any, own: Any, netns: Codes, ttl: Codes
+def _directions(
+    p: Any, hops: Any, starts: Codes, told: Any, own: Any, netns: Codes, ttl: Codes, is_said: bool
 ) -> None:
-    # As the capture says, else by the device's own MAC, else by routing: the namespace that took
-    # one off the TTL was entered by the former hop and left by the latter.
+    # The namespace that took one off the TTL was entered by the former hop and left by the latter.
+    # `is_said`: whether some point tells by itself, so that records have to be read.
     for i in range(len(hops)):
+        hops[i].direction = _UNKNOWN
+        if not is_said:
+            continue
         r = p[hops[i].row]
         hops[i].direction = told[r.point]
         if told[r.point] != _UNKNOWN or own[r.point] == NULL_U64:
@@ -124,29 +144,28 @@ def hop_table(
     cell = np.zeros(len(rows), np.int16)
     traits = (identity.traits, identity.length)
     times = (clocks.time_ns, clocks.joining_ns)
-    _fill(traits, hops, rows, starts, times, parent, identity.flow, joins, links.usual, cell)
-    told = np.array([int(point.direction) for point in batch.points] + [-1], np.int8)
-    macs = [NULL_U64 if point.mac is None else point.mac for point in batch.points]
-    own = np.array([*macs, NULL_U64], np.uint64)
-    _direct(batch.packets, hops, starts, told, own, identity.netns, identity.ttl)
-    _prove(batch, identity, streams, hops, before, cell, clocks)
+    changed = np.zeros(len(rows), np.bool_)
+    _fill(
+        traits, hops, rows, starts, times, parent, identity.flow, joins, links.usual, cell, changed,
+        CONFIDENCE,
+    )  # fmt: skip
+    _direct(batch, identity, hops, starts)
+    _prove(batch, streams, hops, rows, before, cell, changed, clocks)
     return hops, before
 
 
 def _prove(
-    batch: ObservationBatch, identity: Identity, streams: Streams, hops: Any, before: Codes,
-    cell: Any, clocks: Clocks,
+    batch: ObservationBatch, streams: Streams, hops: Any, rows: Codes, before: Codes, cell: Any,
+    changed: NDArray[np.bool_], clocks: Clocks,
 ) -> None:  # fmt: skip
-    rows = hops["row"]
+    joined = before >= 0
     if len(streams.proven):
         a, b = streams.named[rows], streams.named[before]
-        changed = np.flatnonzero((before >= 0) & (a != b))
-        proven = changed[is_proven(a[changed], b[changed], streams.proven)]
+        other = np.flatnonzero(joined & (a != b))
+        proven = other[is_proven(a[other], b[other], streams.proven)]
         hops["evidence"][proven] = Evidence.CONNTRACK
-        cell[proven] += PROVEN
-    joined = before >= 0
-    hops["confidence"] = np.where(joined, CONFIDENCE[cell], np.nan)
-    alone = by_number(batch, hops, before, identity.flow)
+        hops["confidence"][proven] = CONFIDENCE[cell[proven] + PROVEN]
+    alone = by_number(batch, hops, before, np.flatnonzero(changed))
     if len(clocks.apart):  # equal packets at about one time, by clocks that nothing compares
         across = np.flatnonzero(joined & (clocks.apart[rows] != clocks.apart[before]))
         alone = np.union1d(alone, across)
