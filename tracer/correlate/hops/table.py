@@ -52,7 +52,7 @@ def _fill(
         for i in range(starts[journey], starts[journey + 1]):
             row, hop = rows[i], hops[i]
             hop.journey, hop.n, hop.row = journey, i - starts[journey] + 1, row
-            hop.time_ns, hop.parent = time[row], parent[i]
+            hop.time_ns, hop.parent, hop.evidence, hop.cause = time[row], parent[i], _NONE, _NONE
             if parent[i] == 0:
                 hop.delta_ns, hop.candidates, hop.confidence = _NO_TIME, -1, np.float32(np.nan)
                 continue
@@ -131,7 +131,7 @@ def hop_table(
     Of packets that went two ways it also settles `found.ends`.
     """
     rows, starts = layout
-    hops = np.zeros(len(rows), HOP_DTYPE)
+    hops = np.empty(len(rows), HOP_DTYPE)
     parent, doubled = parents(batch, identity, rows, starts, found.copy_of)
     note_branches(batch, rows, starts, parent)
     if len(doubled):

@@ -126,17 +126,19 @@ class Ways:
         np.minimum.at(first, identity.place, time)
         known.add_places(self._places[:-1], first[:-1])
 
-    def next_places(self, link: Codes, place: Codes) -> Codes:
-        """Return the place most packets come to from each link, -1 for none; learns these steps."""
-        return self._usual(self.known.onward, link, place)
+    def next_places(self, link: Codes, place: Codes, packets: Codes) -> Codes:
+        """Return the place most packets come to from each link, -1 for none; learns these steps,
+        so many `packets` of each."""
+        return self._usual(self.known.onward, link, place, packets)
 
-    def places_before(self, link: Codes, place: Codes) -> Codes:
-        """Return the place most packets of each link come from, -1 for none; learns these steps."""
-        return self._usual(self.known.before, link, place)
+    def places_before(self, link: Codes, place: Codes, packets: Codes) -> Codes:
+        """Return the place most packets of each link come from, -1 for none; learns these steps,
+        so many `packets` of each."""
+        return self._usual(self.known.before, link, place, packets)
 
-    def _usual(self, tally: Tally, link: Codes, place: Codes) -> Codes:
+    def _usual(self, tally: Tally, link: Codes, place: Codes, packets: Codes) -> Codes:
         codes, where = factorise(pair_keys(link, place))
-        count = np.bincount(codes, minlength=len(where))
+        count = np.bincount(codes, packets, len(where)).astype(np.int64)
         self.known.add(tally, self.links[link[where]], self._places[place[where]], count)
         return most_seen(*tally.codes(self.links, self._places[:-1]), len(self.links))
 

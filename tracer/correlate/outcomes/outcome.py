@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
 from tracer.core.enums import Kind, Outcome
+from tracer.core.jit import jit
 from tracer.core.mixing import mixed
 from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
@@ -112,39 +113,74 @@ class Onward:
     before: Codes
 
 
+@jit
+def _moves(
+    hops: Codes, starts: Codes, parent: Codes, place: Codes, point: Codes,
+    several: NDArray[np.bool_], link: Codes,
+) -> tuple[Codes, Keys, Codes, Codes]:  # fmt: skip
+    # Steps that lead elsewhere: the hop each begins at, and the links of both ends; then the ends
+    # of those that do not. A flooded frame goes on from the port it came by, not from one branch
+    # to the next; what came in by a point of several devices is seen there to go out again.
+    at, keys = np.empty(len(hops), np.int64), np.empty(len(hops), np.uint64)
+    still = np.empty(len(hops), np.int64), np.empty(len(hops), np.int64)
+    moves = stays = 0
+    for journey in range(len(starts) - 1):
+        for to in range(starts[journey], starts[journey + 1]):
+            if parent[to] <= 0:
+                continue
+            begin = starts[journey] + parent[to] - 1
+            a, b = hops[begin], hops[to]
+            again = len(several) > 0 and several[b] and point[a] != point[b]
+            if place[a] == place[b] and not again:
+                still[0][stays], still[1][stays] = begin, to
+                stays += 1
+                continue
+            at[moves] = begin
+            keys[moves] = (np.uint64(link[a]) << np.uint64(32)) | np.uint64(link[b])
+            moves += 1
+    return at[:moves], keys[:moves], still[0][:stays].copy(), still[1][:stays].copy()
+
+
 def _onward(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways) -> Onward:
-    # A flooded frame goes on from the port it came by, not from one branch to the next.
-    to = np.flatnonzero(paths.parent > 0)
-    at = np.repeat(paths.starts[:-1], np.diff(paths.starts))[to] + paths.parent[to] - 1
-    place, links = identity.place[paths.hops], link[paths.hops]
-    moved = place[at] != place[to]
-    if len(identity.several):  # what came in is seen to go out again
-        point = identity.point[paths.hops]
-        moved |= identity.several[paths.hops[to]] & (point[at] != point[to])
-    again = _come_again(identity, link, paths, at[~moved], to[~moved], ways)
-    at, to = at[moved], to[moved]
-    here, there = links[at], place[to]
-    following = ways.next_places(here, there)
-    before = ways.places_before(links[to], place[at])
-    skipped = following[here] != there
+    at, keys, *still = _moves(
+        paths.hops, paths.starts, paths.parent, identity.place, identity.point, identity.several,
+        link,
+    )  # fmt: skip
+    again = _come_again(identity, link, paths, still[0], still[1], ways)
+    # Packets take few steps that differ: each is looked at once.
+    step, which = factorise(keys)
+    packets = np.bincount(step, minlength=len(which))
+    first = (keys[which] >> np.uint64(32)).astype(np.int64)
+    second = (keys[which] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    place = np.full(len(ways.links), -1)
+    place[link] = identity.place
+    following = ways.next_places(first, place[second], packets)
+    before = ways.places_before(second, place[first], packets)
+    skipped = following[first] != place[second]
     # Beyond it are places to which packets come from there; others lie on another way.
-    beyond = before[links[to]] == following[here]
-    expected = following[link[paths.last]]
-    _on_other_ways(expected, paths, link, (at, here, there), skipped & ~beyond, skipped)
+    beyond = before[second] == following[first]
+    expected, passed = following[link[paths.last]], NONE
+    if skipped.any():
+        here, there = first[step], place[second][step]
+        other = (skipped & ~beyond)[step]
+        _on_other_ways(expected, paths, link, (at, here, there), other, skipped[step])
+        passed = _unseen(
+            identity, paths, (at, here, following[here]), skipped[step], beyond[step], time
+        )
     # Without MACs a link is the same both ways: nobody is expected where it came from.
     parent = paths.parent[paths.end]
-    came_from = np.where(parent > 0, place[paths.starts[:-1] + np.maximum(parent, 1) - 1], -1)
+    from_ = paths.hops[paths.starts[:-1] + np.maximum(parent, 1) - 1]
+    came_from = np.where(parent > 0, identity.place[from_], -1)
     turned = (expected == came_from) & (identity.src_mac[paths.last] == NULL_U64)
     if len(identity.several):
         turned &= ~identity.several[paths.last]
     expected[turned] = -1
-    _not_again(identity, link, paths, (here, links[to]), expected)
+    _not_again(identity, link, paths, keys[which], expected)
     expected[again] = identity.place[paths.last[again]]
-    passed = _unseen(identity, paths, (at, here, following[here]), skipped, beyond, time)
+    passed_place = following[link[paths.hops[passed]]]
     return Onward(
-        expected, passed, following[links[passed]], time[paths.hops[passed]], ways.since_ns, NONE,
-        before,
-    )  # fmt: skip
+        expected, passed, passed_place, time[paths.hops[passed]], ways.since_ns, NONE, before
+    )
 
 
 def _unseen(
@@ -196,11 +232,9 @@ def _hops_of(paths: Paths, journeys: Codes) -> tuple[Codes, Codes]:
     return owner, at + paths.starts[journeys[owner]]
 
 
-def _not_again(
-    identity: Identity, link: Codes, paths: Paths, steps: tuple[Codes, Codes], expected: Codes
-) -> None:
+def _not_again(identity: Identity, link: Codes, paths: Paths, steps: Keys, expected: Codes) -> None:
     # Nobody is expected on a link that it has passed already, as a bridge that is listened to takes
-    # a copy of what it passes on, and shows it after the port; in place. `steps`: links of all.
+    # a copy of what it passes on, and shows it after the port; in place. `steps`: pairs of links.
     ends = np.flatnonzero(expected >= 0)
     owner, at = _hops_of(paths, ends)
     owner = ends[owner]
@@ -209,11 +243,7 @@ def _not_again(
     been &= at < paths.end[owner]
     if not been.any():
         return
-    wanted = pair_keys(link[last[been]], link[rows[been]])
-    here = np.zeros(int(link.max()) + 1, np.bool_)
-    here[link[last[been]]] = True
-    known = here[steps[0]]
-    again = np.isin(wanted, pair_keys(steps[0][known], steps[1][known]))
+    again = np.isin(pair_keys(link[last[been]], link[rows[been]]), steps)
     expected[owner[been][again]] = -1
 
 
