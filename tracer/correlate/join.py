@@ -11,6 +11,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
 from tracer.core.mixing import mixed
+from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks, align
 from tracer.correlate.clocks.known import KnownClocks
 from tracer.correlate.conntrack.entry_zones import in_utc
@@ -95,10 +96,10 @@ def join_knowing(
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
-    of = flows_of(batch, identity, streams, first, named, seen)
+    of = beside(lambda: flows_of(batch, identity, streams, first, named, seen), len(batch))
     found = journey_set(batch, *parts, of, known.ways)
     ends = names_of(links)[links_of(batch.packets, links, rows[assembly.ends])]
-    return Joined(found, of.forward, seen, ends)
+    return Joined(found, of().forward, seen, ends)
 
 
 def assembled(

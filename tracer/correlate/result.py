@@ -1,5 +1,7 @@
 """The result of correlation put together: hops, journeys, flows."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,7 @@ from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
 from tracer.core.protocols import ARP, ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
+from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows import exchange
 from tracer.correlate.flows.errors_quoted import quotes
@@ -42,19 +45,21 @@ def journey_set(
     clocks: Clocks,
     links: LinkOrder,
     watch: Watch,
-    of: Flows | None = None,
+    flows: Callable[[], Flows] | None = None,
     ways: KnownWays | None = None,
 ) -> JourneySet:
     """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey.
 
-    `of` are their flows and `ways` what is known of ways, where these are known already.
+    `flows` waits for their flows, where those are looked for already; `ways` is what is known of
+    ways.
     """
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
-    if of is None:
+    if flows is None:
         named = last_named(batch.packets, identity, layout)
-        of = flows_of(batch, identity, streams, first, named)
+        flows = beside(lambda: flows_of(batch, identity, streams, first, named), len(batch))
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
+    of = flows()
     journeys = _journeys(batch, found, layout, clocks.time_ns, of)
     alike = _alike(found.onward, layout), _alike(found.back, layout)
     journeys["ambiguous"] |= (alike[0] > 0) | (alike[1] > 0)
