@@ -43,16 +43,24 @@ def _place(dtype: np.dtype[Any], name: str, null: int) -> tuple[int, int, int, i
 
 @jit
 def _spread(words: Any, rows: Rows, places: Any, out: Any, valid: Any, missing: Rows) -> None:
+    # The words of a block are put side by side first: what is then done to each field of them is
+    # done to several records at once.
+    width = words.shape[1]
+    block = np.empty((width, _BLOCK), np.int64)
     for begin in range(0, len(rows), _BLOCK):
         end = min(begin + _BLOCK, len(rows))
+        for i in range(end - begin):
+            row = rows[begin + i]
+            for word in range(width):
+                block[word, i] = words[row, word]
         for field in range(len(places)):
             word, up, down, null = (
                 places[field, 0], places[field, 1], places[field, 2], places[field, 3],
             )  # fmt: skip
             found = 0
-            for i in range(begin, end):
-                value = (words[rows[i], word] << up) >> down
-                out[field, i] = value
+            for i in range(end - begin):
+                value = (block[word, i] << up) >> down
+                out[field, begin + i] = value
                 found += value != null
             missing[field] += end - begin - found
             if found == 0:
