@@ -1,5 +1,7 @@
 """The changes of hops as JSON text, built column by column."""
 
+from itertools import islice
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,7 @@ from tracer.core.rows import Rows
 from tracer.core.schema import BY_NAME
 from tracer.report import arrays
 from tracer.report.columns import labels, stored_column
+from tracer.report.growing_texts import GrowingTexts
 from tracer.report.json_text import joined, json_values
 
 # The name of a field in the hop's own JSON, where it is not the column's.
@@ -26,34 +29,40 @@ class ChangeTexts:
     """Texts of changes, each put together once: most packets of a flow change alike at a hop."""
 
     def __init__(self) -> None:
-        self._known: dict[int, int] = {}  # a text's number, by key; several keys may have one text
+        self._forget()
+
+    def _forget(self) -> None:
+        self._keys = np.empty(0, np.uint64)  # each once
+        self._number_of = np.empty(0, np.int64)  # a text's, of each key; several may have one text
         self._numbers: dict[bytes, int] = {}
-        self._texts: list[bytes] = []  # in UTF-8: each is in the dictionaries of many tables
+        self._texts = GrowingTexts()
 
     def of(self, journey_set: JourneySet, hops: Rows) -> pa.DictionaryArray:
         """Return a JSON array of {field, from, to, cause} for each hop, `[]` for no change."""
         keys = change_keys(journey_set, hops)
         codes, firsts, valid, _ = distinct(keys, keys, NULL_U64)
-        numbers = self._numbered(journey_set, keys[firsts].tolist(), hops[firsts])
-        places, firsts, *_ = distinct(numbers, numbers, NULL_U64)
-        found = [self._texts[number] for number in numbers[firsts].tolist()]
-        return arrays.encoded(places.take(codes), valid, 0, arrays.utf8(found))
+        numbers = self._numbered(journey_set, keys[firsts], hops[firsts])
+        places, firsts, *_ = distinct(numbers.view(np.uint64), numbers.view(np.uint64), NULL_U64)
+        found = self._texts.take(numbers[firsts])
+        return arrays.encoded(places.take(codes), valid, 0, found)
 
-    def _numbered(self, journey_set: JourneySet, keys: list[int], hops: Rows) -> Keys:
-        if len(self._known) > _MOST_KNOWN:
-            self._known.clear()
-            self._numbers.clear()
-            self._texts.clear()
-        found = [self._known.get(key, -1) for key in keys]
-        numbers = np.array(found, np.int64)
-        new = np.flatnonzero(numbers < 0)
-        texts = _texts(changes_at(journey_set, hops[new]), len(new)).cast(pa.binary())
-        for place, text in zip(new.tolist(), texts.to_pylist(), strict=True):
-            number = self._numbers.setdefault(text, len(self._texts))
-            if number == len(self._texts):
-                self._texts.append(text)
-            self._known[keys[place]] = numbers[place] = number
-        return numbers.view(np.uint64)
+    def _numbered(self, journey_set: JourneySet, keys: Keys, hops: Rows) -> Rows:
+        if len(self._keys) > _MOST_KNOWN:
+            self._forget()
+        # Those that are known are distinct: they come first, in their order, and new ones follow.
+        known, keys = len(self._keys), np.concatenate([self._keys, keys])
+        codes, firsts, *_ = distinct(keys, keys, NULL_U64)
+        new = hops[firsts[known:] - known]
+        if len(new):
+            self._keys = keys[firsts]
+            texts = _texts(changes_at(journey_set, new), len(new)).cast(pa.binary()).to_pylist()
+            self._number_of = np.append(self._number_of, self._added(texts))
+        return self._number_of[codes[known:]]
+
+    def _added(self, texts: list[bytes]) -> list[int]:
+        numbers = [self._numbers.setdefault(text, len(self._numbers)) for text in texts]
+        self._texts.extend(list(islice(self._numbers, len(self._texts), None)))
+        return numbers
 
 
 def _texts(changes: list[FieldChanges], count: int) -> pa.Array:
