@@ -114,12 +114,15 @@ def assembled(
     """
     packets = batch.packets
     identity = identify(batch)
+    no_era = np.empty(0, np.int64)
+    timeless = beside(lambda: streams_of(packets, identity, no_era), len(batch))
     grouped_rows = groups_of(packets, identity)
     scales = align(batch, identity, grouped_rows, clocks)
     time, slack_ns = scales.joining_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
     proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)
-    streams = streams_of(packets, identity, proofs.eras(identity.flow, scales.time_ns))
+    eras = proofs.eras(identity.flow, scales.time_ns)
+    streams = streams_of(packets, identity, eras) if len(eras) else timeless()
     alike = streams_quoted(batch, streams.stream)
     # Where a kernel was watched its buffers have the first word, and the last.
     lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)

@@ -29,6 +29,7 @@ from tracer.correlate.outcomes.asymmetry import other_ways
 from tracer.correlate.outcomes.missed import settle_missed
 from tracer.correlate.outcomes.own_addresses import addressed_here
 from tracer.correlate.outcomes.partly import partly
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.outcomes.reasons import give_reasons
 from tracer.correlate.outcomes.watched import Watch, kernel_drops, settle_outcomes
 from tracer.correlate.packets.identity import Identity
@@ -71,7 +72,7 @@ def journey_set(
     hops["cause"] = causes(
         batch, identity, rows, before, _translated(journeys, of)[hops["journey"]]
     )
-    paths = outcome.Paths(
+    paths = Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
         of.flow, _is_quoted(journeys, further), found.ends, alike[0] > 0, _in_part(found),
     )  # fmt: skip
@@ -105,7 +106,7 @@ def _settle_carried(found: Assembly, journeys: StructuredArray) -> None:
 
 def _settle_arrived(
     batch: ObservationBatch, identity: Identity, streams: Streams, link: Codes,
-    paths: outcome.Paths, journeys: StructuredArray, edge: Codes,
+    paths: Paths, journeys: StructuredArray, edge: Codes,
 ) -> None:  # fmt: skip
     # Those that others went past, for they themselves were to end there; in place.
     outcomes = journeys["outcome"]

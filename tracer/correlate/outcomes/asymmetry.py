@@ -8,7 +8,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.point import Point
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
-from tracer.correlate.outcomes.outcome import Paths
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.identity import Identity
 
 NAMED = 3  # devices named of each way

@@ -15,7 +15,8 @@ from tracer.core.enums import Outcome
 from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
-from tracer.correlate.outcomes.outcome import Onward, Paths
+from tracer.correlate.outcomes.onward import Onward
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.identity import Identity
 
 ENOUGH = 3  # packets of a kind that arrived and that a point must have shown if it could

@@ -17,7 +17,8 @@ from tracer.core.journeys import UNSEEN_DTYPE
 from tracer.core.point import Point
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes
-from tracer.correlate.outcomes.outcome import Onward, Paths
+from tracer.correlate.outcomes.onward import Onward
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.packets.places import place_codes
 

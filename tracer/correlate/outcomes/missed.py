@@ -21,7 +21,9 @@ from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.blind import can_show, unseen_kinds
 from tracer.correlate.outcomes.gaps import judged
 from tracer.correlate.outcomes.incomplete import INCOMPLETE, incomplete
-from tracer.correlate.outcomes.outcome import Onward, Paths, silenced
+from tracer.correlate.outcomes.onward import Onward
+from tracer.correlate.outcomes.outcome import silenced
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.fragments import nearest_of_datagram
 from tracer.correlate.packets.identity import Identity
 

@@ -17,7 +17,7 @@ from tracer.core.mixing import mixed
 from tracer.core.point import Direction
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.nat.streams import Streams
-from tracer.correlate.outcomes.outcome import Paths
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.identity import Identity
 
 INITIAL_TTLS = (64, 128, 255)

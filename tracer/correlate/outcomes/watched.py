@@ -12,7 +12,7 @@ from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
-from tracer.correlate.outcomes.outcome import Paths
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.buffers import buffers
 
 Mask = NDArray[np.bool_]

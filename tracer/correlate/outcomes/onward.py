@@ -1,0 +1,191 @@
+"""Where packets go on to from each link, and where each journey's next hop was expected."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.core.address import NULL_U64
+from tracer.core.jit import jit
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.order.ways import Ways, most_seen
+from tracer.correlate.outcomes.paths import Paths, hops_of
+from tracer.correlate.packets.identity import Identity
+
+NONE = np.empty(0, np.int64)
+
+
+@dataclass(slots=True)
+class Onward:
+    """Where packets that go on are seen next, and those that passed it unseen.
+
+    `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
+    indices into the paths' hops, of those from which a packet went past the usual next place to one
+    beyond it, and not by another way that its flow takes; with that place and the time. `since_ns`:
+    when each place was first seen, by code. `answered`: journeys that arrived, though not seen at
+    the place they were expected at. `before`: the place that packets of each link come from, -1 for
+    none.
+    """
+
+    expected: Codes
+    passed: Codes
+    passed_place: Codes
+    passed_ns: Codes
+    since_ns: Codes
+    answered: Codes
+    before: Codes
+
+
+@jit
+def _moves(
+    hops: Codes, starts: Codes, parent: Codes, place: Codes, point: Codes,
+    several: NDArray[np.bool_], link: Codes,
+) -> tuple[Codes, Keys, Codes, Codes]:  # fmt: skip
+    # Steps that lead elsewhere: the hop each begins at, and the links of both ends; then the ends
+    # of those that do not. A flooded frame goes on from the port it came by, not from one branch
+    # to the next; what came in by a point of several devices is seen there to go out again.
+    at, keys = np.empty(len(hops), np.int64), np.empty(len(hops), np.uint64)
+    still = np.empty(len(hops), np.int64), np.empty(len(hops), np.int64)
+    moves = stays = 0
+    for journey in range(len(starts) - 1):
+        for to in range(starts[journey], starts[journey + 1]):
+            if parent[to] <= 0:
+                continue
+            begin = starts[journey] + parent[to] - 1
+            a, b = hops[begin], hops[to]
+            again = len(several) > 0 and several[b] and point[a] != point[b]
+            if place[a] == place[b] and not again:
+                still[0][stays], still[1][stays] = begin, to
+                stays += 1
+                continue
+            at[moves] = begin
+            keys[moves] = (np.uint64(link[a]) << np.uint64(32)) | np.uint64(link[b])
+            moves += 1
+    return at[:moves], keys[:moves], still[0][:stays].copy(), still[1][:stays].copy()
+
+
+def onward_of(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways) -> Onward:
+    """Return where packets go on to; `link` and `time` by row. The ways they take are learned."""
+    at, keys, *still = _moves(
+        paths.hops, paths.starts, paths.parent, identity.place, identity.point, identity.several,
+        link,
+    )  # fmt: skip
+    again = _come_again(identity, link, paths, still[0], still[1], ways)
+    # Packets take few steps that differ: each is looked at once.
+    step, which = factorise(keys)
+    packets = np.bincount(step, minlength=len(which))
+    first = (keys[which] >> np.uint64(32)).astype(np.int64)
+    second = (keys[which] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    place = np.full(len(ways.links), -1)
+    place[link] = identity.place
+    following = ways.next_places(first, place[second], packets)
+    before = ways.places_before(second, place[first], packets)
+    skipped = following[first] != place[second]
+    # Beyond it are places to which packets come from there; others lie on another way.
+    beyond = before[second] == following[first]
+    expected, passed = following[link[paths.last]], NONE
+    if skipped.any():
+        here, there = first[step], place[second][step]
+        other = (skipped & ~beyond)[step]
+        _on_other_ways(expected, paths, link, (at, here, there), other, skipped[step])
+        passed = _unseen(
+            identity, paths, (at, here, following[here]), skipped[step], beyond[step], time
+        )
+    # Without MACs a link is the same both ways: nobody is expected where it came from.
+    parent = paths.parent[paths.end]
+    from_ = paths.hops[paths.starts[:-1] + np.maximum(parent, 1) - 1]
+    came_from = np.where(parent > 0, identity.place[from_], -1)
+    turned = (expected == came_from) & (identity.src_mac[paths.last] == NULL_U64)
+    if len(identity.several):
+        turned &= ~identity.several[paths.last]
+    expected[turned] = -1
+    _not_again(identity, link, paths, keys[which], expected)
+    expected[again] = identity.place[paths.last[again]]
+    passed_place = following[link[paths.hops[passed]]]
+    return Onward(
+        expected, passed, passed_place, time[paths.hops[passed]], ways.since_ns, NONE, before
+    )
+
+
+def _unseen(
+    identity: Identity, paths: Paths, steps: tuple[Codes, Codes, Codes],
+    skipped: NDArray[np.bool_], beyond: NDArray[np.bool_], time: Codes,
+) -> Codes:  # fmt: skip
+    # The hops from which packets passed a place unseen, without those of flows that go another way
+    # to beyond it, as over equal routes: it never shows them, though it ran between two of them.
+    at, here, usual = steps
+    passing = skipped & beyond
+    links = np.zeros(int(here.max(initial=-1)) + 1, np.bool_)
+    links[here[passing]] = True
+    chosen = np.flatnonzero(links[here] & (passing | ~skipped))
+    owner = np.searchsorted(paths.starts, at[chosen], "right") - 1
+    way, first = factorise(pair_keys(paths.flow[owner] + 1, here[chosen]))
+    passing = passing[chosen]
+    shown = np.bincount(way[~passing], minlength=len(first)) > 0
+    way, chosen = way[passing], chosen[passing]
+    silence, places = np.zeros(len(chosen), np.int64), usual[chosen]
+    for place in np.unique(places):
+        mine = np.flatnonzero(places == place)
+        seen = np.sort(time[identity.place == place], kind="stable")
+        silence[mine] = np.searchsorted(seen, time[paths.hops[at[chosen[mine]]]])
+    _, once = factorise(pair_keys(way, silence))
+    around = ~shown & (np.bincount(way[once], minlength=len(first)) > 1)
+    hops: Codes = at[chosen[~around[way]]]
+    return hops
+
+
+def _come_again(
+    identity: Identity, link: Codes, paths: Paths, at: Codes, to: Codes, ways: Ways
+) -> Codes:
+    # Journeys that ended at the only device of a router, of whose flow others went on from there:
+    # routed, out by the same device. `at`, `to`: steps from hop to hop that stay at one place.
+    a, b, last = paths.hops[at], paths.hops[to], paths.last
+    routed = (identity.ttl[a] > identity.ttl[b]) & (identity.dst_mac[a] != identity.dst_mac[b])
+    routed &= (identity.dst_mac[a] != NULL_U64) & (identity.dst_mac[b] != NULL_U64)
+    a = a[routed]
+    again = ways.come_again(link[a], identity.flow[a], link[last], identity.flow[last])
+    found: Codes = np.flatnonzero(again)
+    return found
+
+
+def _not_again(identity: Identity, link: Codes, paths: Paths, steps: Keys, expected: Codes) -> None:
+    # Nobody is expected on a link that it has passed already, as a bridge that is listened to takes
+    # a copy of what it passes on, and shows it after the port; in place. `steps`: pairs of links.
+    ends = np.flatnonzero(expected >= 0)
+    owner, at = hops_of(paths, ends)
+    owner = ends[owner]
+    rows, last = paths.hops[at], paths.last[owner]
+    been = (identity.place[rows] == expected[owner]) & (identity.ttl[rows] == identity.ttl[last])
+    been &= at < paths.end[owner]
+    if not been.any():
+        return
+    again = np.isin(pair_keys(link[last[been]], link[rows[been]]), steps)
+    expected[owner[been][again]] = -1
+
+
+def _on_other_ways(
+    expected: Codes, paths: Paths, link: Codes, steps: tuple[Codes, Codes, Codes],
+    other: NDArray[np.bool_], skipped: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    # Where flows go on from one link by several ways, as over equal routes, each packet is expected
+    # where those of its own flow are seen; in place.
+    at, here, there = steps
+    forks = np.zeros(int(link.max(initial=-1)) + 1, np.bool_)
+    forks[here[other]] = True
+    ends = np.flatnonzero(forks[link[paths.last]] & (expected >= 0))
+    if not len(ends):
+        return
+    chosen = np.flatnonzero(forks[here])
+    owner = np.searchsorted(paths.starts, at[chosen], "right") - 1
+    keys = pair_keys(paths.flow[owner] + 1, here[chosen])
+    wanted = pair_keys(paths.flow[ends] + 1, link[paths.last[ends]])
+    distinct, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
+    of_step, of_end = codes[: len(keys)], codes[len(keys) :]
+    usual = np.zeros(len(distinct), np.bool_)
+    usual[of_step[~skipped[chosen]]] = True  # some of its flow came by the usual place
+    ways = other[chosen]
+    pairs, where = factorise(pair_keys(of_step[ways], there[chosen[ways]]))
+    votes = np.bincount(pairs, minlength=len(where))
+    instead = most_seen(of_step[ways][where], there[chosen[ways]][where], votes, len(distinct))
+    found = np.where(usual[of_end], -1, instead[of_end])
+    expected[ends[found >= 0]] = found[found >= 0]
