@@ -9,6 +9,11 @@ import pyarrow.compute as pc
 from tracer.report import arrays
 from tracer.report.arrays import text
 
+# Which bytes of UTF-8 JSON does not have as they are: RFC 8259, section 7.
+_ESCAPED = np.zeros(256, np.bool_)
+_ESCAPED[: ord(" ")] = True
+_ESCAPED[[ord('"'), ord("\\")]] = True
+
 
 def json_values(column: pa.Array) -> pa.Array:
     """Return a column's values as JSON text, shape (rows,), without nulls.
@@ -16,13 +21,19 @@ def json_values(column: pa.Array) -> pa.Array:
     Dictionary-encoded text is quoted once per distinct value; plain strings are taken as JSON.
     """
     if pa.types.is_dictionary(column.type):
-        quoted = [json.dumps(word, ensure_ascii=False) for word in column.dictionary.to_pylist()]
-        null = arrays.of(np.array([len(quoted)], np.int32))[0]
-        indices = pc.fill_null(column.indices, null)
-        return arrays.texts([*quoted, "null"]).take(indices)
+        words = _quoted(column.dictionary).take(column.indices)
+        return pc.fill_null(words, text("null"))
     if pa.types.is_boolean(column.type):
         return pc.fill_null(pc.if_else(column, text("true"), text("false")), text("null"))
     return pc.fill_null(pc.cast(column, pa.string()), text("null"))
+
+
+def _quoted(words: pa.Array) -> pa.Array:
+    # Addresses and most other words hold nothing that is to be escaped.
+    data = words.buffers()[2]
+    if data is not None and data.size and _ESCAPED[np.frombuffer(data, np.uint8)].any():
+        return arrays.texts([json.dumps(word, ensure_ascii=False) for word in words.to_pylist()])
+    return joined('"', words, '"')
 
 
 def json_objects(columns: dict[str, pa.Array]) -> pa.Array:
