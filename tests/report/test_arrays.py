@@ -49,3 +49,12 @@ def test_texts(values: list[str | None]) -> None:
     found = arrays.texts(values)
     found.validate(full=True)
     assert found.equals(pa.array(values, pa.string()))
+
+
+def test_values_are_taken_by_index_and_nulls_stay_nulls() -> None:
+    indices = pa.array([1, 1, 0])
+    for values in (pa.array([5, None]), pa.array([None, None], pa.int64())):
+        assert arrays.taken(values, indices).equals(values.take(indices))
+    texts = pa.array([None, None], arrays.TEXT)
+    assert arrays.taken(texts, indices).to_pylist() == [None] * 3
+    assert arrays.taken(texts, indices).type == arrays.TEXT

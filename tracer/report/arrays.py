@@ -60,6 +60,13 @@ def encoded(
     return pa.DictionaryArray.from_arrays(indices, values, safe=False)
 
 
+def taken(values: pa.Array, indices: pa.Array) -> pa.Array:
+    """Return values by index; of nulls alone, nulls that share their memory with others."""
+    if values.null_count == len(values):
+        return nulls(len(indices), values.type)
+    return values.take(indices)
+
+
 def nulls(count: int, kind: pa.DataType) -> pa.Array:
     """Return an array of nulls, which shares its memory with others."""
     return _nulls(kind)[:count] if count <= SHARED_ROWS else pa.nulls(count, kind)

@@ -71,7 +71,7 @@ def hop_table(journey_set: JourneySet, numbers: Rows, texts: ChangeTexts) -> pa.
     hops = hop_indices(records)
     journeys = arrays.of(np.repeat(np.arange(len(numbers)), records["n_hops"]))
     of_journeys = journey_columns(journey_set, numbers)
-    columns = {name: column.take(journeys) for name, column in of_journeys.items()}
+    columns = {name: arrays.taken(column, journeys) for name, column in of_journeys.items()}
     columns |= step_columns(journey_set, hops, texts)
     batch, rows = journey_set.observations, journey_set.hops["row"][hops]
     columns |= observation_columns(batch, OWN_COLUMNS, rows)
