@@ -112,7 +112,7 @@ def command(
     format_ = chosen_format(format_, output, _FORMATS)
     in_parts = explain is None and format_ != "pcapng"
     if in_parts and windows.is_large(captures, points):
-        ready("decode", "correlate")
+        ready("decode", "correlate", "windows")
         found = windows.Windows(captures, points, redactor, segments)
         _in_windows(found, captures, conntrack, rules, flow_filter(conditions), count, format_,
                     output, summary)  # fmt: skip
