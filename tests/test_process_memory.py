@@ -2,9 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 USED = """
 import re
@@ -65,27 +62,3 @@ def test_pages_that_are_kept_are_used_again_by_all_threads() -> None:
         )
         faults[way] = int(done.stdout)
     assert faults["kept"] * 20 < faults["usual"]
-
-
-HUGE = """
-import re
-from pathlib import Path
-from tracer.process_memory import keep
-
-keep()
-text = Path("/proc/self/smaps").read_text()
-regions = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.MULTILINE)
-heap = [region for region in regions if "[heap]" in region]
-print(any(" hg" in region for region in heap))
-print(sum(int(size) for region in heap for size in re.findall(r"^Rss: +(\\d+)", region, re.M)))
-"""
-
-
-@pytest.mark.skipif(
-    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="the kernel has no huge pages"
-)
-def test_a_heap_that_is_kept_is_of_huge_pages_and_takes_no_memory_yet() -> None:
-    done = subprocess.run([sys.executable, "-c", HUGE], capture_output=True, text=True, check=True)
-    is_huge, resident = done.stdout.split()
-    assert is_huge == "True"
-    assert int(resident) < 20_000  # kB

@@ -5,40 +5,23 @@ from contextlib import suppress
 from pathlib import Path
 
 _DONT_NEED = 4  # MADV_DONTNEED: pages of a file come again from the page cache when they are used
-_HUGE_PAGE, _HUGE = 14, 1 << 21  # MADV_HUGEPAGE, and the bytes of such a page
 _COMPILER = "libllvmlite.so"
 # Parameters of mallopt(3), and the values under which no array has pages of its own.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _KEPT = {_TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20, _MMAP_MAX: 0, _ARENA_MAX: 1}
-_HEAP = 1536 << 20  # bytes of addresses; memory is taken as they are used
 
 
 def keep() -> None:
     """Keep for later arrays what former ones freed, which the kernel else takes back each time.
 
     It would give it out again page by page, each filled with zeros, which takes about as long as to
-    write what is then put there. The heap is of huge pages where there are any: fewer faults, and
-    fewer misses of the TLB where arrays are read in no order.
+    write what is then put there.
     Call it before there are threads: all then use one heap.
     """
-    library = ctypes.CDLL(None)
     with suppress(AttributeError):  # only glibc has these
+        mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in _KEPT.items():
-            library.mallopt(parameter, value)
-        _take_huge_pages(library)
-
-
-def _take_huge_pages(library: ctypes.CDLL) -> None:
-    # The kernel is told of addresses that are the heap's already: it has grown when what it was
-    # asked for is given back, for nothing is trimmed.
-    library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-    library.free.argtypes = [ctypes.c_void_p]
-    start = library.malloc(_HEAP)
-    if start is None:  # so much is not allowed
-        return
-    first, end = -(-start // _HUGE) * _HUGE, (start + _HEAP) // _HUGE * _HUGE
-    library.madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), _HUGE_PAGE)
-    library.free(start)
+            mallopt(parameter, value)
 
 
 def give_back() -> None:
