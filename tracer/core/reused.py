@@ -5,6 +5,7 @@ In the heap, what one leaves is soon in parts that are too small for the next on
 
 import mmap
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,14 @@ from tracer.core.schema import StructuredArray
 
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _SPARE = 4  # a quarter more addresses than asked for: the next array is about as large
+
+
+def anonymous(length: int) -> mmap.mmap:
+    """Return memory of its own, in huge pages where the kernel has any."""
+    memory = mmap.mmap(-1, length, flags=_PRIVATE)
+    with suppress(OSError):  # built without them
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 class ReusedMemory:
@@ -36,6 +45,4 @@ class ReusedMemory:
             memory = self._free.pop()
             if len(memory) >= size:
                 return memory  # others are too small from now on
-        memory = mmap.mmap(-1, max(size + size // _SPARE, 1), flags=_PRIVATE)
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        return memory
+        return anonymous(max(size + size // _SPARE, 1))

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from tracer.core.records import empty
+from tracer.core.reused import anonymous
 from tracer.core.schema import StructuredArray
-
-_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 class GrowingRecords:
@@ -49,7 +48,7 @@ class GrowingRecords:
             return
         length = capacity * self._dtype.itemsize
         if self._memory is None:
-            self._memory = _memory(length)
+            self._memory = anonymous(length)
             few = self._few.view(np.uint8)
             self._memory[: len(few)] = few.data
             self._few = np.empty(0, self._dtype)
@@ -63,17 +62,11 @@ class GrowingRecords:
         return np.frombuffer(self._memory, self._dtype, self._count)
 
 
-def _memory(length: int) -> mmap.mmap:
-    memory = mmap.mmap(-1, length, flags=_PRIVATE)
-    memory.madvise(mmap.MADV_HUGEPAGE)
-    return memory
-
-
 def _grown(memory: mmap.mmap, length: int) -> mmap.mmap:
     try:
         memory.resize(length)
     except BufferError:  # somebody still looks at the records; theirs stay where they are
-        copy = _memory(length)
+        copy = anonymous(length)
         copy[: len(memory)] = memory
         return copy
     return memory
