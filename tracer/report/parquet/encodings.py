@@ -49,12 +49,13 @@ def one_run(count: int) -> bytes:
 
 
 @inner
-def _put_varint(out: Bytes, at: int, number: int) -> int:
-    while number > 0x7F:
-        out[at] = number & 0x7F | 0x80
-        number >>= 7
+def _put_varint(out: Bytes, at: int, number: Any) -> int:
+    left = np.uint64(number)
+    while left > np.uint64(0x7F):
+        out[at] = left & np.uint64(0x7F) | np.uint64(0x80)
+        left >>= np.uint64(7)
         at += 1
-    out[at] = number
+    out[at] = left
     return at + 1
 
 
@@ -139,16 +140,6 @@ def _zigzag(number: Any) -> Any:
 
 
 @inner
-def _put_long(out: Bytes, at: int, number: Any) -> int:
-    while number > np.uint64(0x7F):
-        out[at] = number & np.uint64(0x7F) | np.uint64(0x80)
-        number >>= np.uint64(7)
-        at += 1
-    out[at] = number
-    return at + 1
-
-
-@inner
 def _put_mini(out: Bytes, at: int, numbers: Any, start: int, width: int) -> int:
     # 32 numbers of a width: whole bytes.
     held, bits = np.uint64(0), 0
@@ -178,14 +169,14 @@ def _deltas(values: Values, out: Bytes) -> int:
     at = count - count  # 0, but not as a literal, for which callees would be compiled apart
     for number in (_BLOCK, _BLOCK // _MINI, count):
         at = _put_varint(out, at, number)
-    at = _put_long(out, at, _zigzag(values[0] if count else np.int64(0)))
+    at = _put_varint(out, at, _zigzag(values[0] if count else np.int64(0)))
     numbers = np.zeros(_BLOCK, np.uint64)
     for start in range(1, count, _BLOCK):
         size = min(_BLOCK, count - start)
         least = values[start] - values[start - 1]
         for i in range(1, size):
             least = min(least, values[start + i] - values[start + i - 1])
-        at = _put_long(out, at, _zigzag(least))
+        at = _put_varint(out, at, _zigzag(least))
         widths = at
         at += _BLOCK // _MINI
         for i in range(_BLOCK):
