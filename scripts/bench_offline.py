@@ -67,10 +67,11 @@ def tshark(folder: Path, packets: int) -> Run:
     return Run(sum(r.seconds for r in runs), sum(r.cpu for r in runs), max(r.peak for r in runs))
 
 
-def compared(*numbers: int) -> bool:
+def compared(*numbers: int, out: int | None = None) -> bool:
     """Compare windows with all packets at once (`bench_offline_same.py`); return whether alike."""
     script = str(ROOT / "scripts" / "bench_offline_same.py")
-    return not subprocess.run([sys.executable, script, *map(str, numbers)], check=False).returncode
+    command = [sys.executable, script, *map(str, numbers)]
+    return not subprocess.run(command, check=False, stdout=out).returncode
 
 
 def report(packets: int, found: Run, peer: Run, peer_packets: int) -> bool:
@@ -107,7 +108,7 @@ def compare(folder: Path, sizes: tuple[int, ...], slow: int) -> int:
     """Print the figures of the sizes; return 1 when a target is missed."""
     peer = tshark(folder / "part", slow)
     ours(folder / "part", slow)  # compiles, or loads what was compiled
-    compared(slow, slow // 4)  # and what windows take beyond that
+    compared(slow, slow // 4, out=subprocess.DEVNULL)  # and what windows take beyond that
     met, runs = True, []
     for packets in sizes:
         place = folder / str(packets)

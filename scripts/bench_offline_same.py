@@ -37,13 +37,14 @@ JOURNEY = ("flow", "n_hops", "kind", "outcome", "ambiguous", "duplicates", "firs
 HOP = ("n", "parent", "candidates", "evidence", "cause", "direction", "delta_ns")
 
 
-def captures(batch: ObservationBatch) -> list[Iterator[ObservationBatch]]:
-    """Return the batch of `bulk_batch` as the captures it stands for, each in pieces."""
-    size = len(batch) // len(DEVICES)
+def captures(batch: ObservationBatch, rows: int = WINDOW_ROWS) -> list[Iterator[ObservationBatch]]:
+    """Return the batch of `bulk_batch` as the captures it stands for, each in pieces, for windows
+    of so many rows."""
+    size, piece = len(batch) // len(DEVICES), min(PIECE, rows // len(DEVICES))
 
     def pieces(start: int) -> Iterator[ObservationBatch]:
-        for first in range(start, start + size, PIECE):
-            yield batch.between(first, min(first + PIECE, start + size))
+        for first in range(start, start + size, piece):
+            yield batch.between(first, min(first + piece, start + size))
 
     return [pieces(number * size) for number in range(len(DEVICES))]
 
@@ -98,7 +99,7 @@ def main() -> int:
     whole = [
         ordered([part], places) for part, places in zip(told(join(batch)), (1, 3), strict=True)
     ]
-    parts = [told(part) for part in join_windows(captures(batch), rows=rows)]
+    parts = [told(part) for part in join_windows(captures(batch, rows), rows=rows)]
     windowed = [
         ordered([part[side] for part in parts], places) for side, places in ((0, 1), (1, 3))
     ]

@@ -23,7 +23,7 @@ from tracer.correlate.windows.ordered import LAST, Horizon, Ordered
 from tracer.correlate.windows.together import Window
 
 #: Rows of a window; about 1 kB of memory each while they are joined.
-WINDOW_ROWS = 1_000_000
+WINDOW_ROWS = 800_000
 _DEFAULT = JoinOptions()
 _DEFAULT_HORIZON = Horizon()
 
