@@ -5,20 +5,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import zstandard
 from numpy.typing import NDArray
 
-from tracer.report.parquet.encodings import (
-    FEW,
-    MANY,
-    deltas,
-    distinct,
-    levels,
-    one_run,
-    packed,
-    width_of,
-)
+from tracer.report.parquet.deltas import deltas
+from tracer.report.parquet.encodings import Bytes, levels, packed
+from tracer.report.parquet.runs import distinct, frozen, kept, starts
+from tracer.report.parquet.texts import plain_texts
 from tracer.report.parquet.thrift import HOLE, Template
 
 # https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
@@ -72,6 +65,9 @@ class Columns:
         `delta`: whether most values differ, but not by much. `limits`: whether the least and the
         greatest are asked for, of a column of int64.
         """
+        if kind == BYTE_ARRAY and any(each.dictionary.null_count for each in column.chunks):
+            # Parquet has nulls in levels alone.
+            column = _encoded_anew(column)
         count, nulls = len(column), column.null_count
         if nulls == count:
             if count not in self._nulls:
@@ -81,103 +77,100 @@ class Columns:
         array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         valid = _valid(array) if nulls else None
         head = levels(valid, count, nulls)
-        kept = None
-        if valid is not None:
-            kept = np.unpackbits(valid, count=count, bitorder="little").view(np.bool_)
         if kind == BOOLEAN:
-            return self._chunk(None, _PLAIN, head + _bits(array, kept), count, nulls)
+            return self._chunk(None, _PLAIN, head + _bits(array, valid), count, nulls)
         if kind == BYTE_ARRAY:
-            codes = _values(array.indices, np.int32, kept)
-            dictionary = len(array.dictionary), _plain_texts(array.dictionary)
-            body = head + _coded(codes, dictionary[0])
-            return self._chunk(dictionary, _RLE_DICTIONARY, body, count, nulls)
-        values = _values(array, np.int64, kept)
-        ends = (int(values.min()), int(values.max())) if limits else None
+            return self._texts(array, valid, head, nulls)
+        values = _values(array, np.int64, valid, nulls)
         if delta:
+            ends = _ends(values) if limits else None
             return self._chunk(None, _DELTA, head + deltas(values), count, nulls, ends)
-        return self._numbers(values, head, count, nulls, ends)
+        return self._numbers(values, head, count, nulls, limits=limits)
+
+    def _texts(self, array: pa.Array, valid: Bytes | None, head: bytes, nulls: int) -> Chunk:
+        texts = plain_texts(array.dictionary)
+        if texts is None:
+            return self._texts(_encoded_anew(array), valid, head, nulls)
+        codes = _values(array.indices, np.int32, valid, nulls)
+        at = starts(codes)
+        told = codes if at is None else frozen(codes[at])
+        size = len(array.dictionary)
+        body = head + packed(told, at, len(codes), size - 1)
+        return self._chunk((size, texts), _RLE_DICTIONARY, body, len(array), nulls)
 
     def _numbers(
-        self,
-        values: NDArray[np.int64],
-        head: bytes,
-        count: int,
-        nulls: int,
-        limits: tuple[int, int] | None,
+        self, values: NDArray[np.int64], head: bytes, count: int, nulls: int, *, limits: bool
     ) -> Chunk:
-        codes = np.empty(len(values), np.int32)
-        for most in (FEW, MANY):
-            found = np.empty(min(most, len(values)), np.int64)
-            size = distinct(values, min(most, len(values)), 2 * most, codes, found)
-            if size >= 0:
-                body = head + _coded(codes, size)
-                dictionary = size, found[:size].tobytes()
-                return self._chunk(dictionary, _RLE_DICTIONARY, body, count, nulls, limits)
-        return self._chunk(None, _PLAIN, head + values.tobytes(), count, nulls, limits)
+        at = starts(values)
+        each = values if at is None else frozen(values[at])
+        ends = _ends(each) if limits else None
+        found = distinct(each)
+        if found is None:
+            return self._chunk(None, _PLAIN, head + values.tobytes(), count, nulls, ends)
+        codes, numbers = found
+        body = head + packed(codes, at, len(values), len(numbers) - 1)
+        dictionary = len(numbers), numbers.view(np.uint8)
+        return self._chunk(dictionary, _RLE_DICTIONARY, body, count, nulls, ends)
 
     def _chunk(
-        self, dictionary: tuple[int, bytes] | None, encoding: int, body: bytes, count: int,
+        self, dictionary: tuple[int, Bytes] | None, encoding: int, body: bytes, count: int,
         nulls: int, limits: tuple[int, int] | None = None,
     ) -> Chunk:  # fmt: skip
         # One codec holds for all pages of a chunk.
-        parts = ([] if dictionary is None else [dictionary[1]]) + [body]
-        smaller = parts
-        codec = UNCOMPRESSED
-        if sum(map(len, parts)) >= _LEAST:
-            smaller = [self._compressor.compress(part) for part in parts]
-            codec = ZSTD
-        pages = bytearray()
-        raw = 0
+        codec, compress = UNCOMPRESSED, _as_it_is
+        if len(body) + (0 if dictionary is None else len(dictionary[1])) >= _LEAST:
+            codec, compress = ZSTD, self._compressor.compress
+        encodings: tuple[int, ...] = (_RLE, encoding)
+        before, raw = b"", 0
         if dictionary is not None:
-            sizes = len(dictionary[1]), len(smaller[0]), dictionary[0]
-            header = _DICTIONARY_HEADER.filled(*sizes).data
-            pages += header + smaller[0]
-            raw += len(header) + len(dictionary[1])
-        data_at = len(pages)
-        header = _DATA_HEADER.filled(len(body), len(smaller[-1]), count, encoding).data
-        pages += header + smaller[-1]
+            size, values = dictionary
+            short = compress(values)
+            header = _DICTIONARY_HEADER.filled(len(values), len(short), size).data
+            encodings, before = (_PLAIN, _RLE, encoding), b"".join((header, short))
+            raw = len(header) + len(values)
+        short = compress(body)
+        header = _DATA_HEADER.filled(len(body), len(short), count, encoding).data
+        pages = b"".join((before, header, short))
         raw += len(header) + len(body)
-        encodings = (_PLAIN, _RLE, encoding) if dictionary is not None else (_RLE, encoding)
-        return Chunk(bytes(pages), data_at, raw, codec, encodings, count, nulls, limits)
+        return Chunk(pages, len(before), raw, codec, encodings, count, nulls, limits)
 
 
-def _coded(codes: NDArray[np.int32], values: int) -> bytes:
-    return one_run(len(codes)) if values == 1 else packed(codes, width_of(values - 1))
+def _encoded_anew(texts: Any) -> Any:
+    return texts.cast(pa.string()).dictionary_encode()
 
 
-def _valid(array: pa.Array) -> NDArray[np.uint8]:
+def _as_it_is(data: bytes | Bytes) -> bytes:
+    return bytes(data)
+
+
+def _ends(values: NDArray[np.int64]) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
+
+
+def _valid(array: pa.Array) -> Bytes:
     # The validity of each value as bits that begin with a byte; those behind the last are 0.
-    return _from_bit(np.frombuffer(array.buffers()[0], np.uint8), array.offset, len(array))
+    return _from_bit(array.buffers()[0], array.offset, len(array))
 
 
-def _from_bit(bits: NDArray[np.uint8], offset: int, count: int) -> NDArray[np.uint8]:
+def _from_bit(buffer: pa.Buffer, offset: int, count: int) -> Bytes:
+    bits = np.frombuffer(buffer, np.uint8)[offset // 8 :]
     if offset % 8 or count % 8:
-        whole = np.unpackbits(bits[offset // 8 :], count=offset % 8 + count, bitorder="little")
-        return np.packbits(whole[offset % 8 :], bitorder="little")
-    return bits[offset // 8 : (offset + count) // 8]
+        whole = np.unpackbits(bits, count=offset % 8 + count, bitorder="little")
+        return frozen(np.packbits(whole[offset % 8 :], bitorder="little"))
+    return frozen(bits[: count // 8])
 
 
-def _bits(array: pa.Array, kept: NDArray[np.bool_] | None) -> bytes:
-    bits = _from_bit(np.frombuffer(array.buffers()[1], np.uint8), array.offset, len(array))
-    if kept is not None:
-        flags = np.unpackbits(bits, count=len(array), bitorder="little")[kept]
-        bits = np.packbits(flags, bitorder="little")
+def _bits(array: pa.Array, valid: Bytes | None) -> bytes:
+    bits = _from_bit(array.buffers()[1], array.offset, len(array))
+    if valid is not None:
+        flags, shown = (
+            np.unpackbits(each, count=len(array), bitorder="little") for each in (bits, valid)
+        )
+        bits = np.packbits(flags[shown.view(np.bool_)], bitorder="little")
     return bits.tobytes()
 
 
-def _values(array: pa.Array, dtype: Any, kept: NDArray[np.bool_] | None) -> NDArray[Any]:
+def _values(array: pa.Array, dtype: Any, valid: Bytes | None, nulls: int) -> NDArray[Any]:
     # Those that are not null, as whole numbers of the same bits.
     values = np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
-    return values if kept is None else values[kept]
-
-
-def _plain_texts(texts: pa.Array) -> bytes:
-    # Each after its length, in four bytes.
-    count = len(texts)
-    ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + count + 1]
-    lengths = pa.py_buffer(np.diff(ends).astype("<i4"))
-    starts = pa.py_buffer(np.arange(0, 4 * count + 1, 4, dtype=np.int32))
-    prefixes = pa.Array.from_buffers(pa.binary(), count, [None, starts, lengths])
-    both = pc.binary_join_element_wise(prefixes, texts.cast(pa.binary()), b"")
-    ends = np.frombuffer(both.buffers()[1], np.int32)
-    return both.buffers()[2].to_pybytes()[ends[0] : ends[count]] if count else b""
+    return kept(frozen(values), valid, nulls) if valid is not None else frozen(values)

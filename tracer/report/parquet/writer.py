@@ -7,7 +7,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from tracer.report.parquet.columns import BYTE_ARRAY, TYPES, Chunk, Columns
+from tracer.report.parquet.columns import BYTE_ARRAY, INT64, TYPES, Chunk, Columns
 from tracer.report.parquet.thrift import HOLE64, I64, Hole, Struct, Template, Value, struct
 
 _MAGIC = b"PAR1"
@@ -25,18 +25,24 @@ class Writer:
     def __init__(
         self, file: IO[bytes], schema: pa.Schema, deltas: Collection[str], limits: Collection[str]
     ) -> None:
-        """`deltas`: columns of int64 most values of which differ; of those in `limits` the least
-        and the greatest value of each row group are told."""
+        """`deltas`: columns most values of which differ. Of those in `limits` it is told how many
+        nulls there are in a row group, and the least and the greatest value. Both: of int64."""
         self._file, self._schema = file, schema
-        self._deltas, self._limits = frozenset(deltas), frozenset(limits)
+        numbers = {field.name for field in schema if TYPES[field.type] == INT64}
+        self._deltas, self._limits = numbers.intersection(deltas), numbers.intersection(limits)
         self._columns = Columns()
-        self._templates: dict[tuple[str, int, tuple[int, ...]], Template] = {}
+        self._templates: dict[tuple[str, int, int, tuple[int, ...]], Template] = {}
         self._at = self._rows = 0
         self._groups: list[Struct] = []
         self._write(_MAGIC)
 
     def write(self, table: pa.Table) -> None:
-        """Write a table of the schema, as a row group; of no rows none is written."""
+        """Write a table of the schema, as a row group; of no rows none is written.
+
+        ValueError: its schema is another one.
+        """
+        if table.schema != self._schema:
+            raise ValueError("a table's schema is not that of the file")
         if not table.num_rows:
             return
         told: list[Struct] = []
@@ -78,9 +84,9 @@ class Writer:
         # What the footer says of a chunk that begins there.
         numbers = [at, chunk.values, chunk.raw, len(chunk.pages), at + chunk.data_at]
         numbers += [at] if chunk.data_at else []
-        if chunk.limits is not None:
-            return _of_chunk(chunk, name, kind).filled(*numbers)
-        key = name, chunk.codec, chunk.encodings
+        if name in self._limits:
+            return _of_chunk(chunk, name, kind, _statistics(chunk)).filled(*numbers)
+        key = name, kind, chunk.codec, chunk.encodings
         if key not in self._templates:
             self._templates[key] = _of_chunk(chunk, name, kind)
         return self._templates[key].filled(*numbers)
@@ -98,15 +104,21 @@ def _element(field: pa.Field) -> Struct:
     return struct(fields)
 
 
-def _of_chunk(chunk: Chunk, name: str, kind: int) -> Template:
+def _statistics(chunk: Chunk) -> Struct:
+    fields: list[tuple[int, Value]] = [(3, I64(chunk.nulls))]
+    if chunk.limits is not None:
+        least, greatest = (each.to_bytes(8, "little", signed=True) for each in chunk.limits)
+        fields += [(5, greatest), (6, least)]
+    return struct(fields)
+
+
+def _of_chunk(chunk: Chunk, name: str, kind: int, statistics: Struct | None = None) -> Template:
     fields: list[tuple[int, Value | Hole]] = [
         (1, kind), (2, list(chunk.encodings)), (3, [name.encode()]), (4, chunk.codec),
         (5, HOLE64), (6, HOLE64), (7, HOLE64), (9, HOLE64),
     ]  # fmt: skip
     fields += [(11, HOLE64)] if chunk.data_at else []
-    if chunk.limits is not None:
-        least, greatest = (each.to_bytes(8, "little", signed=True) for each in chunk.limits)
-        fields.append((12, struct([(3, I64(chunk.nulls)), (5, greatest), (6, least)])))
+    fields += [(12, statistics)] if statistics is not None else []
     return Template([(2, HOLE64), (3, Template(fields))])
 
 
