@@ -33,8 +33,9 @@ _DELTAS = (
     "journey", "time_ns", "delta_ns", "reply", "request", "n", "frame", "tcp_tsval", "tcp_tsecr",
     "icmp_seq",
 )  # fmt: skip
-# Rows of the first table from which on it pays to have the code for many compiled.
-_MANY_ROWS = CHUNK_ROWS // 4
+# Rows of the first table from which on others may follow: then it pays to have the code for many
+# compiled, or loaded, which takes as long as Arrow takes to write a third of that.
+_MANY_ROWS = CHUNK_ROWS * 3 // 4
 # `proto` is the journey's, as a word; `time_ns` (clock applied) and `direction` are the hop's.
 OWN_COLUMNS = tuple(
     name for name in OBSERVATION_FIELDS if name not in (*JOURNEY_COLUMNS, *STEP_COLUMNS)

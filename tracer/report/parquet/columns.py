@@ -63,7 +63,7 @@ class Columns:
         """Return a column's chunk, of type `TYPES[column.type]`.
 
         `delta`: whether most values differ, but not by much. `limits`: whether the least and the
-        greatest are asked for, of a column of int64.
+        greatest are asked for. Both: of a column of int64.
         """
         if kind == BYTE_ARRAY and any(each.dictionary.null_count for each in column.chunks):
             # Parquet has nulls in levels alone.
