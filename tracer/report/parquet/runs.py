@@ -65,7 +65,7 @@ def _keep(values: Any, valid: Any, found: Any) -> None:
 def starts(values: NDArray[Any]) -> Rows | None:
     """Return the rows, in order, at which runs of equal values (int32 or int64) begin.
 
-    None where there are more runs than half of the rows.
+    None where there are more runs than a quarter of the rows.
     """
     found = np.empty(len(values) // 4 + 8, np.int32)
     count = _starts(values, found)
