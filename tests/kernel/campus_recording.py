@@ -25,6 +25,7 @@ DEVICES = tuple(device for devices in PLACES.values() for device in devices)
 ROUTERS = ("R1", "R2", "R3")
 MARK = b"the-recording-ends"
 EARLY, PAUSED, COUNTED = "s0-early", "i0-paused", "o0-counted"
+SHORT_SLOTS = "-s 2000"  # of which the buffer has many: else each has room for a super-packet
 FIELDS = (
     "frame.interface_id", "icmp.type", "icmpv6.type", "ip.frag_offset", "ipv6.fraghdr.offset",
     "udp.payload", "data.data", "tcp.seq_raw", "tcp.len", "tcp.dstport", "ipv6.src", "ipv6.dst",
@@ -70,7 +71,8 @@ class Captures:
     def __init__(self, net: Campus, folder: Path) -> None:
         dump = "tcpdump -Z root -n -U --immediate-mode"
         self._folder = folder
-        self._early = self._start(net, "S", f"{dump} -i s0 -w {folder}/{EARLY}.pcap")
+        early = f"{dump} -i s0 {SHORT_SLOTS} -w {folder}/{EARLY}.pcap"
+        self._early = self._start(net, "S", early)
         # So small a buffer holds some of the burst; only a pcapng says how many it did not.
         self._paused = self._start(net, "R1", f"{dump} -i i0 -B 64 -w {folder}/{PAUSED}.pcap")
         self._counted = self._start(
@@ -91,7 +93,7 @@ class Captures:
         while latest not in file.read_bytes():  # what was sent may not be written yet
             assert time.monotonic() < until
             time.sleep(0.01)
-        self._end(self._early)
+        assert b"\n0 packets dropped by kernel" in self._end(self._early)
 
     def pause(self) -> None:
         for child in (self._paused, self._counted):
@@ -106,11 +108,13 @@ class Captures:
             self._end(child)
 
     @staticmethod
-    def _end(child: subprocess.Popen[bytes]) -> None:
-        if child.returncode is None:
-            child.send_signal(signal.SIGCONT)
-            child.send_signal(signal.SIGINT)
-            child.communicate()
+    def _end(child: subprocess.Popen[bytes]) -> bytes:
+        # What it says at last; nothing when it has ended before.
+        if child.returncode is not None:
+            return b""
+        child.send_signal(signal.SIGCONT)
+        child.send_signal(signal.SIGINT)
+        return child.communicate()[1]
 
 
 @contextmanager
@@ -148,9 +152,8 @@ def record(folder: Path) -> Recorded:
     with campus() as net, user_tunnels(net):
         traffic = Traffic(net)
         recorded = Recorded(folder, traffic.log)
-        # Short slots, of which the buffer has many: else each has room for a super-packet.
         places = [
-            (net.name(short), device, "-s 2000")
+            (net.name(short), device, SHORT_SLOTS)
             for short, devices in PLACES.items()
             for device in devices
         ]
