@@ -31,6 +31,8 @@ HOOK_NAMES = {
     Hook.OVS_SEND: "ovs-send",
     Hook.KFREE: "drop",
 }
+_IS_SEEN = np.ones(256, np.bool_)
+_IS_SEEN[[Hook.CONSUME, Hook.ROUTE, Hook.OVS_PROCESS]] = False
 #: A route is looked up for a packet within this long of its being seen (ns).
 ROUTE_WINDOW_NS = 1_000_000
 
@@ -96,35 +98,40 @@ def to_batch(
     ):
         if len(rows):
             sections[name] = fill(rows, events[kept[rows]])
-    reasons = np.unique(sections["kernel"]["drop_reason"]).tolist()
-    labels = {"drop_reason": {number: reason_name(number) for number in reasons if number >= 0}}
+    reasons = sections["kernel"]["drop_reason"]
+    numbers = np.unique(reasons[reasons >= 0]).tolist()
+    labels = {"drop_reason": {number: reason_name(number) for number in numbers}}
     return ObservationBatch(packets, sections, points, (f"live:{engine}",), labels)
 
 
 def _is_observation(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_]:
     hook = events["hook"]
-    kept = ~np.isin(hook, (Hook.CONSUME, Hook.ROUTE, Hook.OVS_PROCESS))
-    freed = hook == Hook.KFREE
-    kept[freed] = _is_drop(events[freed], name)
-    observed: NDArray[np.bool_] = kept
+    observed: NDArray[np.bool_] = _IS_SEEN[hook]
+    freed = np.flatnonzero(hook == Hook.KFREE)
+    if len(freed):
+        observed[freed] = _is_drop(events.take(freed), name)
     return observed
 
 
 def _is_drop(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_]:
     numbers, codes = np.unique(events["drop_reason"], return_inverse=True)
-    words = np.array([name(number) for number in numbers.tolist()] or [""])[codes]
+    words = [name(number) for number in numbers.tolist()]
+
+    def says(*some: str) -> NDArray[np.bool_]:
+        return np.array([word in some for word in words], np.bool_)[codes]
+
     cloned = _has(events, Flag.CLONED)
-    used = np.isin(words, ("SKB_NOT_DROPPED_YET", "SKB_CONSUMED"))
+    used = says("SKB_NOT_DROPPED_YET", "SKB_CONSUMED")
     # icmp_rcv() frees what raw sockets have had a clone of as NO_SOCKET, when no ping socket
     # wanted it: an echo reply that `ping` received ends this way.
-    used |= (words == "NO_SOCKET") & np.isin(events["proto"], _ICMP) & cloned
+    used |= says("NO_SOCKET") & np.isin(events["proto"], _ICMP) & cloned
     # What a socket had been given and nobody had read when it was closed.
-    used |= (words == "QUEUE_PURGE") & ~_has(events, Flag.DEV)
+    used |= says("QUEUE_PURGE") & ~_has(events, Flag.DEV)
     # Without a reason, a shared buffer's end says nothing: some other holder may go on.
-    used |= (words == "NOT_SPECIFIED") & cloned
+    used |= says("NOT_SPECIFIED") & cloned
     # A fragment that waited for the others has no device any more; it ends with the datagram that
     # it was put into.
-    used |= (words == "NOT_SPECIFIED") & _has(events, Flag.FRAGMENT) & ~_has(events, Flag.DEV)
+    used |= says("NOT_SPECIFIED") & _has(events, Flag.FRAGMENT) & ~_has(events, Flag.DEV)
     dropped: NDArray[np.bool_] = _has(events, Flag.REASON) & ~used
     return dropped
 
