@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
-from tracer.core.mixing import mixed
 from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks, align
 from tracer.correlate.clocks.known import KnownClocks
@@ -39,6 +38,7 @@ from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.streams import Groups, Streams, streams_of
 from tracer.correlate.nat.tuples import MOST_RELATED, related_parts
 from tracer.correlate.nat.votes import Voting
+from tracer.correlate.nat.voting import by_bytes, by_first_bytes
 from tracer.correlate.order.links import (
     LinkOrder,
     link_order,
@@ -52,7 +52,7 @@ from tracer.correlate.outcomes.watched import Watch
 from tracer.correlate.packets import groups
 from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, united
 from tracer.correlate.packets.duplicates import copies, one_by_one, without
-from tracer.correlate.packets.echoed import each_way, groups_of
+from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
 from tracer.correlate.result import journey_set
 
@@ -139,7 +139,8 @@ def assembled(
     pieces, cut = _pieces(packets, identity, groups.chosen(*by_time, doubt), time, links)
     unsure = doubts(identity, pieces, time, slack_ns) | cut
     voting: tuple[Voting, ...] = ((by_ttl, doubt), (pieces, unsure))
-    voting += _by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
+    voting += by_bytes(packets, identity, copy_of, time, slack_ns, usual_ns)
+    voting += by_first_bytes(packets, identity, copy_of, time, slack_ns, options.gap_ns)
     pairs = proofs.pairs()
     quoted = translations_quoted(batch, by_ttl, doubt)
     classify(batch, identity, streams, voting, by_time, pairs, quoted, time, usual_ns, links.usual,
@@ -207,22 +208,6 @@ def _doubt(found: Assembly, choices: Codes) -> None:
     # How many packets each row may be, where several.
     found.ambiguous |= choices > 0
     np.maximum(found.candidates, choices, out=found.candidates, casting="unsafe")
-
-
-def _by_bytes(
-    packets: Any, identity: Identity, copy_of: Codes, time: Codes, slack_ns: int, gap_ns: int
-) -> tuple[Voting, ...]:
-    # Where a capture cut payloads, those of the others are left out of the fingerprint. They still
-    # say which streams of the others are one flow.
-    if not len(identity.body):
-        return ()
-    known = identity.usable & (identity.body != 0) & (copy_of < 0)
-    rows = groups.packet_groups(mixed(identity.packet, identity.body), known)
-    rows = each_way(packets, identity.flow, *rows)
-    rows = groups.bursts(*rows, time, identity.point, gap_ns)
-    groups.sort_groups(*rows, 256 - identity.ttl, time, identity.point)
-    rows = related_parts(packets, identity.flow, *rows, False)
-    return ((rows, doubts(identity, rows, time, slack_ns)),)
 
 
 def _unite(lifetime: Codes, found: Assembly, time: Codes) -> None:

@@ -38,6 +38,13 @@ def id_zero(seed: int, scale: float) -> Scenario:
     return _lossy("tcp_id_zero", seed, scale, ids=("counter", "zero"), stamps=False)
 
 
+def resent_at_once(seed: int, scale: float) -> Scenario:
+    """Sent again within a millisecond, with neither IP ids nor time stamps: no copies of others."""
+    return _lossy(
+        "tcp_resent_at_once", seed, scale, ids=("zero", "zero"), stamps=False, rto_ns=700_000
+    )
+
+
 def keepalives(seed: int, scale: float) -> Scenario:
     """Idle connections: equal keep-alives, zero windows and their probes, seconds apart."""
     world = World(seed)
@@ -195,6 +202,23 @@ def gro_across(seed: int, scale: float) -> Scenario:
     return world.finish("tcp_gro_across")
 
 
+def gso_one_way(seed: int, scale: float) -> Scenario:
+    """Uploads, of one way only and from their middle on: no packet has one size on both sides."""
+    world = World(seed)
+    flows = max(int(15 * scale), 3)
+    unseen = Chain(Link(WIRE_NS))
+    tcp = Tcp.open(world, unseen, flows, src=FIXED, dst=EXTERNAL, back=unseen)
+    tcp.chain = Chain(
+        world.point("tap0", "compute03"), Router(snat(world)), Link(), Offload(),
+        world.point("wire", "switch"),
+    )  # fmt: skip
+    everyone = np.arange(flows)
+    for size in (1448 * 10, 1448 * 4 + 300, 1448 * 30):
+        tcp.send(0, everyone, ACK | PSH, size, burst=4)
+        tcp.send(1, everyone, ACK)
+    return world.finish("tcp_gso_one_way")
+
+
 def many_flows(seed: int, scale: float) -> Scenario:
     """A thousand connections at once over six points, no translation."""
     world = World(seed)
@@ -212,6 +236,7 @@ SCENARIOS = {
     "tcp_retransmissions": retransmissions,
     "tcp_retransmissions_same_id": retransmissions_same_id,
     "tcp_id_zero": id_zero,
+    "tcp_resent_at_once": resent_at_once,
     "tcp_keepalives": keepalives,
     "tcp_window_probes": window_probes,
     "tcp_duplicate_acks": duplicate_acks,
@@ -222,5 +247,6 @@ SCENARIOS = {
     "tcp_gso": gso,
     "tcp_gro_partial": gro_partial,
     "tcp_gro_across": gro_across,
+    "tcp_gso_one_way": gso_one_way,
     "tcp_many_flows": many_flows,
 }

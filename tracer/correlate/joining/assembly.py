@@ -13,7 +13,7 @@ from tracer.correlate.joining.slots import slots_of
 from tracer.correlate.nat.doubt import MOST_ROWS_OF_ONE_PACKET, differ
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import TIE_NS, LinkOrder, is_before
-from tracer.correlate.packets.duplicates import COPY_NS, SOON_NS, is_numbered
+from tracer.correlate.packets.duplicates import COPY_NS, SOON_NS, has_id, is_numbered
 from tracer.correlate.packets.groups import sort_rows
 from tracer.correlate.packets.identity import Identity
 
@@ -258,7 +258,7 @@ def _drop_copies(
     # A chain all of whose rows have twins in one longer chain was copied: the packet went on.
     slot, slots_used, _ = slots
     length = filled(opened, 0)
-    longest = COPY_NS if is_numbered(p, rows[0]) else SOON_NS
+    longest = COPY_NS if has_id(p, rows[0]) else SOON_NS
     twin = filled(len(rows), -1)
     other = filled(opened, -1)  # -1 no twin yet, -2 not a copy
     latest = filled(slots_used, -1)

@@ -15,6 +15,7 @@ from tracer.correlate.hashing import Codes, filled
 MOST_ROWS = 64
 JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
+SHARE = 4  # of packets that TCP alone numbers, which it sends again, one of so many has to be twice
 ENOUGH = 50  # numbered packets, of which hardly any came twice, that make it one that does not
 SINGLE = -2
 SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
@@ -25,8 +26,13 @@ QUEUED_NS = 50_000_000  # between a bridge and its port: CNI's shaper holds pack
 @inner
 def is_numbered(p: Any, row: int) -> bool:
     """Return whether equal is one: it has an IP id, an echo's number, or numbered TCP bytes."""
-    numbered = p[row].ip_id > 0 or p[row].icmp_seq >= 0
-    return bool(numbered or (p[row].tcp_seq >= 0 and p[row].payload_len > 0))
+    return has_id(p, row) or bool(p[row].tcp_seq >= 0 and p[row].payload_len > 0)
+
+
+@inner
+def has_id(p: Any, row: int) -> bool:
+    """Return whether a packet has an IP id or an echo's number: TCP bytes may be sent again."""
+    return bool(p[row].ip_id > 0 or p[row].icmp_seq >= 0)
 
 
 @inner
@@ -73,26 +79,30 @@ def _habits(
     p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int, several: Any
 ) -> Any:
     # How long after the packet each point shows a copy of it, as its numbered packets tell; SINGLE
-    # where it shows hardly any of many twice, -1 where they are too few to tell.
-    seen = np.zeros(points, np.int64)
-    twice = np.zeros(points, np.int64)
-    total = np.zeros(points, np.int64)
+    # where it shows hardly any of many twice, -1 where they are too few to tell. Those with an id
+    # are asked first, if they are enough: no sender repeats them (row 0; row 1: all that have a
+    # number).
+    seen = np.zeros((2, points), np.int64)
+    twice = np.zeros((2, points), np.int64)
+    total = np.zeros((2, points), np.int64)
     for group in range(len(starts) - 1):
         for i in range(starts[group], starts[group + 1]):
             row = order[i]
             if not is_numbered(p, row):
                 continue
-            seen[p[row].point] += 1
             longest = _longest(p, row, several)
             other = _earlier(p, order, starts[group], i, stream, time, longest)
-            if other >= 0:
-                twice[p[row].point] += 1
-                total[p[row].point] += time[row] - time[other]
+            for of in range(0 if has_id(p, row) else 1, 2):
+                seen[of, p[row].point] += 1
+                if other >= 0:
+                    twice[of, p[row].point] += 1
+                    total[of, p[row].point] += time[row] - time[other]
     usual = filled(points, -1)
     for point in range(points):
-        if twice[point] >= OFTEN and twice[point] * 50 >= seen[point]:
-            usual[point] = total[point] // twice[point]
-        elif seen[point] >= ENOUGH and twice[point] * 50 < seen[point]:
+        of, share = (0, 50) if seen[0, point] >= ENOUGH else (1, SHARE)
+        if twice[of, point] >= OFTEN and twice[of, point] * share >= seen[of, point]:
+            usual[point] = total[of, point] // twice[of, point]
+        elif seen[of, point] >= ENOUGH and twice[of, point] * 50 < seen[of, point]:
             usual[point] = SINGLE
     return usual
 
@@ -162,7 +172,7 @@ def _may_be_twice(order: Codes, start: int, stop: int, stream: Codes) -> bool:
 def _copies(
     p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, habit: Codes, devices: Any
 ) -> tuple[Codes, bool]:
-    # The copies, and whether some packets without a number may be some.
+    # The copies, and whether some packets without an id may be some.
     copy_of = filled(len(p), -1)
     several, paired = devices
     mixed, longest = len(several) > 0, COPY_NS
@@ -180,10 +190,12 @@ def _copies(
             if other < 0:
                 continue
             usual = habit[p[row].point]
-            known = is_numbered(p, row)
-            if not known and time[row] - time[other] > SOON_NS:
+            numbered = is_numbered(p, row)
+            soon = time[row] - time[other] <= SOON_NS
+            if not numbered and not soon:
                 continue
-            unknown = unknown or not known
+            unknown = unknown or not has_id(p, row)
+            known = has_id(p, row) or (numbered and soon and usual != SINGLE)
             shared = len(several) > 0 and several[p[row].point]
             known = known or (shared and _is_sent_once(p, row))
             if shared:
@@ -191,7 +203,7 @@ def _copies(
             known = known or (usual >= 0 and time[row] - time[other] <= 4 * usual + JITTER_NS)
             if shared and not known and time[row] == time[other] and stop - start <= MOST_ROWS:
                 known = _are_all_pairs(order, start, stop, stream, time, row)
-            maybe = not known and not shared and usual != SINGLE
+            maybe = not known and not shared and usual != SINGLE and soon
             if maybe and not asked:
                 asked = True
                 doubled = _is_partly_doubled(p, order, start, stop, stream)
@@ -208,8 +220,9 @@ def copies(
 
     Shapes (rows,). Groups are rows of equal fingerprint in time order; a copy is on the same link
     at the same TTL. A packet without a number of its own is a copy where its point is known to
-    double others, and none where it is known to show others once. `several`: whether each point is
-    several devices; no element where none is.
+    double others, and none where it is known to show others once; nor are TCP bytes without an IP
+    id then, which are sent again within a millisecond where the way is short. `several`: whether
+    each point is several devices; no element where none is.
     """
     groups = (p, order, starts, stream, time)
     paired = several
@@ -232,15 +245,16 @@ def copies(
 def one_by_one(
     p: Any, stream: Codes, several: NDArray[np.bool_], single: NDArray[np.bool_]
 ) -> Codes:
-    """Return `stream`, but of rows without a number a stream for each where those are no copies.
+    """Return `stream`, but a stream for each row that is no copy and has nothing that says which.
 
-    That is so of all rows that `copies` says to be `single`; and of those that are `several`
-    (no element where none is), which it would have named as shown again by another device.
+    Those are all rows without an id that `copies` says to be `single`; and those without a number
+    of points that are `several` (no element where none is), which it would have named as shown
+    again by another device.
     """
     out = stream.copy()
     for row in range(len(p)):
-        own = single[row] or (len(several) > 0 and several[row] and not _is_sent_once(p, row))
-        if own and not is_numbered(p, row):
+        shared = len(several) > 0 and several[row] and not _is_sent_once(p, row)
+        if (single[row] and not has_id(p, row)) or (shared and not is_numbered(p, row)):
             out[row] = -1 - row
     return out
 
