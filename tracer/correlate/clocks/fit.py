@@ -152,8 +152,10 @@ def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Pie
         at = step_at(x, y, delays.way, high - low)
         if at is not None:
             cut = int(stamps[at])
-            pieces = _pieces(delays.take(slice(None, at)), first_ns, cut, steps - 1)
-            pieces += _pieces(delays.take(slice(at, None)), cut, last_ns, steps - 1)
+            # Samples that no clock explains are told only where it was not set in between.
+            before, after = (delays.take(part) for part in (slice(None, at), slice(at, None)))
+            pieces = _pieces(before.take(_explained(before)), first_ns, cut, steps - 1)
+            pieces += _pieces(after.take(_explained(after)), cut, last_ns, steps - 1)
             if all(piece.width_ns >= -ROUNDED_NS for piece in pieces):
                 return pieces
     if not sides.are_both:

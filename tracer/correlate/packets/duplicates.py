@@ -81,14 +81,23 @@ def _habits(
     # How long after the packet each point shows a copy of it, as its numbered packets tell; SINGLE
     # where it shows hardly any of many twice, -1 where they are too few to tell. Those with an id
     # are asked first, if they are enough: no sender repeats them (row 0; row 1: all that have a
-    # number).
+    # number). Where none has, what comes twice here mostly does so everywhere if hosts send it
+    # twice.
     seen = np.zeros((2, points), np.int64)
     twice = np.zeros((2, points), np.int64)
     total = np.zeros((2, points), np.int64)
+    everywhere = np.zeros(points, np.int64)  # how often what has no number came twice on all links
+    partly = np.zeros(points, np.int64)
     for group in range(len(starts) - 1):
         for i in range(starts[group], starts[group + 1]):
             row = order[i]
             if not is_numbered(p, row):
+                if _earlier(p, order, starts[group], i, stream, time, SOON_NS) < 0:
+                    continue
+                if _is_partly_doubled(p, order, starts[group], starts[group + 1], stream):
+                    partly[p[row].point] += 1
+                else:
+                    everywhere[p[row].point] += 1
                 continue
             longest = _longest(p, row, several)
             other = _earlier(p, order, starts[group], i, stream, time, longest)
@@ -102,7 +111,9 @@ def _habits(
         of, share = (0, 50) if seen[0, point] >= ENOUGH else (1, SHARE)
         if twice[of, point] >= OFTEN and twice[of, point] * share >= seen[of, point]:
             usual[point] = total[of, point] // twice[of, point]
-        elif seen[of, point] >= ENOUGH and twice[of, point] * 50 < seen[of, point]:
+            continue
+        once = seen[of, point] >= ENOUGH and twice[of, point] * 50 < seen[of, point]
+        if once or (everywhere[point] >= OFTEN and everywhere[point] > partly[point]):
             usual[point] = SINGLE
     return usual
 
