@@ -88,7 +88,7 @@ def align(
     count = int(scale.max(initial=-1)) + 1
     if count < 2:
         return Clocks(time, _unchanged(identity), 1_000_000)
-    samples = samples_of(batch, identity, groups, scale, time)
+    samples = samples_of(batch, identity, groups, scale, time, FAR_NS)
     samples, choices = _with_arp(batch, identity, samples, scale, time, count)
     if (samples.sign == 0).any():
         root = _compared(samples.where(samples.sign != 0), scale, count)

@@ -11,7 +11,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, jit
 from tracer.core.mixing import mixed
 from tracer.correlate.clocks.bystanders import misleading
-from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
+from tracer.correlate.hashing import Codes, Keys, factorise, filled, grouped, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import related_parts
 from tracer.correlate.packets.duplicates import COPY_NS, is_numbered
@@ -238,20 +238,56 @@ def _medians(key: Codes, values: Times, count: int) -> NDArray[np.float64]:
 
 def samples_of(
     batch: ObservationBatch, identity: Identity, groups: tuple[Codes, Codes], scale: Codes,
-    time: Times,
+    time: Times, far_ns: int,
 ) -> Samples:  # fmt: skip
-    """Return the pairs of stamps that packets beyond doubt give for two scales."""
+    """Return the pairs of stamps that packets beyond doubt give for two scales.
+
+    Of equal packets those that NAT can make of each other are looked at apart, then those of one
+    tuple: most links translate nothing. If they alone compare two scales, one way only, and stamps
+    are not `far_ns` apart, they leave it at what stamps say.
+    """
     packets = batch.packets
     place, packet = identity.spot, identity.packet
     most = min(MOST_SAMPLES, ENOUGH * (int(scale.max()) + 1))
-    limits = _thinned(groups[1], most)
-    *pairs, whole = _pairs(packets, *groups, place, scale, time, packet, *limits)
-    parts = related_parts(packets, identity.flow, *chosen(*groups, ~whole), False)
-    *more, _ = _pairs(packets, *parts, place, scale, time, packet, *_thinned(parts[1], most))
-    found = Samples(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
+    pairs = []
+    parts = groups
+    for finer in (_related, _of_one_tuple, None):
+        limits = _thinned(parts[1], most)
+        *some, whole = _pairs(packets, *parts, place, scale, time, packet, *limits)
+        pairs.append(some)
+        if whole.all() or finer is None:
+            break
+        parts = finer(packets, identity.flow, *chosen(*parts, ~whole))
+    found = Samples(*(np.concatenate(column) for column in zip(*pairs, strict=True)))
     _signed_by_way(found, batch, identity.place, time)
     found.sign[misleading(packets, identity.place, time, found.left, found.right)] = 0
-    return found
+    beyond = sum(len(some[0]) for some in pairs[:2])
+    return found.where(_tell_more(found, scale, time, beyond, far_ns)) if len(pairs) > 2 else found
+
+
+def _tell_more(
+    samples: Samples, scale: Codes, time: Times, beyond: int, far_ns: int
+) -> NDArray[np.bool_]:
+    # Which samples are of scales that others compare, those before `beyond`; or that are compared
+    # both ways, or contradict the stamps.
+    pair, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
+    delay = (time[samples.right] - time[samples.left]) * samples.sign
+    told = (np.arange(len(pair)) < beyond) | (delay < -LATE_NS) | (np.abs(delay) > far_ns)
+    ways = [np.bincount(pair[samples.sign == sign], minlength=len(where)) > 0 for sign in (1, -1)]
+    tells: NDArray[np.bool_] = np.bincount(pair[told], minlength=len(where)) > 0
+    tells |= ways[0] & ways[1]
+    return tells[pair]
+
+
+def _related(packets: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Codes, Codes]:
+    return related_parts(packets, flow, order, starts, False)
+
+
+def _of_one_tuple(packets: Any, flow: Keys, order: Codes, starts: Codes) -> tuple[Codes, Codes]:
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    codes, where = factorise(mixed(flow[order], group))
+    rows, begins = grouped(codes, len(where))
+    return order[rows], begins
 
 
 def _thinned(starts: Codes, most: int) -> tuple[np.uint64, int]:
