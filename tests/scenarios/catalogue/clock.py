@@ -65,6 +65,23 @@ def microseconds(seed: int, scale: float) -> Scenario:
     return world.finish("clock_microseconds")
 
 
+def alike(seed: int, scale: float) -> Scenario:
+    """Equal pings without IP ids of many hosts, to a server whose clock is seconds off."""
+    world = World(seed)
+    world.clocks["server"] = Clock(2 * SECOND, 30.0)
+    lan, wan = world.point("lan", "router"), world.point("wan", "router")
+    chain = Chain(lan, Router(), wan, Link(WIRE_NS, 20_000), world.point("eth0", "server"))
+    for host in range(max(int(60 * scale), 40)):
+        exchange(
+            world, chain,
+            pings(
+                world, f"10.3.0.{host + 1}", EXTERNAL, 12, icmp_id=1, constant=True, ids="zero",
+                gap_ns=SECOND, start_ns=host * 7 * MILLI, spread=0.001,
+            ), ids="zero",
+        )  # fmt: skip
+    return world.finish("clock_alike")
+
+
 LONGEST_MS = 401  # may what compares two clocks have been on its way
 
 
@@ -116,6 +133,7 @@ SCENARIOS = {
     "clock_microseconds": microseconds,
     "clock_drift_long": drift_long,
     "clock_one_way_longer": one_way_longer,
+    "clock_alike": alike,
     "clock_one_way_50": _one_way(50),
     "clock_one_way_150": _one_way(150),
     "clock_one_way_300": _one_way(300),

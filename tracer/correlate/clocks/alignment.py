@@ -206,10 +206,13 @@ def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Code
     both = np.bincount(pair[samples.sign > 0], minlength=len(where)) > 0
     both &= np.bincount(pair[samples.sign < 0], minlength=len(where)) > 0
     # Stamps that are believed until packets contradict them: those that do not compare both ways
-    # are not believed of clocks of which others showed each to be off.
+    # are not believed of clocks of which others showed each to be off. If the quickest packet took
+    # no time to speak of, that is no chance: both are off by the same.
     off = np.zeros(len(added), np.bool_)
     off[left[denied]] = off[right[denied]] = True
-    total[~both & off[left] & off[right]] = 0
+    least = np.full(len(where), FAR_NS)
+    np.minimum.at(least, pair[signed], delay[signed])
+    total[~both & off[left] & off[right] & (least > SURELY_NS)] = 0
     return _grouped(left, right, denied, total, len(added))
 
 
