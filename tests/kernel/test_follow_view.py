@@ -134,7 +134,7 @@ def test_the_lab_at_a_terminal(lab: object, size: tuple[int, int], tmp_path: Pat
         assert lines[0].startswith("tracer follow  --icmp-id 4711 ")
         assert lines[0].split()[-2] == "LIVE"
         assert f"{2 * PINGS} packets  {2 * PINGS} delivered  lost by tracer 0" in lines[1]
-        assert "path: ens3 → enp4s0" in lines[2]
+        assert "path: ens3 → enp4s0" in lines[2], text
         assert f"0 of {2 * PINGS} lost" in lines[2]
         assert re.search(r"pkt/s +(lost +)?loss +p50 +p99 *← *(packets|pkt)", lines[3])
         assert re.search(r"ens3 *→ +(\d+ +)?[\d.]+ +0", lines[4])
@@ -151,7 +151,7 @@ def test_the_lab_at_a_terminal(lab: object, size: tuple[int, int], tmp_path: Pat
         terminal.press("q")
         terminal.until("EXIT 0", READY_S)
         history = terminal.history
-        assert "path: ens3 → enp4s0" in history
+        assert "path: ens3 → enp4s0" in history, history
         assert f"{4 * PINGS} journeys, {2 * PINGS} exchanges" in history
 
 

@@ -35,10 +35,10 @@ from tracer.correlate.known import Joined, Known
 from tracer.correlate.nat.classes import classify
 from tracer.correlate.nat.doubt import doubts
 from tracer.correlate.nat.guesses import unresolved
+from tracer.correlate.nat.other_votes import by_bytes, by_first_bytes
 from tracer.correlate.nat.streams import Groups, Streams, streams_of
 from tracer.correlate.nat.tuples import MOST_RELATED, related_parts
 from tracer.correlate.nat.votes import Voting
-from tracer.correlate.nat.voting import by_bytes, by_first_bytes
 from tracer.correlate.order.links import (
     LinkOrder,
     link_order,

@@ -9,6 +9,7 @@ from made import batch_of
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.point import Direction, Point
+from tracer.core.ways import REQUEST, ways_of
 from tracer.correlate.join import JoinOptions, join
 from tracer.correlate.windows.settling import CONTEXT_ROWS, LOST_REASON, QUIET_NS, Settling
 
@@ -98,6 +99,26 @@ def test_an_answer_that_comes_in_time_is_in_the_exchange() -> None:
     stream.settling.push(reply(800))
     assert stream.at(801) == []
     assert stream.at(851) == [(1, "request", "delivered"), (2, "reply", "delivered")]
+
+
+def test_a_journey_is_forgotten_as_a_whole() -> None:
+    # Behind a NAT; half of what was given out is older than what is kept. Were the other half kept,
+    # the flow would begin there, and what is sent next would not come from where it begins.
+    def natted(ms: float, seq: int) -> ObservationBatch:
+        rows = [seen(ms, 0, seq), seen(ms + 0.01, 1, seq)]
+        rows[1] |= {"src": "192.0.2.1", "ttl": 63}
+        return batch_of(rows, POINTS)
+
+    stream = Stream(context_ns=100 * MS)
+    stream.settling.push(natted(0, 1))
+    assert len(stream.at(1001)) == 1
+    assert stream.at(1100.005) == []
+    stream.settling.push(natted(1100.1, 2))
+    stream.now = START + 2200 * MS
+    found = stream.settling.take(stream.now)
+    assert found is not None
+    assert ways_of(found).tolist() == [REQUEST]
+    assert found.flows["src_lo"].tolist() == [0xFFFF_0A00_0001]
 
 
 def test_what_comes_after_its_journey_was_shown_is_not_shown_again() -> None:

@@ -89,18 +89,21 @@ def _habits(
     everywhere = np.zeros(points, np.int64)  # how often what has no number came twice on all links
     partly = np.zeros(points, np.int64)
     for group in range(len(starts) - 1):
-        for i in range(starts[group], starts[group + 1]):
+        start, stop = starts[group], starts[group + 1]
+        asked, doubled = False, False
+        for i in range(start, stop):
             row = order[i]
             if not is_numbered(p, row):
-                if _earlier(p, order, starts[group], i, stream, time, SOON_NS) < 0:
+                if _earlier(p, order, start, i, stream, time, SOON_NS) < 0:
                     continue
-                if _is_partly_doubled(p, order, starts[group], starts[group + 1], stream):
-                    partly[p[row].point] += 1
-                else:
-                    everywhere[p[row].point] += 1
+                if not asked:
+                    asked = True
+                    doubled = _is_partly_doubled(p, order, start, stop, stream)
+                partly[p[row].point] += doubled
+                everywhere[p[row].point] += not doubled
                 continue
             longest = _longest(p, row, several)
-            other = _earlier(p, order, starts[group], i, stream, time, longest)
+            other = _earlier(p, order, start, i, stream, time, longest)
             for of in range(0 if has_id(p, row) else 1, 2):
                 seen[of, p[row].point] += 1
                 if other >= 0:

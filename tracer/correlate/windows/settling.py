@@ -39,6 +39,7 @@ class Settling:
         self._context_ns = context_ns
         self._pending = ObservationBatch()
         self._given = np.empty(0, bool)  # rows of _pending that were given out
+        self._last_ns = np.empty(0, np.int64)  # of each row, when its journey was seen last
         self._arrived: list[ObservationBatch] = []
         self._lost: list[tuple[int, int]] = []
         self._flows = _FlowNumbers()
@@ -87,6 +88,7 @@ class Settling:
             self._forget(now_ns)
             return None
         joined = self._join(self._pending, ())
+        self._last_ns[joined.hops["row"]] = joined.journeys["last_ns"][joined.hops["journey"]]
         over = self._over(joined, now_ns)
         found = self._numbered(joined, over) if over.any() else None
         self._forget(now_ns)
@@ -98,6 +100,8 @@ class Settling:
         arrived = sum(len(batch) for batch in self._arrived)
         self._pending = concat([self._pending, *self._arrived])
         self._given = np.concatenate([self._given, np.zeros(arrived, bool)])
+        times = self._pending.packets["time_ns"][len(self._last_ns) :]
+        self._last_ns = np.concatenate([self._last_ns, times])
         self._arrived.clear()
 
     def _over(self, joined: JourneySet, now_ns: int | None) -> NDArray[np.bool_]:
@@ -176,16 +180,19 @@ class Settling:
     def _forget(self, now_ns: int | None) -> None:
         if now_ns is None:
             self._pending, self._given = ObservationBatch(), np.empty(0, bool)
+            self._last_ns = self._last_ns[:0]
             return
-        times = self._pending.packets["time_ns"]
         old = now_ns - self._settle_ns - self._context_ns
         self._lost = [(first, last) for first, last in self._lost if last > old]
-        given = times[self._given]
+        given = self._last_ns[self._given]
         if len(given) > CONTEXT_ROWS:
-            old = max(old, int(np.partition(given, -CONTEXT_ROWS)[-CONTEXT_ROWS]) - 1)
-        kept = np.flatnonzero(~self._given | (times > old))
+            beyond = -CONTEXT_ROWS - 1
+            old = max(old, int(np.partition(given, beyond)[beyond]))
+        # Whole journeys: one that begins in the middle would say that its flow does.
+        kept = np.flatnonzero(~self._given | (self._last_ns > old))
         if len(kept) < len(self._given):
             self._pending, self._given = self._pending.take(kept), self._given[kept]
+            self._last_ns = self._last_ns[kept]
 
 
 class _FlowNumbers:
