@@ -9,7 +9,7 @@ from made import batch_of
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.point import Direction, Point
-from tracer.core.ways import REQUEST, ways_of
+from tracer.core.ways import REPLY, REQUEST, ways_of
 from tracer.correlate.join import JoinOptions, join
 from tracer.correlate.windows.settling import CONTEXT_ROWS, LOST_REASON, QUIET_NS, Settling
 
@@ -119,6 +119,32 @@ def test_a_journey_is_forgotten_as_a_whole() -> None:
     assert found is not None
     assert ways_of(found).tolist() == [REQUEST]
     assert found.flows["src_lo"].tolist() == [0xFFFF_0A00_0001]
+
+
+def test_a_flow_whose_question_is_forgotten_keeps_its_way() -> None:
+    def datagram(ms: float, answer: bool) -> ObservationBatch:
+        # Translated on the way: the source of the question, and back.
+        client, outside, server = ("10.0.0.1", 40_000), ("192.0.2.1", 50_000), ("10.0.0.2", 4433)
+        ends = [(server, outside), (server, client)] if answer else [
+            (client, server), (outside, server)]  # fmt: skip
+        rows = []
+        for n, ((src, sport), (dst, dport)) in enumerate(ends):
+            rows.append(seen(ms + n / 100, 2 * answer + n, 1 + int(ms)))
+            rows[-1] |= {"src": src, "dst": dst, "sport": sport, "dport": dport, "proto": 17,
+                         "icmp_type": -1, "icmp_code": -1, "icmp_id": -1, "icmp_seq": -1,
+                         "ttl": 64 - n, "payload_digest": 9 + int(ms)}  # fmt: skip
+        return batch_of(rows, POINTS)
+
+    stream, flows, ways = Stream(context_ns=100 * MS), set[int](), list[int]()
+    for ms, answer in ((0, False), (1, True), (9000, True), (9500, True)):
+        stream.settling.push(datagram(ms, answer))
+        stream.now = START + (ms + 5000) * MS
+        found = stream.settling.take(stream.now)
+        assert found is not None
+        flows |= set(found.journeys["flow"].tolist())
+        ways += ways_of(found).tolist()
+    assert flows == {0}
+    assert ways == [REQUEST, REPLY, REPLY, REPLY]
 
 
 def test_what_comes_after_its_journey_was_shown_is_not_shown_again() -> None:

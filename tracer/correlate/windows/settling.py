@@ -28,6 +28,11 @@ CONTEXT_NS = 2_000_000_000
 CONTEXT_ROWS = 8_000
 LOST_REASON = "the tracer lost events at this time"
 _NEVER = np.iinfo(np.int64).max
+_TURNED = (
+    ("src_hi", "nat_dst_hi"), ("src_lo", "nat_dst_lo"), ("sport", "nat_dport"),
+    ("dst_hi", "nat_src_hi"), ("dst_lo", "nat_src_lo"), ("dport", "nat_sport"),
+    ("icmp_id", "nat_icmp_id"),
+)  # fmt: skip
 
 
 class Settling:
@@ -196,7 +201,7 @@ class Settling:
 
 
 class _FlowNumbers:
-    """Gives a flow the same number in every window it is seen in."""
+    """Gives a flow the same number, and way, in every window it is seen in."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
@@ -210,11 +215,28 @@ class _FlowNumbers:
         for flow in np.unique(used[used >= 0]).tolist():
             record = flows[flow : flow + 1].copy()
             record["journeys"] = 0
-            known = len(self._numbers)
-            number[flow] = self._numbers.setdefault(record.tobytes(), known)
-            if len(self._numbers) > known:
-                if known == len(self._records):
-                    self._records = put_together([self._records] * 2, FLOW_DTYPE)
-                self._records[known] = record[0]
+            number[flow] = self._number(record)
         # What was given out before is never written to again.
         return number[used], self._records[: len(self._numbers)]
+
+    def _number(self, record: StructuredArray) -> int:
+        key, known = record.tobytes(), len(self._numbers)
+        if key not in self._numbers:
+            # Where its first packets are forgotten, a flow may seem to begin with an answer.
+            turned = _turned(record).tobytes()
+            if turned in self._numbers:
+                return self._numbers[turned]
+            if known == len(self._records):
+                self._records = put_together([self._records] * 2, FLOW_DTYPE)
+            self._records[known] = record[0]
+            self._numbers[key] = known
+        return self._numbers[key]
+
+
+def _turned(record: StructuredArray) -> StructuredArray:
+    # What the record is if the other end was the first to send: of an answer the last translation
+    # undoes the first one.
+    turned = record.copy()
+    for one, other in _TURNED:
+        turned[one], turned[other] = record[other], record[one]
+    return turned
