@@ -17,6 +17,7 @@ JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
 SHARE = 4  # of packets that TCP alone numbers, which it sends again, one of so many has to be twice
 ENOUGH = 50  # numbered packets, of which hardly any came twice, that make it one that does not
+BUCKETS = 32  # of how late copies are
 SINGLE = -2
 SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
 COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a second one is a copy
@@ -74,6 +75,27 @@ def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Code
     return least == 1 and most == 2
 
 
+@inner
+def _bucket(late: int) -> int:
+    bucket = 0
+    while late >> bucket and bucket < BUCKETS - 1:
+        bucket += 1
+    return bucket
+
+
+@inner
+def _usual(twice: Codes, total: Codes) -> int:
+    # The mean of most: what is twice as late as half of them was sent again.
+    half, count, late, bucket = twice.sum() // 2, np.int64(0), np.int64(0), 0
+    while bucket < BUCKETS:
+        is_last = count > half
+        count, late = count + twice[bucket], late + total[bucket]
+        if is_last:
+            break
+        bucket += 1
+    return int(late // count)
+
+
 @jit
 def _habits(
     p: Any, order: Codes, starts: Codes, stream: Codes, time: Codes, points: int, several: Any
@@ -84,8 +106,8 @@ def _habits(
     # number). Where none has, what comes twice here mostly does so everywhere if hosts send it
     # twice.
     seen = np.zeros((2, points), np.int64)
-    twice = np.zeros((2, points), np.int64)
-    total = np.zeros((2, points), np.int64)
+    twice = np.zeros((2, points, BUCKETS), np.int64)  # by how late, in powers of two
+    total = np.zeros((2, points, BUCKETS), np.int64)
     everywhere = np.zeros(points, np.int64)  # how often what has no number came twice on all links
     partly = np.zeros(points, np.int64)
     for group in range(len(starts) - 1):
@@ -107,15 +129,17 @@ def _habits(
             for of in range(0 if has_id(p, row) else 1, 2):
                 seen[of, p[row].point] += 1
                 if other >= 0:
-                    twice[of, p[row].point] += 1
-                    total[of, p[row].point] += time[row] - time[other]
+                    late = time[row] - time[other]
+                    twice[of, p[row].point, _bucket(late)] += 1
+                    total[of, p[row].point, _bucket(late)] += late
     usual = filled(points, -1)
     for point in range(points):
         of, share = (0, 50) if seen[0, point] >= ENOUGH else (1, SHARE)
-        if twice[of, point] >= OFTEN and twice[of, point] * share >= seen[of, point]:
-            usual[point] = total[of, point] // twice[of, point]
+        again = twice[of, point].sum()
+        if again >= OFTEN and again * share >= seen[of, point]:
+            usual[point] = _usual(twice[of, point], total[of, point])
             continue
-        once = seen[of, point] >= ENOUGH and twice[of, point] * 50 < seen[of, point]
+        once = seen[of, point] >= ENOUGH and again * 50 < seen[of, point]
         if once or (everywhere[point] >= OFTEN and everywhere[point] > partly[point]):
             usual[point] = SINGLE
     return usual
@@ -209,7 +233,7 @@ def _copies(
             if not numbered and not soon:
                 continue
             unknown = unknown or not has_id(p, row)
-            known = has_id(p, row) or (numbered and soon and usual != SINGLE)
+            known = has_id(p, row) or (numbered and soon and usual == -1)
             shared = len(several) > 0 and several[p[row].point]
             known = known or (shared and _is_sent_once(p, row))
             if shared:
