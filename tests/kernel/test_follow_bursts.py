@@ -48,14 +48,18 @@ def test_equal_arp_frames_are_packets_of_their_own(
         Follower(tmp_path, "arp", *options) as follower,
         subprocess.Popen([*inside, sys.executable, "-c", ASK], stdin=subprocess.PIPE) as asking,
     ):
-        wait_for(lambda: "listening" in replies_seen.read_text(), "tcpdump")
-        for told in range(BURST, sent + 1, BURST):
-            assert asking.stdin is not None
-            asking.stdin.write(b"\n")
-            asking.stdin.flush()
-            wait_for(lambda told=told: replies_seen.read_text().count("is-at") == told, "replies")
-        follower.wait(lambda j: j["kind"] == "arp-reply", "the replies", sent)
-        tcpdump.terminate()
+        try:
+            wait_for(lambda: "listening" in replies_seen.read_text(), "tcpdump")
+            for told in range(BURST, sent + 1, BURST):
+                assert asking.stdin is not None
+                asking.stdin.write(b"\n")
+                asking.stdin.flush()
+                wait_for(
+                    lambda told=told: replies_seen.read_text().count("is-at") == told, "replies"
+                )
+            follower.wait(lambda j: j["kind"] == "arp-reply", "the replies", sent)
+        finally:
+            tcpdump.terminate()  # else `with` waits for it
     replies = [j for j in follower.journeys if j["kind"] == "arp-reply"]
     requests = [j for j in follower.journeys if j["kind"] == "arp-request"]
     assert (len(requests), len(replies)) == (sent, sent)
