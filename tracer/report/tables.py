@@ -34,7 +34,7 @@ _DELTAS = (
     "icmp_seq",
 )  # fmt: skip
 # Rows of the first table from which on others may follow: then it pays to have the code for many
-# compiled, or loaded, which takes as long as Arrow takes to write a third of that.
+# compiled, or loaded.
 _MANY_ROWS = CHUNK_ROWS * 3 // 4
 # `proto` is the journey's, as a word; `time_ns` (clock applied) and `direction` are the hop's.
 OWN_COLUMNS = tuple(

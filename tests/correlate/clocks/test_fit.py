@@ -55,8 +55,9 @@ def test_drift_is_found_where_one_way_was_seen_at_first_only(
 @pytest.mark.parametrize("wrong", [0, 1, 2])
 def test_a_step_is_two_pieces(wrong: int) -> None:
     stamps, ahead, way = samples(lambda true: np.where(true > 300 * SECOND, 2 * SECOND, 0))
-    # Two packets wrongly taken for one seem to arrive before they left.
-    ahead[[100, 300][:wrong]] -= 500_000 * way[[100, 300][:wrong]]
+    # Two packets wrongly taken for one seem to arrive before they left: before the step, and after.
+    rows = [100, 300][:wrong]
+    ahead[rows] -= 500_000 * way[rows]
     found = fit(stamps, ahead, way)
     assert found.evidence == "step"
     assert len(found.pieces) == 2
