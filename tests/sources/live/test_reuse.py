@@ -1,9 +1,13 @@
 """Buffers that are freed and used again are told apart by how often they had been freed before."""
 
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tracer.sources.live.event_layout import EVENT_DTYPE, Hook
 from tracer.sources.live.reuse import _IDLE_NS, Reuse
@@ -53,21 +57,41 @@ def test_no_buffer_stays_none() -> None:
     assert told(Reuse(), (1, Hook.KFREE, 0), (2, Hook.RECEIVE, 0)) == [-1, -1]
 
 
-def test_more_buffers_than_there_is_room_for_never_part_one_lifetime() -> None:
+def test_however_many_buffers_there_are_each_use_has_its_own() -> None:
     reuse = Reuse()
     many = [ADDRESS + 256 * number for number in range(200_000)]
     told(reuse, *((1, Hook.KFREE, address) for address in many))
-    after = told(reuse, *((2, Hook.RECEIVE, address) for address in many))
-    again = told(reuse, *((3, Hook.XMIT, address) for address in many))
-    assert again == after
-    apart = np.count_nonzero(after)
-    assert 30_000 < apart <= 1 << 16
+    assert told(reuse, *((2, Hook.RECEIVE, address) for address in many)) == [1] * len(many)
+    told(reuse, *((3, Hook.CONSUME, address) for address in many[::2]))
+    assert told(reuse, *((4, Hook.RECEIVE, address) for address in many)) == [2, 1] * 100_000
 
 
-def test_a_slot_is_given_on_when_nothing_looks_for_its_lifetime_any_more() -> None:
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_uses_are_those_that_a_dictionary_counts(data: st.DataObject) -> None:
+    hooks = st.sampled_from([Hook.RECEIVE, Hook.XMIT, Hook.CONSUME, Hook.KFREE])
+    spread = data.draw(st.sampled_from([3, 5_000]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1 << 32)))
+    steps = data.draw(st.lists(hooks, min_size=1, max_size=20))
+    events = [(time, steps[time % len(steps)], ADDRESS + 64 * int(rng.integers(spread)))
+              for time in range(1, 12_000)]  # fmt: skip
+    parts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
+    reuse, freed, expected, found = Reuse(), Counter[int](), [], []
+    for start, stop in pairwise([0, *parts, len(events)]):
+        found += told(reuse, *events[start:stop])
+    for _, hook, skb in events:
+        if hook != Hook.CONSUME:
+            expected.append(freed[skb])
+        freed[skb] += hook in (Hook.CONSUME, Hook.KFREE)
+    assert found == expected
+
+
+def test_buffers_are_forgotten_when_nothing_looks_for_their_lifetime_any_more() -> None:
     reuse = Reuse()
-    many = [ADDRESS + 256 * number for number in range(200_000)]
-    told(reuse, *((1, Hook.KFREE, address) for address in many))
-    told(reuse, *((2 + _IDLE_NS, Hook.KFREE, address) for address in many[::-1]))
-    (found,) = told(reuse, (3 + _IDLE_NS, Hook.RECEIVE, many[-1]))
-    assert found == 1
+    for number in range(8):
+        time = 1 + number * (_IDLE_NS + 1)
+        fresh = range(ADDRESS + (number << 32), ADDRESS + (number << 32) + 100_000 * 64, 64)
+        told(reuse, *((time, Hook.KFREE, address) for address in fresh))
+        assert told(reuse, (time, Hook.RECEIVE, fresh[-1])) == [1]
+    assert told(reuse, (time, Hook.RECEIVE, ADDRESS)) == [0]
+    assert len(reuse._table[0]) < 8 * 100_000  # of which half are free

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Decode
 from tracer.core.jit import jit
+from tracer.sources.live.address_slots import slot_of
 from tracer.sources.live.event_layout import Aux, Flag, Hook
 
 Rows = NDArray[np.int64]
@@ -111,16 +112,6 @@ def _tuples(e: Any, k: Any) -> None:
 
 
 @jit
-def _slot(keys: Any, key: Any) -> Any:
-    # Where a key is in a hash table with a power of two of slots, or may be put; 0 is no key.
-    mask = len(keys) - 1
-    at = np.int64((key * _MIX) >> np.uint64(33)) & mask
-    while keys[at] != 0 and keys[at] != key:
-        at = (at + 1) & mask
-    return at
-
-
-@jit
 def note_routes(
     events: Any, times: Rows, order: Rows, rows: Rows, kernel: Any, window_ns: int
 ) -> None:
@@ -141,7 +132,7 @@ def note_routes(
         row += seen
         if e.skb == 0 or not (seen or e.hook == _HOOK_ROUTE):
             continue
-        at = _slot(keys, e.skb)
+        at = slot_of(keys, e.skb)
         if seen:
             keys[at], last[at] = e.skb, row - 1
         elif keys[at] == e.skb and e.aux == _AUX_ROUTE:

@@ -10,23 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import jit
+from tracer.sources.live.address_slots import slot_of
 from tracer.sources.live.event_layout import Hook
 
 _KFREE, _CONSUME = int(Hook.KFREE), int(Hook.CONSUME)
-_SLOTS = 1 << 16
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-#: An address that was not seen for this long gives its slot to another one. No packet is silent
-#: for longer, so that nothing looks for its lifetime any more.
+_LEAST = 1 << 12  # slots; a power of two, as what they grow to
+#: An address that was not seen for this long is forgotten when slots become few. No packet is
+#: silent for longer, so that nothing looks for its lifetime any more.
 _IDLE_NS = 15_000_000_000
+
+_Table = tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint64]]
 
 
 class Reuse:
     """How often each buffer was freed, as far as the kernel says so, over all batches."""
 
     def __init__(self) -> None:
-        self._address = np.zeros(_SLOTS, np.uint64)
-        self._freed = np.zeros(_SLOTS, np.int64)
-        self._last_ns = np.zeros(_SLOTS, np.int64)
+        self._table = _empty(_LEAST)
+        self._used = 0  # slots
 
     def tell_apart(self, events: Any, order: Any, rows: Any, use: NDArray[np.int64]) -> None:
         """Write how often the buffer of each observation had been freed before, in place.
@@ -34,28 +35,58 @@ class Reuse:
         `order`: events by time; `rows`: those of it that are observations; `use` (rows,): what is
         written, and left as it is where there is no buffer.
         """
-        table = (self._address, self._freed, self._last_ns)
-        _tell_apart(events, order, rows, use, table)
+        at = row = 0
+        while at < len(order):
+            at, row, self._used = _tell_apart(
+                events, order, rows, use, self._table, self._used, at, row
+            )
+            if at < len(order):
+                self._make_room(int(events["time_ns"][order[at]]) - _IDLE_NS)
+
+    def _make_room(self, since_ns: int) -> None:
+        # So that at least three quarters are free: an address that found no slot would seem never
+        # to be freed, and equal packets that have it one after the other to be one.
+        addresses, freed, last_ns = self._table
+        kept = np.flatnonzero((addresses != 0) & (last_ns.astype(np.int64) >= since_ns))
+        table = _empty(max(_LEAST, 1 << (4 * len(kept) - 1).bit_length()))
+        _put(table, addresses[kept], freed[kept], last_ns[kept])
+        self._table, self._used = table, len(kept)
+
+
+def _empty(slots: int) -> _Table:
+    # The address (0: the slot is free), how often it was freed, when it was seen last.
+    return np.zeros(slots, np.uint64), np.zeros(slots, np.int64), np.zeros(slots, np.uint64)
 
 
 @jit
-def _tell_apart(events: Any, order: Any, rows: Any, use: Any, table: Any) -> None:
+def _put(table: Any, addresses: Any, freed: Any, last_ns: Any) -> None:
+    for i in range(len(addresses)):
+        slot = slot_of(table[0], addresses[i])
+        table[0][slot], table[1][slot], table[2][slot] = addresses[i], freed[i], last_ns[i]
+
+
+@jit
+def _tell_apart(
+    events: Any, order: Any, rows: Any, use: Any, table: Any, used: int, at: int, row: int
+) -> tuple[int, int, int]:
+    # From the event `at` in `order`, and the row `row`, on; returns how far that went, and how many
+    # slots are used then: no further once more than half are.
     addresses, freed, last_ns = table
-    row = 0
-    for i in order:
+    while at < len(order) and 2 * used <= len(addresses):
+        i = order[at]
         e = events[i]
-        slot = np.int64((e.skb * _MIX) >> np.uint64(48))
-        is_known = addresses[slot] == e.skb
+        slot = slot_of(addresses, e.skb)
+        is_known = e.skb != 0 and addresses[slot] == e.skb
         if is_known:
             last_ns[slot] = e.time_ns
         if row < len(rows) and rows[row] == i:
             if e.skb != 0:
                 use[row] = freed[slot] if is_known else 0
             row += 1
-        if e.skb == 0 or (e.hook != _KFREE and e.hook != _CONSUME):
-            continue
-        if not is_known:
-            if addresses[slot] != 0 and e.time_ns - last_ns[slot] < _IDLE_NS:
-                continue
-            addresses[slot], freed[slot], last_ns[slot] = e.skb, 0, e.time_ns
-        freed[slot] += 1
+        if e.skb != 0 and (e.hook == _KFREE or e.hook == _CONSUME):
+            if not is_known:
+                addresses[slot], freed[slot], last_ns[slot] = e.skb, 0, e.time_ns
+                used += 1
+            freed[slot] += 1
+        at += 1
+    return at, row, used

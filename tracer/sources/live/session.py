@@ -98,7 +98,9 @@ class Session(Closing):
         # reader was not given a CPU: to take what it has not read for absent is to call it lost.
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         until = min(now - hold_ns, self._reader.until_ns)
-        self.until_ns = time.time_ns() - (now - until)
+        # By the clock of the events: were the wall clock read now, what this thread waited for a
+        # CPU in between would seem to be known, too.
+        self.until_ns = int(self._clock.epoch_ns(np.array([until]))[0])
         return until
 
     def _together(self, events: EventArray) -> EventArray:
