@@ -39,10 +39,10 @@ ALWAYS int is_stranger(void *skb, const int direct, const int at_data, const int
 	__u16 protocol, offset = 0;
 	int plain;
 
-	if (opt_match_all)
-		return 0;
 	LOAD(direct, protocol, skb, skb_protocol);
-	if (protocol != bpf_ntohs_(ETH_IP))
+	if (!is_located(bpf_ntohs_(protocol)))
+		return 1;
+	if (opt_match_all || protocol != bpf_ntohs_(ETH_IP))
 		return 0;
 	if (at_data) {
 		LOAD(direct, head, skb, skb_data);

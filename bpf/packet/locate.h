@@ -3,6 +3,13 @@
 #ifndef TRACER_PACKET_LOCATE_H
 #define TRACER_PACKET_LOCATE_H
 
+/* Whether this is a packet at all: sockets that never send any (AF_UNIX, netlink) have sk_buffs, too. */
+ALWAYS int is_located(__u16 protocol)
+{
+	return protocol == ETH_IP || protocol == ETH_IPV6 || protocol == ETH_ARP ||
+	       protocol == ETH_8021Q || protocol == ETH_8021AD;
+}
+
 /* Finds the network header. Before netif_receive_skb it is where the data begins (the offset in the
  * skb may be a former device's); everywhere else the kernel has set it. */
 ALWAYS int locate(struct view *v, void *skb, const int direct, const int at_data)
@@ -13,8 +20,7 @@ ALWAYS int locate(struct view *v, void *skb, const int direct, const int at_data
 
 	LOAD(direct, protocol, skb, skb_protocol);
 	protocol = bpf_ntohs_(protocol);
-	if (protocol != ETH_IP && protocol != ETH_IPV6 && protocol != ETH_ARP &&
-	    protocol != ETH_8021Q && protocol != ETH_8021AD)
+	if (!is_located(protocol))
 		return -1;
 	LOAD(direct, head, skb, skb_head);
 	LOAD(direct, tail, skb, skb_tail);

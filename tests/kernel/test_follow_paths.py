@@ -254,7 +254,7 @@ def told(journey: Journey) -> str:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_nothing_was_lost(recording: Recording, engine: str) -> None:
     summary = Follower(recording.folder.parent, engine).summary
-    assert summary["lost"] == {"ring_full": 0, "map_full": 0, "unreadable": 0}
+    assert set(summary["lost"].values()) == {0}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -153,7 +153,9 @@ def save(folder: Path, engines: dict[str, Engine], facts: dict[str, Any]) -> Non
         np.save(folder / f"{name}.npy", raw)
         events = raw.view(EVENT_DTYPE)
         stats = engine.stats()
-        facts[name]["stats"] = {key: getattr(stats, key) for key in ("sent", "lost", "map_full")}
+        facts[name]["stats"] = {
+            key: getattr(stats, key) for key in ("sent", "ring_full", "map_full")
+        }
         reasons |= {int(r): drop_reason_name(int(r)) for r in set(events["drop_reason"])}
         say(f"{name}: {len(events)} events, {stats}")
     facts["names"], facts["reasons"] = names(), reasons

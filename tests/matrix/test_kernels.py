@@ -82,7 +82,7 @@ def test_modules_that_come_late_are_attached_to(guest: Guest) -> None:
 
 def test_nothing_is_lost(guest: Guest, engine: str) -> None:
     stats = guest.facts[engine]["stats"]
-    assert stats["lost"] == stats["map_full"] == 0
+    assert stats["ring_full"] == stats["map_full"] == 0
     assert stats["sent"] == len(guest.events[engine])
 
 

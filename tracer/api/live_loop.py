@@ -212,8 +212,7 @@ class _Watch:
     ) -> None:
         if not at_once and now_ns - self._looked < _STATS_NS:
             return
-        stats = self._session.stats()
-        lost = stats.ring_full + stats.map_full
+        lost = self._session.stats().lost
         if lost > self._lost:
             lost_between(self._looked, time.time_ns())
         self._lost, self._looked = lost, now_ns

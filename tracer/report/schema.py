@@ -32,7 +32,10 @@ _COUNTS = {
 _LOST = (
     "lost by tracer, not by the network: `ring_full` events that found no room in the buffer,"
     " `map_full` flows and packets in flight that found none in the maps, `unreadable` packets"
-    " whose headers could not be read, `capture_dropped` packets that captures say they dropped"
+    " whose headers could not be read, `hooks_skipped` calls of a hook that the kernel left out,"
+    " for that hook was at work on the same CPU when an interrupt came, `frees_skipped` such calls"
+    " that only tell when a buffer is free, `capture_dropped` packets that captures say they"
+    " dropped"
 )
 _JSON_TYPES = {"int": "integer", "bool": "boolean"}  # every other kind is text
 _ENUMS: dict[str, type[Label]] = {"decode": Decode, "encap": Encap}

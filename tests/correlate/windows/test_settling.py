@@ -69,6 +69,12 @@ def request(ms: float, seq: int = 1) -> ObservationBatch:
     return batch_of([seen(ms, 0, seq), seen(ms + 0.01, 1, seq)], POINTS)
 
 
+def datagram(ms: float, point: int, seq: int) -> dict[str, Any]:
+    ports = {"icmp_type": -1, "icmp_code": -1, "icmp_id": -1, "icmp_seq": -1, "sport": 5000,
+             "dport": 9000}  # fmt: skip
+    return seen(ms, point, seq) | {"proto": 17, **ports}
+
+
 def reply(ms: float, seq: int = 1) -> ObservationBatch:
     return batch_of([seen(ms, 2, seq), seen(ms + 0.01, 3, seq)], POINTS)
 
@@ -192,6 +198,21 @@ def test_what_the_tracer_lost_is_not_blamed_on_the_network(lost: bool) -> None:
     (journey,) = found.journeys
     assert (Outcome(journey["outcome"]) == Outcome.LOST_BY_TRACER) is lost
     assert (found.reasons[journey["reason"]] == LOST_REASON) is lost
+
+
+def test_that_a_datagram_was_dropped_may_be_what_the_tracer_lost() -> None:
+    stream = Stream()
+    for ms, seq in ((0, 1), (900, 2)):
+        sent, arrived = datagram(ms, 0, seq), datagram(ms + 0.01, 1, seq)
+        stream.settling.push(batch_of([sent, arrived], POINTS))
+    stream.settling.lost_between(START - 5 * MS, START + 5 * MS)
+    stream.now = START + 3000 * MS
+    found = stream.settling.take(stream.now)
+    assert found is not None
+    reasons = [found.reasons[number] if number >= 0 else None
+               for number in found.journeys["reason"]]  # fmt: skip
+    assert [Outcome(outcome) for outcome in found.journeys["outcome"]] == [Outcome.DELIVERED] * 2
+    assert reasons == [LOST_REASON, None]
 
 
 def test_a_loss_long_ago_marks_nothing() -> None:

@@ -136,8 +136,7 @@ class Feed:
 
     def _lost(self, now: int) -> int:
         if now - self._looked_ns >= _MARK_NS:
-            stats = self._session.stats()
-            self._lost_events, self._looked_ns = stats.ring_full + stats.map_full, now
+            self._lost_events, self._looked_ns = self._session.stats().lost, now
         return self._lost_events
 
     def _run(self) -> None:

@@ -174,12 +174,12 @@ class Settling:
                 journeys["last_ns"] >= first_ns - self._settle_ns
             )
         affected = open_end & near
-        # Arrived, but its answer may be what was lost.
+        # Arrived, but its answer may be what was lost, or that it was dropped there.
         silent = near & (journeys["outcome"] == Outcome.DELIVERED) & (journeys["reply"] < 0)
         if affected.any() or silent.any():
             found.reasons = (*found.reasons, LOST_REASON)
             journeys["outcome"][affected] = Outcome.LOST_BY_TRACER
-            silent &= journeys["reason"] >= 0
+            silent &= (journeys["reason"] >= 0) | (journeys["request"] < 0)
             journeys["reason"][affected | silent] = len(found.reasons) - 1
 
     def _forget(self, now_ns: int | None) -> None:

@@ -65,6 +65,12 @@ class Stats:
     events lost because it was full, `map_full` flow keys refused and packets in flight evicted,
     `unreadable` packets whose headers could not be read, `drained` events handed out. `forgotten`:
     flow keys that gave way to newer ones at least, which loses nothing where their flows are over.
+
+    The kernel runs no program inside itself: where an interrupt comes while a hook's program runs,
+    packets that the interrupt takes to the same hook on that CPU are not seen there, whosever they
+    are. `hooks_skipped` such calls may have shown a packet or its drop; `frees_skipped` had to say
+    that a buffer was free, without which two equal packets in it one after the other seem to be
+    one.
     """
 
     seen: int = 0
@@ -73,13 +79,15 @@ class Stats:
     ring_full: int = 0
     map_full: int = 0
     unreadable: int = 0
+    hooks_skipped: int = 0
+    frees_skipped: int = 0
     drained: int = 0
     forgotten: int = 0
 
     @property
     def lost(self) -> int:
-        """Events the tracer itself lost (they say nothing about the network)."""
-        return self.ring_full
+        """Events the tracer itself lost, at most (they say nothing about the network)."""
+        return self.ring_full + self.map_full + self.hooks_skipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_SAY_FREE = {choice.program for choices in POINTS[Hook.CONSUME] for choice in choices}
 _POLL_SECONDS = 0.002
 _LOOK_SECONDS = 1.0  # how often to look for namespaces without names, and for modules
 
@@ -247,6 +248,9 @@ class LoadedEngine(Closing, ABC):
     def stats(self) -> Stats:
         """Return the counters, summed over CPUs."""
         c = self.counters()
+        programs = self._need().programs.items()
+        skips = {name: syscalls.program_skips(descriptor) for name, descriptor in programs}
+        frees = sum(count for name, count in skips.items() if name in _SAY_FREE)
         return Stats(
             seen=c["seen"],
             matched=c["matched"],
@@ -254,6 +258,8 @@ class LoadedEngine(Closing, ABC):
             ring_full=c["ring_full"],
             map_full=c["followed_failed"] + c["tracked_evicted"],
             unreadable=c["unreadable"],
+            hooks_skipped=sum(skips.values()) - frees,
+            frees_skipped=frees,
             drained=self._drained,
             forgotten=max(0, c["followed_added"] - self.config.followed),
         )

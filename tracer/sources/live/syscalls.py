@@ -17,7 +17,7 @@ _NUMBERS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD = 0, 1, 2, 5
 _OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _MAP_FREEZE, _LINK_CREATE, _ENABLE_STATS = 15, 17, 22, 28, 32
 _ATTR_SIZE = 128
-_INFO_SIZE, _INFO_TIMES = 224, 192
+_INFO_SIZE, _INFO_TIMES, _INFO_SKIPPED = 224, 192, 208
 _CLONE_NEWNET = 0x40000000
 _IOC_ENABLE, _IOC_SET_BPF = 0x2400, 0x40042408
 _KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe")
@@ -102,10 +102,23 @@ def enable_statistics() -> int:
 
 def program_times(fd: int) -> tuple[int, int]:
     """Return (calls, ns spent in them) of a program, counted while statistics are enabled."""
+    spent, calls = struct.unpack_from("<QQ", _program_info(fd), _INFO_TIMES)
+    return calls, spent
+
+
+def program_skips(fd: int) -> int:
+    """Return how many calls of a program the kernel left out: it was running on that CPU already.
+
+    Linux counts them since 5.12.
+    """
+    (skipped,) = struct.unpack_from("<Q", _program_info(fd), _INFO_SKIPPED)
+    return int(skipped)
+
+
+def _program_info(fd: int) -> ctypes.Array[ctypes.c_char]:
     info = ctypes.create_string_buffer(_INFO_SIZE)  # struct bpf_prog_info
     _bpf(_OBJECT_INFO, struct.pack("<IIQ", fd, _INFO_SIZE, _address(info)))
-    spent, calls = struct.unpack_from("<QQ", info, _INFO_TIMES)
-    return calls, spent
+    return info
 
 
 def load_program(
