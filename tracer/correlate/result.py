@@ -82,7 +82,9 @@ def journey_set(
     )  # fmt: skip
     _settle_carried(found, journeys)
     _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
-    missed = settle_missed(batch, identity, paths, onward, of.forward, clocks.time_ns, journeys)
+    missed = settle_missed(
+        batch, identity, paths, onward, of.forward, clocks.time_ns, journeys, edge
+    )
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     came_back = other_ways(batch, identity, paths, journeys)

@@ -19,7 +19,7 @@ from tracer.core.journeys import JourneySet
 from tracer.core.point import Point
 from tracer.correlate.join import join
 from tracer.correlate.outcomes.blind import BLIND
-from tracer.correlate.outcomes.gaps import merged
+from tracer.correlate.outcomes.gaps import PERHAPS, merged
 from tracer.correlate.outcomes.missed import ACKNOWLEDGED, REASSEMBLED
 
 
@@ -113,8 +113,13 @@ def test_bytes_that_were_new_in_what_was_sent_again_arrived() -> None:
     assert found.journeys["outcome"].tolist()[2] == Outcome.LOST_BY_TRACER
 
 
-def with_losses(seed: int, loss: float) -> tuple[Scenario, Gap]:
-    """Return datagrams one way of which a capture drops some for 60 ms, and what it says of it."""
+def with_losses(
+    seed: int, loss: float, during: tuple[int, int] = (100, 160), share: float = 0.5
+) -> tuple[Scenario, Gap]:
+    """Return datagrams one way of which a capture drops some for a while, and what it says of it.
+
+    `during` is in ms, since the first of 400 ms.
+    """
     world = World(seed)
     chain = line(world, 4, per_host=2)
     wire = next(e for e in chain.elements[3:] if isinstance(e, Link))
@@ -124,9 +129,9 @@ def with_losses(seed: int, loss: float) -> tuple[Scenario, Gap]:
     batch = scenario.batch
     p = batch.packets
     at = int(p["time_ns"].min())
-    first, last = at + 100 * MILLI, at + 160 * MILLI
+    first, last = (at + ms * MILLI for ms in during)
     there = (p["point"] >= 2) & (p["time_ns"] >= first) & (p["time_ns"] < last)
-    dropped = there & (np.random.default_rng(seed).random(len(p)) < 0.5)
+    dropped = there & (np.random.default_rng(seed).random(len(p)) < share)
     kept = np.flatnonzero(~(there & np.isin(scenario.truth.packet, scenario.truth.packet[dropped])))
     count = len(np.unique(scenario.truth.packet[there & (p["point"] == 2)])) - int(
         (there & (p["point"] == 2))[kept].sum()
@@ -145,6 +150,24 @@ def test_what_a_capture_dropped_is_not_lost_by_the_network() -> None:
     assert not len(ended(found, Outcome.VANISHED))
     reasons = {found.reasons[n] for n in found.journeys["reason"][missed]}
     assert reasons == {f"the next capture dropped {gap.packets} packets at that time"}
+
+
+def test_what_a_capture_dropped_at_its_end_is_not_lost_by_the_network() -> None:
+    scenario, gap = with_losses(7, 0.0, (300, 500), 1)
+    found = join(scenario.batch)
+    assert len(ended(found, Outcome.LOST_BY_TRACER)) == gap.packets > 90
+    assert not len(ended(found, Outcome.VANISHED))
+    assert not len(ended(found, Outcome.UNFINISHED))
+
+
+def test_more_missing_at_the_end_than_was_dropped_is_unfinished_and_says_so() -> None:
+    scenario, gap = with_losses(7, 0.0, (300, 500), 1)
+    less = replace(gap, packets=gap.packets - 1)
+    found = join(replace(scenario.batch, gaps=(less,)))
+    unfinished = ended(found, Outcome.UNFINISHED)
+    assert len(unfinished) == gap.packets
+    assert said(found, unfinished) == {PERHAPS.format(less.packets)}
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
 
 
 def test_more_missing_than_was_dropped_stays_vanished_and_says_so() -> None:

@@ -141,9 +141,11 @@ def test_custom_blocks_are_no_packets() -> None:
     assert not findings.warnings()
 
 
-def statistics(number: int, *options: tuple[int, int]) -> bytes:
+def statistics(number: int, *options: tuple[int, int], stamp: int = 0, end: int = 0) -> bytes:
     values = b"".join(option(code, struct.pack("<Q", value)) for code, value in options)
-    return block(5, struct.pack("<III", number, 0, 0) + values)
+    if end:
+        values += option(3, struct.pack("<II", *divmod(end, 1 << 32)))
+    return block(5, struct.pack("<III", number, *divmod(stamp, 1 << 32)) + values)
 
 
 def test_drops_are_the_last_statistics_of_every_interface() -> None:
@@ -151,6 +153,24 @@ def test_drops_are_the_last_statistics_of_every_interface() -> None:
     data += statistics(0, (4, 100), (5, 1)) + statistics(1, (7, 30)) + statistics(0, (5, 10))
     assert reader_of(data).dropped == 40
     assert reader_of(section() + interface() + statistics(0, (4, 9))).dropped is None
+
+
+@pytest.mark.parametrize("ns", [True, False])  # the unit of the interface's stamps
+@pytest.mark.parametrize("by_option", [True, False])
+def test_what_was_lost_may_have_come_last(ns: bool, by_option: bool) -> None:
+    """dumpcap writes when it read the counters in microseconds, whatever the interface's unit."""
+    own = 1000 if ns else 1
+    packets = interface(options=option(9, b"\x09") if ns else b"") + enhanced(
+        stamp=START * 10**6 * own
+    )
+    packets += enhanced(stamp=(START * 10**6 + 20) * own)
+    for unit in {own, 1}:
+        read_at = (START * 10**6 + 500) * unit
+        stamps = {"end": read_at, "stamp": 7} if by_option else {"stamp": read_at}
+        reader = reader_of(section() + packets + statistics(0, (5, 3), **stamps))
+        list(reader.windows())
+        start = START * 10**9
+        assert reader.interfaces[0].gaps == [(start, start + 500_000, 3)]
 
 
 def test_what_was_lost_lies_between_two_stamps_of_its_interface(tmp_path: Path) -> None:

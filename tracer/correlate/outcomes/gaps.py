@@ -29,7 +29,7 @@ PERHAPS = "or lost by the next capture, which dropped {} packets at that time"
 
 @dataclass(slots=True)
 class Judged:
-    """Vanished journeys that a capture says it may have lost: `lost` where it must have been it.
+    """Journeys that a capture says it may have lost: `lost` where it must have been it.
 
     `unseen` are all packets that passed a capture unseen while it lost some (UNSEEN_DTYPE).
     """
@@ -69,12 +69,18 @@ def _order(gap: Gap) -> tuple[tuple[str, ...], int, int]:
 
 def judged(
     batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward, time: Codes,
-    journeys: StructuredArray,
+    journeys: StructuredArray, edge: Codes,
 ) -> Judged:  # fmt: skip
-    """Return which vanished journeys captures lost, or may have lost; `time` by row."""
+    """Return which vanished journeys captures lost, or may have lost; `time` by row.
+
+    `edge`: those that ended before or after all packets of the next capture, which may have been
+    its last ones.
+    """
     gaps = merged(batch.gaps)
     following = onward.expected
     missing = np.isin(journeys["outcome"], (Outcome.VANISHED, Outcome.LOST_BY_TRACER))
+    open_ = journeys["outcome"] == Outcome.VANISHED
+    missing[edge] = open_[edge] = True
     ends = np.flatnonzero(missing & (following >= 0))
     owner = np.searchsorted(paths.starts, onward.passed, "right") - 1
     journey = np.concatenate([ends, owner])
@@ -92,7 +98,7 @@ def judged(
         np.bool_,
     )
     at_end = gap[: len(ends)]
-    here = (at_end >= 0) & (journeys["outcome"][ends] == Outcome.VANISHED)
+    here = (at_end >= 0) & open_[ends]
     ends, at_end = ends[here], at_end[here]
     texts = [
         (DROPPED if explained[each] else PERHAPS).format(gaps[each].packets)

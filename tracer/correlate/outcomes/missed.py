@@ -48,11 +48,12 @@ class Missed:
 
 def settle_missed(
     batch: ObservationBatch, identity: Identity, paths: Paths, onward: Onward,
-    forward: NDArray[np.bool_], time: Codes, journeys: StructuredArray,
+    forward: NDArray[np.bool_], time: Codes, journeys: StructuredArray, edge: Codes,
 ) -> Missed:  # fmt: skip
     """Correct in place the outcome of vanished journeys that were not lost by the network.
 
-    `forward`: the direction of each journey in its flow; `time` by row.
+    `forward`: the direction of each journey in its flow; `time` by row; `edge`: those that end at
+    the next capture's edge.
     """
     said = Missed([], [], np.empty(0, UNSEEN_DTYPE))
     outcome = journeys["outcome"]
@@ -82,7 +83,8 @@ def settle_missed(
         silent = silenced(identity, paths, onward, beyond, vanished, time)
         outcome[silent] = Outcome.LOST_BY_TRACER
     if batch.gaps:
-        found = judged(batch, identity, paths, onward, time, journeys)
+        edge = edge[outcome[edge] == Outcome.UNFINISHED]
+        found = judged(batch, identity, paths, onward, time, journeys, edge)
         outcome[found.lost] = Outcome.LOST_BY_TRACER
         said.journeys += found.journeys.tolist()
         said.texts += found.texts

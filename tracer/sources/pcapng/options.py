@@ -76,17 +76,20 @@ def interface_of(body: bytes, order: str) -> tuple[Interface, tuple[int, int, in
     return interface, record, sound
 
 
-def drops_of(body: bytes, order: str) -> tuple[int, int | None]:
-    """Return the interface of a statistics block and the packets lost there, None if not told.
+def drops_of(body: bytes, order: str) -> tuple[int, int | None, tuple[int, int]]:
+    """Return the interface of a statistics block, the packets lost there, None if not told, and
+    until when: the halves of a stamp.
 
-    `body` is at least 12 bytes; counted are isb_ifdrop and isb_osdrop.
+    `body` is at least 12 bytes; counted are isb_ifdrop and isb_osdrop. The stamp is isb_endtime, or
+    that of the block.
     """
-    (interface,) = struct.unpack_from(order + "I", body)
+    interface, *stamp = struct.unpack_from(order + "III", body)
     options, _ = read_options(body[12:], order)
+    end = options.get(b.OPTION_END_TIME, b"")
+    high, low = struct.unpack(order + "II", end) if len(end) == 8 else stamp
     told = [c for c in (b.OPTION_IF_DROP, b.OPTION_OS_DROP) if len(options.get(c, b"")) == 8]
-    if not told:
-        return interface, None
-    return interface, sum(_number(options, code, order + "Q", 0) for code in told)
+    drops = sum(_number(options, code, order + "Q", 0) for code in told)
+    return interface, drops if told else None, (high, low)
 
 
 def _text(options: Options, code: int) -> str:

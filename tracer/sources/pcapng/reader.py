@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from tracer.sources.findings import Findings
 from tracer.sources.frames import FRAME_DTYPE, FRAMES_PER_WINDOW, Interface, Window
 from tracer.sources.pcapng import blocks as b
 from tracer.sources.pcapng.options import byte_order, drops_of, interface_of
+from tracer.sources.pcapng.stamps import to_ns
 from tracer.sources.pcapng.walk import walk_blocks
 from tracer.sources.stream import Buffer
 
+_MICROSECONDS = 6  # digits behind the second
 _MAX_INTERFACES = 1 << 16  # over all sections: a hostile file must not fill the memory with them
 
 _MESSAGES = {
@@ -36,6 +39,19 @@ _MESSAGES = {
 }
 
 
+class _Told(NamedTuple):
+    """Counters that a statistics block gives, and how many frames of the window precede it.
+
+    `until_ns`: when they were read, by the interface's resolution, and in microseconds, in which
+    dumpcap writes it whatever that is.
+    """
+
+    interface: Interface
+    dropped: int
+    until_ns: tuple[int, int]
+    before: int
+
+
 class PcapngReader:
     """The packets of one pcapng file; raises InputError when its first section is damaged.
 
@@ -55,7 +71,7 @@ class PcapngReader:
         self._linktypes = np.empty(0, np.int32)
         self._block_drops = 0
         # Statistics of the window under way, and how many of its frames precede them.
-        self._told: list[tuple[Interface, int, int]] = []
+        self._told: list[_Told] = []
         self._lost = np.zeros(FRAMES_PER_WINDOW, np.int64)  # before each frame of a window
         self._damage: str | None = None
         self._check_first_section()
@@ -73,10 +89,10 @@ class PcapngReader:
         while self._damage is None and (status == b.FULL or self._buffer.fill(need)):
             count, need, status = self._gather(frames)
             done = 0
-            for interface, dropped, before in self._told:
-                self._note_gaps(frames[done:before], self._lost[done:before])
-                self._note_statistics(interface, dropped)
-                done = before
+            for told in self._told:
+                self._note_gaps(frames[done : told.before], self._lost[done : told.before])
+                self._note_statistics(told)
+                done = told.before
             self._told.clear()
             self._note_gaps(frames[done:count], self._lost[done:count])
             if count:
@@ -174,22 +190,29 @@ class PcapngReader:
                 "bad-block", "a statistics block is too short", self._buffer.position
             )
             return
-        index, dropped = drops_of(body, self._order)
-        index += self._first_interface
+        place, dropped, stamp = drops_of(body, self._order)
+        index = place + self._first_interface
         if dropped is not None and index < len(self.interfaces):
-            self._told.append((self.interfaces[index], dropped, filled))
+            _, offset_s, exponent, is_binary = self._table[place].tolist()
+            own_ns = to_ns(*stamp, is_binary, exponent, offset_s)
+            until_ns = (own_ns, to_ns(*stamp, 0, _MICROSECONDS, offset_s))
+            self._told.append(_Told(self.interfaces[index], dropped, until_ns, filled))
             self.interfaces[index].dropped = dropped
 
-    def _note_statistics(self, interface: Interface, dropped: int) -> None:
+    def _note_statistics(self, told: _Told) -> None:
         # Counters count on from the section's beginning. Packet blocks tell more exactly when.
-        more = dropped - interface.gone
+        interface = told.interface
+        more = told.dropped - interface.gone
         since = interface.told_ns if interface.told_ns >= 0 else interface.first_ns
         if interface.last_ns < 0:
             return
+        # What was lost may be what came last, up to when the counters were read.
+        later = [ns for ns in told.until_ns if ns >= interface.last_ns]
+        until_ns = later[0] if later else interface.last_ns
         if more > 0:
-            interface.gaps.append((since, interface.last_ns, more))
-            interface.gone = dropped
-        interface.told_ns = interface.last_ns
+            interface.gaps.append((since, until_ns, more))
+            interface.gone = told.dropped
+        interface.told_ns = until_ns
 
     def _known_interfaces(self) -> StructuredArray:
         return self._table[: len(self.interfaces) - self._first_interface]
