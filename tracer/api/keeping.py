@@ -116,5 +116,5 @@ class Keeping:
 
 def lost(stats: "Stats") -> dict[str, int]:
     """Return what the tracer itself lost, by kind, as summaries and recordings have it."""
-    names = ("ring_full", "map_full", "unreadable", "hooks_skipped", "frees_skipped")
+    names = ("ring_full", "map_full", "unreadable", "hooks_skipped")
     return {name: getattr(stats, name) for name in names}

@@ -183,7 +183,8 @@ def live_summary(
     if stats.forgotten:
         forgotten = InputWarning("flows-forgotten", _FORGOTTEN, count=stats.forgotten)
         value["warnings"] = [*value["warnings"], forgotten.as_dict()]
-    value["events"] = {"seen": stats.seen, "matched": stats.matched, "sent": stats.sent}
+    names = ("seen", "matched", "sent", "frees_skipped")
+    value["events"] = {name: getattr(stats, name) for name in names}
     value["attached"] = list(attached.points)
     return value
 

@@ -33,14 +33,17 @@ _LOST = (
     "lost by tracer, not by the network: `ring_full` events that found no room in the buffer,"
     " `map_full` flows and packets in flight that found none in the maps, `unreadable` packets"
     " whose headers could not be read, `hooks_skipped` calls of a hook that the kernel left out,"
-    " for that hook was at work on the same CPU when an interrupt came, `frees_skipped` such calls"
-    " that only tell when a buffer is free, `capture_dropped` packets that captures say they"
-    " dropped"
+    " for that hook was at work on the same CPU when an interrupt came, `capture_dropped` packets"
+    " that captures say they dropped"
 )
 _JSON_TYPES = {"int": "integer", "bool": "boolean"}  # every other kind is text
 _ENUMS: dict[str, type[Label]] = {"decode": Decode, "encap": Encap}
 _SCHEMA = {"const": 1, "description": "the schema number"}
 _LIVE = "`tracer follow` alone"
+_EVENTS = (
+    f"{_LIVE}: packets seen, matched and sent by hooks, and `frees_skipped`: calls of the hook that"
+    " only tells when a buffer is free, left out as in `hooks_skipped`"
+)
 _DIRECTION = {"enum": ["ingress", "egress", None]}
 
 
@@ -98,7 +101,7 @@ def summary_schema() -> dict[str, Any]:
         "lost": {**counts, "description": _LOST},
         "outcomes": {**counts, "description": "journeys by outcome"},
         "flow_paths": _list("where captures share no packet: the flows' paths", _flow_path()),
-        "events": {**counts, "description": f"{_LIVE}: packets seen, matched and sent by hooks"},
+        "events": {**counts, "description": _EVENTS},
         "attached": _list(f"{_LIVE}: what it was attached to", {"type": "string"}),
     }
     document = _document("summary", properties)
