@@ -1,5 +1,6 @@
 """What is made ahead comes in order, with its error, and ends when nobody asks any more."""
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -64,3 +65,18 @@ def test_closing_ends_the_thread() -> None:
     assert next(found) == 0
     found.close()  # type: ignore[attr-defined]  # a generator
     assert threading.active_count() == before
+
+
+def test_only_who_makes_the_values_gives_way() -> None:
+    def values() -> Iterator[int]:
+        yield niceness()
+
+    before = niceness()
+    assert list(ahead(values())) == [before]
+    assert list(ahead(values(), nice=3)) == [min(before + 3, 19)]
+    assert niceness() == before
+
+
+def niceness() -> int:
+    """Of this thread (Linux)."""
+    return os.getpriority(os.PRIO_PROCESS, 0)

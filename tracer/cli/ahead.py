@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 import queue
 import threading
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ def _load(module: str) -> None:
         importlib.import_module(module)
 
 
-def ahead(values: Iterator[T], depth: int = 1) -> Iterator[T]:
+def ahead(values: Iterator[T], depth: int = 1, *, nice: int = 0) -> Iterator[T]:
     """Return the values of an iterator, `depth` of which may be made before they are asked for.
+
+    `nice`: by how much the thread gives way to others, as `nice` has it.
 
     They are made in a thread, which begins at once, and pays where the work releases the GIL
     (compiled code, numpy, Arrow). What it raises is raised where the value is asked for; it ends
@@ -34,7 +37,7 @@ def ahead(values: Iterator[T], depth: int = 1) -> Iterator[T]:
     made: queue.SimpleQueue[_Item[T]] = queue.SimpleQueue()
     room = threading.Semaphore(depth)
     is_closed = threading.Event()
-    thread = threading.Thread(target=_make, args=(values, made, room, is_closed), daemon=True)
+    thread = threading.Thread(target=_make, args=(values, made, room, is_closed, nice), daemon=True)
     thread.start()
     return _taken(made, room, is_closed, thread)
 
@@ -66,9 +69,11 @@ def _make(
     made: "queue.SimpleQueue[_Item[T]]",
     room: threading.Semaphore,
     is_closed: threading.Event,
+    nice: int,
 ) -> None:
     # A value is begun only when there is room for it: none waits beside those in the queue.
     try:
+        os.nice(nice)  # Linux: of this thread alone
         while True:
             room.acquire()
             if is_closed.is_set():

@@ -44,6 +44,7 @@ _MOST_ROWS = 1 << 17  # of all captures together that are read before there is a
 # Of all captures together, looked at for how far clocks are off; more where few do not say it.
 _FEW_ROWS, _MANY_ROWS = 1 << 18, 1 << 22
 _MOST_DELAYS = 4_000_000  # distinct ones of flows' segments that are kept before they are rounded
+_GIVES_WAY = 10  # on the scale of nice(2)
 _OTHER_FILES = 64  # that are open beside the captures
 _EARLY = (
     "Journeys that ended where others went on only later are shown as delivered or unfinished; "
@@ -310,7 +311,8 @@ def _writer(format_: str, output: str | None) -> Callable[[Iterator[JourneySet],
                 del part
 
         def write(parts: Iterator[JourneySet], file: IO[bytes]) -> None:
-            write_table(ahead(_tables(parts)), format_, file)
+            # Joining takes longest: what it waits for a CPU, all wait for.
+            write_table(ahead(_tables(parts), nice=_GIVES_WAY), format_, file)
 
     return write
 
