@@ -5,6 +5,9 @@ Functions that only compiled functions call are `@inner`: that halves what they 
 The folder of the cache is chosen by `tracer.jit_cache` before the modules that hold such functions
 are imported (the core does no I/O); without that numba puts it next to the source or into the
 user's own cache. Where nothing at all can be written the function still works, compiled per run.
+
+They do not assign arrays to slices: the error that numba would raise where shapes differ takes two
+to three seconds to compile.
 """
 
 from collections.abc import Callable

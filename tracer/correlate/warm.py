@@ -13,6 +13,7 @@ from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows.retransmissions import sent_again
 from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.join import JoinOptions, assembled
+from tracer.correlate.joining.assembly import assemble
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.streams import Streams
@@ -56,15 +57,13 @@ def warm_rest() -> None:
     hops, starts = np.arange(rows), np.arange(0, rows + 1, 2)
     found.ends = starts[1:] - 1
     time = batch.packets["time_ns"].copy()
+    streams = Streams(zeros, zeros, first, first + rows, keys[:0], keys, zeros[:0])
+    order = LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0], keys[:1])
+    # First what takes longest: `warm` comes to it in the middle.
+    assemble(batch.packets, identity, (hops, starts), streams, zeros - 1, zeros[:0], time, order,
+             (_GAP_NS, 0), zeros)  # fmt: skip
     told = journey_set(
-        batch,
-        identity,
-        Streams(zeros, zeros, first, first + rows, keys[:0], keys, zeros[:0]),
-        found,
-        (hops, starts),
-        Clocks(time, (), 0),
-        LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0], keys[:1]),
-        Watch(None, 0),
+        batch, identity, streams, found, (hops, starts), Clocks(time, (), 0), order, Watch(None, 0)
     )
     keys = change_keys(told, np.arange(len(told.hops)))
     distinct(keys, keys, 0)

@@ -144,9 +144,10 @@ def _roomy(slots: Keys, used: int) -> Keys:
     while size < 2 * used:
         size *= 2
     larger = np.zeros((size, 2), np.uint64)
-    for old in slots:
-        if old[1]:
-            larger[_slot(larger, old[0])] = old
+    for old in range(len(slots)):
+        if slots[old, 1]:
+            at = _slot(larger, slots[old, 0])
+            larger[at, 0], larger[at, 1] = slots[old, 0], slots[old, 1]
     return larger
 
 

@@ -123,8 +123,9 @@ def _owners(
             across[i] = begin[best] + length[best] < begin[i] + length[i]
             counts[best] |= best_id >= 2 * COUNTED
         if size == MOST_OPEN:
-            open_[:-1] = open_[1:].copy()
             size -= 1
+            for k in range(size):
+                open_[k] = open_[k + 1]
         open_[size] = i
         size += 1
     return owner, carrier

@@ -183,8 +183,8 @@ def point_codes(events: Any, rows: Rows, codes: Any) -> Rows:
 def _larger(events: Any, table: Rows, first: Rows) -> Any:
     size = 2 * len(table)
     wider, more = np.full(size, -1, np.int64), np.empty(size // 2, np.int64)
-    more[: len(first)] = first
     for code in range(len(first)):
+        more[code] = first[code]
         at = np.int64((_place(events[first[code]]) * _MIX) >> np.uint64(33)) & (size - 1)
         while wider[at] >= 0:
             at = (at + 1) & (size - 1)
