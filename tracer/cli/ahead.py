@@ -27,7 +27,7 @@ def _load(module: str) -> None:
 def ahead(values: Iterator[T], depth: int = 1, *, nice: int = 0) -> Iterator[T]:
     """Return the values of an iterator, `depth` of which may be made before they are asked for.
 
-    `nice`: by how much the thread gives way to others, as `nice` has it.
+    `nice`: by how much the thread gives way to others, as nice(2) has it.
 
     They are made in a thread, which begins at once, and pays where the work releases the GIL
     (compiled code, numpy, Arrow). What it raises is raised where the value is asked for; it ends

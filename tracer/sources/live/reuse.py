@@ -14,7 +14,7 @@ from tracer.sources.live.address_slots import slot_of
 from tracer.sources.live.event_layout import Hook
 
 _KFREE, _CONSUME = int(Hook.KFREE), int(Hook.CONSUME)
-_LEAST = 1 << 12  # slots; a power of two, as what they grow to
+_LEAST = 1 << 16  # slots; a power of two, as what they grow to
 #: An address that was not seen for this long is forgotten when slots become few. No packet is
 #: silent for longer, so that nothing looks for its lifetime any more.
 _IDLE_NS = 15_000_000_000
