@@ -89,8 +89,8 @@ def command(
 
     Captures that add up to 400 MB or more are joined in windows of time, in bounded memory.
     Exchanges are then written as they end, with the same numbers, but captures that share no packet
-    give no flow paths, and an answer or retransmission more than two seconds late (less where
-    packets come faster than 60,000 a second) may not be recognised as one. Captures that say they
+    give no flow paths, and an answer or retransmission more than four seconds late (less where
+    packets come faster than 30,000 a second) may not be recognised as one. Captures that say they
     dropped packets are read twice; so are, when writing to a file, captures in which packets go on
     from a point only after others had ended there. --explain-joins and pcapng output hold all
     packets in memory instead.
