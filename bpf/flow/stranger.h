@@ -40,7 +40,7 @@ ALWAYS int is_stranger(void *skb, const int direct, const int at_data, const int
 	int plain;
 
 	LOAD(direct, protocol, skb, skb_protocol);
-	if (!is_located(bpf_ntohs_(protocol)))
+	if (!is_packet(bpf_ntohs_(protocol)))
 		return 1;
 	if (opt_match_all || protocol != bpf_ntohs_(ETH_IP))
 		return 0;

@@ -4,7 +4,7 @@
 #define TRACER_PACKET_LOCATE_H
 
 /* Whether this is a packet at all: sockets that never send any (AF_UNIX, netlink) have sk_buffs, too. */
-ALWAYS int is_located(__u16 protocol)
+ALWAYS int is_packet(__u16 protocol)
 {
 	return protocol == ETH_IP || protocol == ETH_IPV6 || protocol == ETH_ARP ||
 	       protocol == ETH_8021Q || protocol == ETH_8021AD;
@@ -20,7 +20,7 @@ ALWAYS int locate(struct view *v, void *skb, const int direct, const int at_data
 
 	LOAD(direct, protocol, skb, skb_protocol);
 	protocol = bpf_ntohs_(protocol);
-	if (!is_located(protocol))
+	if (!is_packet(protocol))
 		return -1;
 	LOAD(direct, head, skb, skb_head);
 	LOAD(direct, tail, skb, skb_tail);
