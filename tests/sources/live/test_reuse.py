@@ -95,4 +95,4 @@ def test_buffers_are_forgotten_when_nothing_looks_for_their_lifetime_any_more() 
         told(reuse, *((time, Hook.KFREE, address) for address in fresh))
         assert told(reuse, (time, Hook.RECEIVE, fresh[-1])) == [1]
     assert told(reuse, (time, Hook.RECEIVE, ADDRESS)) == [0]
-    assert len(reuse._table[0]) < 8 * 100_000  # of which half are free
+    assert len(reuse._table[0]) < 8 * 100_000  # all of them would need twice as many, and more
