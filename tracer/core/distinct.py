@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 from tracer.core.mixing import Keys, mix
 
 Found = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8], int]
@@ -27,7 +27,7 @@ def distinct(high: Keys, low: Keys, null: int) -> Found:
     return codes, firsts[:count].copy(), valid, missing
 
 
-@jit
+@jit_plain
 def _distinct(
     high: Keys, low: Keys, null: Any, slots: Any, codes: Any, firsts: Any, valid: Any
 ) -> tuple[int, int]:

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 
 Keys = NDArray[np.uint64]
 
 
-@inner
+@inner_plain
 def mix(h: Any, value: Any) -> Any:
     """Return the hash `h` (uint64) with one more value mixed in (a 64-bit multiply and shift)."""
     h = (h ^ np.uint64(value)) * np.uint64(0x9E3779B97F4A7C15)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner, inner_plain, jit
 
 Codes = NDArray[np.int64]
 Keys = NDArray[np.uint64]
@@ -20,7 +20,7 @@ def filled(count: int, value: int) -> Codes:
     return out
 
 
-@inner
+@inner_plain
 def first_at_least(keys: Keys, key: Any) -> int:
     """Return where sorted keys stop being less than `key`: as `np.searchsorted`, compiled fast."""
     low, high = 0, len(keys)
@@ -54,7 +54,7 @@ def _table(keys: Keys, firsts: Codes, count: int, size: int) -> Keys:
     return slots
 
 
-@inner
+@inner_plain
 def _number(
     keys: Keys, codes: Codes, firsts: Codes, slots: Keys, row: int, count: int, most: int
 ) -> tuple[int, int]:
@@ -117,7 +117,7 @@ def grouped(codes: Codes, groups: int) -> tuple[Codes, Codes]:
     return order, starts
 
 
-@inner
+@inner_plain
 def find(parent: Codes, item: int) -> int:
     """Return the root of an item in a union-find forest, halving the path on the way."""
     while parent[item] != item:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.errors import InputError
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 from tracer.core.schema import StructuredArray
 from tracer.sources.findings import Findings
 from tracer.sources.frames import FRAME_DTYPE, FRAMES_PER_WINDOW, Interface, Window
@@ -137,7 +137,7 @@ def _magic(head: bytes) -> tuple[str, int] | None:
     return None
 
 
-@jit
+@jit_plain
 def walk_records(
     data: NDArray[np.uint8],
     start: int,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit_plain
 from tracer.correlate.hashing import Codes
 from tracer.correlate.packets.groups import first_at, sort_groups
 
@@ -37,7 +37,7 @@ def take_as_long(
     return found
 
 
-@jit
+@jit_plain
 def _meet(
     order: Codes, starts: Codes, spot: Codes, time: Times, side: Codes, least_ns: Codes,
     spread_ns: Codes, met: Any,
@@ -56,7 +56,7 @@ def _meet(
                     met[late, side[a], other] += _is_met(rows, time, side, other, since, until)
 
 
-@inner
+@inner_plain
 def _is_one(rows: Codes, spot: Codes) -> bool:
     for i in range(len(rows)):
         for j in range(i):
@@ -65,7 +65,7 @@ def _is_one(rows: Codes, spot: Codes) -> bool:
     return True
 
 
-@inner
+@inner_plain
 def _is_met(rows: Codes, time: Times, side: Codes, other: int, since: int, until: int) -> bool:
     low = first_at(rows, 0, len(rows), time, since)
     while low < len(rows) and time[rows[low]] <= until:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import GROUP_BIT
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner, inner_plain, jit
 from tracer.core.mixing import mixed
 from tracer.correlate.clocks.bystanders import misleading
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, grouped, pair_keys
@@ -99,7 +99,7 @@ def _one_a_scale(p: Any, rows: Codes, scale: Codes) -> Codes:
     return kept[:count]
 
 
-@inner
+@inner_plain
 def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> bool:
     # No place shows it twice at one TTL, but for copies of a packet with a number of its own; or on
     # its way to one MAC at two TTLs: it was bridged and routed there, and neither came before. Nor

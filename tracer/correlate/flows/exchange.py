@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.mixing import mixed
 from tracer.core.protocols import ETHERTYPE_ARP, UDP
 from tracer.correlate.hashing import Codes, Keys, filled
@@ -54,7 +54,7 @@ def kinds(batch: ObservationBatch, rows: Codes) -> NDArray[np.int8]:
     return kind
 
 
-@inner
+@inner_plain
 def _run(
     order: Codes, start: int, key: Any, asks: Any, answers: Any, in_turn: Any, first_place: Any,
     last_place: Any,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.mixing import mixed
 from tracer.core.protocols import ARP, ETHERTYPE_ARP
@@ -33,7 +33,7 @@ class Flows:
     table: StructuredArray
 
 
-@inner
+@inner_plain
 def _find(parent: Codes, parity: Codes, item: int) -> tuple[int, int]:
     flips = 0
     while parent[item] != item:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner, inner_plain, jit, jit_plain
 from tracer.core.journeys import FLOW_DTYPE
 from tracer.core.mixing import mix
 from tracer.core.protocols import ETHERTYPE_ARP
@@ -88,7 +88,7 @@ class SeenFlows:
         )
 
 
-@inner
+@inner_plain
 def _slot(slots: Keys, key: Any) -> Any:
     # Where a key is, or is to be put.
     at: Any = np.int64(key & np.uint64(len(slots) - 1))
@@ -97,16 +97,17 @@ def _slot(slots: Keys, key: Any) -> Any:
     return at
 
 
-@inner
+@inner_plain
 def _write_keys(p: Any, row: int, places: Codes, arp: Any, out: Keys) -> None:
     # Of a packet, and of what comes the other way there.
     r = p[row]
     here, there, sender, taker = r.src_lo, r.dst_lo, r.src_mac, r.dst_mac
     if r.ethertype == ETHERTYPE_ARP:
         # Who asks, and for whom; the question goes to all MACs, the answer to one.
-        at = first_at_least(arp[0], row)
-        if at < len(arp[0]) and arp[0][at] == row:
-            here, there = arp[1][at], arp[2][at]
+        rows, senders, targets = arp
+        at = first_at_least(rows, row)
+        if at < len(rows) and rows[at] == row:
+            here, there = senders[at], targets[at]
             sender = taker = np.uint64(0)
     # Errors have no id; those of one type are a flow, as in `Identity.flow`.
     ident = np.int64(r.icmp_id)
@@ -120,7 +121,7 @@ def _write_keys(p: Any, row: int, places: Codes, arp: Any, out: Keys) -> None:
     out[0], out[1] = mix(a * three, b), mix(b * three, a)
 
 
-@jit
+@jit_plain
 def _look_up(
     p: Any, rows: Codes, stream: Codes, places: Codes, arp: Any, slots: Keys, keys: Keys,
     flow: Codes, forward: Mask,
@@ -151,7 +152,7 @@ def _roomy(slots: Keys, used: int) -> Keys:
     return larger
 
 
-@inner
+@inner_plain
 def _put(slots: Keys, key: Any, value: int) -> int:
     # Unless it is there; how many were added.
     at = _slot(slots, key)

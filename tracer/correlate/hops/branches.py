@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import GROUP_BIT, NULL_U64
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.correlate.hashing import Codes
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.packets.spans import is_piece, span
@@ -48,12 +48,12 @@ def parents(
     return found
 
 
-@inner
+@inner_plain
 def _is_multicast(mac: Any) -> bool:
     return bool(mac != UNKNOWN_MAC and mac & MULTICAST)
 
 
-@jit
+@jit_plain
 def _is_flooded(dst_mac: Any, hops: Codes, starts: Codes) -> bool:
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
@@ -111,7 +111,7 @@ def _parents(
     return out, np.flatnonzero(twice)
 
 
-@inner
+@inner_plain
 def _are_as_long(hops: Codes, start: int, stop: int, length: Any) -> bool:
     i = start + 1
     while i < stop and length[hops[i]] == length[hops[start]]:
@@ -119,7 +119,7 @@ def _are_as_long(hops: Codes, start: int, stop: int, length: Any) -> bool:
     return i >= stop
 
 
-@inner
+@inner_plain
 def _last_but_copies(hops: Codes, start: int, i: int, copy_of: Codes) -> int:
     # A copy may be later than what its packet is next seen as.
     j = i - 1
@@ -128,7 +128,7 @@ def _last_but_copies(hops: Codes, start: int, i: int, copy_of: Codes) -> int:
     return j
 
 
-@inner
+@inner_plain
 def _where(hops: Codes, start: int, i: int, row: int) -> int:
     for j in range(start, i):
         if hops[j] == row:
@@ -136,7 +136,7 @@ def _where(hops: Codes, start: int, i: int, row: int) -> int:
     return i - 1
 
 
-@inner
+@inner_plain
 def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any) -> int:
     # -1 where nothing shows it.
     netns, host, nameless, near = spaces
@@ -158,7 +158,7 @@ def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any)
     return -1
 
 
-@inner
+@inner_plain
 def _parting(hops: Codes, start: int, last: int, parent: Codes, copy_of: Codes) -> int:
     # The hop before may be on another branch: what both surely come from is where the first parted.
     found = i = last
@@ -171,7 +171,7 @@ def _parting(hops: Codes, start: int, last: int, parent: Codes, copy_of: Codes) 
     return found
 
 
-@inner
+@inner_plain
 def _overlapping(
     p: Any, hops: Codes, start: int, i: int, before: int, place: Codes, copy_of: Codes
 ) -> int:
@@ -190,7 +190,7 @@ def _overlapping(
     return before
 
 
-@inner
+@inner_plain
 def _covering(
     p: Any, hops: Codes, start: int, i: int, before: int, place: Codes, copy_of: Codes
 ) -> int:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Cause
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.packets.identity import Identity
 
@@ -17,13 +17,13 @@ _BOTH, _UN_BOTH = int(Cause.SNAT_DNAT), int(Cause.UN_SNAT_UN_DNAT)
 _ENCAPSULATED, _DECAPSULATED = int(Cause.ENCAPSULATED), int(Cause.DECAPSULATED)
 
 
-@inner
+@inner_plain
 def _are_named(x: Any, y: Any) -> bool:
     # Of a datagram's pieces the first one alone has ports, or an id.
     return bool(x.frag_offset <= 0 and y.frag_offset <= 0)
 
 
-@inner
+@inner_plain
 def _translation(x: Any, y: Any, forward: bool) -> int:
     src = x.src_hi != y.src_hi or x.src_lo != y.src_lo
     dst = x.dst_hi != y.dst_hi or x.dst_lo != y.dst_lo

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.correlate.hops.confidence_table import MEASURED
 from tracer.correlate.order.links import usual_delay
 from tracer.correlate.packets.identity import NO_DIGEST, WITNESSES
@@ -30,7 +30,7 @@ LONG_NS = 50_000_000
 LATE_NS = 200_000
 
 
-@inner
+@inner_plain
 def delay_of(a: int, b: int, delta: Any, links: Any) -> int:
     """Return whether the step between two rows took about as long as between their links it does.
 
@@ -42,7 +42,7 @@ def delay_of(a: int, b: int, delta: Any, links: Any) -> int:
     return UNUSUAL if abs(delta - usual) > 4 * usual + LATE_NS else USUAL
 
 
-@inner
+@inner_plain
 def cell_of(
     x: Any, y: Any, lengths: Any, changed: Any, several: Any, ambiguous: Any, repeated: Any,
     delay: Any,

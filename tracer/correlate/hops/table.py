@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Evidence
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 from tracer.core.journeys import HOP_DTYPE, NO_TIME
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
@@ -38,7 +38,7 @@ _SEQUENCE, _NO_TIME = int(Evidence.SEQUENCE), int(NO_TIME)
 _UNKNOWN, _INGRESS, _EGRESS = map(int, (Direction.UNKNOWN, Direction.INGRESS, Direction.EGRESS))
 
 
-@jit
+@jit_plain
 def _fill(
     traits: Any, hops: Any, rows: Codes, starts: Codes, times: Any, parent: Codes, flow: Keys,
     of: Any, links: Any, cell: Any, changed: NDArray[np.bool_], confidence: Any,
@@ -86,7 +86,7 @@ def _direct(batch: ObservationBatch, identity: Identity, hops: Any, starts: Code
         hops["direction"] = _UNKNOWN
 
 
-@jit
+@jit_plain
 def _directions(
     p: Any, hops: Any, starts: Codes, told: Any, own: Any, netns: Codes, ttl: Codes, is_said: bool
 ) -> None:

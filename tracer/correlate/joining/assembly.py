@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner, inner_plain, jit
 from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.joining.costs import UNSURE_NS, cost_of, in_turn, is_awaited
 from tracer.correlate.joining.journeys import Assembly
@@ -23,7 +23,7 @@ NOWHERE = -2
 SYN = 0x02
 
 
-@inner
+@inner_plain
 def _is_line(
     ttl: Codes, rows: Codes, stream: Codes, body: Keys, time: Times, slack_ns: int
 ) -> bool:
@@ -45,13 +45,13 @@ def _is_line(
     return True
 
 
-@inner
+@inner_plain
 def _is_sent_again(r: Any) -> bool:
     # TCP sends what was delayed that long again, and what comes late may be that.
     return bool(r.tcp_seq >= 0 and r.tcp_flags & SYN == 0)
 
 
-@inner
+@inner_plain
 def _pauses(rows: Codes, time: Times, gap_ns: int) -> bool:
     longest = np.int64(0)
     for i in range(1, len(rows)):
@@ -59,7 +59,7 @@ def _pauses(rows: Codes, time: Times, gap_ns: int) -> bool:
     return bool(longest > gap_ns)
 
 
-@inner
+@inner_plain
 def _can_follow(p: Any, rows: Codes, i: int, at: int, slots: Any, links: Any) -> bool:
     slot, _, passed = slots
     link, keys, votes, _ = links
@@ -70,7 +70,7 @@ def _can_follow(p: Any, rows: Codes, i: int, at: int, slots: Any, links: Any) ->
     return not passed[slot[i], slot[at]]
 
 
-@inner
+@inner_plain
 def _place(
     p: Any, rows: Codes, i: int, at: int, prev: Codes, slots: Any, time: Times, links: Any
 ) -> int:
@@ -85,7 +85,7 @@ def _place(
     return -1
 
 
-@inner
+@inner_plain
 def _add(
     p: Any, rows: Codes, i: int, k: int, state: Any, slots: Any, time: Times, links: Any
 ) -> None:
@@ -182,7 +182,7 @@ def _mark_overlaps(
             ambiguous[row] = unsure[journey[row] - base]
 
 
-@inner
+@inner_plain
 def _buffer_chain(rows: Codes, i: int, lifetime: Codes, journey: Codes, base: int) -> int:
     # The chain that holds the kernel buffer of row i, -1 where none does or buffers are not known.
     if len(lifetime) == 0 or lifetime[rows[i]] < 0:
@@ -237,7 +237,7 @@ def _chain(
     return opened
 
 
-@inner
+@inner_plain
 def _are_two(known: Any, a: int, b: int) -> bool:
     # Their bytes differ, they quote two tuples, or they are in two kernel buffers.
     body, lifetime, alike = known

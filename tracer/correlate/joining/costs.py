@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.correlate.hashing import Codes, first_at_least
 
 Times = Codes
@@ -13,7 +13,7 @@ UNSURE_NS = 100_000  # equal packets on their way at most this far apart cannot 
 LOOK_AHEAD = 64
 
 
-@inner
+@inner_plain
 def cost_of(
     row: int, last: int, time: Times, link: Codes, keys: Any, delays: Any, numbered: Any
 ) -> int:
@@ -32,7 +32,7 @@ def cost_of(
     return int(away) if known else int(away) + UNHEARD_NS
 
 
-@inner
+@inner_plain
 def is_awaited(
     rows: Codes, i: int, slots: Codes, k: int, chains: Any, last: Codes, seen: Codes, time: Times,
     links: Any, cost: int,
@@ -71,7 +71,7 @@ def is_awaited(
     return False
 
 
-@inner
+@inner_plain
 def in_turn(
     rows: Codes, i: int, slots: Codes, best: int, chains: Any, time: Times, to_come: Codes
 ) -> int:

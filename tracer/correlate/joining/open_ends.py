@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.core.mixing import mix, mixed
 from tracer.correlate.hashing import (
     Codes,
@@ -112,14 +112,14 @@ def _ends(
     return first[:count].copy(), last[:count].copy(), begins[: groups + 1].copy()
 
 
-@inner
+@inner_plain
 def _is_there(known: Keys, of_class: Any, spot: Any, ttl: Any) -> bool:
     key = mix(mix(mix(_SHOWN, np.uint64(of_class)), np.uint64(spot)), np.uint64(ttl))
     at = first_at_least(known, key)
     return bool(at < len(known) and known[at] == key)
 
 
-@inner
+@inner_plain
 def _away(p: Any, a: int, b: int, seen: Any, ways: Any) -> tuple[int, int]:
     # How far the time from one end to a beginning is from what it usually is, -1 where the packet
     # cannot be the same; and how far hardly any is, 0 where nobody else is known to go that way.
@@ -146,7 +146,7 @@ def _away(p: Any, a: int, b: int, seen: Any, ways: Any) -> tuple[int, int]:
     return int(away), int(near)
 
 
-@jit
+@jit_plain
 def _choices(
     p: Any, first: Codes, last: Codes, begins: Codes, of_class: Codes, seen: Any, ways: Any,
     out: Any,
@@ -155,7 +155,7 @@ def _choices(
     # far away from each other) that `out` has room for.
     ends, heads, distance, limit = out
     _, _, link, ttl, time, _, _ = seen
-    silent_ns = ways[5]
+    _, _, _, _, _, silent_ns = ways
     count = 0
     for group in range(len(begins) - 1):
         for i in range(begins[group], begins[group + 1]):

@@ -8,28 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.correlate.hashing import Codes, Keys, filled, find
 
 MOST_NEAR = 256  # pieces of datagrams with one id that are compared with each other
 TIE_NS = 100_000  # times that far apart do not tell which of two pieces goes on
 
 
-@inner
+@inner_plain
 def _apart(first: Codes, last: Codes, i: int, j: int) -> tuple[int, int]:
     # How long neither was seen between the two, and how far apart both began.
     silent = max(first[i] - last[j], first[j] - last[i], np.int64(0))
     return silent, abs(first[i] - first[j])
 
 
-@inner
+@inner_plain
 def is_same_piece(parts: Any, i: int, j: int) -> bool:
     """Return whether two pieces have the same bytes of a datagram."""
     begin, end, _, _, more = parts
     return bool(begin[i] == begin[j] and end[i] == end[j] and more[i] == more[j])
 
 
-@inner
+@inner_plain
 def may_overlap(parts: Any, i: int, j: int) -> bool:
     """Return whether two pieces have other bytes of a datagram, some of them the same.
 
@@ -43,7 +43,7 @@ def may_overlap(parts: Any, i: int, j: int) -> bool:
     return bool((more[i] or end[i] >= end[j]) and (more[j] or end[j] >= end[i]))
 
 
-@inner
+@inner_plain
 def is_nearest(parts: Any, order: Codes, group: Codes, i: int, j: int, gap_ns: int) -> int:
     """Return how many pieces like that at j are about as near to that at i, 0 if one is nearer.
 
@@ -106,7 +106,7 @@ def overlaps(
     return parent, rivals
 
 
-@inner
+@inner_plain
 def _share_link(where: Keys, begins: Codes, a: int, b: int) -> bool:
     for i in range(begins[a], begins[a + 1]):
         for j in range(begins[b], begins[b + 1]):

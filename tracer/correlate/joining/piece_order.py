@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.correlate.hashing import Codes
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.packets.identity import Identity
@@ -59,13 +59,13 @@ def _named(p: Any, rows: Codes, starts: Codes, which: Codes) -> Codes:
     return out
 
 
-@inner
+@inner_plain
 def is_here(p: Any, a: int, b: int, place: Codes) -> bool:
     """Return whether two rows were seen at one place, with one TTL."""
     return bool(place[a] == place[b] and p[a].ttl == p[b].ttl)
 
 
-@jit
+@jit_plain
 def _lead(p: Any, rows: Codes, starts: Codes, which: Codes, place: Codes) -> None:
     for journey in which:
         start = starts[journey]
@@ -78,7 +78,7 @@ def _lead(p: Any, rows: Codes, starts: Codes, which: Codes, place: Codes) -> Non
                 break
 
 
-@jit
+@jit_plain
 def _end(
     p: Any, rows: Codes, starts: Codes, which: Codes, place: Codes, later: Any, copy_of: Codes,
     ends: Codes,
@@ -96,7 +96,7 @@ def _end(
                 break
 
 
-@inner
+@inner_plain
 def _went_on(p: Any, rows: Codes, i: int, stop: int, place: Codes) -> bool:
     # Whether later hops elsewhere have all bytes of hop i.
     at, end = span(p[rows[i]])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise, find, grouped, roots
 from tracer.correlate.joining.journeys import Assembly
@@ -145,19 +145,19 @@ def _datagrams(
     return found
 
 
-@jit
+@jit_plain
 def _same(parent: Codes, left: Codes, right: Codes) -> None:
     for i in range(len(left)):
         a, b = find(parent, left[i]), find(parent, right[i])
         parent[max(a, b)] = min(a, b)
 
 
-@jit
+@jit_plain
 def _alike(
     p: Any, order: Codes, alike: Codes, heads: Codes, classes: Codes, code: Codes, parts: Any,
     parent: Codes, gap_ns: int,
 ) -> None:  # fmt: skip
-    first = parts[2]
+    _, _, first, _, _ = parts
     for i in range(len(order)):
         j = i + 1
         while j < len(order) and j - i <= MOST_NEAR and alike[order[j]] == alike[order[i]]:
@@ -177,14 +177,14 @@ def _alike(
             j += 1
 
 
-@inner
+@inner_plain
 def _may_be_one(a: Any, b: Any) -> bool:
     # Their first bytes are equal, as far as both are known.
     unknown = a.payload_digest == 0 or b.payload_digest == 0
     return bool(unknown or a.payload_digest == b.payload_digest)
 
 
-@inner
+@inner_plain
 def _share_end(a: Any, b: Any) -> bool:
     # Translation leaves one end alone, or else the flows' other packets show that they are one.
     return bool(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.correlate.hashing import Codes, filled
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.piece_order import is_here
@@ -37,7 +37,7 @@ def settle_segment_ends(packets: Any, place: Codes, found: Assembly, layout: Lay
     found.within[has] = found.journey[carried[has]]
 
 
-@inner
+@inner_plain
 def _ahead(p: Any, row: int, other: int) -> int:
     # Bytes from the start of one packet to that of another; negative: it begins before.
     return int((p[other].tcp_seq - p[row].tcp_seq + (1 << 31)) % (1 << 32) - (1 << 31))
@@ -69,7 +69,7 @@ def _settle(
     return carried
 
 
-@inner
+@inner_plain
 def _is_carried(
     p: Any, rows: Codes, start: int, stop: int, last: int, place: Codes, carrier: Codes
 ) -> bool:
@@ -81,13 +81,13 @@ def _is_carried(
     return True
 
 
-@inner
+@inner_plain
 def _taken_along(p: Any, row: int, carrier: Codes) -> int:
     other = carrier[row]
     return 0 if other < 0 else _ahead(p, row, other) + int(p[other].payload_len)
 
 
-@inner
+@inner_plain
 def _gone(p: Any, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes) -> int:
     # How many bytes of hop i no later hop elsewhere has.
     row = rows[i]

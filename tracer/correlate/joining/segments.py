@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, filled, grouped, unite
 from tracer.correlate.joining.journeys import Assembly
@@ -131,7 +131,7 @@ def _owners(
     return owner, carrier
 
 
-@inner
+@inner_plain
 def _still_open(open_: Codes, size: int, ranges: Any, of_class: Codes, i: int) -> int:
     # Keeps those in whose range the next one begins; returns how many they are.
     begin, length = ranges
@@ -144,21 +144,21 @@ def _still_open(open_: Codes, size: int, ranges: Any, of_class: Codes, i: int) -
     return kept
 
 
-@inner
+@inner_plain
 def _is_before(seen: Any, a: int, b: int) -> bool:
     # Whether one may be further up the way than another.
     first_ns, ttl = seen
     return bool(first_ns[a] <= first_ns[b] and ttl[a] >= ttl[b])
 
 
-@inner
+@inner_plain
 def _is_further(ranges: Any, known: int, j: int) -> bool:
     # Whether one has more of the bytes that follow than the one that is known, if any.
     begin, length = ranges
     return bool(known < 0 or begin[j] + length[j] > begin[known] + length[known])
 
 
-@inner
+@inner_plain
 def _ids(whole: Any, part: Any, ahead: int) -> int:
     # `ahead`: bytes from the start of the whole one to that of the part.
     if whole.ip_id < 0 or part.ip_id < 0 or (whole.ip_id == part.ip_id and ahead > 0):
@@ -169,7 +169,7 @@ def _ids(whole: Any, part: Any, ahead: int) -> int:
     return POSSIBLE if 0 < count <= ahead // LEAST_SIZE else OTHERS
 
 
-@inner
+@inner_plain
 def _is_taken(
     p: Any, chosen: Codes, ranges: Any, owner: Codes, i: int, j: int, stream: Codes, layout: Any
 ) -> bool:
@@ -186,13 +186,13 @@ def _is_taken(
     return False
 
 
-@inner
+@inner_plain
 def _are_one(p: Any, a: int, b: int) -> bool:
     x, y = p[a], p[b]
     return bool(x.tcp_ack == y.tcp_ack and x.tcp_tsval == y.tcp_tsval)
 
 
-@inner
+@inner_plain
 def _share_link(p: Any, first: int, second: int, stream: Codes, layout: Any) -> bool:
     rows, starts = layout
     for i in range(starts[first], starts[first + 1]):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner, inner_plain, jit
 from tracer.core.protocols import ICMPV6
 from tracer.correlate.hashing import Codes, filled, pair_keys, roots, unite
 from tracer.correlate.joining.journeys import Assembly
@@ -64,7 +64,7 @@ def merge_waits(
         unite(classes, classes[ends[merged]], classes[begins[merged]])
 
 
-@inner
+@inner_plain
 def _ends_of(
     p: Any, rows: Codes, journey: Codes, copy_of: Codes, time: Codes, begin: Codes, end: Codes
 ) -> None:
@@ -91,7 +91,7 @@ def _ends_of(
                 end[j] = -2
 
 
-@inner
+@inner_plain
 def _share_link(p: Any, rows: Codes, prev: Codes, e: int, last: int, link: Codes) -> bool:
     # Whether the journeys that end at two places of `rows` were seen at one link at one TTL.
     while e >= 0:
@@ -104,7 +104,7 @@ def _share_link(p: Any, rows: Codes, prev: Codes, e: int, last: int, link: Codes
     return False
 
 
-@inner
+@inner_plain
 def _is_overtaken(rows: Codes, prev: Codes, e: int, b: int, of_rows: Any) -> bool:
     # Whether an equal packet that came later than the one at `e` left earlier than the one at `b`.
     flow_class, link, time, _, _, _ = of_rows
@@ -119,7 +119,7 @@ def _is_overtaken(rows: Codes, prev: Codes, e: int, b: int, of_rows: Any) -> boo
     return False
 
 
-@inner
+@inner_plain
 def _may_go_on(p: Any, e: int, b: int, of_rows: Any, ways: Any) -> bool:
     flow_class, link, _, lifetime, named, traits = of_rows
     keys, votes, _, _ = ways

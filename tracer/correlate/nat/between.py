@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.correlate.hashing import Codes
 from tracer.correlate.nat.tuples import is_same_tuple, keeps_numbers, may_translate
 from tracer.correlate.nat.votes import is_adjacent
@@ -17,7 +17,7 @@ from tracer.correlate.nat.votes import is_adjacent
 MOST_ROWS = 32  # of a group that is looked through
 
 
-@inner
+@inner_plain
 def _fits(p: Any, time: Codes, before: int, after: int) -> int:
     # 0 where the second row cannot be the packet of the first, further on; 2 with equal numbers.
     if p[after].ttl > p[before].ttl or time[after] < time[before]:
@@ -29,7 +29,7 @@ def _fits(p: Any, time: Codes, before: int, after: int) -> int:
     return 2 if keeps_numbers(p, before, after) else 1
 
 
-@inner
+@inner_plain
 def _around(p: Any, rows: Codes, segment: Codes, time: Codes, row: int) -> int:
     # The one class with rows before and after this one that fit, -1 for none or several.
     best, rank, several = -1, 0, False
@@ -49,7 +49,7 @@ def _around(p: Any, rows: Codes, segment: Codes, time: Codes, row: int) -> int:
     return -1 if several or _is_shown(p, rows, segment, row, best) else best
 
 
-@inner
+@inner_plain
 def _is_shown(p: Any, rows: Codes, segment: Codes, row: int, other: int) -> bool:
     # Whether a class is seen where this row is, at its TTL, and does not come back to there.
     x = p[row]

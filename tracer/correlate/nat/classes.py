@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
 from tracer.correlate.nat.between import between
@@ -67,7 +67,7 @@ def classify(
     streams.flow_class[~identity.usable] = -1
 
 
-@jit
+@jit_plain
 def _union(parent: Codes, left: Codes, right: Codes, allowed: NDArray[np.bool_]) -> None:
     for i in range(len(left)):
         if allowed[i]:

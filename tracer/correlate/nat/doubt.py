@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.nat.streams import Groups
 from tracer.correlate.packets.duplicates import SOON_NS
@@ -18,7 +18,7 @@ MOST_ROWS_OF_ONE_PACKET = 512
 NULL = np.uint64(NULL_U64)
 
 
-@inner
+@inner_plain
 def _is_bridged(macs: Any, flow: Keys, a: int, b: int) -> bool:
     # What is from two stations to one, or from one to two, is two packets where tuples differ, too.
     src_mac, dst_mac = macs
@@ -28,7 +28,7 @@ def _is_bridged(macs: Any, flow: Keys, a: int, b: int) -> bool:
     return bool(src or dst if flow[a] == flow[b] else src and dst)
 
 
-@inner
+@inner_plain
 def differ(body: Keys, rows: Codes) -> bool:
     """Return whether rows have other bytes (`Identity.body`), as far as they are known."""
     if len(body) == 0:
@@ -42,7 +42,7 @@ def differ(body: Keys, rows: Codes) -> bool:
     return False
 
 
-@inner
+@inner_plain
 def _may_be_again(
     where: Any, flow: Keys, macs: Any, traits: NDArray[np.int8], time: Times, a: int, b: int
 ) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.correlate.hashing import Codes
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import (
@@ -26,7 +26,7 @@ ROUNDS = 3
 MARGIN_NS = 20_000  # the next best partner has to be at least this much, and twice, as far away
 
 
-@inner
+@inner_plain
 def _chains(
     p: Any, rows: Codes, segment: Codes, stream: Codes, first: Codes, last: Codes
 ) -> tuple[int, bool]:
@@ -47,7 +47,7 @@ def _chains(
     return count, twice or (paired and _is_twice(p, rows, stream))
 
 
-@inner
+@inner_plain
 def _are_paired(p: Any, first: Codes, count: int) -> bool:
     # Whether each class has the numbers of some other one, so that times need not tell which.
     for k in range(count):
@@ -59,7 +59,7 @@ def _are_paired(p: Any, first: Codes, count: int) -> bool:
     return True
 
 
-@inner
+@inner_plain
 def _is_twice(p: Any, rows: Codes, stream: Codes) -> bool:
     # Whether some stream is there twice, with rows of others in between.
     for i in range(len(rows)):
@@ -69,7 +69,7 @@ def _is_twice(p: Any, rows: Codes, stream: Codes) -> bool:
     return False
 
 
-@inner
+@inner_plain
 def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any, links: Any) -> int:
     # Time from the end `a` of one class to the beginning `b` of another, -1 where it cannot be: as
     # far as it is not what packets beyond doubt take between the two.
@@ -86,7 +86,7 @@ def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any, links: Any) -
     return int(abs(time[b] - time[a] - max(usual, 0)))
 
 
-@inner
+@inner_plain
 def _is_fan(p: Any, a: int, b: int) -> bool:
     # What two stations send to one, or one to two, and nothing routed in between, is two packets. A
     # bridge changes no MAC, and a firewall that leaves the TTL as it is both.
@@ -96,7 +96,7 @@ def _is_fan(p: Any, a: int, b: int) -> bool:
     return bool((x.src_mac == y.src_mac) != (x.dst_mac == y.dst_mac))
 
 
-@inner
+@inner_plain
 def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bool:
     # Two classes that a device sends, or receives for one station, at one TTL are two packets: one
     # would pass there once.
@@ -114,7 +114,7 @@ def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bo
     return False
 
 
-@inner
+@inner_plain
 def _distances(
     p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, twice: Any, away: Any,
     by_number: Any, links: Any,
@@ -137,7 +137,7 @@ def _distances(
                 away[k, other] = distance
 
 
-@inner
+@inner_plain
 def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> Any:
     # The class that is nearest to the end (ahead) or the beginning of class k, and whether no other
     # is about as near. Those whose ports and ids are kept come first. One that is reached from the
@@ -167,7 +167,7 @@ def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> An
     return best, clear
 
 
-@inner
+@inner_plain
 def _packets(p: Any, rows: Codes, segment: Codes, stream: Codes, row: int) -> int:
     # How many packets of a row's class are in the group.
     found = 0
@@ -177,7 +177,7 @@ def _packets(p: Any, rows: Codes, segment: Codes, stream: Codes, row: int) -> in
     return found
 
 
-@inner
+@inner_plain
 def _take_out(away: Any, segment: Codes, ends: Any, chains: int, left: Codes, right: Codes) -> None:
     # Classes that found each other are no longer there for others.
     first, last = ends

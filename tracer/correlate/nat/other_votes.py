@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit, jit_plain
 from tracer.core.mixing import mixed
 from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes
@@ -79,7 +79,7 @@ def _lengths_differ(identity: Identity) -> bool:
     return bool(len(longest) and longest.max() > longest.min())
 
 
-@jit
+@jit_plain
 def _find_longest(point: Codes, length: Any, longest: Codes) -> None:
     for i in range(len(point)):
         longest[point[i]] = max(longest[point[i]], length[i])

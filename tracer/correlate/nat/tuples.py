@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64, encode_ip
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import Tuple
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner, inner_plain, jit
 from tracer.core.protocols import ICMP, ICMPV6
 from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.packets.identity import tuple_hash
@@ -19,13 +19,13 @@ LINK_LOCAL, LINK_LOCAL_BITS = np.uint64(0xFE80 >> 6), np.uint64(54)  # fe80::/10
 LOWEST_CHOSEN = 1024  # ports and echo ids below are well-known ones
 
 
-@inner
+@inner_plain
 def stays(p: Any, a: int) -> bool:
     """Return whether row `a` has an IPv6 source that is never routed, and so never translated."""
     return bool(p[a].ip_version == 6 and p[a].src_hi >> LINK_LOCAL_BITS == LINK_LOCAL)
 
 
-@inner
+@inner_plain
 def is_translation(p: Any, a: int, b: int) -> bool:
     """Return whether one NAT can turn the tuple of row `a` into that of row `b`.
 
@@ -41,7 +41,7 @@ def is_translation(p: Any, a: int, b: int) -> bool:
     return bool(src or dst)
 
 
-@inner
+@inner_plain
 def is_same_tuple(p: Any, a: int, b: int) -> bool:
     """Return whether rows `a` and `b` have equal addresses, ports and echo ids."""
     x, y = p[a], p[b]
@@ -50,7 +50,7 @@ def is_same_tuple(p: Any, a: int, b: int) -> bool:
     return bool(src and dst and x.proto == y.proto and x.icmp_id == y.icmp_id)
 
 
-@inner
+@inner_plain
 def keeps_numbers(p: Any, a: int, b: int) -> bool:
     """Return whether rows `a` and `b` have equal ports, or equal echo ids.
 
@@ -63,7 +63,7 @@ def keeps_numbers(p: Any, a: int, b: int) -> bool:
     return bool(x.sport == y.sport and x.dport == y.dport and x.icmp_id == y.icmp_id)
 
 
-@inner
+@inner_plain
 def may_translate(p: Any, a: int, b: int) -> bool:
     """Return `is_translation`, or whether several NATs may have been passed from `a` to `b`."""
     if is_translation(p, a, b):
@@ -75,7 +75,7 @@ def may_translate(p: Any, a: int, b: int) -> bool:
     return (chosen and keeps_numbers(p, a, b)) or _keeps_chosen_port(p, a, b)
 
 
-@inner
+@inner_plain
 def _keeps_chosen_port(p: Any, a: int, b: int) -> bool:
     # Both addresses and one port are rewritten; the other one, the larger, was chosen at random.
     x, y = p[a], p[b]
@@ -89,7 +89,7 @@ def _keeps_chosen_port(p: Any, a: int, b: int) -> bool:
     return bool(x.sport == y.sport if x.sport == largest else x.dport == y.dport)
 
 
-@inner
+@inner_plain
 def are_echoes(p: Any, a: int, b: int) -> bool:
     """Return whether rows `a` and `b` may be one echo, for several NATs may rewrite all it has.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
 from tracer.correlate.nat.doubt import NULL
@@ -32,7 +32,7 @@ class Edges:
         return Edges(self.left[which], self.right[which], self.votes[which])
 
 
-@inner
+@inner_plain
 def is_adjacent(p: Any, a: int, b: int) -> bool:
     """Return whether MACs allow rows `a` and `b` to be one packet: same TTL means bridged."""
     x, y = p[a], p[b]
@@ -41,7 +41,7 @@ def is_adjacent(p: Any, a: int, b: int) -> bool:
     return bool(x.src_mac == y.src_mac or x.dst_mac == y.dst_mac)
 
 
-@inner
+@inner_plain
 def _is_one(p: Any, a: int, b: int) -> bool:
     # Of several translations an IP id and a port that one host chose leave little to chance.
     return bool(is_translation(p, a, b) or (p[a].ip_id > 0 and may_translate(p, a, b)))
@@ -81,7 +81,7 @@ def _votes(
     return first[:whole].copy(), second[:whole].copy(), count
 
 
-@inner
+@inner_plain
 def _next_of_tuple(
     p: Any, order: Codes, i: int, stop: int, flow: Keys, netns: Codes, stream: Codes, time: Codes
 ) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.correlate.hashing import Codes, factorise, first_at_least, pair_keys
 from tracer.correlate.packets.identity import Identity
 
@@ -69,7 +69,7 @@ def _steps(
     return first[:count].copy(), second[:count].copy(), delay[:count].copy(), tied[:ties].copy()
 
 
-@inner
+@inner_plain
 def _level(rows: Codes, i: int, ttl: Codes, time: Times) -> int:
     # Where those that follow row `i` with its TTL and stamp end.
     stop = i + 1
@@ -80,7 +80,7 @@ def _level(rows: Codes, i: int, ttl: Codes, time: Times) -> int:
     return stop
 
 
-@inner
+@inner_plain
 def _walk(
     order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times, link: Codes, out: Any
 ) -> int:
@@ -178,7 +178,7 @@ def longest_gap(links: LinkOrder, gap_ns: int) -> int:
     return min(gap_ns, max(100_000_000, 4 * usual))
 
 
-@inner
+@inner_plain
 def votes_of(keys: Any, votes: Codes, first: int, second: int) -> int:
     """Return the votes for link `first` before link `second`."""
     key = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
@@ -186,7 +186,7 @@ def votes_of(keys: Any, votes: Codes, first: int, second: int) -> int:
     return int(votes[at]) if at < len(keys) and keys[at] == key else 0
 
 
-@inner
+@inner_plain
 def usual_delay(links: Any, before: int, row: int) -> int:
     """Return the mean time between the links of two rows, -1 where too few packets tell.
 
@@ -200,14 +200,14 @@ def usual_delay(links: Any, before: int, row: int) -> int:
     return int(abs(delays[at]))
 
 
-@inner
+@inner_plain
 def is_before(keys: Any, votes: Codes, first: int, second: int) -> bool:
     """Return whether the votes clearly put link `first` before link `second`."""
     forward = votes_of(keys, votes, first, second)
     return forward >= 2 and forward >= 2 * votes_of(keys, votes, second, first)
 
 
-@jit
+@jit_plain
 def settle(
     ttl: Codes,
     hops: Codes,
@@ -254,7 +254,7 @@ def settle(
                 break
 
 
-@inner
+@inner_plain
 def _routed_first(ttl: Codes, hops: Codes, start: int, i: int, stop: int, netns: Codes) -> bool:
     a, b = hops[i - 1], hops[i]
     if netns[a] == netns[b]:
@@ -266,7 +266,7 @@ def _routed_first(ttl: Codes, hops: Codes, start: int, i: int, stop: int, netns:
     return False
 
 
-@inner
+@inner_plain
 def _carried_first(
     tunnelled: NDArray[np.bool_], hops: Codes, start: int, i: int, stop: int
 ) -> bool:

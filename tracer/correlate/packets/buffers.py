@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.core.mixing import mixed
 from tracer.core.point import Direction
 from tracer.core.protocols import ETHERTYPE_ARP
@@ -77,7 +77,7 @@ def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, is_freed: Mask, foun
         last[buffer[i]] = i
 
 
-@inner
+@inner_plain
 def _goes_on(before: Any, now: Any, start: Any, is_freed: bool) -> bool:
     # IP id (IPv4) and TCP's numbers survive forwarding and NAT; a TTL never rises, and no packet
     # comes back to where it started as it was (a device may be asked to send it twice). A reset has
@@ -103,7 +103,7 @@ def _goes_on(before: Any, now: Any, start: Any, is_freed: bool) -> bool:
     return bool(before.ethertype == now.ethertype) and not _is_another(before, now)
 
 
-@inner
+@inner_plain
 def _is_another(before: Any, now: Any) -> bool:
     # Where nothing numbers packets: an answer goes the other way, and nobody rewrites an ARP frame,
     # or what stays on its link.
@@ -117,13 +117,13 @@ def _is_another(before: Any, now: Any) -> bool:
     return bool(turned and (now.src_hi != now.dst_hi or now.src_lo != now.dst_lo))
 
 
-@inner
+@inner_plain
 def _is_same_tuple(a: Any, b: Any) -> bool:
     ports = a.sport == b.sport and a.dport == b.dport and a.icmp_id == b.icmp_id
     return bool(ports and have_same_ends(a, b))
 
 
-@inner
+@inner_plain
 def _differ(a: Any, b: Any) -> bool:
     # Two MACs that are both known.
     return bool(a != b and a != _NULL_MAC and b != _NULL_MAC)
@@ -157,7 +157,7 @@ def note_branches(batch: ObservationBatch, rows: Codes, starts: Codes, parent: C
         _branch(batch.packets, rows, starts, skb, ports, parent)
 
 
-@jit
+@jit_plain
 def _branch(p: Any, rows: Codes, starts: Codes, skb: Any, ports: Codes, parent: Codes) -> None:
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
@@ -174,7 +174,7 @@ def _branch(p: Any, rows: Codes, starts: Codes, skb: Any, ports: Codes, parent: 
                 parent[i] = parent[i - 1]
 
 
-@inner
+@inner_plain
 def _are_ports(a: Any, b: Any, ports: Codes) -> bool:
     # Two devices of one namespace by which one frame leaves, one after the other.
     if ports[a.point] < 0 or ports[a.point] != ports[b.point] or a.point == b.point:

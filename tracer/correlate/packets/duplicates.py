@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.protocols import ETHERTYPE_ARP, ICMPV6
 from tracer.correlate.hashing import Codes, filled
 
@@ -24,19 +24,19 @@ COPY_NS = 1_000_000  # nobody sends two packets with one IP id this close: a sec
 QUEUED_NS = 50_000_000  # between a bridge and its port: CNI's shaper holds packets for 25 ms
 
 
-@inner
+@inner_plain
 def is_numbered(p: Any, row: int) -> bool:
     """Return whether equal is one: it has an IP id, an echo's number, or numbered TCP bytes."""
     return has_id(p, row) or bool(p[row].tcp_seq >= 0 and p[row].payload_len > 0)
 
 
-@inner
+@inner_plain
 def has_id(p: Any, row: int) -> bool:
     """Return whether a packet has an IP id or an echo's number: TCP bytes may be sent again."""
     return bool(p[row].ip_id > 0 or p[row].icmp_seq >= 0)
 
 
-@inner
+@inner_plain
 def _is_sent_once(p: Any, row: int) -> bool:
     # What nobody sends again at once: SYN and FIN have numbers of their own; ARP and ICMPv6 (which
     # finds neighbours, too) wait for a second.
@@ -45,7 +45,7 @@ def _is_sent_once(p: Any, row: int) -> bool:
     return bool(p[row].tcp_flags >= 0 and p[row].tcp_flags & 0x03)
 
 
-@inner
+@inner_plain
 def _are_all_pairs(
     order: Codes, start: int, stop: int, stream: Codes, time: Codes, of: int
 ) -> bool:
@@ -59,7 +59,7 @@ def _are_all_pairs(
     return True
 
 
-@inner
+@inner_plain
 def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Codes) -> bool:
     # Shown once on some links and twice on others: one packet that some captures doubled. Several
     # equal packets would mostly be several everywhere.
@@ -75,7 +75,7 @@ def _is_partly_doubled(p: Any, order: Codes, start: int, stop: int, stream: Code
     return least == 1 and most == 2
 
 
-@inner
+@inner_plain
 def _bucket(late: int) -> int:
     bucket = 0
     while late >> bucket and bucket < BUCKETS - 1:
@@ -83,7 +83,7 @@ def _bucket(late: int) -> int:
     return bucket
 
 
-@inner
+@inner_plain
 def _usual(twice: Codes, total: Codes) -> int:
     # The mean of most: what is twice as late as half of them was sent again.
     half, count, late, bucket = twice.sum() // 2, np.int64(0), np.int64(0), 0
@@ -168,14 +168,14 @@ def _paired(
     return 3 * twice >= seen
 
 
-@inner
+@inner_plain
 def _longest(p: Any, row: int, several: Any) -> int:
     # How long before a packet that a row copies may have been shown.
     queued = len(several) > 0 and several[p[row].point] and p[row].ip_id > 0
     return QUEUED_NS if queued else COPY_NS
 
 
-@inner
+@inner_plain
 def _earlier(
     p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes, longest: int
 ) -> int:
@@ -191,7 +191,7 @@ def _earlier(
     return -1
 
 
-@inner
+@inner_plain
 def _may_be_twice(order: Codes, start: int, stop: int, stream: Codes) -> bool:
     # Whether a stream may be there twice: never where it is not, hardly ever else (two bits each).
     low = high = np.uint64(0)

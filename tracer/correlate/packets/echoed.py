@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.mixing import mix
 from tracer.correlate.hashing import Codes, Keys, factorise, filled
 from tracer.correlate.packets.groups import packet_groups
@@ -36,7 +36,7 @@ def each_way(packets: Any, flow: Keys, order: Codes, starts: Codes) -> Groups:
     return _split(order, starts, turned, second)
 
 
-@inner
+@inner_plain
 def _end(hi: Any, lo: Any, port: Any, group: int) -> Any:
     return mix(mix(mix(np.uint64(group), hi), lo), np.uint64(port))
 
@@ -93,7 +93,7 @@ def _ends_of(
     return rows, of, ends
 
 
-@inner
+@inner_plain
 def _root(parent: Codes, other: NDArray[np.bool_], end: int) -> tuple[int, bool]:
     # The end that stands for all on its side or the opposite one, and whether it is the opposite.
     opposite = False

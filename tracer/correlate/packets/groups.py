@@ -5,20 +5,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner, inner_plain, jit, jit_plain
 from tracer.correlate.hashing import Codes, factorise, grouped
 
 Times = NDArray[np.int64]
 SMALL = 24
 
 
-@inner
+@inner_plain
 def _is_after(a: int, b: int, major: Codes, minor: Times, tie: Codes) -> bool:
     if major[a] != major[b]:
         return bool(major[a] > major[b])
     if minor[a] != minor[b]:
         return bool(minor[a] > minor[b])
     return bool(tie[a] > tie[b])
+
+
+@inner_plain
+def _sort_few(order: Codes, start: int, stop: int, major: Codes, minor: Times, tie: Codes) -> None:
+    # By insertion.
+    for i in range(start + 1, stop):
+        row, j = order[i], i - 1
+        while j >= start and _is_after(order[j], row, major, minor, tie):
+            order[j + 1] = order[j]
+            j -= 1
+        order[j + 1] = row
 
 
 @inner
@@ -28,12 +39,7 @@ def sort_rows(order: Codes, start: int, stop: int, major: Codes, minor: Times, t
     Insertion for runs of SMALL, which most groups are not longer than; runs are then merged.
     """
     for low in range(start, stop, SMALL):
-        for i in range(low + 1, min(low + SMALL, stop)):
-            row, j = order[i], i - 1
-            while j >= low and _is_after(order[j], row, major, minor, tie):
-                order[j + 1] = order[j]
-                j -= 1
-            order[j + 1] = row
+        _sort_few(order, low, min(low + SMALL, stop), major, minor, tie)
     size = SMALL
     while size < stop - start:
         for low in range(start, stop - size, 2 * size):
@@ -51,7 +57,7 @@ def sort_rows(order: Codes, start: int, stop: int, major: Codes, minor: Times, t
         size *= 2
 
 
-@inner
+@inner_plain
 def first_at(order: Codes, low: int, high: int, time: Times, since: int) -> int:
     """Return where in `order[low:high]`, rows by time, those are that are not before `since`."""
     while low < high:
@@ -63,11 +69,29 @@ def first_at(order: Codes, low: int, high: int, time: Times, since: int) -> int:
     return low
 
 
-@jit
 def sort_groups(order: Codes, starts: Codes, major: Codes, minor: Times, tie: Codes) -> None:
     """Sort the rows of each group in place by (major, minor, tie), each indexed by row."""
+    if _sort_small(order, starts, major, minor, tie):
+        _sort_large(order, starts, major, minor, tie)
+
+
+@jit_plain
+def _sort_small(order: Codes, starts: Codes, major: Codes, minor: Times, tie: Codes) -> bool:
+    # Groups of up to SMALL rows; whether there are larger ones.
+    larger = False
     for group in range(len(starts) - 1):
-        sort_rows(order, starts[group], starts[group + 1], major, minor, tie)
+        if starts[group + 1] - starts[group] > SMALL:
+            larger = True
+        else:
+            _sort_few(order, starts[group], starts[group + 1], major, minor, tie)
+    return larger
+
+
+@jit
+def _sort_large(order: Codes, starts: Codes, major: Codes, minor: Times, tie: Codes) -> None:
+    for group in range(len(starts) - 1):
+        if starts[group + 1] - starts[group] > SMALL:
+            sort_rows(order, starts[group], starts[group + 1], major, minor, tie)
 
 
 @jit

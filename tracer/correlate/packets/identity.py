@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.core.mixing import mix, mixed
 from tracer.core.protocols import ETHERTYPE_ARP, TCP
 from tracer.correlate.hashing import Keys, factorise
@@ -72,7 +72,7 @@ class Identity:
     fragmented: bool = False
 
 
-@inner
+@inner_plain
 def tuple_hash(
     src_hi: Any,
     src_lo: Any,
@@ -90,7 +90,7 @@ def tuple_hash(
     return mix(h, np.uint64(ident))
 
 
-@inner
+@inner_plain
 def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
     # Without the IP id.
     h = mix(mix(np.uint64(3), np.uint64(r.ip_version)), np.uint64(r.proto))
@@ -114,13 +114,13 @@ def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
     return mix(h, np.uint64(r.flow_label))
 
 
-@inner
+@inner_plain
 def _packet_hash(r: Any, content: Any) -> Any:
     # An IPv6 fragment's id is mixed in where it lasts.
     return mix(content, np.uint64(r.ip_id if r.ip_version != IPV6 else np.int64(-1)))
 
 
-@inner
+@inner_plain
 def _flow_hash(r: Any, backwards: bool) -> Any:
     ident = np.int64(r.icmp_id)
     if r.icmp_type >= 0 and ident < 0:
@@ -130,7 +130,7 @@ def _flow_hash(r: Any, backwards: bool) -> Any:
     return tuple_hash(r.src_hi, r.src_lo, r.dst_hi, r.dst_lo, r.proto, r.sport, r.dport, ident)
 
 
-@inner
+@inner_plain
 def _witnesses(r: Any) -> int:
     # How many things of its own a packet has that no other one is likely to have: 3 is 3 or more.
     count = int(r.ip_id > 0) + int(r.icmp_seq >= 0 or r.ethertype == ETHERTYPE_ARP)
@@ -140,7 +140,7 @@ def _witnesses(r: Any) -> int:
     return min(count, 3)
 
 
-@inner
+@inner_plain
 def _traits(r: Any) -> int:
     traits = _witnesses(r)
     if r.payload_digest == 0:
@@ -198,7 +198,7 @@ def _contents(p: Any, shortest: int, told: int) -> tuple[Row, Keys]:
     return rows[:count].copy(), contents[:count].copy()
 
 
-@jit
+@jit_plain
 def _cuts(p: Any) -> tuple[int, int]:
     # The shortest payload of which too little was captured for a digest, and what of the TCP header
     # no capture cut away and every source tells.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, factorise, first_at_least, grouped
 
@@ -21,7 +21,7 @@ SELDOM = 20  # as many times more often two ids than one
 SAMPLE = 100_000  # rows that show it
 
 
-@inner
+@inner_plain
 def is_told_apart(r: Any, with_digest: Any) -> bool:
     """Return whether a packet is known without its IPv4 id: by TCP numbers, or by its bytes."""
     if r.ip_version != 4 or r.ip_id < 0 or r.frag_offset > 0 or r.more_fragments > 0:
@@ -38,7 +38,7 @@ def sampled_below(rows: int) -> np.uint64:
     return np.uint64(min(1.0, SAMPLE / max(rows, 1)) * (2**64 - 2**12))
 
 
-@inner
+@inner_plain
 def _by_place(p: Any, rows: Codes, place: Codes, shown: Codes) -> tuple[int, bool]:
     # A row of each place of a group; whether some place shows several ids, or there are too many.
     count = 0
@@ -56,7 +56,7 @@ def _by_place(p: Any, rows: Codes, place: Codes, shown: Codes) -> tuple[int, boo
     return count, False
 
 
-@inner
+@inner_plain
 def _may_be_one(p: Any, a: int, b: int) -> bool:
     # NAT leaves one end as it is.
     x, y = p[a], p[b]
@@ -64,7 +64,7 @@ def _may_be_one(p: Any, a: int, b: int) -> bool:
     return bool(src or (x.dst_hi == y.dst_hi and x.dst_lo == y.dst_lo))
 
 
-@inner
+@inner_plain
 def _is_evidence(p: Any, a: int, b: int) -> bool:
     # Two hosts that ping one other may send equal bytes, and count alike.
     x, y = p[a], p[b]
@@ -74,7 +74,7 @@ def _is_evidence(p: Any, a: int, b: int) -> bool:
     return bool(same and x.dst_hi == y.dst_hi and x.dst_lo == y.dst_lo)
 
 
-@inner
+@inner_plain
 def _key(p: Any, a: int, b: int, place: Codes) -> Any:
     # From the place with the higher TTL to the other: what changes ids may do so one way only.
     x, y = p[a], p[b]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64, V4_PREFIX
 from tracer.core.batch import ObservationBatch
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.core.mixing import mixed
 from tracer.core.protocols import ICMPV6
 from tracer.correlate.hashing import Keys, factorise
@@ -29,7 +29,7 @@ _LINK_SCOPE = np.uint64(0xFF02)  # ffx2::/16 with any flags, RFC 4291
 _SCOPE_BITS = np.uint64(0xFF0F)
 
 
-@inner
+@inner_plain
 def is_of_one_link(r: Any) -> bool:
     """Return whether no router forwards the packet of a record, whatever its TTL."""
     if r.ip_version == 6:
@@ -45,7 +45,7 @@ def is_of_one_link(r: Any) -> bool:
     return bool(r.dst_lo >> np.uint64(8) == _LOCAL_NETWORK)
 
 
-@inner
+@inner_plain
 def is_nameless(r: Any) -> bool:
     """Return whether the packet of a record was sent from the unspecified address."""
     unspecified = np.uint64(V4_PREFIX) if r.ip_version == 4 else np.uint64(0)
@@ -80,7 +80,7 @@ def _is_of_carrier(batch: ObservationBatch) -> NDArray[np.bool_]:
     return out
 
 
-@inner
+@inner_plain
 def have_same_ends(a: Any, b: Any) -> bool:
     """Return whether two records have equal addresses."""
     src = a.src_hi == b.src_hi and a.src_lo == b.src_lo

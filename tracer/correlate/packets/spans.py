@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.core.protocols import ICMP, ICMPV6, UDP
 from tracer.correlate.hashing import Codes
 from tracer.correlate.packets.fragments import IPV6
@@ -12,13 +12,13 @@ from tracer.correlate.packets.fragments import IPV6
 HEADER = 8  # bytes of the header of each of them (RFC 792, 768, 4443), and of IPv6's for fragments
 
 
-@inner
+@inner_plain
 def is_piece(r: Any) -> bool:
     """Return whether a packet is a fragment (a record of PACKET_DTYPE)."""
     return bool(r.more_fragments == 1 or r.frag_offset > 0)
 
 
-@inner
+@inner_plain
 def span(r: Any) -> tuple[Any, Any]:
     """Return which bytes of its datagram a packet has: the first, and the one after the last."""
     begin = max(np.int64(r.frag_offset), np.int64(0))

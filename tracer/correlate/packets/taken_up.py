@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from tracer.core.address import NULL_U64
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.packets.duplicates import COPY_NS, SOON_NS
 
 _NULL = np.uint64(NULL_U64)
 
 
-@inner
+@inner_plain
 def is_taken_up(macs: Any, flow: Keys, time: Codes, a: int, b: int) -> bool:
     """Return whether row `b`, of the same place and TTL as `a`, may be the copy of a bridge.
 
@@ -29,7 +29,7 @@ def is_taken_up(macs: Any, flow: Keys, time: Codes, a: int, b: int) -> bool:
     return bool(one and flow[a] == flow[b] and abs(time[b] - time[a]) <= SOON_NS)
 
 
-@inner
+@inner_plain
 def is_routed_too(
     order: Codes, start: int, i: int, ttl: Codes, macs: Any, place: Codes, time: Codes
 ) -> bool:
@@ -37,7 +37,7 @@ def is_routed_too(
 
     With a higher TTL: it was bridged to that station as well as routed.
     """
-    row, dst_mac = order[i], macs[1]
+    row, (_, dst_mac) = order[i], macs
     if dst_mac[row] == _NULL:
         return False
     for j in range(start, i):
@@ -47,7 +47,7 @@ def is_routed_too(
     return False
 
 
-@inner
+@inner_plain
 def is_doubled(hops: Codes, start: int, stop: int, ttl: Codes, macs: Any, place: Codes) -> bool:
     """Return whether a place shows the packet of some hops twice on its way to one station.
 
@@ -72,7 +72,7 @@ def is_doubled(hops: Codes, start: int, stop: int, ttl: Codes, macs: Any, place:
     return False
 
 
-@inner
+@inner_plain
 def came_from(
     hops: Codes, start: int, i: int, before: int, ttl: Codes, macs: Any, flow: Keys, copy_of: Codes
 ) -> int:
@@ -130,7 +130,7 @@ def ends_of_doubled(
     return ends
 
 
-@inner
+@inner_plain
 def _is_left(hops: Codes, start: int, stop: int, parent: Codes, place: Codes, here: int) -> bool:
     left = False
     for i in range(start, stop):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit, jit_plain
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes
 from tracer.correlate.windows.together import Together
@@ -42,7 +42,7 @@ def survey(hops: StructuredArray, journeys: int, number: Codes, is_next: Mask) -
     return Survey(given, late, unfinished, times[:count])
 
 
-@jit
+@jit_plain
 def _survey(
     hops: Any, number: Codes, is_next: Mask, given: Codes, late: Codes, unfinished: Mask,
     times: Codes,
@@ -107,7 +107,7 @@ def kept_rows(
     return rows, numbers[rows]
 
 
-@jit
+@jit_plain
 def _keep(
     hops: Any, known: Codes, is_recent: Mask, given: Codes, number: Codes, is_next: Mask,
     numbers: Codes, kept: Mask,
@@ -128,7 +128,7 @@ def hops_left(hops: StructuredArray, chosen: Mask) -> StructuredArray:
     return hops[: _move_up(hops, words, chosen, np.cumsum(chosen) - 1)]
 
 
-@jit
+@jit_plain
 def _move_up(hops: Any, words: Any, chosen: Mask, place: Codes) -> int:
     count = 0
     for i in range(len(hops)):

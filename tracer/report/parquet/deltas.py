@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit
 from tracer.report.parquet.encodings import Bytes, put_varint
 from tracer.report.parquet.runs import Values
 
@@ -21,12 +21,12 @@ def deltas(values: Values) -> bytes:
     return out[: _deltas(values, out)].tobytes()
 
 
-@inner
+@inner_plain
 def _zigzag(number: Any) -> Any:
     return np.uint64((number << np.int64(1)) ^ (number >> np.int64(63)))
 
 
-@inner
+@inner_plain
 def _width(number: Any) -> int:
     # How many bits it takes, of 64.
     left, width = np.uint64(number), 0
@@ -37,7 +37,7 @@ def _width(number: Any) -> int:
     return width + 1 if left else 0
 
 
-@inner
+@inner_plain
 def _put_mini(out: Bytes, at: int, numbers: Any, start: int, width: int) -> int:
     # 32 numbers of a width: whole bytes.
     held, bits = np.uint64(0), 0

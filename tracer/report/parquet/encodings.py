@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit_plain
 from tracer.report.parquet.runs import Codes, Rows, frozen
 from tracer.report.parquet.thrift import varint
 
@@ -46,7 +46,7 @@ def packed(codes: Codes, starts: Rows | None, count: int, largest: int) -> bytes
     return bytes([width]) + out[: _runs(codes, starts, count, width, out)].tobytes()
 
 
-@inner
+@inner_plain
 def put_varint(out: Bytes, at: int, number: Any) -> int:
     """Write a number as `varint` does, and return where the next byte goes."""
     left = np.uint64(number)
@@ -58,7 +58,7 @@ def put_varint(out: Bytes, at: int, number: Any) -> int:
     return at + 1
 
 
-@jit
+@jit_plain
 def _pack(codes: Codes, width: int, words: Any) -> None:
     # An even number of codes, by pairs, which are shorter than a word.
     one, two, full = np.uint64(width), np.uint64(2 * width), np.uint64(64)
@@ -76,7 +76,7 @@ def _pack(codes: Codes, width: int, words: Any) -> None:
         words[at] = held
 
 
-@jit
+@jit_plain
 def _runs(codes: Codes, starts: Rows, count: int, width: int, out: Bytes) -> int:
     # A run of equal codes is told once where that is shorter; the others are packed by eights.
     told = 8 * (2 + (width + 7) // 8)  # bits of a run, its length included

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit, jit_plain
 
 Rows = NDArray[np.int32]
 Codes = NDArray[np.int32]
@@ -41,7 +41,7 @@ def kept(values: NDArray[Any], valid: NDArray[np.uint8], nulls: int) -> NDArray[
     return frozen(found[:-1])
 
 
-@jit
+@jit_plain
 def _keep(values: Any, valid: Any, found: Any) -> None:
     at = 0
     for byte in range(len(valid)):

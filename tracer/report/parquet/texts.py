@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit_plain
 from tracer.report.parquet.encodings import Bytes
 from tracer.report.parquet.runs import Rows, Values, distinct, frozen
 
@@ -35,7 +35,7 @@ def plain_texts(texts: pa.StringArray) -> Bytes | None:
     return out if differ or pc.count_distinct(texts).as_py() == count else None
 
 
-@jit
+@jit_plain
 def _put_texts(data: Bytes, ends: Rows, out: Bytes, hashes: Values) -> None:
     at = 0
     for row in range(len(ends) - 1):
@@ -50,7 +50,7 @@ def _put_texts(data: Bytes, ends: Rows, out: Bytes, hashes: Values) -> None:
         hashes[row] = _hash(text)
 
 
-@inner
+@inner_plain
 def _hash(text: Any) -> Any:
     # Two words at a time: neither has to wait for the other's product.
     one = two = np.uint64(len(text))

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from tracer.core.address import V4_PREFIX
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.load import Bytes, be16, be32, be48
 
 _ETHERNET_IPV4 = 0x0001_0800_0604  # hardware type, protocol type, both address lengths
 
 
-@inner
+@inner_plain
 def arp(data: Bytes, row: Any, cursor: Any, record: Any) -> None:
     """Fill the `arp` record; of other address families only the operation is read."""
     start = cursor.position

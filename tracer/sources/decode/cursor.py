@@ -10,7 +10,7 @@ import numpy as np
 
 from tracer.core.address import NULL_U64
 from tracer.core.enums import Decode
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.core.schema import PACKET_DTYPE
 
 # Columns that speak of an IP header and the frame around it: inside a tunnel they are another's.
@@ -66,14 +66,14 @@ NOT_IP = int(Decode.NOT_IP)
 NULL_MAC = np.uint64(NULL_U64)
 
 
-@inner
+@inner_plain
 def stop(row: Any, reason: int) -> None:
     """Note why decoding ended; the first reason given stands."""
     if row.decode == 0:
         row.decode = reason
 
 
-@inner
+@inner_plain
 def has(row: Any, cursor: Any, end: int) -> bool:
     """Return whether all bytes before offset `end` are there; else note what ended too early.
 
@@ -88,7 +88,7 @@ def has(row: Any, cursor: Any, end: int) -> bool:
     return False
 
 
-@inner
+@inner_plain
 def enter_frame(row: Any, cursor: Any) -> None:
     """Forget the Ethernet header read before: the row's is the one before the innermost IP."""
     row.src_mac = NULL_MAC
@@ -100,7 +100,7 @@ def enter_frame(row: Any, cursor: Any) -> None:
     cursor.layer = ETHERNET
 
 
-@inner
+@inner_plain
 def enter_next(row: Any, cursor: Any, kind: int) -> None:
     """Go on by a next protocol as VXLAN-GPE and NSH number it (RFC 8300, 12.2.4)."""
     cursor.layer = ETHERTYPE

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode.load import Bytes, le64, u8
 
 # Enough to hold a ping's time stamp or a sequence number in a payload, and to be captured by most.
@@ -17,7 +17,7 @@ _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(32)
 
 
-@inner
+@inner_plain
 def digest(data: Bytes, start: int, length: int) -> Any:
     """Return a 64-bit hash, uint64 and never 0, of `length` bytes and of the length itself."""
     value = np.uint64(length) * _MIX_2
@@ -34,7 +34,7 @@ def digest(data: Bytes, start: int, length: int) -> Any:
     return value if value != np.uint64(0) else np.uint64(1)
 
 
-@inner
+@inner_plain
 def payload(data: Bytes, row: Any, cursor: Any) -> None:
     """Fill `payload_len` and `payload_digest` from what follows the cursor.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
 
@@ -10,7 +10,7 @@ _SNAP = 0xAAAA03  # LLC to the SNAP SAP, unnumbered information (RFC 1042)
 _LLC_IP = 0x060603  # the same to the SAP of IPv4
 
 
-@inner
+@inner_plain
 def ethernet(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an Ethernet header (IEEE 802.3)."""
     start = cursor.position
@@ -27,7 +27,7 @@ def ethernet(data: Bytes, row: Any, cursor: Any) -> None:
         _length_field(data, row, cursor)
 
 
-@inner
+@inner_plain
 def _length_field(data: Bytes, row: Any, cursor: Any) -> None:
     # 802.3: the field is a length, an LLC header follows.
     cursor.layer = at.DONE
@@ -36,7 +36,7 @@ def _length_field(data: Bytes, row: Any, cursor: Any) -> None:
     llc(data, row, cursor)
 
 
-@inner
+@inner_plain
 def llc(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an LLC header (IEEE 802.2) and what it says of IP: SNAP or a SAP of its own."""
     start = cursor.position
@@ -61,7 +61,7 @@ def llc(data: Bytes, row: Any, cursor: Any) -> None:
             at.stop(row, at.NOT_IP)
 
 
-@inner
+@inner_plain
 def ethertype(data: Bytes, row: Any, cursor: Any) -> None:
     """Go on by EtherType: past a VLAN tag, or to what the type names."""
     kind = cursor.kind
@@ -84,7 +84,7 @@ def ethertype(data: Bytes, row: Any, cursor: Any) -> None:
         _seldom(data, row, cursor)
 
 
-@inner
+@inner_plain
 def _seldom(data: Bytes, row: Any, cursor: Any) -> None:
     kind = cursor.kind
     if kind == 0x8926 or kind == 0x892F or kind == 0xF1C1:
@@ -108,7 +108,7 @@ def _seldom(data: Bytes, row: Any, cursor: Any) -> None:
         at.stop(row, at.NOT_IP)
 
 
-@inner
+@inner_plain
 def _pass_tag(data: Bytes, row: Any, cursor: Any, end: int) -> None:
     # A tag whose last two bytes are the type of what follows.
     if at.has(row, cursor, end):
@@ -117,7 +117,7 @@ def _pass_tag(data: Bytes, row: Any, cursor: Any, end: int) -> None:
         cursor.layer = at.ETHERTYPE
 
 
-@inner
+@inner_plain
 def _macsec(data: Bytes, row: Any, cursor: Any) -> None:
     # 802.1AE: TCI and AN, short length, packet number, perhaps SCI; the check value ends the frame.
     start = cursor.position
@@ -132,7 +132,7 @@ def _macsec(data: Bytes, row: Any, cursor: Any) -> None:
     _pass_tag(data, row, cursor, start + (16 if tci & 0x20 else 8))
 
 
-@inner
+@inner_plain
 def _nsh(data: Bytes, row: Any, cursor: Any) -> None:
     # RFC 8300, 2.2: the length counts in 4 bytes; the fourth byte is the next protocol.
     start = cursor.position
@@ -146,7 +146,7 @@ def _nsh(data: Bytes, row: Any, cursor: Any) -> None:
     at.enter_next(row, cursor, u8(data, start + 3))
 
 
-@inner
+@inner_plain
 def _vlan(data: Bytes, row: Any, cursor: Any) -> None:
     # IEEE 802.1Q: 3 bits priority, 1 bit DEI, 12 bits id, then the type of what follows.
     start = cursor.position
@@ -167,7 +167,7 @@ def _vlan(data: Bytes, row: Any, cursor: Any) -> None:
         _length_field(data, row, cursor)
 
 
-@inner
+@inner_plain
 def pppoe(data: Bytes, row: Any, cursor: Any) -> None:
     """Read a PPPoE header (RFC 2516): version and type, code 0 (data), session id, length."""
     start = cursor.position
@@ -182,7 +182,7 @@ def pppoe(data: Bytes, row: Any, cursor: Any) -> None:
     cursor.layer = at.PPP
 
 
-@inner
+@inner_plain
 def ppp(data: Bytes, row: Any, cursor: Any) -> None:
     """Read a PPP protocol number, with or without address and control (RFC 1661, 1662)."""
     if not at.has(row, cursor, cursor.position + 2):
@@ -207,7 +207,7 @@ def ppp(data: Bytes, row: Any, cursor: Any) -> None:
         at.stop(row, at.NOT_IP)
 
 
-@inner
+@inner_plain
 def mpls(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an MPLS label stack (RFC 3032); what follows is told by its first nibble (RFC 4928)."""
     bottom = 0
@@ -232,7 +232,7 @@ def mpls(data: Bytes, row: Any, cursor: Any) -> None:
         _pseudowire(data, row, cursor, nibble)
 
 
-@inner
+@inner_plain
 def _pseudowire(data: Bytes, row: Any, cursor: Any, nibble: int) -> None:
     # RFC 4448: an Ethernet frame, with a control word (RFC 4385) or without. The word's flags and
     # length are 0 for Ethernet, and hardly any frame is sent to a MAC that begins with 00:00.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, jit
+from tracer.core.jit import inner_plain, jit_plain
 from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.linktypes import link
@@ -44,7 +44,7 @@ def null_words(capture: int = -1) -> Words:
     return words
 
 
-@jit
+@jit_plain
 def fill(
     data: NDArray[np.uint8],
     frames: StructuredArray,
@@ -92,7 +92,7 @@ def fill(
             used[QUOTES] += 1
 
 
-@inner
+@inner_plain
 def _ahead(base: int, offset: int) -> None:
     # Packets lie too far apart for the processor to guess the next; 100 ns each, without this.
     prefetch(base, offset)
@@ -100,7 +100,7 @@ def _ahead(base: int, offset: int) -> None:
     prefetch(base, offset + 128)
 
 
-@inner
+@inner_plain
 def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor: Any) -> Any:
     # Take over what the container says; nothing beyond the data is ever read, whatever it claims.
     row.time_ns = frame.time_ns
@@ -125,7 +125,7 @@ def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor
     return np.int64(linktypes[frame.interface]) if known else _UNKNOWN_LINKTYPE
 
 
-@inner
+@inner_plain
 def _origin(origins: StructuredArray, used: NDArray[np.int64], interface: int, cursor: Any) -> Any:
     # Captures have few origins, so a search from the first is short.
     count = used[ORIGINS]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.address import V4_PREFIX
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import DIGEST_BYTES, digest, payload
 from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
@@ -13,7 +13,7 @@ from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
 HEADER = 8
 
 
-@inner
+@inner_plain
 def icmp(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     """Read an ICMP or ICMPv6 header; `cursor.kind` says which."""
     start = cursor.position
@@ -45,7 +45,7 @@ def icmp(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
         payload(data, row, cursor)
 
 
-@inner
+@inner_plain
 def _is_query(proto: int, kind: int) -> bool:
     # Echo; for ICMP also time stamp, information and address mask, which have the same two fields.
     if proto == 58:
@@ -53,7 +53,7 @@ def _is_query(proto: int, kind: int) -> bool:
     return (kind == 0 or kind == 8) or 13 <= kind <= 18
 
 
-@inner
+@inner_plain
 def _is_extended_echo(proto: int, kind: int) -> bool:
     # RFC 8335; their sequence number has but 8 bits.
     if proto == 58:
@@ -61,14 +61,14 @@ def _is_extended_echo(proto: int, kind: int) -> bool:
     return kind == 42 or kind == 43
 
 
-@inner
+@inner_plain
 def _is_error(proto: int, kind: int) -> bool:
     if proto == 58:
         return 1 <= kind <= 4
     return kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
 
 
-@inner
+@inner_plain
 def quote(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     """Fill the `quoted` record from the packet at the cursor, as far as it was captured."""
     if not at.has(row, cursor, cursor.position + 1):
@@ -83,7 +83,7 @@ def quote(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
         at.stop(row, at.MALFORMED)
 
 
-@inner
+@inner_plain
 def _quoted_ipv4(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     if not at.has(row, cursor, cursor.position + 20):
         return
@@ -102,7 +102,7 @@ def _quoted_ipv4(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     _quoted_payload(data, cursor, start + be16(data, start + 2), quoted)
 
 
-@inner
+@inner_plain
 def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     if not at.has(row, cursor, cursor.position + 40):
         return
@@ -133,7 +133,7 @@ def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     _quoted_payload(data, cursor, end, quoted)
 
 
-@inner
+@inner_plain
 def _quoted_transport(data: Bytes, cursor: Any, quoted: Any) -> None:
     # Errors may quote no more than eight bytes of it (RFC 792), which hold all that is wanted.
     start = cursor.position
@@ -156,7 +156,7 @@ def _quoted_transport(data: Bytes, cursor: Any, quoted: Any) -> None:
         cursor.position = start + 4 * max(offset, 5)
 
 
-@inner
+@inner_plain
 def _quoted_payload(data: Bytes, cursor: Any, end: int, quoted: Any) -> None:
     # What no NAT rewrites. A quote may end before the packet's payload does, or inside its headers.
     length = min(cursor.wire_end, end) - cursor.position

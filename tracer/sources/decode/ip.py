@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.address import V4_PREFIX
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
 from tracer.sources.decode.load import Bytes, be16, be32, be64, u8
@@ -16,7 +16,7 @@ _EXTENSION = np.isin(np.arange(256), (0, 43, 44, 51, 60))
 _MAX_PAYLOAD = 0xFFFF
 
 
-@inner
+@inner_plain
 def ip(data: Bytes, row: Any, cursor: Any) -> None:
     """Choose IPv4 or IPv6 by the version in the first nibble."""
     if not at.has(row, cursor, cursor.position + 1):
@@ -30,7 +30,7 @@ def ip(data: Bytes, row: Any, cursor: Any) -> None:
         at.stop(row, at.MALFORMED)
 
 
-@inner
+@inner_plain
 def ipv4(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an IPv4 header."""
     start = cursor.position
@@ -53,7 +53,7 @@ def ipv4(data: Bytes, row: Any, cursor: Any) -> None:
     _after_ip(data, row, cursor, u8(data, start + 9))
 
 
-@inner
+@inner_plain
 def _ipv4_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
     if captured >= 2:
         row.tos = u8(data, start + 1)
@@ -78,7 +78,7 @@ def _ipv4_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
         row.dst_lo = np.uint64(V4_PREFIX | be32(data, start + 16))
 
 
-@inner
+@inner_plain
 def _limit(row: Any, cursor: Any, length: int, header: int) -> bool:
     # End the packet where its IP length says, so that Ethernet padding is not payload. A length of
     # 0 is what the sender's kernel shows of segments that the device will cut (TSO). What a first
@@ -99,7 +99,7 @@ def _limit(row: Any, cursor: Any, length: int, header: int) -> bool:
     return True
 
 
-@inner
+@inner_plain
 def _after_ip(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     # Only a packet's first fragment has the transport header.
     if row.frag_offset > 0:
@@ -110,7 +110,7 @@ def _after_ip(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     cursor.layer = at.TRANSPORT
 
 
-@inner
+@inner_plain
 def ipv6(data: Bytes, row: Any, cursor: Any) -> None:
     """Read an IPv6 header and what extension headers follow."""
     start = cursor.position
@@ -132,7 +132,7 @@ def ipv6(data: Bytes, row: Any, cursor: Any) -> None:
     _extensions(data, row, cursor, u8(data, start + 6))
 
 
-@inner
+@inner_plain
 def _is_jumbo(data: Bytes, cursor: Any, start: int) -> bool:
     # RFC 2675: length 0 and a hop-by-hop option that tells it; Linux leaves the option away (BIG
     # TCP), which only the length on the wire then shows.
@@ -142,7 +142,7 @@ def _is_jumbo(data: Bytes, cursor: Any, start: int) -> bool:
     return is_told and be16(data, start + 42) == 0xC204
 
 
-@inner
+@inner_plain
 def _ipv6_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
     if captured >= 4:
         word = be32(data, start)
@@ -162,7 +162,7 @@ def _ipv6_fields(data: Bytes, row: Any, start: int, captured: int) -> None:
         row.dst_lo = be64(data, start + 32)
 
 
-@inner
+@inner_plain
 def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     # RFC 8200, section 4; the protocol is known only where the chain ends.
     while _EXTENSION[proto]:
@@ -193,7 +193,7 @@ def _extensions(data: Bytes, row: Any, cursor: Any, proto: int) -> None:
     _after_ip(data, row, cursor, proto)
 
 
-@inner
+@inner_plain
 def _fragment(data: Bytes, row: Any, start: int) -> None:
     word = be16(data, start + 2)
     row.frag_offset = word & 0xFFF8

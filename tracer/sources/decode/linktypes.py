@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.core.point import Direction
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
@@ -37,7 +37,7 @@ _AF_INET = 2
 _AF_INET6 = (10, 24, 28, 30)  # Linux, NetBSD, FreeBSD, Darwin
 
 
-@inner
+@inner_plain
 def link(data: Bytes, row: Any, cursor: Any, linktype: int) -> None:
     """Point the cursor at the packet's first layer."""
     if linktype == ETHERNET:
@@ -59,7 +59,7 @@ def link(data: Bytes, row: Any, cursor: Any, linktype: int) -> None:
         at.stop(row, at.UNKNOWN_PROTOCOL)
 
 
-@inner
+@inner_plain
 def _serial(data: Bytes, row: Any, cursor: Any) -> None:
     # PPP, or Cisco's HDLC: address, control 0 and an EtherType.
     start = cursor.position
@@ -72,7 +72,7 @@ def _serial(data: Bytes, row: Any, cursor: Any) -> None:
             cursor.layer = at.ETHERTYPE
 
 
-@inner
+@inner_plain
 def _sll(data: Bytes, row: Any, cursor: Any) -> None:
     # Packet type, ARPHRD type, address length, address in 8 bytes, protocol: 16 bytes.
     start = cursor.position
@@ -85,7 +85,7 @@ def _sll(data: Bytes, row: Any, cursor: Any) -> None:
         _cooked(row, cursor, 16, be16(data, start + 2), be16(data, start + 14))
 
 
-@inner
+@inner_plain
 def _sll2(data: Bytes, row: Any, cursor: Any) -> None:
     # Protocol, two reserved bytes, interface index, ARPHRD type, packet type, address length,
     # address in 8 bytes: 20 bytes.
@@ -101,7 +101,7 @@ def _sll2(data: Bytes, row: Any, cursor: Any) -> None:
         _cooked(row, cursor, 20, be16(data, start + 8), be16(data, start))
 
 
-@inner
+@inner_plain
 def _cooked(row: Any, cursor: Any, header: int, hardware: int, protocol: int) -> None:
     cursor.position += header
     if hardware == _ARPHRD_NETLINK or protocol < 0x600:
@@ -111,7 +111,7 @@ def _cooked(row: Any, cursor: Any, header: int, hardware: int, protocol: int) ->
     cursor.layer = at.ETHERTYPE
 
 
-@inner
+@inner_plain
 def _null(data: Bytes, row: Any, cursor: Any) -> None:
     # An address family in the byte order of the host that captured (LOOP: big-endian).
     if not at.has(row, cursor, cursor.position + 4):

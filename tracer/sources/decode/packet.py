@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.arp import arp
 from tracer.sources.decode.ethernet import ethernet, ethertype, mpls, ppp
@@ -13,7 +13,7 @@ from tracer.sources.decode.transport import transport
 from tracer.sources.decode.tunnel import come_out, gre
 
 
-@inner
+@inner_plain
 def layers(data: Bytes, row: Any, cursor: Any, tunnel: Any, arps: Any, quoted: Any) -> None:
     """Read layers until one names no next. Every layer moves on, so that this ends."""
     while cursor.layer != at.DONE:

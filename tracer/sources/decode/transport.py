@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import NO_SACK, digest, payload
 from tracer.sources.decode.load import Bytes, be16, be32, u8
@@ -13,7 +13,7 @@ NO_NEXT_HEADER = 59
 NOT_HELD = 254  # RFC 4727: experiments; ours stands for options that a recording did not keep
 
 
-@inner
+@inner_plain
 def transport(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Go on by IP protocol."""
     proto = cursor.kind
@@ -39,7 +39,7 @@ def transport(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         payload(data, row, cursor)
 
 
-@inner
+@inner_plain
 def _authentication(data: Bytes, row: Any, cursor: Any) -> None:
     # RFC 4302 over IPv4; `proto` stays what the IP header says.
     if at.has(row, cursor, cursor.position + 12):
@@ -48,7 +48,7 @@ def _authentication(data: Bytes, row: Any, cursor: Any) -> None:
         cursor.position += (u8(data, cursor.position + 1) + 2) * 4
 
 
-@inner
+@inner_plain
 def sctp(data: Bytes, row: Any, cursor: Any) -> None:
     """Read the 12 bytes SCTP (RFC 9260) and DCCP (RFC 4340) begin with; the rest is payload."""
     ports(data, row, cursor)
@@ -57,7 +57,7 @@ def sctp(data: Bytes, row: Any, cursor: Any) -> None:
         payload(data, row, cursor)
 
 
-@inner
+@inner_plain
 def tcp(data: Bytes, row: Any, cursor: Any) -> None:
     """Read a TCP header, its time stamps and its SACK blocks."""
     start = cursor.position
@@ -91,7 +91,7 @@ def tcp(data: Bytes, row: Any, cursor: Any) -> None:
     payload(data, row, cursor)
 
 
-@inner
+@inner_plain
 def _options(data: Bytes, row: Any, position: int, end: int) -> None:
     # RFC 9293, 3.1: kind, length, value; end of list and no-operation are one byte. SACK blocks
     # are not known (`tcp_sack` stays null) where options were cut.

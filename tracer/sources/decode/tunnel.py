@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.enums import Encap
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.digest import payload
 from tracer.sources.decode.load import Bytes, be16, be32, u8
@@ -31,7 +31,7 @@ _CHECKSUM, _ROUTING, _KEY, _SEQUENCE, _ACKNOWLEDGE = 0x8000, 0x4000, 0x2000, 0x1
 _ETHERNET, _ERSPAN, _ERSPAN_3, _PPP = 0x6558, 0x88BE, 0x22EB, 0x880B
 
 
-@inner
+@inner_plain
 def enter(row: Any, cursor: Any, tunnel: Any, encap: Any, vni: Any) -> None:
     """Keep the outermost header in `tunnel` (`vni` -1: none) and forget it in the row."""
     if cursor.tunnels == 0:
@@ -54,7 +54,7 @@ def enter(row: Any, cursor: Any, tunnel: Any, encap: Any, vni: Any) -> None:
     _forget(row)
 
 
-@inner
+@inner_plain
 def come_out(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Make the carrying packet the row's again, where the last tunnel holds neither IP nor ARP.
 
@@ -74,7 +74,7 @@ def come_out(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         payload(data, row, cursor)
 
 
-@inner
+@inner_plain
 def _copy(source: Any, target: Any) -> None:
     # cursor.REPLACED, in its order.
     target.src_hi = source.src_hi
@@ -100,7 +100,7 @@ def _copy(source: Any, target: Any) -> None:
     target.more_fragments = source.more_fragments
 
 
-@inner
+@inner_plain
 def _forget(row: Any) -> None:
     row.src_hi = _NULL
     row.src_lo = _NULL
@@ -120,7 +120,7 @@ def _forget(row: Any) -> None:
     row.more_fragments = -1
 
 
-@inner
+@inner_plain
 def ip_in_ip(row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter IPv4 (protocol 4) or IPv6 (41) carried in either (RFC 2003, 4213, 2473)."""
     inner = cursor.kind
@@ -132,7 +132,7 @@ def ip_in_ip(row: Any, cursor: Any, tunnel: Any) -> None:
     cursor.layer = at.ETHERTYPE
 
 
-@inner
+@inner_plain
 def enter_version(data: Bytes, row: Any, cursor: Any, tunnel: Any, encap: Any, vni: Any) -> None:
     """Enter the IP packet at the cursor, if the nibble there says that it is one."""
     if not at.has(row, cursor, cursor.position + 1):
@@ -144,7 +144,7 @@ def enter_version(data: Bytes, row: Any, cursor: Any, tunnel: Any, encap: Any, v
         cursor.layer = at.ETHERTYPE
 
 
-@inner
+@inner_plain
 def carried(row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter what an IP header carries without a header of UDP: MPLS, EtherIP, Ethernet."""
     proto = cursor.kind
@@ -160,7 +160,7 @@ def carried(row: Any, cursor: Any, tunnel: Any) -> None:
         at.enter_frame(row, cursor)
 
 
-@inner
+@inner_plain
 def gre(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter GRE (RFC 2784, 2890), NVGRE (RFC 7637), ERSPAN or PPTP's GRE (RFC 2637)."""
     start = cursor.position
@@ -186,7 +186,7 @@ def gre(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         _erspan(data, row, cursor, flags)
 
 
-@inner
+@inner_plain
 def _gre_length(flags: int) -> tuple[int, int]:
     # Length of the header, and where the key stands in it.
     key_at = 8 if flags & _CHECKSUM else 4
@@ -200,14 +200,14 @@ def _gre_length(flags: int) -> tuple[int, int]:
     return length, key_at
 
 
-@inner
+@inner_plain
 def _is_vsid(key: Any) -> bool:
     # NVGRE and Ethernet over GRE with a key look alike. Virtual subnet ids start at 0x1000
     # (RFC 7637, 3.2) and stand in the upper 24 bits; keys as OVS and Linux set them are smaller.
     return bool(key >> 8 >= 0x1000)
 
 
-@inner
+@inner_plain
 def _erspan(data: Bytes, row: Any, cursor: Any, flags: int) -> None:
     # draft-foschiano-erspan: type I has no header and no sequence number, II 8 bytes, III 12 and 8
     # more when its last bit is set.

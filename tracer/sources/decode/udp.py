@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode import udp_tunnels as tunnels
 from tracer.sources.decode.digest import payload
@@ -11,7 +11,7 @@ from tracer.sources.decode.load import Bytes, be16
 _SYSTEM_PORTS = 1024  # below: services (RFC 6335)
 
 
-@inner
+@inner_plain
 def ports(data: Bytes, row: Any, cursor: Any) -> None:
     """Fill both ports, the first four bytes of TCP, UDP, DCCP and SCTP."""
     start = cursor.position
@@ -21,7 +21,7 @@ def ports(data: Bytes, row: Any, cursor: Any) -> None:
         row.dport = be16(data, start + 2)
 
 
-@inner
+@inner_plain
 def udp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Read a UDP or UDP-Lite header (RFC 3828) and go on into a tunnel, if it is one."""
     ports(data, row, cursor)
@@ -40,7 +40,7 @@ def udp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         payload(data, row, cursor)
 
 
-@inner
+@inner_plain
 def _limit(data: Bytes, row: Any, cursor: Any, start: int) -> bool:
     # End the packet where its UDP length says; of UDP-Lite the field is another.
     length = be16(data, start + 4)
@@ -54,7 +54,7 @@ def _limit(data: Bytes, row: Any, cursor: Any, start: int) -> bool:
     return True
 
 
-@inner
+@inner_plain
 def _tunnel_port(sport: int, dport: int) -> Any:
     # As Wireshark: the lower of the two tells, if it has a meaning at all; and no client of a
     # service below 1024 is a tunnel, whatever port it happens to come from.
@@ -66,7 +66,7 @@ def _tunnel_port(sport: int, dport: int) -> Any:
     return high if low >= _SYSTEM_PORTS and _is_tunnel(high) else 0
 
 
-@inner
+@inner_plain
 def _is_tunnel(port: int) -> bool:
     if port < 4789:
         return (
@@ -79,7 +79,7 @@ def _is_tunnel(port: int) -> bool:
     )  # fmt: skip
 
 
-@inner
+@inner_plain
 def _enter(data: Bytes, row: Any, cursor: Any, tunnel: Any, port: int) -> None:
     if port == 4789 or port == 8472:  # Linux took 8472 before there was 4789
         tunnels.vxlan(data, row, cursor, tunnel, port == 8472)

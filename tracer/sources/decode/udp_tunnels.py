@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.enums import Encap
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 from tracer.sources.decode.tunnel import NO_VNI, enter, enter_version
@@ -25,7 +25,7 @@ AYIYA = np.int64(Encap.AYIYA)
 _T_PDU = 255
 
 
-@inner
+@inner_plain
 def vxlan(data: Bytes, row: Any, cursor: Any, tunnel: Any, is_picky: bool) -> None:
     """Enter VXLAN (RFC 7348); at a port that is not its own only if flag I says so."""
     start = cursor.position
@@ -36,7 +36,7 @@ def vxlan(data: Bytes, row: Any, cursor: Any, tunnel: Any, is_picky: bool) -> No
     at.enter_frame(row, cursor)
 
 
-@inner
+@inner_plain
 def vxlan_gpe(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): flag P says that the inner type is given."""
     start = cursor.position
@@ -51,7 +51,7 @@ def vxlan_gpe(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     at.enter_next(row, cursor, kind)
 
 
-@inner
+@inner_plain
 def geneve(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter Geneve (RFC 8926), past its options."""
     start = cursor.position
@@ -66,7 +66,7 @@ def geneve(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     cursor.layer = at.ETHERTYPE
 
 
-@inner
+@inner_plain
 def gtp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter a user packet of GTPv1-U (3GPP TS 29.281, 5) or GTPv0 (TS 09.60); `vni` is the TEID."""
     start = cursor.position
@@ -92,7 +92,7 @@ def gtp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         enter_version(data, row, cursor, tunnel, GTP, vni)
 
 
-@inner
+@inner_plain
 def _gtp_extensions(data: Bytes, row: Any, cursor: Any, end: int) -> Any:
     # Extension headers count in 4 bytes; the last byte of each names the next (TS 29.281, 5.2).
     kind = u8(data, end - 1)
@@ -107,7 +107,7 @@ def _gtp_extensions(data: Bytes, row: Any, cursor: Any, end: int) -> Any:
     return end
 
 
-@inner
+@inner_plain
 def teredo(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter Teredo (RFC 4380, 5.1.1), past authentication and origin indication."""
     start = cursor.position
@@ -124,7 +124,7 @@ def teredo(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         enter_version(data, row, cursor, tunnel, TEREDO, NO_VNI)
 
 
-@inner
+@inner_plain
 def l2tp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter a data message of L2TP version 2 (RFC 2661, 3.1): PPP; `vni` is the session's id.
 
@@ -148,7 +148,7 @@ def l2tp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         cursor.layer = at.PPP
 
 
-@inner
+@inner_plain
 def lisp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter a LISP data packet (RFC 9300, 5)."""
     if at.has(row, cursor, cursor.position + 9):
@@ -156,7 +156,7 @@ def lisp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         enter_version(data, row, cursor, tunnel, LISP, NO_VNI)
 
 
-@inner
+@inner_plain
 def tzsp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter TZSP, as wireless bridges and routers mirror frames: only Ethernet is read."""
     start = cursor.position
@@ -172,7 +172,7 @@ def tzsp(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     at.enter_frame(row, cursor)
 
 
-@inner
+@inner_plain
 def capwap(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter CAPWAP data (RFC 5415, 4.3) that holds whole 802.3 frames; 802.11 is not read."""
     start = cursor.position
@@ -189,7 +189,7 @@ def capwap(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
         at.enter_frame(row, cursor)
 
 
-@inner
+@inner_plain
 def ayiya(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     """Enter AYIYA (draft-massar-v6ops-ayiya), as tunnel brokers used it."""
     start = cursor.position

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner
+from tracer.core.jit import inner_plain
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-@inner
+@inner_plain
 def slot_of(addresses: Any, address: Any) -> Any:
     """Return the slot of an address (uint64), or the free one that it may be put into.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.enums import Decode
-from tracer.core.jit import jit
+from tracer.core.jit import jit, jit_plain
 from tracer.sources.live.address_slots import slot_of
 from tracer.sources.live.event_layout import Aux, Flag, Hook
 
@@ -26,7 +26,7 @@ _CUT = int(Decode.TRUNCATED)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-@jit
+@jit_plain
 def fill_packets(events: Any, rows: Rows, packets: Any) -> None:
     """Write the packet columns of the events at `rows`, one record each."""
     for i in range(len(rows)):
@@ -51,7 +51,7 @@ def fill_packets(events: Any, rows: Rows, packets: Any) -> None:
             _transport(e, p, flags)
 
 
-@jit
+@jit_plain
 def _network(e: Any, p: Any, flags: Any) -> None:
     p.src_hi, p.src_lo = e.src_hi, e.src_lo
     p.dst_hi, p.dst_lo = e.dst_hi, e.dst_lo
@@ -69,7 +69,7 @@ def _network(e: Any, p: Any, flags: Any) -> None:
         p.frag_offset = (e.frag & 0x1FFF) * 8
 
 
-@jit
+@jit_plain
 def _transport(e: Any, p: Any, flags: Any) -> None:
     p.payload_len = e.payload_len
     if e.proto == 6 or e.proto == 17 or e.proto == 132:
@@ -85,7 +85,7 @@ def _transport(e: Any, p: Any, flags: Any) -> None:
         p.tcp_tsval, p.tcp_tsecr = e.tcp_tsval, e.tcp_tsecr
 
 
-@jit
+@jit_plain
 def fill_kernel(events: Any, rows: Rows, kernel: Any) -> None:
     """Write the kernel columns of the events at `rows`, one record each; routes come after."""
     for i in range(len(rows)):
@@ -100,7 +100,7 @@ def fill_kernel(events: Any, rows: Rows, kernel: Any) -> None:
             k.drop_reason, k.drop_location = e.drop_reason, e.location
 
 
-@jit
+@jit_plain
 def _tuples(e: Any, k: Any) -> None:
     k.ct_status, k.ct_zone = e.ct_status, e.ct_zone
     k.ct_original_src_hi, k.ct_original_src_lo = e.ct_original_src_hi, e.ct_original_src_lo
@@ -142,7 +142,7 @@ def note_routes(
                 _write_route(e, kernel[last[at]])
 
 
-@jit
+@jit_plain
 def _write_route(e: Any, k: Any) -> None:
     if e.route_error != 0 and k.route_error == 0:
         return
@@ -192,19 +192,19 @@ def _larger(events: Any, table: Rows, first: Rows) -> Any:
     return size, wider, more
 
 
-@jit
+@jit_plain
 def _nat_hook(e: Any) -> Any:
     return np.int64(e.nat_hook) if e.hook == _HOOK_NAT and e.aux == _AUX_NAT else 0
 
 
-@jit
+@jit_plain
 def _place(e: Any) -> Any:
     ifindex = np.uint64(0) if e.hook == _HOOK_NAT else np.uint64(e.ifindex)
     number = np.uint64(e.netns) * np.uint64(0x100000001B3) + ifindex
     return number * np.uint64(64) + np.uint64(e.hook) * np.uint64(8) + np.uint64(_nat_hook(e))
 
 
-@jit
+@jit_plain
 def _same_point(a: Any, b: Any) -> Any:
     if a.netns != b.netns or a.hook != b.hook or _nat_hook(a) != _nat_hook(b):
         return False

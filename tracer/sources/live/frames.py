@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 from tracer.sources.live.event_layout import EVENT_SIZE, Flag
 from tracer.sources.live.observations import EGRESS, plain_events
 from tracer.sources.packet_recording.packets import Frames
@@ -38,7 +38,7 @@ def event_frames(events: NDArray[Any]) -> Frames:
     return Frames(out[present], offsets, linktypes, wire_len)
 
 
-@jit
+@jit_plain
 def _fill(
     events: Any, snaps: Any, outgoing: Any, out: Any, lengths: Any, linktypes: Any, wire_len: Any
 ) -> None:
@@ -57,7 +57,7 @@ def _fill(
         wire_len[i] = e.wire_len + more
 
 
-@jit
+@jit_plain
 def _tagged(e: Any, flags: Any, snap: Any, size: int, to: Any) -> int:
     # Writes what comes before the tag, and the tag; returns the bytes it is longer by.
     if flags & _TUNNEL:
@@ -80,7 +80,7 @@ def _tagged(e: Any, flags: Any, snap: Any, size: int, to: Any) -> int:
     return _TAG_SIZE
 
 
-@jit
+@jit_plain
 def _cooked(e: Any, outgoing: bool, to: Any) -> int:
     # struct sll_header: packet type, ARPHRD_NONE, no address, protocol.
     to[1] = _OUTGOING if outgoing else 0

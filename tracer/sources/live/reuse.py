@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 from tracer.sources.live.address_slots import slot_of
 from tracer.sources.live.event_layout import Hook
 
@@ -58,14 +58,15 @@ def _empty(slots: int) -> _Table:
     return np.zeros(slots, np.uint64), np.zeros(slots, np.int64), np.zeros(slots, np.uint64)
 
 
-@jit
+@jit_plain
 def _put(table: Any, addresses: Any, freed: Any, last_ns: Any) -> None:
+    known, uses, latest = table
     for i in range(len(addresses)):
-        slot = slot_of(table[0], addresses[i])
-        table[0][slot], table[1][slot], table[2][slot] = addresses[i], freed[i], last_ns[i]
+        slot = slot_of(known, addresses[i])
+        known[slot], uses[slot], latest[slot] = addresses[i], freed[i], last_ns[i]
 
 
-@jit
+@jit_plain
 def _tell_apart(
     events: Any, order: Any, rows: Any, use: Any, table: Any, used: int, at: int, row: int
 ) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
@@ -50,7 +50,7 @@ def packet_blocks(
     return out.tobytes()
 
 
-@jit
+@jit_plain
 def _fill(
     out: Bytes, starts: Offsets, fields: Any, data: Bytes, offsets: Offsets, text: Bytes,
     text_offsets: Offsets,
@@ -84,7 +84,7 @@ def _fill(
         _put(out, at + 12, total)
 
 
-@jit
+@jit_plain
 def _put(out: Bytes, at: int, value: int) -> None:
     for k in range(4):
         out[at + k] = value >> 8 * k & 0xFF

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 
 UNKNOWN = -1
 _SECOND = 1_000_000_000
 _LAST_SECOND = 9_223_372_035  # the last whole one that int64 nanoseconds hold
 
 
-@jit
+@jit_plain
 def to_ns(high: int, low: int, is_binary: int, exponent: int, offset_s: int) -> int:
     """Return nanoseconds since the epoch; -1 when they do not fit into int64.
 
@@ -29,7 +29,7 @@ def to_ns(high: int, low: int, is_binary: int, exponent: int, offset_s: int) -> 
     return seconds * _SECOND + nanos
 
 
-@jit
+@jit_plain
 def _decimal(stamp: np.uint64, exponent: int) -> tuple[int, int]:
     if exponent > 19:  # 10**20 does not fit, nor does any stamp reach a second
         nanos = stamp
@@ -47,7 +47,7 @@ def _decimal(stamp: np.uint64, exponent: int) -> tuple[int, int]:
     return _bounded(seconds), int(np.int64(rest))
 
 
-@jit
+@jit_plain
 def _binary(stamp: np.uint64, exponent: int) -> tuple[int, int]:
     seconds, rest = np.uint64(0), stamp
     if exponent < 64:
@@ -64,6 +64,6 @@ def _binary(stamp: np.uint64, exponent: int) -> tuple[int, int]:
     return _bounded(seconds), int(np.int64(upper >> np.uint64(exponent - 32)))
 
 
-@jit
+@jit_plain
 def _bounded(seconds: np.uint64) -> int:
     return int(np.int64(min(seconds, np.uint64(_LAST_SECOND + 1))))

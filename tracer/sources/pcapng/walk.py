@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import jit
+from tracer.core.jit import jit_plain
 from tracer.core.schema import StructuredArray
 from tracer.sources.numbers import load16, load32, note
 from tracer.sources.pcapng import blocks as b
@@ -14,7 +14,7 @@ from tracer.sources.pcapng.stamps import to_ns
 Counts = NDArray[np.int64]
 
 
-@jit
+@jit_plain
 def walk_blocks(
     data: NDArray[np.uint8],
     start: int,
@@ -68,7 +68,7 @@ def walk_blocks(
     return filled, at, b.MIN_BLOCK, b.MORE
 
 
-@jit
+@jit_plain
 def _timed(
     data: NDArray[np.uint8],
     at: int,
@@ -107,7 +107,7 @@ def _timed(
     return True
 
 
-@jit
+@jit_plain
 def _simple(
     data: NDArray[np.uint8],
     at: int,
@@ -136,7 +136,7 @@ def _simple(
     return True
 
 
-@jit
+@jit_plain
 def _options(
     data: NDArray[np.uint8],
     start: int,
@@ -164,7 +164,7 @@ def _options(
         at += 4 + (length + 3) // 4 * 4
 
 
-@jit
+@jit_plain
 def _low32(data: NDArray[np.uint8], at: int, swapped: bool) -> int:
     # The lower half of a 64-bit number; more packets than that were never lost between two.
     return load32(data, at + 4 if swapped else at, swapped)
