@@ -54,6 +54,21 @@ print(faults())
 """
 
 
+ARROW = """
+from tracer.process_memory import keep
+
+keep()
+import pyarrow
+
+print(pyarrow.default_memory_pool().backend_name)
+"""
+
+
+def test_arrow_uses_the_heap_that_is_kept() -> None:
+    done = subprocess.run([sys.executable, "-c", ARROW], capture_output=True, text=True, check=True)
+    assert done.stdout == "system\n"
+
+
 def test_pages_that_are_kept_are_used_again_by_all_threads() -> None:
     faults = {}
     for way in ("usual", "kept"):

@@ -1,6 +1,7 @@
 """Memory of the process: given back where it lives for days, kept where it is soon used again."""
 
 import ctypes
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +17,9 @@ def keep() -> None:
 
     It would give it out again page by page, each filled with zeros, which takes about as long as to
     write what is then put there.
-    Call it before there are threads: all then use one heap.
+    Call it before there are threads, and before Arrow is loaded: all then use one heap.
     """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with suppress(AttributeError):  # only glibc has these
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in _KEPT.items():

@@ -20,6 +20,8 @@ _COLLECT_AFTER = (500_000, 10, 10)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 input or host cannot do it, 2 bad usage, 130 on Ctrl-C."""
     gc.set_threshold(*_COLLECT_AFTER)
+    # Nothing multiplies matrices: numpy's threads for that cost 60 ms of a processor as they wait.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_closed_streams()
     keep_interrupts()
     try:

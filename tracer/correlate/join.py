@@ -1,6 +1,6 @@
 """Observations to journeys: the correlator's front door."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from tracer.correlate.flows.errors_quoted import (
     streams_quoted,
     translations_quoted,
 )
-from tracer.correlate.flows.flows import flows_of
+from tracer.correlate.flows.flows import Flows, flows_of
 from tracer.correlate.flows.known import SeenFlows
 from tracer.correlate.hashing import Codes, grouped
 from tracer.correlate.joining.assembly import assemble
@@ -35,6 +35,7 @@ from tracer.correlate.known import Joined, Known
 from tracer.correlate.nat.classes import classify
 from tracer.correlate.nat.doubt import doubts
 from tracer.correlate.nat.guesses import unresolved
+from tracer.correlate.nat.opposites import Opposites, opposites_of
 from tracer.correlate.nat.other_votes import by_bytes, by_first_bytes
 from tracer.correlate.nat.streams import Groups, Streams, streams_of
 from tracer.correlate.nat.tuples import MOST_RELATED, related_parts
@@ -56,7 +57,8 @@ from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
 from tracer.correlate.result import journey_set
 
-Assembled = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, LinkOrder, Watch]
+Parts = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, LinkOrder, Watch]
+Assembled = tuple[Parts, Callable[[], Opposites]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def join(
 
     Each such row is in exactly one hop; a packet seen at one point only is a journey of one hop.
     """
-    return journey_set(batch, *assembled(batch, conntrack, options))
+    parts, opposites = assembled(batch, conntrack, options)
+    return journey_set(batch, *parts, flows_beside(batch, parts, opposites))
 
 
 def join_knowing(
@@ -91,15 +94,26 @@ def join_knowing(
     known: Known,
 ) -> Joined:
     """Return `join` with what is known from former windows; ways and clocks are learned."""
-    parts = assembled(batch, conntrack, options, known.clocks)
-    identity, streams, assembly, (rows, starts), scales, links, _ = parts
+    parts, opposites = assembled(batch, conntrack, options, known.clocks)
+    _, streams, assembly, (rows, _), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
-    first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
-    of = beside(lambda: flows_of(batch, identity, streams, first, named, seen), len(batch))
+    of = flows_beside(batch, parts, opposites, seen)
     found = journey_set(batch, *parts, of, known.ways)
     ends = names_of(links)[links_of(batch.packets, links, rows[assembly.ends])]
     return Joined(found, of().forward, seen, ends)
+
+
+def flows_beside(
+    batch: ObservationBatch, parts: Parts, opposites: Callable[[], Opposites],
+    seen: SeenFlows | None = None,
+) -> Callable[[], Flows]:  # fmt: skip
+    """Begin to look for the flows of `assembled` packets, and return what waits for them."""
+    identity, streams, _, (rows, starts), *_ = parts
+    first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
+    return beside(
+        lambda: flows_of(batch.packets, streams, opposites(), first, named, seen), len(batch)
+    )
 
 
 def assembled(
@@ -110,7 +124,8 @@ def assembled(
 ) -> Assembled:
     """Return which rows are one packet, in which order: what `journey_set` takes beside the batch.
 
-    It is apart from it for `warm`, where two processes compile one each.
+    And what waits for the pairs of streams that flows are found by. It is apart from it for `warm`,
+    where two processes compile one each.
     """
     packets = batch.packets
     identity = identify(batch)
@@ -123,6 +138,7 @@ def assembled(
     proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)
     eras = proofs.eras(identity.flow, scales.time_ns)
     streams = streams_of(packets, identity, eras) if len(eras) else timeless()
+    opposites = beside(lambda: opposites_of(batch, identity, streams), len(batch))
     alike = streams_quoted(batch, streams.stream)
     # Where a kernel was watched its buffers have the first word, and the last.
     lifetime = lifetimes(batch) if len(batch.sections["kernel"]) else np.empty(0, np.int64)
@@ -176,7 +192,7 @@ def assembled(
     found.ends = ends_of(packets, identity, found, layout)
     settle_segment_ends(packets, identity.place, found, layout)
     watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
-    return identity, streams, found, layout, scales, links, watch
+    return (identity, streams, found, layout, scales, links, watch), opposites
 
 
 def _copies_of(

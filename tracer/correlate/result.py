@@ -1,6 +1,7 @@
 """The result of correlation put together: hops, journeys, flows."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,12 @@ from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows import exchange
 from tracer.correlate.flows.errors_quoted import quotes
-from tracer.correlate.flows.flows import Flows, flows_of
+from tracer.correlate.flows.flows import Flows
 from tracer.correlate.flows.retransmissions import retransmissions
 from tracer.correlate.hashing import Codes
 from tracer.correlate.hops.changes import causes
 from tracer.correlate.hops.table import hop_table
 from tracer.correlate.joining.journeys import Assembly
-from tracer.correlate.joining.piece_order import last_named
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder
 from tracer.correlate.order.ways import KnownWays, Ways, links_of, names_of
@@ -46,40 +46,39 @@ def journey_set(
     clocks: Clocks,
     links: LinkOrder,
     watch: Watch,
-    flows: Callable[[], Flows] | None = None,
+    flows: Callable[[], Flows],
     ways: KnownWays | None = None,
 ) -> JourneySet:
     """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey.
 
-    `flows` waits for their flows, where those are looked for already; `ways` is what is known of
-    ways.
+    `flows` waits for their flows; `ways` is what is known of ways.
     """
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
-    if flows is None:
-        named = last_named(batch.packets, identity, layout)
-        flows = beside(lambda: flows_of(batch, identity, streams, first, named), len(batch))
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
-    of = flows()
-    journeys = _journeys(batch, found, layout, clocks.time_ns, of)
+    journeys = _journeys(batch, streams, found, layout, clocks.time_ns)
+    link = links_of(batch.packets, links)
+    known_ways = Ways(ways or KnownWays(), names_of(links), identity, clocks.time_ns)
+    of = flows()  # what needs none comes before
+    journeys["flow"] = of.flow
     alike = _alike(found.onward, layout), _alike(found.back, layout)
     journeys["ambiguous"] |= (alike[0] > 0) | (alike[1] > 0)
     journeys["outcome_point"] = batch.packets["point"][rows[found.ends]]
-    _relate(batch, identity, streams, journeys, found, (first, last), clocks.time_ns, of)
+    journeys["reply"], journeys["request"] = _replies(
+        batch.packets, identity, journeys, (first, last), clocks.time_ns, of
+    )
     journeys["quotes"], further = quotes(
         batch, identity, found.journey, clocks.time_ns, found.journeys
     )
-    hops["cause"] = causes(
-        batch, identity, rows, before, _translated(journeys, of)[hops["journey"]]
-    )
+    translated = _translated(journeys, of)[hops["journey"]]
+    cause = beside(lambda: causes(batch, identity, rows, before, translated), len(batch))
     paths = Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
         of.flow, _is_quoted(journeys, further), found.ends, alike[0] > 0, _in_part(found),
     )  # fmt: skip
     journeys["outcome"], onward, edge = outcome.outcomes(
-        batch.packets, identity, links_of(batch.packets, links), paths, clocks.time_ns,
-        Ways(ways or KnownWays(), names_of(links), identity, clocks.time_ns),
-    )  # fmt: skip
+        batch.packets, identity, link, paths, clocks.time_ns, known_ways
+    )
     _settle_carried(found, journeys)
     _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
     missed = settle_missed(
@@ -90,6 +89,7 @@ def journey_set(
     came_back = other_ways(batch, identity, paths, journeys)
     said = [*came_back, *partly(found, journeys)]
     reasons = give_reasons(batch, journeys, first, dropped, missed, edge, said, further, alike)
+    hops["cause"] = cause()
     return JourneySet(
         batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
     )
@@ -121,16 +121,16 @@ def _settle_arrived(
 
 def _journeys(
     batch: ObservationBatch,
+    streams: Streams,
     found: Assembly,
     layout: tuple[Codes, Codes],
     time: Codes,
-    of: Flows,
 ) -> StructuredArray:
+    # What needs no flows.
     rows, starts = layout
     packets = batch.packets
     journeys = np.zeros(found.journeys, JOURNEY_DTYPE)
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
-    journeys["flow"] = of.flow
     journeys["first_hop"], journeys["n_hops"] = starts[:-1], np.diff(starts)
     journeys["kind"] = exchange.kinds(batch, first)
     journeys["proto"] = np.where(
@@ -140,6 +140,9 @@ def _journeys(
     journeys["reason"] = NONE
     journeys["ambiguous"] = _count(found.ambiguous, rows, found) > 0
     journeys["duplicates"] = _count(found.copy_of >= 0, rows, found)
+    journeys["retransmission_of"] = retransmissions(
+        packets, first, streams.flow_class[first], time[first]
+    )
     return journeys
 
 
@@ -157,25 +160,13 @@ def _count(which: NDArray[np.bool_], rows: Codes, found: Assembly) -> Codes:
     return np.bincount(found.journey[marked], minlength=found.journeys)
 
 
-def _relate(
-    batch: ObservationBatch,
-    identity: Identity,
-    streams: Streams,
-    journeys: StructuredArray,
-    found: Assembly,
-    ends: tuple[Codes, Codes],
-    time: Codes,
-    of: Flows,
-) -> None:
+def _replies(
+    packets: Any, identity: Identity, journeys: StructuredArray, ends: tuple[Codes, Codes],
+    time: Codes, of: Flows,
+) -> tuple[Codes, Codes]:  # fmt: skip
     first, last = ends
-    places = identity.place[first], identity.place[last]
-    journeys["reply"], journeys["request"] = exchange.replies(
-        batch.packets, journeys["kind"], first, of.flow, of.forward,
-        (time[first], time[last], *places),
-    )  # fmt: skip
-    journeys["retransmission_of"] = retransmissions(
-        batch.packets, first, streams.flow_class[first], time[first]
-    )
+    at = (time[first], time[last], identity.place[first], identity.place[last])
+    return exchange.replies(packets, journeys["kind"], first, of.flow, of.forward, at)
 
 
 def _translated(journeys: StructuredArray, of: Flows) -> NDArray[np.bool_]:

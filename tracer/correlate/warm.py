@@ -12,10 +12,11 @@ from tracer.core.spread import Layout, Spread
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows.retransmissions import sent_again
 from tracer.correlate.hashing import Codes, Keys
-from tracer.correlate.join import JoinOptions, assembled
+from tracer.correlate.join import JoinOptions, assembled, flows_beside
 from tracer.correlate.joining.assembly import assemble
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.guesses import unresolved
+from tracer.correlate.nat.opposites import opposites_of
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder, settle
 from tracer.correlate.outcomes.watched import Watch
@@ -62,9 +63,9 @@ def warm_rest() -> None:
     # First what takes longest: `warm` comes to it in the middle.
     assemble(batch.packets, identity, (hops, starts), streams, zeros - 1, zeros[:0], time, order,
              (_GAP_NS, 0), zeros)  # fmt: skip
-    told = journey_set(
-        batch, identity, streams, found, (hops, starts), Clocks(time, (), 0), order, Watch(None, 0)
-    )
+    parts = (identity, streams, found, (hops, starts), Clocks(time, (), 0), order, Watch(None, 0))
+    opposites = opposites_of(batch, identity, streams)
+    told = journey_set(batch, *parts, flows_beside(batch, parts, lambda: opposites))
     keys = change_keys(told, np.arange(len(told.hops)))
     distinct(keys, keys, 0)
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))

@@ -6,17 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner_plain, jit
 from tracer.core.journeys import FLOW_DTYPE
-from tracer.core.mixing import mixed
 from tracer.core.protocols import ARP, ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.known import SeenFlows
-from tracer.correlate.hashing import Codes, Keys, factorise
+from tracer.correlate.hashing import Codes, factorise
+from tracer.correlate.nat.opposites import Opposites, Pairs
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.packets.fragments import nearest_of_datagram
-from tracer.correlate.packets.identity import Identity
 
 _FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
 SYN, ACK = 0x02, 0x10
@@ -60,44 +58,27 @@ def _oppose(classes: int, left: Codes, right: Codes) -> tuple[Codes, Codes]:
     return root, flip
 
 
-def _answers(forward: Keys, backward: Keys) -> tuple[Codes, Codes]:
-    # Pairs of streams of which the second's tuple is the first's reversed.
-    codes, firsts = factorise(np.concatenate([forward, backward]))
-    found = firsts[codes[len(forward) :]]
-    pairs = np.flatnonzero((found < len(forward)) & (found != np.arange(len(forward))))
-    return pairs, found[pairs]
-
-
-def _opposite_classes(
-    batch: ObservationBatch, identity: Identity, streams: Streams
-) -> tuple[Codes, Codes]:
-    packets = batch.packets
-    rows = streams.first[identity.usable[streams.first]]
-    classes = streams.flow_class[rows]
-    there, back = streams.named[rows], streams.answers(batch)[identity.usable[streams.first]]
-    place, src, dst = identity.place[rows], packets["src_mac"][rows], packets["dst_mac"][rows]
-    here = mixed(there, place), mixed(back, place)
-    left, right = _answers(mixed(mixed(here[0], src), dst), mixed(mixed(here[1], dst), src))
+def _opposite_classes(packets: Any, streams: Streams, opposites: Opposites) -> Pairs:
+    classes = streams.flow_class[opposites.rows]
+    left, right = opposites.linked
     paired = np.zeros(int(streams.flow_class.max(initial=-1)) + 1, np.bool_)
     paired[classes[left]] = True
-    more_left, more_right = _answers(here[0], here[1])
+    more_left, more_right = opposites.placed
     loose = ~paired[classes[more_left]]
     left = classes[np.concatenate([left, more_left[loose]])]
     right = classes[np.concatenate([right, more_right[loose]])]
     paired[left] = paired[right] = True
-    far_left, far_right = _elsewhere(packets, streams, classes, (there, back), paired)
+    far_left, far_right = _elsewhere(packets, streams, classes, opposites, paired)
     return np.concatenate([left, far_left]), np.concatenate([right, far_right])
 
 
 def _elsewhere(
-    packets: Any, streams: Streams, classes: Codes, tuples: tuple[Keys, Keys],
-    paired: NDArray[np.bool_],
-) -> tuple[Codes, Codes]:  # fmt: skip
+    packets: Any, streams: Streams, classes: Codes, opposites: Opposites, paired: NDArray[np.bool_]
+) -> Pairs:
     # Pairs of classes that no point sees both of, for answers come back another way. Two tenants
     # may have one tuple, so each tuple has to be of one class alone.
-    codes, where = factorise(np.concatenate(tuples))
-    own, turned = codes[: len(classes)], codes[len(classes) :]
-    only = np.full(len(where), -1, np.int64)
+    own, turned = opposites.tuples
+    only = np.full(opposites.count, -1, np.int64)
     only[own] = classes
     only[own[only[own] != classes]] = -1
     one, other = only[own], only[turned]
@@ -118,9 +99,9 @@ def _elsewhere(
 
 
 def flows_of(
-    batch: ObservationBatch,
-    identity: Identity,
+    packets: Any,
     streams: Streams,
+    opposites: Opposites,
     firsts: Codes,
     lasts: Codes,
     seen: SeenFlows | None = None,
@@ -129,11 +110,10 @@ def flows_of(
 
     Flows that were `seen` before keep their original way.
     """
-    packets = batch.packets
     if not len(firsts):
         return Flows(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0, FLOW_DTYPE))
     classes = int(streams.flow_class.max(initial=-1)) + 1
-    root, flip = _oppose(classes, *_opposite_classes(batch, identity, streams))
+    root, flip = _oppose(classes, *_opposite_classes(packets, streams, opposites))
     of_journey = streams.flow_class[firsts]
     root, flip = root[of_journey], flip[of_journey]
     later, heads = _fragments(packets, firsts)
