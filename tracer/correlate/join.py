@@ -95,12 +95,12 @@ def join_knowing(
 ) -> Joined:
     """Return `join` with what is known from former windows; ways and clocks are learned."""
     parts, opposites = assembled(batch, conntrack, options, known.clocks)
-    _, streams, assembly, (rows, _), scales, links, _ = parts
+    identity, streams, assembly, (rows, _), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
     of = flows_beside(batch, parts, opposites, seen)
     found = journey_set(batch, *parts, of, known.ways)
-    ends = names_of(links)[links_of(batch.packets, links, rows[assembly.ends])]
+    ends = names_of(links)[links_of(identity, links, rows[assembly.ends])]
     return Joined(found, of().forward, seen, ends)
 
 

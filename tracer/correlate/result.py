@@ -57,7 +57,7 @@ def journey_set(
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
     journeys = _journeys(batch, streams, found, layout, clocks.time_ns)
-    link = links_of(batch.packets, links)
+    link = links_of(identity, links)
     known_ways = Ways(ways or KnownWays(), names_of(links), identity, clocks.time_ns)
     of = flows()  # what needs none comes before
     journeys["flow"] = of.flow

@@ -47,7 +47,8 @@ def warm_rest() -> None:
     zeros, keys, no = np.zeros(rows, np.int64), np.zeros(rows, np.uint64), np.zeros(rows, np.bool_)
     place = batch.packets["point"].astype(np.int64)
     identity = Identity(
-        keys, keys, keys, ~no, place, place, zeros, zeros, zeros, zeros, keys, keys,
+        keys, keys, keys, ~no, place, place, zeros, zeros, zeros, zeros,
+        np.zeros(rows, np.int32), zeros, keys, keys,
         np.zeros(rows, np.int8), np.zeros(rows, np.int32), keys[:0],
         no[:0], place, ("",), keys,
     )  # fmt: skip

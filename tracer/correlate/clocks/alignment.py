@@ -81,10 +81,10 @@ def align(
     not bound it.
     """
     packets, known = batch.packets, known or KnownClocks()
-    time = packets["time_ns"].astype(np.int64)
+    time = identity.stamp.copy()
     if known.added_ns:
         time += shifts(known.added_ns, batch.points)[packets["point"]]
-    scale = scales_of(batch, identity.clock)
+    scale = scales_of(batch, identity)
     count = int(scale.max(initial=-1)) + 1
     if count < 2:
         return Clocks(time, _unchanged(identity), 1_000_000)

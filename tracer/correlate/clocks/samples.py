@@ -17,6 +17,7 @@ from tracer.correlate.nat.tuples import related_parts
 from tracer.correlate.packets.duplicates import COPY_NS, is_numbered
 from tracer.correlate.packets.groups import chosen
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.places import point_columns
 
 Times = NDArray[np.int64]
 MOST_ROWS = 12  # of one packet are compared with each other; of more, one of each clock
@@ -298,17 +299,20 @@ def _thinned(starts: Codes, most: int) -> tuple[np.uint64, int]:
     return np.uint64(1 + pairs // most), min(pairs, 2 * most)
 
 
-def scales_of(batch: ObservationBatch, clock: Codes) -> Codes:
+def scales_of(batch: ObservationBatch, identity: Identity) -> Codes:
     """Return a number for each row: rows with one are of one clock that was not set back.
 
     Rows whose host is not known get a scale for each capture. A file whose stamps fall back by
     more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
     """
-    told = np.array([bool(point.clock or point.host) for point in batch.points] + [False])
-    clocks, captures = int(clock.max(initial=0)) + 1, len(batch.captures) + 1
-    source, jumps = _sources(batch.packets, clock, told, clocks, captures, 1)
+    told = np.zeros(len(batch.points) + 1, np.bool_)
+    codes = point_columns(batch)["point"][:-1]
+    told[codes] = [bool(point.clock or point.host) for point in batch.points]
+    of_rows = (identity.stamp, identity.capture, identity.point, identity.clock)
+    count = int(identity.clock.max(initial=0)) + 1, len(batch.captures) + 1
+    source, jumps = _sources(*of_rows, told, *count, 1)
     if 0 < jumps <= MOST_JUMPS:
-        source, _ = _sources(batch.packets, clock, told, clocks, captures, MOST_JUMPS + 1)
+        source, _ = _sources(*of_rows, told, *count, MOST_JUMPS + 1)
     # Source numbers are small, so ranking those that occur needs no sort.
     there = np.bincount(source) > 0
     return source if there.all() else (np.cumsum(there) - 1)[source]
@@ -316,20 +320,21 @@ def scales_of(batch: ObservationBatch, clock: Codes) -> Codes:
 
 @jit
 def _sources(
-    p: Any, clock: Codes, told: NDArray[np.bool_], clocks: int, captures: int, scales: int
-) -> tuple[Codes, int]:
+    stamp: Times, capture: Any, point: Codes, clock: Codes, told: NDArray[np.bool_], clocks: int,
+    captures: int, scales: int,
+) -> tuple[Codes, int]:  # fmt: skip
     # Each row's clock, or its file where its point does not tell, `scales` numbers for each, one
     # after the other where it was set back if there are several; and how often stamps fall back. A
     # file's packets are in its own order, those of several files may be mixed.
-    source = np.empty(len(p), np.int64)
+    source = np.empty(len(stamp), np.int64)
     last = filled(captures, np.iinfo(np.int64).min + JUMP_NS)
     steps = filled(captures, 0)
     jumps = 0
-    for i in range(len(p)):
-        capture, time = p[i].capture, p[i].time_ns
-        if time < last[capture] - JUMP_NS:
+    for i in range(len(stamp)):
+        file, time = capture[i], stamp[i]
+        if time < last[file] - JUMP_NS:
             jumps += 1
-            steps[capture] += scales > 1
-        last[capture] = time
-        source[i] = (clock[i] if told[p[i].point] else clocks + capture) * scales + steps[capture]
+            steps[file] += scales > 1
+        last[file] = time
+        source[i] = (clock[i] if told[point[i]] else clocks + file) * scales + steps[file]
     return source, jumps

@@ -15,7 +15,7 @@ from tracer.core.mixing import mixed
 from tracer.core.protocols import ETHERTYPE_ARP
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.order.links import LinkOrder
-from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.identity import IS_ARP, Identity
 
 PASSED, BEGAN, ANSWERED = range(3)  # what is counted of links
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
@@ -211,15 +211,15 @@ class Ways:
         return ends[~np.isin(ends, several[passed])]
 
 
-def links_of(packets: Any, links: LinkOrder, rows: Codes | None = None) -> Codes:
+def links_of(identity: Identity, links: LinkOrder, rows: Codes | None = None) -> Codes:
     """Return the code of the link of each row (all by default), apart for ARP: see `names_of`.
 
     No router passes ARP on: it is expected where ARP goes, whatever else goes further.
     """
-    link, kind = links.link, packets["ethertype"]
+    link, traits = links.link, identity.traits
     if rows is not None:
-        link, kind = link[rows], kind[rows]
-    codes: Codes = 2 * link + (kind == ETHERTYPE_ARP)
+        link, traits = link[rows], traits[rows]
+    codes: Codes = 2 * link + (traits & IS_ARP > 0)
     return codes
 
 

@@ -27,10 +27,12 @@ Row = NDArray[np.int64]
 _NONE_CUT = 1 << 40  # longer than any payload
 #: What of a TCP header every capture shows.
 WINDOWS, STAMPS, SACKS = 1, 2, 4
+_EVERY = 64  # of so many rows one says what all are likely to be
 #: Traits of a packet: how many witnesses it has; no digest of its payload; no IP id, no bytes and
 #: no TCP numbers, so that id, sequence number and time are all there is; an IP id, and bytes or TCP
-#: numbers, so that hardly another packet is equal to it.
-WITNESSES, NO_DIGEST, BARE, OWN = 3, 4, 8, 16
+#: numbers, so that hardly another packet is equal to it; ARP.
+WITNESSES, NO_DIGEST, BARE, OWN, IS_ARP = 3, 4, 8, 16, 32
+_WHOLE = (_NONE_CUT, WINDOWS | STAMPS | SACKS)  # no packet is cut
 
 
 @dataclass(slots=True)
@@ -42,9 +44,10 @@ class Identity:
     `link`: point, MACs, VLAN and VNI, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
     `place_names`: a hash of each place, the same in every batch, and one more, for -1.
-    `clock`: index into `clocks`. `traits`: bits (WITNESSES, NO_DIGEST, BARE, OWN); `length`: of the
-    payload, bytes. `body`: digests that `packet` leaves out, because some capture cut
-    such payloads, 0 where it is not known; no element where nothing was left out.
+    `clock`: index into `clocks`. `stamp`, `capture`: as the packets have them. `traits`: bits
+    (WITNESSES, NO_DIGEST, BARE, OWN, IS_ARP); `length`: of the payload, bytes. `body`: digests that
+    `packet` leaves out, because some capture cut such payloads, 0 where it is not known; no element
+    where nothing was left out.
     `several`: rows of points that are several devices (`Point.several`); no element where none is.
     `spot`: `place`, but of those rows a number for each `link`, from `len(place_names)` on.
     `fragmented`: whether any packet is a fragment.
@@ -59,6 +62,8 @@ class Identity:
     netns: Row
     host: Row
     clock: Row
+    stamp: Row
+    capture: NDArray[np.int32]
     ttl: Row
     src_mac: Keys
     dst_mac: Keys
@@ -149,26 +154,51 @@ def _traits(r: Any) -> int:
             traits |= BARE
     if r.ip_id > 0 and (r.tcp_seq >= 0 or (r.payload_digest != 0 and r.payload_len >= 8)):
         traits |= OWN
+    if r.ethertype == ETHERTYPE_ARP:
+        traits |= IS_ARP
     return traits
+
+
+@inner_plain
+def _cut(r: Any, before: Any) -> tuple[int, int]:
+    # The shortest payload of which too little was captured for a digest, and what of the TCP header
+    # no capture cut away and every source tells, with one more packet.
+    shortest, told = before
+    unread = r.tcp_seq >= 0 and r.tcp_sack == 0
+    if unread:
+        told &= ~SACKS
+        if r.tcp_window < 0:
+            told &= ~WINDOWS
+    if r.cap_len >= r.wire_len:
+        return shortest, told
+    if r.payload_len > 0 and r.payload_digest == 0 and (r.icmp_type < 0 or r.icmp_id >= 0):
+        shortest = min(shortest, np.int64(r.payload_len))
+    if unread and r.tcp_tsval < 0:
+        told &= ~STAMPS
+    return shortest, told
 
 
 @jit
 def _scan(
-    p: Any, names: Keys, shortest: int, told: int, below: np.uint64, out: Any
-) -> tuple[bool, bool, bool, Row, Keys]:
-    # One pass over the records, which are much larger than what is kept of them. Returns whether
-    # there are fragments, and such of IPv6, and senders without an address; and rows that are known
-    # without their id, with their content: those whose content's hash is below a limit.
+    p: Any, names: Keys, cuts: tuple[int, int], below: np.uint64, out: Any
+) -> tuple[Any, Any, Row, Keys]:
+    # One pass over the records, which are much larger than what is kept of them. Returns `_cut` of
+    # all, which `cuts` is expected to be; whether there are fragments, and such of IPv6, and
+    # senders without an address; and rows that are known without their id, with their content:
+    # those whose content's hash is below a limit.
     rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
     count = 0
-    packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length = out
+    packet, flow, link, usable, point, stamp, capture, ttl, src_mac, dst_mac, traits, length = out
+    shortest, told = cuts
+    found = _WHOLE
     fragmented = numbered = nameless = False
     for i in range(len(p)):
         r = p[i]
+        found = _cut(r, found)
         fragmented = fragmented or r.frag_offset > 0 or r.more_fragments == 1
         numbered = numbered or (r.ip_version == IPV6 and r.ip_id >= 0)
         nameless = nameless or is_nameless(r)
-        point[i] = r.point
+        point[i], stamp[i], capture[i] = r.point, r.time_ns, r.capture
         ttl[i] = r.ttl
         src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
         traits[i], length[i] = _traits(r), r.payload_len
@@ -182,7 +212,8 @@ def _scan(
         flow[i] = _flow_hash(r, False)
         h = mix(mix(mix(np.uint64(11), names[r.point]), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
-    return fragmented, numbered, nameless, rows[:count].copy(), contents[:count].copy()
+    said = (fragmented, numbered, nameless)
+    return found, said, rows[:count].copy(), contents[:count].copy()
 
 
 @jit
@@ -199,24 +230,12 @@ def _contents(p: Any, shortest: int, told: int) -> tuple[Row, Keys]:
 
 
 @jit_plain
-def _cuts(p: Any) -> tuple[int, int]:
-    # The shortest payload of which too little was captured for a digest, and what of the TCP header
-    # no capture cut away and every source tells.
-    shortest, told = _NONE_CUT, WINDOWS | STAMPS | SACKS
-    for i in range(len(p)):
-        r = p[i]
-        unread = r.tcp_seq >= 0 and r.tcp_sack == 0
-        if unread:
-            told &= ~SACKS
-            if r.tcp_window < 0:
-                told &= ~WINDOWS
-        if r.cap_len >= r.wire_len:
-            continue
-        if r.payload_len > 0 and r.payload_digest == 0 and (r.icmp_type < 0 or r.icmp_id >= 0):
-            shortest = min(shortest, r.payload_len)
-        if unread and r.tcp_tsval < 0:
-            told &= ~STAMPS
-    return shortest, told
+def _likely_cuts(p: Any) -> tuple[int, int]:
+    # `_cut` of some packets.
+    found = _WHOLE
+    for i in range(0, len(p), _EVERY):
+        found = _cut(p[i], found)
+    return found
 
 
 def _bodies(p: Any, shortest: int) -> Keys:
@@ -262,23 +281,26 @@ def identify(batch: ObservationBatch) -> Identity:
     ranks = point_columns(batch)
     # One packet has one digest, or none where too little was captured: then digests of payloads as
     # long as that do not tell rows of one packet from others, in this capture or another.
-    shortest, told = _cuts(batch.packets)
+    cuts = _likely_cuts(batch.packets)
     packet, flow, link = (np.empty(rows, np.uint64) for _ in range(3))
     src_mac, dst_mac = (np.empty(rows, np.uint64) for _ in range(2))
-    point, ttl = (np.empty(rows, np.int64) for _ in range(2))
+    point, stamp, ttl = (np.empty(rows, np.int64) for _ in range(3))
     usable, traits = np.empty(rows, np.bool_), np.empty(rows, np.int8)
-    length = np.empty(rows, np.int32)
-    out = (packet, flow, link, usable, point, ttl, src_mac, dst_mac, traits, length)
+    capture, length = (np.empty(rows, np.int32) for _ in range(2))
+    out = (packet, flow, link, usable, point, stamp, capture, ttl, src_mac, dst_mac, traits, length)
     below = sampled_below(rows)
     names = hashes_of_names([point_name(point) for point in batch.points])
-    fragmented, numbered, nameless, sampled, contents = _scan(
-        batch.packets, names, shortest, told, below, out
-    )
+    found, said, sampled, contents = _scan(batch.packets, names, cuts, below, out)
+    if found != cuts:
+        cuts = found
+        _, said, sampled, contents = _scan(batch.packets, names, cuts, below, out)
+    shortest, told = cuts
+    fragmented, numbered, nameless = said
     identity = Identity(
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
-        ranks["host"][point], ranks["clock"][point], ttl, src_mac, dst_mac,
-        traits, length, _bodies(batch.packets, shortest),
+        ranks["host"][point], ranks["clock"][point], stamp, capture, ttl,
+        src_mac, dst_mac, traits, length, _bodies(batch.packets, shortest),
         np.empty(0, np.bool_), ranks["place"][:0],
         tuple(sorted({point.clock_name for point in batch.points})),
         hashes_of_names(place_names(batch.points)),
