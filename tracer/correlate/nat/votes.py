@@ -1,5 +1,6 @@
 """Votes: packets that are clearly one at several points say that their streams belong together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,11 +52,14 @@ def _is_one(p: Any, a: int, b: int) -> bool:
 def _votes(
     p: Any, order: Codes, starts: Codes, doubt: NDArray[np.bool_], flow: Keys, stream: Codes,
     rare: NDArray[np.bool_], clear: Codes, time: Codes, gap_ns: int,
-) -> tuple[Codes, Codes, int]:  # fmt: skip
-    # Pairs of streams; the last ones, from where they begin on, rest on the IP id alone, or on the
-    # number of an echo.
+) -> tuple[Codes, Codes, Codes, int]:  # fmt: skip
+    # Pairs of streams, and how many votes each has: a pair comes again where its first stream had
+    # another partner in between. The last ones, from where they begin on, rest on the IP id alone,
+    # or on the number of an echo.
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
+    votes = filled(len(order), 1)
+    latest = filled(len(clear), -1)  # pair of each stream
     count, end = 0, len(order)
     for group in range(len(starts) - 1):
         rows = order[starts[group] : starts[group + 1]]
@@ -68,7 +72,12 @@ def _votes(
             same = flow[a] == flow[b]  # looked at first: no record has to be read for that
             may_change = not same and rare[group] and not stays(p, a) and not stays(p, b)
             if same or may_change or _is_one(p, a, b):
+                pair = latest[stream[a]]
+                if pair >= 0 and second[pair] == stream[b]:
+                    votes[pair] += 1
+                    continue
                 first[count], second[count] = stream[a], stream[b]
+                latest[stream[a]] = count
                 count += 1
             elif p[a].ttl > p[b].ttl and (
                 p[a].ip_id > 0 or (p[a].icmp_seq >= 0 and time[b] - time[a] <= gap_ns)
@@ -78,7 +87,8 @@ def _votes(
     whole = count + len(order) - end
     for i in range(end, len(order)):  # a slice as target takes a second to compile
         first[count + i - end], second[count + i - end] = first[i], second[i]
-    return first[:whole].copy(), second[:whole].copy(), count
+        votes[count + i - end] = 1
+    return first[:whole].copy(), second[:whole].copy(), votes[:whole].copy(), count
 
 
 @inner_plain
@@ -136,11 +146,11 @@ def weak_votes(
     return first[:count].copy(), second[:count].copy()
 
 
-def counted(pairs: tuple[Codes, Codes]) -> Edges:
-    """Return each pair once, whichever way round, with how often it is there."""
+def counted(pairs: tuple[Codes, Codes], votes: Codes | None = None) -> Edges:
+    """Return each pair once, whichever way round, with how often it is there, or its `votes`."""
     first, second = pairs
     codes, where = factorise(pair_keys(np.minimum(first, second), np.maximum(first, second)))
-    counts = np.bincount(codes, minlength=len(where)).astype(np.int64)
+    counts = np.bincount(codes, votes, len(where)).astype(np.int64)
     return Edges(first[where], second[where], counts)
 
 
@@ -187,17 +197,15 @@ def all_votes(
                clear, time, gap_ns)
         for groups, doubt in voting
     ]  # fmt: skip
-    left = (
-        np.concatenate([a[:n] for a, _, n in parts]),
-        np.concatenate([b[:n] for _, b, n in parts]),
-    )
-    rest = (
-        np.concatenate([a[n:] for a, _, n in parts]),
-        np.concatenate([b[n:] for _, b, n in parts]),
-    )
-    all_of, by_id = counted(left), counted(rest)
+    all_of = _together([(first[:n], second[:n], votes[:n]) for first, second, votes, n in parts])
+    by_id = _together([(first[n:], second[n:], votes[n:]) for first, second, votes, n in parts])
     _add(by_id, all_of)
     return all_of, by_id
+
+
+def _together(parts: Sequence[tuple[Codes, Codes, Codes]]) -> Edges:
+    first, second, votes = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return counted((first, second), votes)
 
 
 def _add(edges: Edges, others: Edges) -> None:
