@@ -17,6 +17,7 @@ JITTER_NS = 5_000
 OFTEN = 5  # copies of numbered packets that make a point one that doubles
 SHARE = 4  # of packets that TCP alone numbers, which it sends again, one of so many has to be twice
 ENOUGH = 50  # numbered packets, of which hardly any came twice, that make it one that does not
+FEW = 20  # numbered packets, none of which came twice, that do, too
 BUCKETS = 32  # of how late copies are
 SINGLE = -2
 SOON_NS = 100_000  # without a number of its own, what comes later than this is another packet
@@ -139,7 +140,7 @@ def _habits(
         if again >= OFTEN and again * share >= seen[of, point]:
             usual[point] = _usual(twice[of, point], total[of, point])
             continue
-        once = seen[of, point] >= ENOUGH and again * 50 < seen[of, point]
+        once = seen[of, point] >= (ENOUGH if again else FEW) and again * 50 < seen[of, point]
         if once or (everywhere[point] >= OFTEN and everywhere[point] > partly[point]):
             usual[point] = SINGLE
     return usual
