@@ -96,8 +96,9 @@ def test_packets_of_one_link_that_go_one_way_tell_what_clocks_are_off_by(
     assert (first == is_back).mean() > 0.9
 
 
-def test_answers_that_go_back_to_another_router_compare_clocks_both_ways() -> None:
-    """What comes from a station goes the other way than what goes to it."""
+@pytest.mark.parametrize("sender", ["02:00:00:00:00:01", "02:00:00:00:00:04"])
+def test_answers_that_go_back_to_another_router_compare_clocks_both_ways(sender: str) -> None:
+    """What comes from a station, or an address, goes the other way than what goes to it."""
     station, asks, answers = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
     rows: list[dict[str, object]] = []
     for number in range(60):
@@ -109,7 +110,7 @@ def test_answers_that_go_back_to_another_router_compare_clocks_both_ways() -> No
                  "time_ns": number * 5 * MILLI + (place != back) * 8_000,
                  "src": "10.0.0.2" if back else "10.9.0.9", "payload_len": 100,
                  "dst": "10.9.0.9" if back else "10.0.0.2", "ip_len": 128,
-                 "src_mac": station if back else asks, "dst_mac": answers if back else station}
+                 "src_mac": sender if back else asks, "dst_mac": answers if back else station}
             )  # fmt: skip
     batch = batch_of(rows, (Point("edge", None, "p7"), Point("host", None, "eth0")))
     batch.packets["time_ns"][batch.packets["point"] == 1] += 3_000 * MILLI

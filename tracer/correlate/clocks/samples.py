@@ -133,20 +133,29 @@ def _signed_by_way(samples: Samples, batch: ObservationBatch, place: Codes, time
     level = np.flatnonzero(samples.sign == 0)
     left, right = samples.left[level], samples.right[level]
     src, dst = _ends(batch, left)
+    places, difference = pair_keys(place[left], place[right]), time[right] - time[left]
+    signs = _signed_by_ends(places, src, dst, difference)
+    alone = np.flatnonzero(signs == 0)
+    if len(alone):
+        signs[alone] = _signed_by_station(places[alone], src[alone], dst[alone], difference[alone])
+    alone = np.flatnonzero(signs == 0)
+    if len(alone):  # answers come by other routers than questions go to
+        src, dst = (_address(batch.packets, left[alone], end) for end in ("src", "dst"))
+        signs[alone] = _signed_by_ends(places[alone], src, dst, difference[alone])
+    samples.sign[level] = signs
+
+
+def _signed_by_ends(places: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
+    # 0 where nothing goes between two ends both ways.
     upward = src < dst
     ends = np.minimum(src, dst) * np.uint64(31) ^ np.maximum(src, dst)
-    places = pair_keys(place[left], place[right])
     key, where = factorise(ends ^ (places * np.uint64(0x9E3779B97F4A7C15)))
-    difference = time[right] - time[left]
     up = _medians(key[upward], difference[upward], len(where))
     down = _medians(key[~upward], difference[~upward], len(where))
     forward = np.where(up[key] > down[key], 1, -1) * np.where(upward, 1, -1)
     known = ~np.isnan(up[key]) & ~np.isnan(down[key]) & (up[key] != down[key])
-    signs = np.where(known, forward, 0)
-    alone = np.flatnonzero(signs == 0)
-    if len(alone):
-        signs[alone] = _signed_by_station(places[alone], src[alone], dst[alone], difference[alone])
-    samples.sign[level] = signs
+    signs: Codes = np.where(known, forward, 0)
+    return signs
 
 
 def _signed_by_station(places: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
