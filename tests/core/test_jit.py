@@ -1,7 +1,6 @@
 """What compiled functions may return."""
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,30 +8,59 @@ import numpy as np
 import tracer
 from tracer.core.jit import inner_plain, jit, jit_plain
 
-PACKAGE = Path(tracer.__file__).parent
+ROOT = Path(tracer.__file__).parent.parent
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text())
+    for path in sorted((ROOT / "tracer").rglob("*.py"))
+}
 PLAIN = {"jit_plain", "inner_plain"}
 NUMBERS = {"None", "bool", "int", "float", "tuple", "Any"}
 
 
-def plain_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.FunctionDef):
-                named = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
-                if named & PLAIN:
-                    yield f"{path.relative_to(PACKAGE)}: {node.name}", node
+def compiled() -> dict[str, ast.FunctionDef]:
+    """Functions with a decorator, by module and name."""
+    return {
+        f"{module}.{node.name}": node
+        for module, tree in MODULES.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    }
 
 
-def test_functions_that_count_no_references_return_no_arrays() -> None:
-    found = list(plain_functions())
-    assert len(found) > 100
-    arrays = [
-        name
-        for name, node in found
-        if node.returns is None
-        or not {n.id for n in ast.walk(node.returns) if isinstance(n, ast.Name)} <= NUMBERS
-    ]
-    assert arrays == []
+def names_of(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def is_plain(node: ast.FunctionDef) -> bool:
+    return bool({name for each in node.decorator_list for name in names_of(each)} & PLAIN)
+
+
+def returns_arrays(node: ast.FunctionDef) -> bool:
+    return node.returns is None or not names_of(node.returns) <= NUMBERS
+
+
+def called_by(name: str, node: ast.FunctionDef) -> set[str]:
+    module = name.rpartition(".")[0]
+    imported = {
+        alias.asname or alias.name: f"{each.module}.{alias.name}"
+        for each in MODULES[module].body
+        if isinstance(each, ast.ImportFrom)
+        for alias in each.names
+    }
+    calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
+    used = {each.id for each in calls if isinstance(each, ast.Name)}
+    return {imported.get(each, f"{module}.{each}") for each in used}
+
+
+def test_functions_that_count_no_references_return_no_arrays_and_are_given_none() -> None:
+    functions = compiled()
+    plain = {name: node for name, node in functions.items() if is_plain(node)}
+    assert len(plain) > 100
+    assert [name for name, node in plain.items() if returns_arrays(node)] == []
+    arrays = {name for name, node in functions.items() if returns_arrays(node)}
+    assert "tracer.correlate.hashing.filled" in arrays
+    assert {name: calls & arrays for name, node in plain.items()
+            if (calls := called_by(name, node)) & arrays} == {}  # fmt: skip
 
 
 @inner_plain

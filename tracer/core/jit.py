@@ -6,9 +6,10 @@ The folder of the cache is chosen by `tracer.jit_cache` before the modules that 
 are imported (the core does no I/O); without that numba puts it next to the source or into the
 user's own cache. Where nothing at all can be written the function still works, compiled per run.
 
-Where a function makes no arrays and returns none, nor does what it calls, it is `@jit_plain` or
+Where a function makes no arrays, returns none and is returned none, it is `@jit_plain` or
 `@inner_plain`: numba then counts no references to arrays, which it else does for each array of each
 call that it does not see through, with instructions that wait for the memory of other processors.
+Of a tuple of arrays it cannot take one by its index; all are unpacked.
 
 They do not assign arrays to slices: the error that numba would raise where shapes differ takes two
 to three seconds to compile.
@@ -20,7 +21,6 @@ from typing import Any, TypeVar, cast
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
-
 
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -41,7 +41,7 @@ def jit(function: F) -> F:
 def jit_plain(function: F) -> F:
     """Return the function compiled as by `jit`, without counting references: it makes no arrays.
 
-    Nor does it return any: numba would take one for counted.
+    Nor does it return any, or is returned any by what it calls: numba would take one for counted.
     """
     return _cached(function, counts=False)
 
