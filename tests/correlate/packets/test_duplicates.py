@@ -30,17 +30,20 @@ def test_duplicates_are_hops_that_come_from_what_they_copy() -> None:
 
 
 @pytest.mark.parametrize("count", [32, 100])  # with 24 and 75 that have a number
+@pytest.mark.parametrize("all_equal", [False, True])
 @pytest.mark.parametrize("doubles", [False, True])
 def test_a_point_that_doubles_no_others_shows_equal_packets_not_copies(
-    doubles: bool, count: int
+    doubles: bool, all_equal: bool, count: int
 ) -> None:
     # Of two equal datagrams without a number, 40 µs apart, the network lost the second; or the
-    # first point shows each packet twice. Packets with a number tell which.
+    # first point shows each packet twice. Packets with a number tell which. All those datagrams are
+    # equal, or each two.
     shown = []
     for number in range(count):
         equal = number % 4 == 1
         seen = [(0, 0), (1, 300)] + [(0, 40)] * (equal or doubles)
-        told = {"ip_id": 0 if equal else number + 1, "payload_digest": number + 2}
+        digest = 1 if equal and all_equal else number + 2
+        told = {"ip_id": 0 if equal else number + 1, "payload_digest": digest}
         shown += [(point, number * MILLI + at_us * MICRO, told) for point, at_us in seen]
     assert outcomes(shown) == ((0, count) if doubles else (count // 4, 0))
 

@@ -1,7 +1,6 @@
 """Streams whose tuples are each other's reversed, as those of answers are, whatever their class."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -43,7 +42,7 @@ def opposites_of(batch: ObservationBatch, identity: Identity, streams: Streams) 
     return Opposites(rows, linked, _answers(*here), tuples, len(where))
 
 
-def _answers(forward: Keys, backward: Keys) -> Any:
+def _answers(forward: Keys, backward: Keys) -> Pairs:
     # Pairs of streams of which the second's tuple is the first's reversed.
     codes, firsts = factorise(np.concatenate([forward, backward]))
     found = firsts[codes[len(forward) :]]
