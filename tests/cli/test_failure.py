@@ -92,6 +92,22 @@ def test_an_error_nobody_foresaw_is_raised() -> None:
         exit_status(ZeroDivisionError())
 
 
+def test_a_working_directory_that_is_gone_is_said(captures: Path, tmp_path: Path) -> None:
+    # Compiling asks for it.
+    words = f"{sys.executable} -m tracer.cli offline {captures}/fip-outbound"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", f"rmdir {tmp_path}/gone; exec {words}"],
+        cwd=tmp_path / "gone", env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cold")},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert said[-2] == "tracer: The working directory is not there any more."
+    assert "cd" in said[-1]
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

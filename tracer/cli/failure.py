@@ -48,6 +48,9 @@ def exit_status(error: BaseException) -> int:
         case ReaderGone() | BrokenPipeError():
             _silence_stdout()
             return BROKEN_PIPE
+        case OSError() if error.filename is None and not _is_somewhere():
+            _say("The working directory is not there any more.", "Run it from another: `cd`.")
+            return CANNOT
         case OSError():
             _say(_os_sentence(error), _NEXT.get(error.errno or 0))
             return CANNOT
@@ -72,6 +75,15 @@ def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     again = threading.Timer(_AGAIN_S, signal.pthread_kill, (main, signal.SIGINT))
     again.daemon = True
     again.start()
+
+
+def _is_somewhere() -> bool:
+    # Compiling asks for the working directory, though no file in it is needed.
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _says_what_lacks(error: ModuleNotFoundError) -> bool:

@@ -56,7 +56,8 @@ def summary_of(journey_set: JourneySet, shown: int | None = None) -> dict[str, A
 
 def decode_counts(batch: ObservationBatch) -> dict[str, int]:
     """Return how many observations were not decoded to the end, by `core.enums.Decode` word."""
-    counts = np.bincount(batch.packets["decode"].clip(0), minlength=max(Decode) + 1)
+    said = batch.packets["decode"]
+    counts = np.bincount(said[said > 0], minlength=max(Decode) + 1)
     return {word.label: int(counts[word]) for word in Decode if word and counts[word]}
 
 
