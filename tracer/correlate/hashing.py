@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner, inner_plain, jit
+from tracer.core.mixing import GOLDEN
 
 Codes = NDArray[np.int64]
 Keys = NDArray[np.uint64]
@@ -34,7 +35,6 @@ def first_at_least(keys: Keys, key: Any) -> int:
 
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: the upper bits of the product
 # How many distinct keys the first table has room for, and how many times as many the next one:
 # a table that is no larger than it must be stays in the processor's cache.
 _FEW, _GROWTH = 2048, 4
@@ -46,7 +46,7 @@ def _table(keys: Keys, firsts: Codes, count: int, size: int) -> Keys:
     # other key is looked at. At least half of the slots stay free.
     slots = np.zeros(size, np.uint64)
     for code in range(count):
-        product = keys[firsts[code]] * _FACTOR
+        product = keys[firsts[code]] * GOLDEN
         at: Any = np.int64((product >> _HALF) * np.uint64(size) >> _HALF)
         while slots[at]:
             at = at + 1 if at + 1 < size else 0
@@ -61,7 +61,7 @@ def _number(
     # Codes for the keys from `row` on, until `most` are distinct; `count` were before.
     size = len(slots)
     while row < len(keys) and count < most:
-        product = keys[row] * _FACTOR
+        product = keys[row] * GOLDEN
         tag = product << _HALF
         at: Any = np.int64((product >> _HALF) * np.uint64(size) >> _HALF)
         while True:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tracer.core.address import GROUP_BIT
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, inner_plain, jit
-from tracer.core.mixing import mixed
+from tracer.core.mixing import GOLDEN, mixed
 from tracer.correlate.clocks.bystanders import misleading
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, grouped, pair_keys
 from tracer.correlate.nat.doubt import NULL
@@ -149,7 +149,7 @@ def _signed_by_ends(places: Keys, src: Keys, dst: Keys, difference: Times) -> Co
     # 0 where nothing goes between two ends both ways.
     upward = src < dst
     ends = np.minimum(src, dst) * np.uint64(31) ^ np.maximum(src, dst)
-    key, where = factorise(ends ^ (places * np.uint64(0x9E3779B97F4A7C15)))
+    key, where = factorise(ends ^ (places * GOLDEN))
     up = _medians(key[upward], difference[upward], len(where))
     down = _medians(key[~upward], difference[~upward], len(where))
     forward = np.where(up[key] > down[key], 1, -1) * np.where(upward, 1, -1)
@@ -164,7 +164,7 @@ def _signed_by_station(places: Keys, src: Keys, dst: Keys, difference: Times) ->
     known = (src != NULL) & (dst != NULL) & (dst & np.uint64(GROUP_BIT) == 0)
     rows = np.flatnonzero(known)
     signs = np.zeros(len(places), np.int64)
-    keys = places * np.uint64(0x9E3779B97F4A7C15)
+    keys = places * GOLDEN
     key, where = factorise(np.concatenate([keys[rows] ^ src[rows], keys[rows] ^ dst[rows]]))
     sent, taken = key[: len(rows)], key[len(rows) :]
     there = _medians(sent, difference[rows], len(where))

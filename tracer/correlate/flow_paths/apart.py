@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.batch import ObservationBatch
+from tracer.core.mixing import mixed
 
 _UNDATED_NS = 366 * 86_400 * 1_000_000_000  # stamps in 1970 are times of day without a date
 _SAME_MOMENT_NS = 5_000_000_000
@@ -48,8 +49,7 @@ def _shares_packets(packets: Any) -> bool:
     rows = np.flatnonzero(telling)
     keys = np.zeros(len(rows), np.uint64)
     for name in _LASTING:
-        keys = (keys ^ packets[name][rows].astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        keys ^= keys >> np.uint64(29)
+        keys = mixed(keys, packets[name][rows])
     order = np.argsort(keys, kind="stable")
     same = np.diff(keys[order]) == 0
     one, other = rows[order][:-1][same], rows[order][1:][same]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.mixing import mixed
+from tracer.core.mixing import GOLDEN, mixed
 from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.nat.tuples import unordered
 from tracer.correlate.packets.identity import Identity, reverse_of
@@ -47,7 +47,7 @@ class Streams:
 def streams_of(packets: Any, identity: Identity, era: Codes) -> Streams:
     """Return the streams of all rows, each a class of its own as yet; `era`: `Proofs.eras`."""
     tuples = named(identity.flow, era)
-    key = tuples ^ (identity.link * np.uint64(0x9E3779B97F4A7C15))
+    key = tuples ^ (identity.link * GOLDEN)
     stream, first = factorise(key)
     count = np.bincount(stream, minlength=len(first)).astype(np.int64)
     return Streams(stream, stream.copy(), first, count, np.empty(0, np.uint64), tuples, era)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import NO_TIME, JourneySet
+from tracer.core.mixing import GOLDEN, mixed
 from tracer.core.point import Direction, Point
 from tracer.report.live.histogram import BUCKETS, buckets_of
 
@@ -17,7 +18,6 @@ from tracer.report.live.histogram import BUCKETS, buckets_of
 MOST_WAYS = 512
 RATE_NS, _SECOND = 5_000_000_000, 1_000_000_000
 _LOST = (Outcome.DROPPED, Outcome.VANISHED)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(slots=True)
@@ -161,10 +161,9 @@ def _alike(
     # Journeys over the same points, an array for each way, told by a hash of their codes.
     journeys = part.journeys
     seeds = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x100000001B3)
-    mixed = (seeds ^ (part.hops["n"].astype(np.uint64) << np.uint64(40))) * _MIX
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * _MIX
+    hashes = mixed(seeds, part.hops["n"].astype(np.uint64) << np.uint64(40)) * GOLDEN
     sums = np.zeros(len(journeys), np.uint64)
-    np.add.at(sums, part.hops["journey"], mixed)
+    np.add.at(sums, part.hops["journey"], hashes)
     sums ^= backward.astype(np.uint64)
     order = np.argsort(sums, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(sums[order])) + 1)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import jit, jit_plain
+from tracer.core.mixing import GOLDEN
 
 Rows = NDArray[np.int32]
 Codes = NDArray[np.int32]
 Values = NDArray[np.int64]
 Array = TypeVar("Array", bound=NDArray[Any])
 _FEW, _MANY = 1 << 10, 1 << 15  # distinct values: what a small table has room for, and a large one
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: the upper bits of the product
 _BYTES = np.uint64(0x0001020304050607)  # times 1 << 8 * i: the highest byte is i
 _BLOCK = 1 << 10  # rows that are compared at once
 
@@ -127,7 +127,7 @@ def _distinct(values: Values, size: int, codes: Codes, found: Values) -> int:
     count = 0
     for i in range(len(values)):
         value = values[i]
-        at = np.int64((np.uint64(value) * _FACTOR) >> shift)
+        at = np.int64((np.uint64(value) * GOLDEN) >> shift)
         while slots[at] and found[slots[at] - 1] != value:
             at = (at + 1) & (size - 1)
         if slots[at] == 0:

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tracer.core.jit import inner_plain, jit_plain
+from tracer.core.mixing import GOLDEN
 from tracer.report.parquet.encodings import Bytes
 from tracer.report.parquet.runs import Rows, Values, distinct, frozen
-
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def plain_texts(texts: pa.StringArray) -> Bytes | None:
@@ -59,8 +58,8 @@ def _hash(text: Any) -> Any:
         for byte in range(8):
             first |= np.uint64(text[16 * i + byte]) << np.uint64(8 * byte)
             second |= np.uint64(text[16 * i + 8 + byte]) << np.uint64(8 * byte)
-        one, two = (one ^ first) * _FACTOR, (two ^ second) * _FACTOR
+        one, two = (one ^ first) * GOLDEN, (two ^ second) * GOLDEN
         one, two = one ^ one >> np.uint64(32), two ^ two >> np.uint64(32)
     for i in range(len(text) // 16 * 16, len(text)):
-        one = (one ^ np.uint64(text[i])) * _FACTOR
-    return np.int64(one ^ one >> np.uint64(32)) ^ np.int64(two * _FACTOR)
+        one = (one ^ np.uint64(text[i])) * GOLDEN
+    return np.int64(one ^ one >> np.uint64(32)) ^ np.int64(two * GOLDEN)

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.journeys import JourneySet
+from tracer.core.mixing import GOLDEN
 from tracer.report.statistics.places import Places, hop_places
-
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def shapes_of(journey_set: JourneySet, places: Places, *, ways_only: bool = Fals
         parts += [hops["direction"].astype(np.int64)]
     digest = hops["n"].astype(np.uint64)
     for part in parts:
-        digest = _mixed(digest * _FACTOR + (part + 2).astype(np.uint64))
+        digest = _mixed(digest * GOLDEN + (part + 2).astype(np.uint64))
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(digest, dtype=np.uint64)])
     first = journey_set.journeys["first_hop"]
     keys = sums[first + journey_set.journeys["n_hops"]] - sums[first]

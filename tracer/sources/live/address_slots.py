@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.jit import inner_plain
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+from tracer.core.mixing import GOLDEN
 
 
 @inner_plain
@@ -16,7 +15,7 @@ def slot_of(addresses: Any, address: Any) -> Any:
     `addresses` are a power of two, of which one is free at least: 0, which is no address.
     """
     mask = len(addresses) - 1
-    at = np.int64((address * _MIX) >> np.uint64(33)) & mask
+    at = np.int64((address * GOLDEN) >> np.uint64(33)) & mask
     while addresses[at] != 0 and addresses[at] != address:
         at = (at + 1) & mask
     return at

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Decode
 from tracer.core.jit import jit, jit_plain
+from tracer.core.mixing import GOLDEN
 from tracer.sources.live.address_slots import slot_of
 from tracer.sources.live.event_layout import Aux, Flag, Hook
 
@@ -23,7 +24,6 @@ _CT, _DEV, _REASON = int(Flag.CT), int(Flag.DEV), int(Flag.REASON)
 _HOOK_NAT, _HOOK_KFREE, _HOOK_ROUTE = int(Hook.NAT), int(Hook.KFREE), int(Hook.ROUTE)
 _AUX_NAT, _AUX_ROUTE = int(Aux.NAT), int(Aux.ROUTE)
 _CUT = int(Decode.TRUNCATED)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @jit_plain
@@ -164,13 +164,13 @@ def point_codes(events: Any, rows: Rows, codes: Any) -> Rows:
     count = 0
     for i in range(len(rows)):
         e = events[rows[i]]
-        at = np.int64((_place(e) * _MIX) >> np.uint64(33)) & (size - 1)
+        at = np.int64((_place(e) * GOLDEN) >> np.uint64(33)) & (size - 1)
         while table[at] >= 0 and not _same_point(events[first[table[at]]], e):
             at = (at + 1) & (size - 1)
         if table[at] < 0:
             if count == len(first):  # the table is half full
                 size, table, first = _larger(events, table, first)
-                at = np.int64((_place(e) * _MIX) >> np.uint64(33)) & (size - 1)
+                at = np.int64((_place(e) * GOLDEN) >> np.uint64(33)) & (size - 1)
                 while table[at] >= 0:
                     at = (at + 1) & (size - 1)
             table[at], first[count] = count, rows[i]
@@ -185,7 +185,7 @@ def _larger(events: Any, table: Rows, first: Rows) -> Any:
     wider, more = np.full(size, -1, np.int64), np.empty(size // 2, np.int64)
     for code in range(len(first)):
         more[code] = first[code]
-        at = np.int64((_place(events[first[code]]) * _MIX) >> np.uint64(33)) & (size - 1)
+        at = np.int64((_place(events[first[code]]) * GOLDEN) >> np.uint64(33)) & (size - 1)
         while wider[at] >= 0:
             at = (at + 1) & (size - 1)
         wider[at] = code
