@@ -55,6 +55,7 @@ from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, 
 from tracer.correlate.packets.duplicates import copies, one_by_one, without
 from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
+from tracer.correlate.packets.silences import bridged
 from tracer.correlate.result import journey_set
 
 Parts = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, LinkOrder, Watch]
@@ -135,6 +136,7 @@ def assembled(
     scales = align(batch, identity, grouped_rows, clocks)
     time, slack_ns = scales.joining_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
+    by_time = bridged(packets, identity, grouped_rows[1], by_time, time)
     proofs = proofs_of(in_utc(conntrack, identity.flow, batch), batch, scales)
     eras = proofs.eras(identity.flow, scales.time_ns)
     streams = streams_of(packets, identity, eras) if len(eras) else timeless()

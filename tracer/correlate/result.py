@@ -14,7 +14,7 @@ from tracer.core.schema import StructuredArray
 from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows import exchange
-from tracer.correlate.flows.errors_quoted import quotes
+from tracer.correlate.flows.errors_quoted import is_redirect, quotes
 from tracer.correlate.flows.flows import Flows
 from tracer.correlate.flows.retransmissions import retransmissions
 from tracer.correlate.hashing import Codes
@@ -74,7 +74,8 @@ def journey_set(
     cause = beside(lambda: causes(batch, identity, rows, before, translated), len(batch))
     paths = Paths(
         rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
-        of.flow, _is_quoted(journeys, further), found.ends, alike[0] > 0, _in_part(found),
+        of.flow, _is_refused(batch.packets, first, journeys, further), found.ends, alike[0] > 0,
+        _in_part(found),
     )  # fmt: skip
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, link, paths, clocks.time_ns, known_ways
@@ -179,8 +180,13 @@ def _translated(journeys: StructuredArray, of: Flows) -> NDArray[np.bool_]:
     return forward
 
 
-def _is_quoted(journeys: StructuredArray, further: Codes) -> NDArray[np.bool_]:
+def _is_refused(
+    packets: Any, first: Codes, journeys: StructuredArray, further: Codes
+) -> NDArray[np.bool_]:
+    # Whether an error quotes a packet to say that it went no further.
     quoted = np.zeros(len(journeys), np.bool_)
-    quoted[journeys["quotes"][journeys["quotes"] >= 0]] = True
-    quoted[further[:, 1]] = True
+    own = np.flatnonzero(journeys["quotes"] >= 0)
+    own = own[~is_redirect(packets, first[own])]
+    quoted[journeys["quotes"][own]] = True
+    quoted[further[~is_redirect(packets, first[further[:, 0]]), 1]] = True
     return quoted

@@ -50,7 +50,7 @@ def warm_rest() -> None:
         keys, keys, keys, ~no, place, place, zeros, zeros, zeros, zeros,
         np.zeros(rows, np.int32), zeros, keys, keys,
         np.zeros(rows, np.int8), np.zeros(rows, np.int32), keys[:0],
-        no[:0], place, ("",), keys,
+        no[:0], place, ("",), keys, keys[:0],
     )  # fmt: skip
     first = np.zeros(1, np.int64)
     found = Assembly(

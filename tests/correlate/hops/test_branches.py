@@ -1,6 +1,8 @@
 """A flooded frame is a tree: each branch parts at the bridge, and goes on from its own port."""
 
+import numpy as np
 import pytest
+from scenarios.catalogue import make
 from scenarios.elements import Chain, Flood, Link
 from scenarios.special import BROADCAST
 from scenarios.traffic import datagrams, exchange, pings
@@ -82,3 +84,17 @@ def test_hosts_whose_port_nothing_shows_come_from_where_the_flood_parted() -> No
         assert tree.pop("pa") == "a0"
         assert set(tree) == {f"{where}" for host in HOSTS for where in (f"{host}0", f"p{host}")}
         assert set(tree.values()) == {"pa"}
+
+
+def test_each_copy_comes_out_of_the_tunnel_it_was_put_into() -> None:
+    scenario = make("replicated", 1)
+    found, batch = join(scenario.batch), scenario.batch
+    outer = batch.column("outer_dst_lo")
+    point = batch.packets["point"]
+    cards = {code for code, place in enumerate(batch.points) if place.device == "ens1"}
+    hops = found.hops
+    before = hops[found.journeys["first_hop"][hops["journey"]] + hops["parent"] - 1]
+    arrived = np.isin(point[hops["row"]], list(cards)) & np.isin(point[before["row"]], list(cards))
+    arrived &= hops["parent"] > 0
+    assert arrived.sum() > 400
+    assert (outer[hops["row"][arrived]] == outer[before["row"][arrived]]).all()

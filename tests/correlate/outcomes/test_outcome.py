@@ -63,6 +63,21 @@ def test_an_error_from_on_the_way_is_an_answer_from_elsewhere() -> None:
     assert (at_server.sum(), elsewhere.sum()) == (100, 200)
 
 
+def test_a_redirect_does_not_say_that_a_packet_went_no_further() -> None:
+    scenario = make("icmp_errors", 3)
+    p = scenario.batch.packets
+    told = p["icmp_type"] == 11
+    p["icmp_type"][told], p["icmp_code"][told] = 5, 1
+    found = join(scenario.batch, scenario.conntrack)
+    outcome = found.journeys["outcome"]
+    quoted = np.unique(found.journeys["quotes"][found.journeys["quotes"] >= 0])
+    by_redirect = quoted[outcome[quoted] != Outcome.DELIVERED]
+    assert len(by_redirect) == 200
+    assert set(outcome[by_redirect].tolist()) <= {Outcome.UNFINISHED, Outcome.VANISHED}
+    texts = {text for text in found.reasons if "redirect" in text}
+    assert not texts  # of those that arrived none was redirected
+
+
 def test_where_a_capture_ends_nothing_is_known() -> None:
     world = World(21)
     chain = dvr(world)

@@ -160,6 +160,36 @@ def multicast(seed: int, scale: float) -> Scenario:
     return world.finish("multicast")
 
 
+def replicated(seed: int, scale: float) -> Scenario:
+    """ARP, mDNS and DHCP for all, which one card sends to three tunnel ends, and pings to one."""
+    world = World(seed)
+    card = world.point("ens1", "compute03")
+    wire = Link(WIRE_NS, 10_000)
+    branches = []
+    for number in (4, 5, 6):  # one after the other
+        host = f"compute0{number}"
+        inside: tuple[Element, ...] = (card, wire, OuterRouter(), world.point("ens1", host))
+        tunnel = Tunnel(Encap.VXLAN, 77, "10.20.0.3", f"10.20.0.{number}", inside)
+        turn = Link((number - 4) * 1_500, 0)
+        branches.append(Chain(turn, tunnel, Link(4_000, 1_000), world.point(f"tap{number}", host)))
+    root = world.point("tapA", "compute03")
+    flood = Chain(root, Link(), Flood(tuple(branches)))
+    n = max(int(60 * scale), 6)
+    for host in range(3):
+        asked = arp_requests(
+            world, 0xFA163E000001, "10.0.0.5", f"10.0.0.{10 + host}", n, 90 * MILLI
+        )
+        asked.meta["true_ns"] += host * 7 * MILLI
+        _send(world, flood, asked)
+    for to, port, ids in (("224.0.0.251", 5353, "zero"), ("255.255.255.255", 67, "counter")):
+        sent = datagrams(world, "10.0.0.5", to, n, dport=port, size=(60, 300), ids=ids)
+        sent.packets["src_mac"], sent.packets["dst_mac"] = 0xFA163E000001, (1 << 48) - 1
+        _send(world, flood, sent)
+    alone = Chain(root, Link(), *branches[0].elements)
+    exchange(world, alone, pings(world, "10.0.0.5", "10.0.0.6", n))
+    return world.finish("replicated")
+
+
 def _tunnelled(kind: Encap) -> Callable[[int, float], Scenario]:
     def maker(seed: int, scale: float) -> Scenario:
         world = World(seed)
@@ -244,6 +274,7 @@ SCENARIOS = {
     "fragments_nat66": fragments_nat66,
     "arp": arp,
     "multicast": multicast,
+    "replicated": replicated,
     "vxlan": _tunnelled(Encap.VXLAN),
     "geneve": _tunnelled(Encap.GENEVE),
     "gre": _tunnelled(Encap.GRE),

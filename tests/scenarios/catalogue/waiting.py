@@ -1,4 +1,4 @@
-"""Packets that a router keeps while it asks who has the next hop's address."""
+"""Packets that wait: while a router asks who has the next hop's address, and in long queues."""
 
 from dataclasses import dataclass
 
@@ -111,4 +111,58 @@ def waits6(seed: int, scale: float) -> Scenario:
     return _waiting("neighbour_waits6", scale, World(seed), None, v6=True)
 
 
-SCENARIOS = {"neighbour_waits": waits, "neighbour_waits_nat": waits_nat, "neighbour_waits6": waits6}
+@dataclass(slots=True)
+class Queue:
+    """Fills up: what goes right waits the longer the later it comes, up to `most_ns`."""
+
+    most_ns: int
+    for_ns: int  # until it is full
+
+    def cross(self, world: World, frames: Frames, direction: int) -> Frames:
+        """Return the frames, later and in order."""
+        if direction == 0:
+            true = frames.meta["true_ns"]
+            true += np.minimum(self.most_ns, (true - EPOCH) * self.most_ns // self.for_ns)
+        return frames
+
+
+def _queued(name: str, scale: float, world: World, ids: str) -> Scenario:
+    # An upload that fills the queue of its uplink, on which nothing is lost.
+    chain = Chain(
+        world.point("a0", "a"), Link(), world.point("ra", "r", "r"), Router(world.nat(
+            snat="10.2.0.1", ports="random")),
+        Queue(SECOND, 8 * SECOND), world.point("rb", "r", "r"), Link(4 * MILLI, MILLI // 4),
+        world.point("b0", "b"),
+    )  # fmt: skip
+    src, dst = A[4]
+    n = max(int(400 * scale), 40)
+    gap_ns = 9 * SECOND // n
+    asked = datagrams(world, src, dst, n, flows=8, gap_ns=gap_ns, ids="counter", size=(60, 1200))
+    world.run(chain, asked)
+    tcp = Tcp.open(world, chain, 6, src=src, dst=dst, ids=(ids, ids), stamps=ids != "zero")
+    everyone = np.arange(6)
+    tcp.now += 4 * SECOND
+    for _ in range(max(n // 40, 4)):
+        tcp.now += 4 * MILLI
+        tcp.send(0, everyone, ACK, 1200, burst=4, gap_ns=3 * MILLI)
+        tcp.send(1, everyone, ACK)
+    return world.finish(name)
+
+
+def queue(seed: int, scale: float) -> Scenario:
+    """Datagrams and TCP that wait up to a second; all have IP ids."""
+    return _queued("queue_fills", scale, World(seed), "counter")
+
+
+def queue_without_ids(seed: int, scale: float) -> Scenario:
+    """The same with TCP that has neither IP ids nor time stamps."""
+    return _queued("queue_fills_id_zero", scale, World(seed), "zero")
+
+
+SCENARIOS = {
+    "neighbour_waits": waits,
+    "neighbour_waits_nat": waits_nat,
+    "neighbour_waits6": waits6,
+    "queue_fills": queue,
+    "queue_fills_id_zero": queue_without_ids,
+}

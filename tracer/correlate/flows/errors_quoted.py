@@ -15,6 +15,7 @@ from tracer.correlate.packets.quotes import is_kept
 
 WAIT_NS = 60_000_000_000  # an error about a packet is sent at once; queues and probes delay it
 LATE_NS = 1_000_000
+IPV4, REDIRECT = 4, 5
 
 
 def _quoted_tuples(quoted: Any) -> Keys:
@@ -80,6 +81,15 @@ def quotes(
     first = found[journey[errors[records]]]
     unseen = ~_shows(identity.flow, journey, first, _quoted_tuples(quoted[records]))
     return found, np.column_stack([journey[errors[records]], others])[unseen]
+
+
+def is_redirect(packets: Any, rows: Codes) -> NDArray[np.bool_]:
+    """Return whether errors, at some rows, tell of a better way: they quote what was sent on
+    (RFC 792, page 12). Those of ICMPv6 are no errors.
+    """
+    found: NDArray[np.bool_] = packets["icmp_type"][rows] == REDIRECT
+    found &= packets["ip_version"][rows] == IPV4
+    return found
 
 
 def _shows(flow: Keys, journey: Codes, which: Codes, tuples: Keys) -> NDArray[np.bool_]:

@@ -27,7 +27,8 @@ def parents(
     And the journeys of packets that went two ways, as `taken_up` tells.
 
     A copy points to what it copies, a segment or a fragment to the latest hop elsewhere whose bytes
-    overlap its own, a flooded frame to where it came to its namespace or host, and there to the
+    overlap its own, a flooded frame to where it was in the same tunnel, else to where it came to
+    its namespace or host, and there to the
     place beside which other packets show it; where nothing shows that, to where the flood parted;
     a packet that was bridged and routed as `taken_up` tells.
     Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
@@ -40,7 +41,7 @@ def parents(
         near = _neighbours(identity.dst_mac, identity.ttl, hops, starts, place, copy_of, places)
     # Hosts are ranked by name: what has none comes first.
     nameless = 0 if any(not point.host for point in batch.points) else -1
-    spaces = (identity.netns, identity.host, nameless, near)
+    spaces = (identity.netns, identity.host, nameless, near, identity.tunnel)
     own = (identity.ttl, (identity.src_mac, identity.dst_mac), identity.flow, identity.length)
     found: tuple[Codes, Codes] = _parents(
         packets, hops, starts, place, spaces, own, copy_of, identity.fragmented
@@ -139,8 +140,12 @@ def _where(hops: Codes, start: int, i: int, row: int) -> int:
 @inner_plain
 def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any) -> int:
     # -1 where nothing shows it.
-    netns, host, nameless, near = spaces
+    netns, host, nameless, near, tunnel = spaces
     row = hops[i]
+    if len(tunnel) and tunnel[row]:
+        for j in range(i - 1, start - 1, -1):
+            if tunnel[hops[j]] == tunnel[row]:
+                return j
     if netns[row] >= 0:
         for j in range(start, i):
             if netns[hops[j]] == netns[row] and p[hops[j]].ttl == p[row].ttl:

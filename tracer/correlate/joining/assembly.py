@@ -16,6 +16,7 @@ from tracer.correlate.order.links import TIE_NS, LinkOrder, is_before
 from tracer.correlate.packets.duplicates import COPY_NS, SOON_NS, has_id, is_numbered
 from tracer.correlate.packets.groups import sort_rows
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.silences import has_waited, watched_until
 
 Times = NDArray[np.int64]
 MOST_OPEN = 64  # equal packets on their way at once; the oldest gives way
@@ -52,11 +53,12 @@ def _is_sent_again(r: Any) -> bool:
 
 
 @inner_plain
-def _pauses(rows: Codes, time: Times, gap_ns: int) -> bool:
-    longest = np.int64(0)
+def _pauses(p: Any, rows: Codes, until_ns: Codes, time: Times, gap_ns: int) -> bool:
     for i in range(1, len(rows)):
-        longest = max(longest, time[rows[i]] - time[rows[i - 1]])
-    return bool(longest > gap_ns)
+        a, b = rows[i - 1], rows[i]
+        if time[b] - time[a] > gap_ns and not has_waited(p, a, b, until_ns, time):
+            return True
+    return False
 
 
 @inner_plain
@@ -298,7 +300,7 @@ def _drop_copies(
 @jit
 def _assemble(
     p: Any, ttl: Codes, order: Codes, starts: Codes, stream: Codes, known: Any, flow_class: Codes,
-    time: Times, links: Any, limits: Any, out: Any,
+    until_ns: Codes, time: Times, links: Any, limits: Any, out: Any,
 ) -> int:  # fmt: skip
     journey, copy_of, candidates, ambiguous, repeated = out
     count = int(starts[0])  # 0, but not as a literal, which would be compiled apart
@@ -312,7 +314,7 @@ def _assemble(
             part = rows[start:stop]
             start = stop
             if _is_line(ttl, part, stream, known[0], time, limits[1]) and not (
-                _is_sent_again(p[part[0]]) and _pauses(part, time, limits[0])
+                _is_sent_again(p[part[0]]) and _pauses(p, part, until_ns, time, limits[0])
             ):
                 for row in part:
                     journey[row] = count
@@ -364,7 +366,7 @@ def assemble(
     )
     out.journeys = _assemble(
         packets, identity.ttl, *groups, streams.stream, (identity.body, lifetime, alike),
-        streams.flow_class, time,
+        streams.flow_class, watched_until(identity, time), time,
         (links.link, links.keys, links.votes, np.stack([links.delay_ns, links.far_ns])), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip

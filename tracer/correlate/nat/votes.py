@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.address import GROUP_BIT
 from tracer.core.jit import inner_plain, jit
 from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
@@ -18,6 +19,7 @@ from tracer.correlate.packets.identity import Identity
 
 Voting = tuple[Groups, NDArray[np.bool_]]  # groups, and which of them are in doubt
 LOOK_AHEAD = 24
+GROUP = np.uint64(GROUP_BIT)
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ def _is_one(p: Any, a: int, b: int) -> bool:
 @jit
 def _votes(
     p: Any, order: Codes, starts: Codes, doubt: NDArray[np.bool_], flow: Keys, stream: Codes,
-    rare: NDArray[np.bool_], clear: Codes, time: Codes, gap_ns: int,
+    dst_mac: Keys, rare: NDArray[np.bool_], clear: Codes, time: Codes, gap_ns: int,
 ) -> tuple[Codes, Codes, Codes, int]:  # fmt: skip
     # Pairs of streams, and how many votes each has: a pair comes again where its first stream had
     # another partner in between. The last ones, from where they begin on, rest on the IP id alone,
@@ -66,8 +68,10 @@ def _votes(
         if len(rows) < 2 or doubt[group]:
             continue
         clear[stream[rows[0]]] += 1
+        # What is sent to all comes to the ends of its branches now in this order and now in that.
+        flooded = dst_mac[rows[0]] & GROUP != 0 and dst_mac[rows[0]] != NULL
         for i in range(1, len(rows)):
-            a, b = rows[i - 1], rows[i]
+            a, b = rows[0 if flooded else i - 1], rows[i]
             clear[stream[b]] += 1
             same = flow[a] == flow[b]  # looked at first: no record has to be read for that
             may_change = not same and rare[group] and not stays(p, a) and not stays(p, b)
@@ -193,8 +197,8 @@ def all_votes(
     `clear`, of each stream, is counted up: packets beyond doubt.
     """
     parts = [
-        _votes(packets, *groups, doubt, identity.flow, streams.stream, is_rare(packets, groups),
-               clear, time, gap_ns)
+        _votes(packets, *groups, doubt, identity.flow, streams.stream, identity.dst_mac,
+               is_rare(packets, groups), clear, time, gap_ns)
         for groups, doubt in voting
     ]  # fmt: skip
     all_of = _together([(first[:n], second[:n], votes[:n]) for first, second, votes, n in parts])

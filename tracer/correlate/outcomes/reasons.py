@@ -11,6 +11,7 @@ from tracer.core.icmp_errors import error_name
 from tracer.core.routes import route_error_words
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.arp import arp_answers
+from tracer.correlate.flows.errors_quoted import is_redirect
 from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.missed import Missed
@@ -90,6 +91,8 @@ def give_reasons(
     quoted = journeys["quotes"][errors].tolist()
     pairs = [*further.tolist(), *zip(errors.tolist(), quoted, strict=True)]
     for error, about in pairs[::-1]:
+        if outcome[about] != Outcome.DELIVERED and is_redirect(batch.packets, first[error]):
+            continue  # it was sent on: that is not why it did not arrive
         text = icmp_error(batch.packets[first[error]])
         reason[about] = reasons.number(text)
     for counts, text in zip(alike, (GOES_ON, COMES_FROM), strict=True):

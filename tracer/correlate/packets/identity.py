@@ -41,7 +41,7 @@ class Identity:
 
     `packet`: what survives forwarding and NAT; with the sender's MAC where no address names it.
     `flow`: directional five-tuple (echo: id).
-    `link`: point, MACs, VLAN and VNI, so also the way it went.
+    `link`: point, MACs, VLAN, VNI and the tunnel's other end, so also the way it went.
     `usable`: IP or ARP. `place`: point without direction; `netns`, `host`: -1 unknown;
     `place_names`: a hash of each place, the same in every batch, and one more, for -1.
     `clock`: index into `clocks`. `stamp`, `capture`: as the packets have them. `traits`: bits
@@ -50,6 +50,7 @@ class Identity:
     where nothing was left out.
     `several`: rows of points that are several devices (`Point.several`); no element where none is.
     `spot`: `place`, but of those rows a number for each `link`, from `len(place_names)` on.
+    `tunnel`: which one a row is in, and to which end, 0 for none; no element where there is none.
     `fragmented`: whether any packet is a fragment.
     """
 
@@ -74,6 +75,7 @@ class Identity:
     spot: Row
     clocks: tuple[str, ...]
     place_names: Keys
+    tunnel: Keys
     fragmented: bool = False
 
 
@@ -303,7 +305,7 @@ def identify(batch: ObservationBatch) -> Identity:
         src_mac, dst_mac, traits, length, _bodies(batch.packets, shortest),
         np.empty(0, np.bool_), ranks["place"][:0],
         tuple(sorted({point.clock_name for point in batch.points})),
-        hashes_of_names(place_names(batch.points)),
+        hashes_of_names(place_names(batch.points)), np.empty(0, np.uint64),
         bool(fragmented),
     )  # fmt: skip
     _tell_devices(batch, identity)
@@ -341,7 +343,14 @@ def _tell_devices(batch: ObservationBatch, identity: Identity) -> None:
     # A router sends a packet on with other MACs than it came with.
     tunnel = batch.sections["tunnel"]
     rows = tunnel["row"]
-    identity.link[rows] = mixed(mixed(identity.link[rows], tunnel["vni"]), tunnel["encap"])
+    if len(rows):
+        # A frame for all goes out once for each other end of the tunnel.
+        hashes = np.full(len(rows), 13, np.uint64)
+        for name in ("vni", "encap", "outer_dst_hi", "outer_dst_lo"):
+            hashes = mixed(hashes, tunnel[name])
+        identity.tunnel = np.zeros(len(batch), np.uint64)
+        identity.tunnel[rows] = hashes
+        identity.link[rows] = mixed(identity.link[rows], hashes)
     identity.spot = identity.place
     mixed_points = [point.several for point in batch.points]
     if not any(mixed_points):
