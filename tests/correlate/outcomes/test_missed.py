@@ -9,7 +9,7 @@ from scenarios.clocks import EPOCH
 from scenarios.elements import Chain, Link, Router
 from scenarios.places import EXTERNAL, FIXED, dvr, line
 from scenarios.special import fragments
-from scenarios.traffic import MILLI, Tcp, answer, datagrams, exchange, pings
+from scenarios.traffic import ACK, MILLI, PSH, RST, Tcp, answer, datagrams, exchange, pings
 from scenarios.world import World
 
 from tests.correlate.outcomes.endings import ended, lost, said
@@ -18,7 +18,7 @@ from tracer.core.journeys import JourneySet
 from tracer.core.point import Point
 from tracer.correlate.join import join
 from tracer.correlate.outcomes.blind import BLIND
-from tracer.correlate.outcomes.missed import ACKNOWLEDGED, REASSEMBLED
+from tracer.correlate.outcomes.missed import ACKNOWLEDGED, REASSEMBLED, RESET
 
 
 def test_what_the_peer_acknowledged_arrived() -> None:
@@ -34,6 +34,28 @@ def test_what_the_peer_acknowledged_arrived() -> None:
     said = {found.reasons[n] for n in found.journeys["reason"][arrived[data[arrived]]]}
     assert ACKNOWLEDGED in said
     assert not lost(scenario, found, arrived).any()
+
+
+def test_a_firewall_that_resets_says_that_it_has_what_it_dropped() -> None:
+    world = World(15)
+    taps = [world.point(name, host) for name, host in (("a0", "a"), ("in", "fw"), ("out", "fw"))]
+    first = Chain(taps[0], Link(), taps[1])
+    chain = Chain(*first.elements, Router(), taps[2], Link(), world.point("b0", "b"))
+    tcp = Tcp.open(world, chain, 8, src=FIXED, dst=EXTERNAL)
+    tcp.talk(3, burst=2)
+    refused = tcp.send(0, np.arange(8), ACK | PSH, 900)
+    world.seen = world.seen[:-2]  # neither beyond the firewall
+    world.lose(refused)
+    tcp.back = first
+    tcp.send(1, np.arange(8), RST | ACK)
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 5, start_ns=1000 * MILLI))
+    scenario = world.finish("refused")
+    found = join(scenario.batch)
+    elsewhere = ended(found, Outcome.ANSWERED_ELSEWHERE)
+    assert lost(scenario, found, elsewhere).all()
+    assert len(elsewhere) == 8
+    assert said(found, elsewhere) == {RESET}
+    assert not len(ended(found, Outcome.LOST_BY_TRACER))
 
 
 def test_what_was_sent_again_was_lost() -> None:

@@ -29,6 +29,7 @@ from tracer.correlate.packets.identity import Identity
 
 REASSEMBLY_NS = 1_000_000_000  # between fragments of one datagram; ids come again after longer
 ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
+RESET = "a reset came from there, where others went on"
 REASSEMBLED = "its datagram was answered: it arrived, and the next capture missed it"
 
 
@@ -58,8 +59,11 @@ def settle_missed(
     said = Missed([], [], np.empty(0, UNSEEN_DTYPE))
     outcome = journeys["outcome"]
     arrived = np.zeros(len(journeys), np.bool_)
+    acknowledged, refused = _acknowledged(batch.packets, identity, paths, forward, journeys)
+    outcome[refused] = Outcome.ANSWERED_ELSEWHERE
+    said.add(refused, RESET)
     for which, text in (
-        (_acknowledged(batch.packets, paths, forward, journeys), ACKNOWLEDGED),
+        (acknowledged, ACKNOWLEDGED),
         (_with_first_fragment(batch.packets, paths, journeys), REASSEMBLED),
     ):
         outcome[which] = Outcome.LOST_BY_TRACER
@@ -93,15 +97,17 @@ def settle_missed(
 
 
 def _acknowledged(
-    packets: Any, paths: Paths, forward: NDArray[np.bool_], journeys: StructuredArray
-) -> Codes:
-    # TCP bytes that were sent this once, and that the last of the peer's packets acknowledges.
+    packets: Any, identity: Identity, paths: Paths, forward: NDArray[np.bool_],
+    journeys: StructuredArray,
+) -> tuple[Codes, Codes]:  # fmt: skip
+    # TCP bytes that were sent this once, and that the last of the peer's packets acknowledges. And
+    # those that a reset from where they ended says to have: who refuses them acknowledges them.
     first = paths.first
     lost = (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.TCP_DATA)
     lost = np.flatnonzero(lost & (journeys["flow"] >= 0))
     acks = np.flatnonzero((packets["tcp_flags"][first] >= 0) & (packets["tcp_ack"][first] > 0))
     if not len(lost) or not len(acks):
-        return lost[:0]
+        return lost[:0], lost[:0]
     way = journeys["flow"].astype(np.int64) * 2 + forward
     order = acks[np.lexsort((journeys["first_ns"][acks], way[acks]))]
     at = np.searchsorted(way[order], way[lost] ^ 1, "right") - 1
@@ -109,11 +115,15 @@ def _acknowledged(
     lost, peer = lost[known], order[at[known]]
     end = (packets["tcp_seq"] + packets["payload_len"])[first]
     later = journeys["first_ns"][peer] > journeys["last_ns"][lost]
-    arrived: Codes = lost[later & _is_up_to(end[lost], packets["tcp_ack"][first[peer]])]
+    told = later & _is_up_to(end[lost], packets["tcp_ack"][first[peer]])
+    there = identity.place[first[peer]] == identity.place[paths.last[lost]]
+    reset = told & there & (journeys["kind"][peer] == Kind.TCP_RST)
+    refused: Codes = lost[reset]
+    arrived: Codes = lost[told & ~reset]
     if len(arrived):
         again = sent_again(packets, first, way, journeys["first_ns"], arrived)
         arrived = arrived[~again]
-    return arrived[~_came_before(end, journeys, paths.in_part, arrived)]
+    return arrived[~_came_before(end, journeys, paths.in_part, arrived)], refused
 
 
 def _is_up_to(end: Codes, other: Codes) -> NDArray[np.bool_]:

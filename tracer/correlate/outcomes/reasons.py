@@ -14,13 +14,12 @@ from tracer.correlate.flows.arp import arp_answers
 from tracer.correlate.flows.errors_quoted import is_redirect
 from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.hashing import Codes
-from tracer.correlate.outcomes.missed import Missed
+from tracer.correlate.outcomes.missed import RESET, Missed
 from tracer.correlate.packets.buffers import buffers
 
 NO_ANSWER = "no answer seen"
 ROUTED_NS = 1_000_000  # what has no route is freed at once
 CAPTURE_GAP = "the next capture was interrupted"
-RESET = "a reset came from there, where others went on"
 GOES_ON = "may be {} alike first seen beyond a translation"
 COMES_FROM = "may be {} alike last seen before a translation"
 CAPTURE_EDGE = "the next capture had not begun or was over"
