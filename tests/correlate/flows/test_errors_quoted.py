@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 from scapy.utils import wrpcap
 
@@ -69,3 +71,45 @@ def test_a_packet_that_an_error_quotes_inside_the_nat_has_not_vanished(tmp_path:
     errors = journeys[journeys["kind"] == "icmp-error"]
     assert len(errors) == len(answered)
     assert errors["quotes"].notna().all()
+
+
+UNDERLAY, LEFT, RIGHT = "192.0.2.1", "192.0.2.10", "198.51.100.10"
+
+
+def carried(number: int, size: int) -> tuple[Packet, Packet]:
+    """A packet of a tenant, and the one that carries it."""
+    inner = IP(src="10.0.0.5", dst="10.0.0.6", id=100 + number, flags="DF") / UDP(
+        sport=7000, dport=7001
+    )
+    inner /= Raw(number.to_bytes(2, "big") * (size // 2))
+    outer = IP(src=LEFT, dst=RIGHT, id=9_000 + number, flags="DF")
+    outer /= UDP(sport=50_000, dport=4789) / VXLAN(vni=77, flags="Instance") / LAN / inner
+    return inner, outer
+
+
+@pytest.mark.parametrize("shown", [28, 548])
+def test_the_underlay_quotes_what_a_tunnel_carries(shown: int, tmp_path: Path) -> None:
+    inside: list[Packet] = []
+    left: list[Packet] = []
+    right: list[Packet] = []
+    for number in range(20):
+        inner, outer = carried(number, 1400 if number % 4 == 3 else 300)
+        at_s = START_S + number / 100
+        frames = [(inside, LAN / inner, 0), (left, WAN / outer, 20)]
+        if number % 4 < 3:
+            frames.append((right, WAN / outer, 90))
+        else:
+            error = ICMP(type=3, code=4, nexthopmtu=1400) / Raw(bytes(outer)[:shown])
+            said = IP(src=UNDERLAY, dst=LEFT, id=number + 1, ttl=64) / error
+            frames.append((left, back(WAN) / said, 70))
+        for seen, packet, at_us in frames:
+            packet.time = at_s + at_us / 1e6
+            seen.append(packet)
+    for name, seen in (("vm-tap0", inside), ("node-eth0", left), ("peer-eth0", right)):
+        wrpcap(str(tmp_path / f"{name}.pcap"), seen, nano=True)
+    journeys = tracer.read(tmp_path).journeys
+    large = journeys[journeys["outcome"] == "answered-elsewhere"]
+    assert len(large) == 5
+    assert set(large["reason"]) == {f"fragmentation needed, said {UNDERLAY}"}
+    errors = journeys[journeys["kind"] == "icmp-error"]
+    assert sorted(errors["quotes"]) == sorted(large["journey"])

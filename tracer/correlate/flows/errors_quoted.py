@@ -37,6 +37,30 @@ def _packet_keys(packets: Any, identity: Identity) -> Keys:
     return mixed(mixed(identity.flow, packets["ip_id"]), number)
 
 
+def _outer_keys(records: Any, prefix: str) -> Keys:
+    # Of a packet as those between the ends of a tunnel see it.
+    hashes = np.full(len(records), 17, np.uint64)
+    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "ip_id"):
+        hashes = mixed(hashes, records[prefix + name])
+    return hashes
+
+
+def _asked_and_known(
+    batch: ObservationBatch, identity: Identity, quoted: Any
+) -> tuple[tuple[Keys, Codes], tuple[Keys, Codes]]:
+    # Keys of what is quoted, each with its record, and keys of packets, each with its row.
+    asked, records = _quoted_keys(quoted), np.arange(len(quoted))
+    keys, rows = _packet_keys(batch.packets, identity), np.arange(len(batch))
+    tunnel = batch.sections["tunnel"]
+    tunnel = tunnel[tunnel["outer_ip_id"] > 0]
+    if len(tunnel):
+        asked = np.concatenate([asked, _outer_keys(quoted, "inner_")])
+        records = np.concatenate([records, records])
+        keys = np.concatenate([keys, _outer_keys(tunnel, "outer_")])
+        rows = np.concatenate([rows, tunnel["row"].astype(np.int64)])
+    return (asked, records), (keys, rows)
+
+
 def quotes(
     batch: ObservationBatch, identity: Identity, journey: Codes, time: Codes, journeys: int
 ) -> tuple[Codes, Codes]:
@@ -45,26 +69,28 @@ def quotes(
 
     NAT rewrites the quote as it rewrites the error, so at some hop the quote shows the very tuple,
     IP id and number that the packet had at some hop of its own. Where the packet itself could not
-    be followed through the NAT, a later hop of the error quotes the rest of it.
+    be followed through the NAT, a later hop of the error quotes the rest of it. Who is between the
+    ends of a tunnel quotes the packet that carries it.
     """
     found = np.full(journeys, -1, np.int64)
     quoted = batch.sections["quoted"]
     quoted = quoted[journey[quoted["row"]] >= 0]
     if not len(quoted):
         return found, np.empty((0, 2), np.int64)
-    asked = _quoted_keys(quoted)
-    keys = _packet_keys(batch.packets, identity)
-    candidates = np.flatnonzero(np.isin(keys, asked) & (journey >= 0))
-    order = candidates[np.lexsort((time[candidates], keys[candidates]))]
-    known, starts = np.unique(keys[order], return_index=True)
+    (asked, records), (keys, shown) = _asked_and_known(batch, identity, quoted)
+    candidates = np.flatnonzero(np.isin(keys, asked) & (journey[shown] >= 0))
+    candidates = candidates[np.lexsort((time[shown[candidates]], keys[candidates]))]
+    order = shown[candidates]
+    known, starts = np.unique(keys[candidates], return_index=True)
     stops = np.append(starts[1:], len(order))
     errors = quoted["row"]
     by = np.full(journeys, -1, np.int64)  # which key told it
     further = []  # record and journey
     places = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
     seen = np.flatnonzero(known[places] == asked) if len(known) else places[:0]
-    for i in seen[np.argsort(time[errors[seen]], kind="stable")]:
-        own, at = journey[errors[i]], places[i]
+    for place in seen[np.argsort(time[errors[records[seen]]], kind="stable")]:
+        i, at = records[place], places[place]
+        own = journey[errors[i]]
         if by[own] == at:
             continue
         rows = order[starts[at] : stops[at]]
@@ -77,10 +103,10 @@ def quotes(
             found[own], by[own] = about, at
         elif found[own] != about:
             further.append((i, about))
-    records, others = np.array(further, np.int64).reshape(-1, 2).T
-    first = found[journey[errors[records]]]
-    unseen = ~_shows(identity.flow, journey, first, _quoted_tuples(quoted[records]))
-    return found, np.column_stack([journey[errors[records]], others])[unseen]
+    of, others = np.array(further, np.int64).reshape(-1, 2).T
+    first = found[journey[errors[of]]]
+    unseen = ~_shows(identity.flow, journey, first, _quoted_tuples(quoted[of]))
+    return found, np.column_stack([journey[errors[of]], others])[unseen]
 
 
 def is_redirect(packets: Any, rows: Codes) -> NDArray[np.bool_]:
