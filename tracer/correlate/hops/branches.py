@@ -20,8 +20,9 @@ ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters
 
 
 def parents(
-    batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes
-) -> tuple[Codes, Codes]:
+    batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes,
+    numbers: Codes,
+) -> tuple[Codes, Codes]:  # fmt: skip
     """Return for each hop the 1-based place in its journey of its parent hop, 0 for the first.
 
     And the journeys of packets that went two ways, as `taken_up` tells.
@@ -32,7 +33,7 @@ def parents(
     place beside which other packets show it; where nothing shows that, to where the flood parted;
     a packet that was bridged and routed as `taken_up` tells.
     Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
-    `starts[j]` on.
+    `starts[j]` on; `numbers` of bytes as `Assembly` has them.
     """
     packets, place = batch.packets, identity.place
     places = int(place.max(initial=-1)) + 1
@@ -44,7 +45,7 @@ def parents(
     spaces = (identity.netns, identity.host, nameless, near, identity.tunnel)
     own = (identity.ttl, (identity.src_mac, identity.dst_mac), identity.flow, identity.length)
     found: tuple[Codes, Codes] = _parents(
-        packets, hops, starts, place, spaces, own, copy_of, identity.fragmented
+        packets, hops, starts, place, spaces, own, copy_of, numbers, identity.fragmented
     )
     return found
 
@@ -82,7 +83,7 @@ def _neighbours(
 @jit
 def _parents(
     p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, own: Any, copy_of: Codes,
-    fragmented: bool,
+    numbers: Codes, fragmented: bool,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     out = np.zeros(len(hops), np.int64)
     ttl, macs, flow, length = own
@@ -107,8 +108,9 @@ def _parents(
                 out[i] = _covering(p, hops, start, i, before, place, copy_of) + 1 - start
             elif doubled:
                 out[i] = came_from(hops, start, i, before, ttl, macs, flow, copy_of) + 1 - start
-            elif cut and p[row].tcp_seq >= 0:
-                out[i] = _overlapping(p, hops, start, i, before, place, copy_of) + 1 - start
+            elif cut and numbers[row] >= 0:
+                found = _overlapping(p, numbers, hops, start, i, before, place, copy_of)
+                out[i] = found + 1 - start
     return out, np.flatnonzero(twice)
 
 
@@ -178,18 +180,19 @@ def _parting(hops: Codes, start: int, last: int, parent: Codes, copy_of: Codes) 
 
 @inner_plain
 def _overlapping(
-    p: Any, hops: Codes, start: int, i: int, before: int, place: Codes, copy_of: Codes
-) -> int:
-    row = p[hops[i]]
+    p: Any, numbers: Codes, hops: Codes, start: int, i: int, before: int, place: Codes,
+    copy_of: Codes,
+) -> int:  # fmt: skip
+    row, number = p[hops[i]], numbers[hops[i]]
     last = p[hops[before]]
-    if last.tcp_seq == row.tcp_seq and last.payload_len == row.payload_len:
+    if numbers[hops[before]] == number and last.payload_len == row.payload_len:
         return before
     for j in range(before, start - 1, -1):
         other = p[hops[j]]
         if copy_of[hops[j]] >= 0 or (place[hops[j]] == place[hops[i]] and other.ttl == row.ttl):
             continue
-        ahead = (row.tcp_seq - other.tcp_seq) & 0xFFFFFFFF
-        behind = (other.tcp_seq - row.tcp_seq) & 0xFFFFFFFF
+        ahead = (number - numbers[hops[j]]) & 0xFFFFFFFF
+        behind = (numbers[hops[j]] - number) & 0xFFFFFFFF
         if ahead < max(other.payload_len, 1) or behind < max(row.payload_len, 1):
             return j
     return before

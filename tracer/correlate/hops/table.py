@@ -132,7 +132,7 @@ def hop_table(
     """
     rows, starts = layout
     hops = np.empty(len(rows), HOP_DTYPE)
-    parent, doubled = parents(batch, identity, rows, starts, found.copy_of)
+    parent, doubled = parents(batch, identity, rows, starts, found.copy_of, found.numbers)
     note_branches(batch, rows, starts, parent)
     if len(doubled):
         found.ends[doubled] = ends_of_doubled(

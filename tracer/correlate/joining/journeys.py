@@ -17,7 +17,8 @@ class Assembly:
     those of TCP packets that are several segments elsewhere (no element: there are none). `onward`:
     as how many packets alike that of a journey that ends at a row may go on, `back`: how many may
     come to where one begins (no element: there are none). `carrier`: a row of the packet that took
-    the first bytes of this one along (-1; no element: there are none).
+    the first bytes of this one along (-1; no element: there are none). `numbers`: of a packet's
+    first byte in its flow, as TCP has them, of the parts of UDP super-packets made alike, else -1.
 
     Once hops are in order, for each journey: `ends` is the index of the hop that says how it ended,
     `within` the journey in which all that was left of it went on (-1), and `lost_bytes` how many of
@@ -33,6 +34,7 @@ class Assembly:
     recut: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     parted: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     carrier: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    numbers: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     ends: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     onward: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     back: Codes = field(default_factory=lambda: np.empty(0, np.int64))

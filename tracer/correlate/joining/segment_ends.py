@@ -1,4 +1,4 @@
-"""Where bytes of a TCP packet that is several segments elsewhere went no further."""
+"""Where bytes of a packet that is several segments elsewhere went no further."""
 
 from typing import Any
 
@@ -29,7 +29,8 @@ def settle_segment_ends(packets: Any, place: Codes, found: Assembly, layout: Lay
     found.within = np.full(found.journeys, -1)
     found.lost_bytes = np.zeros(found.journeys, np.int64)
     carried = _settle(
-        packets, *layout, np.unique(found.journey[which]), place, found.copy_of, carrier,
+        packets, found.numbers, *layout, np.unique(found.journey[which]), place, found.copy_of,
+        carrier,
         found.ends, found.lost_bytes,
     )  # fmt: skip
     has = np.flatnonzero(carried >= 0)
@@ -38,22 +39,22 @@ def settle_segment_ends(packets: Any, place: Codes, found: Assembly, layout: Lay
 
 
 @inner_plain
-def _ahead(p: Any, row: int, other: int) -> int:
+def _ahead(numbers: Codes, row: int, other: int) -> int:
     # Bytes from the start of one packet to that of another; negative: it begins before.
-    return int((p[other].tcp_seq - p[row].tcp_seq + (1 << 31)) % (1 << 32) - (1 << 31))
+    return int((numbers[other] - numbers[row] + (1 << 31)) % (1 << 32) - (1 << 31))
 
 
 @jit
 def _settle(
-    p: Any, rows: Codes, starts: Codes, which: Codes, place: Codes, copy_of: Codes, carrier: Codes,
-    ends: Codes, lost: Codes,
+    p: Any, numbers: Codes, rows: Codes, starts: Codes, which: Codes, place: Codes, copy_of: Codes,
+    carrier: Codes, ends: Codes, lost: Codes,
 ) -> Codes:  # fmt: skip
     # Returns for each journey a row of what all that was left of it went on in, -1 for none.
     carried = filled(len(starts) - 1, -1)
     for journey in which:
         start, stop = starts[journey], starts[journey + 1]
         last = rows[stop - 1]
-        if _is_carried(p, rows, start, stop, last, place, carrier):
+        if _is_carried(p, numbers, rows, start, stop, last, place, carrier):
             carried[journey] = carrier[last]
         for i in range(stop - 1, start - 1, -1):
             row = rows[i]
@@ -62,7 +63,7 @@ def _settle(
             at = rows[ends[journey]]
             if lost[journey] and not is_here(p, row, at, place):
                 continue
-            gone = _gone(p, rows, i, stop, place, carrier)
+            gone = _gone(p, numbers, rows, i, stop, place, carrier)
             if gone and not lost[journey]:
                 ends[journey] = i
             lost[journey] += gone
@@ -71,28 +72,34 @@ def _settle(
 
 @inner_plain
 def _is_carried(
-    p: Any, rows: Codes, start: int, stop: int, last: int, place: Codes, carrier: Codes
-) -> bool:
+    p: Any, numbers: Codes, rows: Codes, start: int, stop: int, last: int, place: Codes,
+    carrier: Codes,
+) -> bool:  # fmt: skip
     # Whether all that was seen at the last place went on in packets of others.
     for i in range(start, stop):
         row = rows[i]
-        if is_here(p, row, last, place) and _taken_along(p, row, carrier) < p[row].payload_len:
+        if (
+            is_here(p, row, last, place)
+            and _taken_along(p, numbers, row, carrier) < p[row].payload_len
+        ):
             return False
     return True
 
 
 @inner_plain
-def _taken_along(p: Any, row: int, carrier: Codes) -> int:
+def _taken_along(p: Any, numbers: Codes, row: int, carrier: Codes) -> int:
     other = carrier[row]
-    return 0 if other < 0 else _ahead(p, row, other) + int(p[other].payload_len)
+    return 0 if other < 0 else _ahead(numbers, row, other) + int(p[other].payload_len)
 
 
 @inner_plain
-def _gone(p: Any, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes) -> int:
+def _gone(
+    p: Any, numbers: Codes, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes
+) -> int:
     # How many bytes of hop i no later hop elsewhere has.
     row = rows[i]
     size = int(p[row].payload_len)
-    at = max(_taken_along(p, row, carrier), 0)
+    at = max(_taken_along(p, numbers, row, carrier), 0)
     gone = 0
     while at < size:
         reached, following = at, size
@@ -100,7 +107,7 @@ def _gone(p: Any, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes) 
             other = rows[k]
             if is_here(p, row, other, place):
                 continue
-            begin = _ahead(p, row, other)
+            begin = _ahead(numbers, row, other)
             if begin <= at:
                 reached = max(reached, begin + int(p[other].payload_len))
             else:

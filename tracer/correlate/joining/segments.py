@@ -1,12 +1,13 @@
-"""TCP super-packets and their segments on the wire (GSO, GRO): one journey, 1 → n and n → 1."""
+"""Super-packets and their segments on the wire (GSO, GRO): one journey, 1 → n and n → 1."""
 
 from typing import Any
 
 import numpy as np
 
 from tracer.core.jit import inner_plain, jit
-from tracer.core.protocols import TCP
+from tracer.core.protocols import TCP, UDP
 from tracer.correlate.hashing import Codes, Keys, filled, grouped, unite
+from tracer.correlate.joining.datagrams import LEAST_BYTES, datagram_numbers
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Streams
 
@@ -25,24 +26,31 @@ def merge_segments(
     was seen there as well was sent again. Their classes are one then: where no packet has the same
     size at two points nothing else tells. Of several, the one from whose IP id its own counts on,
     as the kernel's GSO counts, else the nearest in time. GRO also puts segments of several
-    super-packets together: that is part of the one which has its first byte.
+    super-packets together: that is part of the one which has its first byte. Datagrams of UDP are
+    numbered for that (`datagrams`).
     """
+    found.numbers = packets["tcp_seq"].copy()
     flow_class = streams.flow_class
     rows, starts = grouped(found.journey, found.journeys)
     firsts = rows[starts[:-1]]
-    tcp = (packets["proto"][firsts] == TCP) & (packets["payload_len"][firsts] > 0)
-    chosen = np.flatnonzero(tcp & (flow_class[firsts] >= 0))
+    proto, size = packets["proto"][firsts], packets["payload_len"][firsts]
+    long_ = (proto == UDP) & (size > LEAST_BYTES) & (packets["payload_digest"][firsts] != 0)
+    long_ &= (packets["frag_offset"][firsts] <= 0) & (packets["more_fragments"][firsts] != 1)
+    chosen = np.flatnonzero((((proto == TCP) & (size > 0)) | long_) & (flow_class[firsts] >= 0))
     if len(chosen) < 2:
         return
     length = packets["payload_len"][firsts[chosen]]
     if length.max() <= length.min():
         return
     of_class = _of_tuple(streams.named[firsts[chosen]], flow_class[firsts[chosen]])
+    chosen, of_class = _with_numbers(
+        packets, streams.stream, found, firsts, (chosen, of_class), time, gap_ns
+    )
     order = np.lexsort((time[firsts[chosen]], of_class))
     chosen, of_class = chosen[order], of_class[order]
     heads = firsts[chosen]
     length = packets["payload_len"][heads].astype(np.int64)
-    begin = _unwrapped(packets["tcp_seq"][heads], of_class)
+    begin = _unwrapped(found.numbers[heads], of_class)
     by_range = np.lexsort((-length, begin, of_class))
     chosen, heads = chosen[by_range], heads[by_range]
     seen = (
@@ -57,6 +65,27 @@ def merge_segments(
     unite(flow_class, flow_class[heads[has]], flow_class[heads[owner[has]]])
     _note_carriers(found, chosen, heads, carrier)
     _relabel(found, chosen, owner)
+
+
+def _with_numbers(
+    packets: Any, stream: Codes, found: Assembly, firsts: Codes, chosen: tuple[Codes, Codes],
+    time: Codes, gap_ns: int,
+) -> tuple[Codes, Codes]:  # fmt: skip
+    # Numbers the bytes of datagrams, in place; those that have none are not chosen any more.
+    which, of_class = chosen
+    udp = packets["proto"][firsts[which]] == UDP
+    if not udp.any():
+        return chosen
+    journeys = which[udp]
+    begin = datagram_numbers(packets, firsts[journeys], of_class[udp], stream, time, gap_ns)
+    of_journey = np.full(found.journeys, -1)
+    of_journey[journeys] = begin
+    rows = np.flatnonzero(found.journey >= 0)
+    rows = rows[of_journey[found.journey[rows]] >= 0]
+    found.numbers[rows] = of_journey[found.journey[rows]]
+    kept = ~udp
+    kept[udp] = begin >= 0
+    return which[kept], of_class[kept]
 
 
 def _of_tuple(tuples: Keys, of_class: Codes) -> Codes:
