@@ -25,14 +25,14 @@ from tracer.correlate.packets.quotes import quote_keys
 
 Row = NDArray[np.int64]
 _NONE_CUT = 1 << 40  # longer than any payload
-#: What of a TCP header every capture shows.
-WINDOWS, STAMPS, SACKS = 1, 2, 4
+#: What of a TCP header every capture shows; SIZES: where it ends, and so how long the payload is.
+WINDOWS, STAMPS, SACKS, SIZES, FLAGS = 1, 2, 4, 8, 16
 _EVERY = 64  # of so many rows one says what all are likely to be
 #: Traits of a packet: how many witnesses it has; no digest of its payload; no IP id, no bytes and
 #: no TCP numbers, so that id, sequence number and time are all there is; an IP id, and bytes or TCP
 #: numbers, so that hardly another packet is equal to it; ARP.
 WITNESSES, NO_DIGEST, BARE, OWN, IS_ARP = 3, 4, 8, 16, 32
-_WHOLE = (_NONE_CUT, WINDOWS | STAMPS | SACKS)  # no packet is cut
+_WHOLE = (_NONE_CUT, WINDOWS | STAMPS | SACKS | SIZES | FLAGS)  # no packet is cut
 
 
 @dataclass(slots=True)
@@ -98,12 +98,18 @@ def tuple_hash(
 
 
 @inner_plain
+def _with_digest(r: Any, shortest: int, told: int) -> bool:
+    return bool(0 < r.payload_len < shortest and (r.proto != TCP or told & SIZES))
+
+
+@inner_plain
 def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
     # Without the IP id.
     h = mix(mix(np.uint64(3), np.uint64(r.ip_version)), np.uint64(r.proto))
     h = mix(h, np.uint64(r.ip_len))
     h = mix(h, np.uint64(r.payload_digest) if with_digest else np.uint64(0))
-    h = mix(h, np.uint64(r.payload_len) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
+    size = np.int64(r.payload_len) if r.proto != TCP or told & SIZES else np.int64(-1)
+    h = mix(h, np.uint64(size) ^ (np.uint64(r.frag_offset) << np.uint64(32)))
     if r.proto == TCP:
         h = mix(h, np.uint64(r.tcp_seq) ^ (np.uint64(r.tcp_ack) << np.uint64(32)))
         if told & WINDOWS:
@@ -112,7 +118,7 @@ def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
             h = mix(h, np.uint64(r.tcp_tsval) ^ (np.uint64(r.tcp_tsecr) << np.uint64(32)))
         if told & SACKS:
             h = mix(h, np.uint64(r.tcp_sack))
-        h = mix(h, np.uint64(r.tcp_flags))
+        h = mix(h, np.uint64(r.tcp_flags if told & FLAGS else np.int16(-1)))
     elif r.icmp_type >= 0:
         h = mix(h, np.uint64(r.icmp_type) * np.uint64(256) + np.uint64(r.icmp_code))
         h = mix(h, np.uint64(r.icmp_seq))
@@ -171,6 +177,10 @@ def _cut(r: Any, before: Any) -> tuple[int, int]:
         told &= ~SACKS
         if r.tcp_window < 0:
             told &= ~WINDOWS
+        if r.tcp_flags < 0:
+            told &= ~FLAGS
+        if r.payload_len < 0:
+            told &= ~SIZES
     if r.cap_len >= r.wire_len:
         return shortest, told
     if r.payload_len > 0 and r.payload_digest == 0 and (r.icmp_type < 0 or r.icmp_id >= 0):
@@ -205,7 +215,7 @@ def _scan(
         src_mac[i], dst_mac[i] = r.src_mac, r.dst_mac
         traits[i], length[i] = _traits(r), r.payload_len
         usable[i] = r.ip_version > 0 or r.ethertype == ETHERTYPE_ARP
-        with_digest = 0 < r.payload_len < shortest
+        with_digest = _with_digest(r, shortest, told)
         content = _content_hash(r, with_digest, told)
         packet[i] = _packet_hash(r, content)
         if content < below and is_told_apart(r, with_digest):
@@ -224,7 +234,7 @@ def _contents(p: Any, shortest: int, told: int) -> tuple[Row, Keys]:
     rows, contents = np.empty(len(p), np.int64), np.empty(len(p), np.uint64)
     count = 0
     for i in range(len(p)):
-        with_digest = 0 < p[i].payload_len < shortest
+        with_digest = _with_digest(p[i], shortest, told)
         if is_told_apart(p[i], with_digest):
             rows[count], contents[count] = i, _content_hash(p[i], with_digest, told)
             count += 1
@@ -240,10 +250,12 @@ def _likely_cuts(p: Any) -> tuple[int, int]:
     return found
 
 
-def _bodies(p: Any, shortest: int) -> Keys:
-    if shortest == _NONE_CUT:
+def _bodies(p: Any, shortest: int, told: int) -> Keys:
+    if shortest == _NONE_CUT and told & SIZES:
         return np.empty(0, np.uint64)
     left_out = p["payload_len"] >= shortest
+    if not told & SIZES:
+        left_out |= p["proto"] == TCP
     left_out &= p["payload_digest"] != 0
     if not left_out.any():
         return np.empty(0, np.uint64)
@@ -302,7 +314,7 @@ def identify(batch: ObservationBatch) -> Identity:
         packet, flow, link, usable,
         ranks["point"][point], ranks["place"][point], ranks["netns"][point],
         ranks["host"][point], ranks["clock"][point], stamp, capture, ttl,
-        src_mac, dst_mac, traits, length, _bodies(batch.packets, shortest),
+        src_mac, dst_mac, traits, length, _bodies(batch.packets, shortest, told),
         np.empty(0, np.bool_), ranks["place"][:0],
         tuple(sorted({point.clock_name for point in batch.points})),
         hashes_of_names(place_names(batch.points)), np.empty(0, np.uint64),
