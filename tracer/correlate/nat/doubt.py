@@ -48,14 +48,17 @@ def _may_be_again(
 ) -> bool:
     # Bridges with filter rules translate and leave the TTL as it is. The port and the bridge show
     # such a packet at once, as one where devices have no names. If the new destination is where it
-    # came from, it is sent back: in and out are told, or the MAC that sent it gets it.
+    # came from, it is sent back: in and out are told, or the MAC that sent it gets it. Balancers
+    # and inspectors on one device only pass it on: the MAC that got it sends it.
     place, point, several = where
     own = traits[b] & OWN
     if place[b] >= several:
         return bool(flow[a] != flow[b] and (own or abs(time[b] - time[a]) <= SOON_NS))
     src_mac, dst_mac = macs
     returned = src_mac[a] == dst_mac[b] and src_mac[a] != NULL and flow[a] != flow[b]
-    return bool(own and (returned or point[a] != point[b] or is_taken_up(macs, flow, time, a, b)))
+    passed_on = dst_mac[a] == src_mac[b] and dst_mac[a] != NULL and src_mac[a] != dst_mac[a]
+    again = returned or passed_on or point[a] != point[b]
+    return bool(own and (again or is_taken_up(macs, flow, time, a, b)))
 
 
 @jit
