@@ -1,9 +1,12 @@
 """`tracer offline --explain-joins` says what each join rests on."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 
 def offline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -45,3 +48,19 @@ def test_a_journey_that_is_not_there_is_said(captures: Path) -> None:
     assert done.returncode == 1
     assert "There is no journey 99999." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_else_was_asked_for_is_written_too(captures: Path, tmp_path: Path) -> None:
+    words = ("--summary", tmp_path / "summary.json", "--segments", tmp_path / "segments.csv")
+    done = offline(captures / "fip-inbound", "--explain-joins", "3", *words)
+    assert done.returncode == 0
+    assert "109 journeys (1 shown)" in done.stderr
+    assert json.loads((tmp_path / "summary.json").read_text())["shown"] == 1
+    assert (tmp_path / "segments.csv").read_text().count("\n") > 2
+
+
+@pytest.mark.parametrize("words", [("-o", "x.csv"), ("--format", "jsonl")])
+def test_reasons_are_text(words: tuple[str, str], captures: Path) -> None:
+    done = offline(captures / "fip-inbound", "--explain-joins", "3", *words)
+    assert done.returncode == 2
+    assert "--explain-joins writes text, not" in done.stderr

@@ -137,6 +137,19 @@ def test_output_that_nobody_reads_ends_quietly(captures: Path) -> None:
     assert "Broken" not in stderr
 
 
+def test_output_is_whole_or_an_error_where_python_does_not_buffer(
+    captures: Path, tmp_path: Path
+) -> None:
+    words = f"{sys.executable} -m tracer.cli offline {captures}/fip-outbound --format jsonl"
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    ends = {}
+    for name, limits, after in (("cut", "ulimit -f 100", ""), ("gone", "", "| head -c 1")):
+        command = f"{limits}\n{{ {words}; echo $? >{name}.status; }} {after} >{name}.jsonl"
+        subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, timeout=120)
+        ends[name] = int((tmp_path / f"{name}.status").read_text())
+    assert ends == {"cut": 1, "gone": 141}
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("output", ["-o /dev/null", ""])
 def test_streams_may_be_closed(closed: str, output: str, captures: Path) -> None:

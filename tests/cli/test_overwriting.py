@@ -26,6 +26,10 @@ def folder(captures: Path, tmp_path: Path) -> Path:
         (("{folder}", "--summary", "{file}"), "is one of the inputs"),
         (("{folder}", "--point", "a/b={file}", "--segments", "{link}"), "is one of the inputs"),
         (("{file}", "-o", "{new}", "--segments", "{new}"), "would also be written by -o"),
+        (("{folder}", "--summary", "{folder}/points.toml"), "is one of the inputs"),
+        (("{file}", "--summary", "{folder}/points.toml"), "is one of the inputs"),
+        (("{folder}", "--format", "csv", "-o", "{conntrack}"), "is one of the inputs"),
+        (("{folder}", "--format", "csv", "-o", "{rules}"), "is one of the inputs"),
     ],
 )
 def test_output_that_would_destroy_something_is_refused(
@@ -35,7 +39,9 @@ def test_output_that_would_destroy_something_is_refused(
     link = folder.parent / "link.csv"
     link.symlink_to(file)
     before = file.read_bytes()
-    names = {"file": file, "folder": folder, "link": link, "new": folder.parent / "new.csv"}
+    dumps = {kind: next((folder / kind).iterdir()) for kind in ("conntrack", "iptables")}
+    names = {"conntrack": dumps["conntrack"], "rules": dumps["iptables"]}
+    names |= {"file": file, "folder": folder, "link": link, "new": folder.parent / "new.csv"}
     with pytest.raises(InputError, match=said):
         run("offline", *(word.format(**names) for word in words))
     assert file.read_bytes() == before

@@ -47,6 +47,22 @@ def test_json(run: Run, captures: Path, tmp_path: Path) -> None:
     assert len(found["sentences"]) == 3
 
 
+def test_losses_are_not_given_the_reasons_of_other_packets(
+    run: Run, captures: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "incident.json"
+    run("report", captures / "lossy-wire", "-o", output)
+    found = json.loads(output.read_text())
+    reasons = {
+        each["reason"] for each in found["stops"] if each["outcome"] in ("vanished", "dropped")
+    }
+    others = {each["reason"] for each in found["stops"]} - reasons - {None}
+    assert others
+    said = found["sentences"][1]
+    assert "lost packets" in said
+    assert not any(reason in said for reason in others)
+
+
 def test_tables_are_those_of_offline(run: Run, captures: Path, tmp_path: Path) -> None:
     for name in ("hops.csv", "hops.parquet"):
         run("report", captures / "fip-outbound", "-o", tmp_path / name)

@@ -1,7 +1,9 @@
 """Journeys read back are the ones that were written: the same lines come out again."""
 
+import contextlib
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tracer.core.journeys import JourneySet
 from tracer.report.jsonl import journey_lines
 from tracer.report.tables import hop_tables, write_parquet
 from tracer.sources.journeys import is_journeys, read_journeys
+from tracer.sources.recording import read_recording
 
 FOLDERS = ("fip-outbound", "fip-inbound", "snat-centralized", "two-tenants")
 
@@ -50,6 +53,44 @@ def test_captures_and_recordings_are_not_journeys(captures: Path, tmp_path: Path
     assert not is_journeys(captures / "fip-outbound" / "vm-ens3.pcap")
     assert not is_journeys(captures / "walkthrough" / "out01-vm-ens3.txt")
     assert not is_journeys(tmp_path / "missing")
+
+
+def test_damaged_files_are_not_journeys(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(bytes(range(256)) * 40))
+    for name, at in (("header", 10), ("middle", 30), ("end", len(packed) - 4)):
+        damaged = packed.copy()
+        damaged[at : at + 3] = b"\xff\xff\xff"
+        (tmp_path / name).write_bytes(damaged)
+        assert not is_journeys(tmp_path / name)
+        (tmp_path / name).write_bytes(packed[:at])
+        assert not is_journeys(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["kind", "outcome"])
+@pytest.mark.parametrize("word", ['"lost"', "null"])
+def test_words_that_are_none_are_damage(
+    name: str, word: str, journey_set: JourneySet, tmp_path: Path
+) -> None:
+    path = tmp_path / "journeys.jsonl"
+    text = b"".join(journey_lines(journey_set)).decode()
+    path.write_text(re.sub(f'"{name}":"[^"]*"', f'"{name}":{word}', text, count=1))
+    with pytest.raises(InputError, match=f"a journey's {name} is no word for one"):
+        read_journeys(path)
+
+
+def test_damaged_tables_are_one_sentence(journey_set: JourneySet, tmp_path: Path) -> None:
+    path = tmp_path / "journeys.parquet"
+    with path.open("wb") as file:
+        write_parquet(hop_tables(journey_set), file)
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[-8:-4], "little")
+    for at in range(len(whole) - 8 - size, len(whole) - 8, max(size // 150, 1)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):
+            if is_journeys(path):
+                read_journeys(path)
+        with contextlib.suppress(InputError):
+            read_recording(path)
 
 
 @pytest.mark.parametrize(

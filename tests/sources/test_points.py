@@ -159,3 +159,8 @@ def test_points_toml_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path / "points.toml")]
     done = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == r"'b\xfccher01'"
+
+
+def test_a_name_that_is_not_utf8_is_shown_as_its_bytes() -> None:
+    entry = entry_of_option(os.fsdecode(b"h\xff/eth0"), "x.pcap")
+    assert (entry.host, entry.device) == ("h\\xff", "eth0")

@@ -131,3 +131,13 @@ def test_damaged_text_never_fails_and_never_loses_a_stamped_line(data: st.DataOb
     stamped = [line for line in damaged.split("\n") if line[:3] in ("12:", "15:")]
     whole = [line for line in stamped if line[8:9] == "." and " IP " in line]
     assert len(batch) >= len([line for line in whole if line.count(":") >= 3])
+
+
+def test_a_device_that_is_not_utf8_is_shown_as_its_bytes() -> None:
+    text = (
+        b"tcpdump: listening on eth\xb20, link-type EN10MB (Ethernet), capture size 262144 bytes\n"
+        b"15:42:46.291965 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto ICMP (1), length "
+        b"84)\n    10.0.0.1 > 10.0.0.2: ICMP echo request, id 7, seq 1, length 64\n"
+    )
+    batch, _ = read_text(text)
+    assert [point.device for point in batch.points] == ["eth\\xb20"]

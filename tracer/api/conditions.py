@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TypedDict
+from ipaddress import IPv4Network, IPv6Network
+from operator import index
+from typing import Any, TypedDict
 
 from tracer.core.address import encode_network
 from tracer.core.errors import InputError
@@ -11,6 +13,7 @@ from tracer.core.protocols import PROTOCOLS, protocol_name
 
 Addresses = str | Iterable[str]
 Ports = int | Iterable[int]
+_Network = IPv4Network | IPv6Network  # which would give its addresses one by one
 
 
 class Conditions(TypedDict, total=False):
@@ -68,9 +71,15 @@ def words_of(chosen: FlowFilter) -> str:
 
 
 def _number(value: int | None, most: int, what: str) -> int | None:
-    if value is not None and not 0 <= int(value) <= most:
-        raise InputError(f"{value} is not a valid {what}.", f"Give a number from 0 to {most}.")
-    return None if value is None else int(value)
+    if value is None:
+        return None
+    try:
+        number = index(value)  # of numpy and pandas, too
+    except TypeError:
+        number = -1
+    if not 0 <= number <= most:
+        raise InputError(f"{value!r} is not a valid {what}.", f"Give a number from 0 to {most}.")
+    return number
 
 
 def _protocol(value: str | int | None) -> int | None:
@@ -83,7 +92,8 @@ def _protocol(value: str | int | None) -> int | None:
 
 
 def _networks(value: Addresses) -> tuple[str, ...]:
-    texts = (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+    several = isinstance(value, Iterable) and not isinstance(value, str | _Network)
+    texts = tuple(str(each) for each in value) if several else (str(value),)
     for text in texts:
         try:
             encode_network(text)
@@ -96,5 +106,6 @@ def _networks(value: Addresses) -> tuple[str, ...]:
 
 
 def _ports(value: Ports) -> tuple[int, ...]:
-    numbers = (value,) if isinstance(value, int) else tuple(value)
+    is_one = isinstance(value, str) or not isinstance(value, Iterable)
+    numbers: Any = (value,) if is_one else value
     return tuple(n for each in numbers if (n := _number(each, 0xFFFF, "port")) is not None)

@@ -110,6 +110,8 @@ def command(
     keep()
     redactor = redactor_of(redact, redact_key)
     format_ = chosen_format(format_, output, _FORMATS)
+    if explain is not None and format_ != "text":
+        raise click.UsageError(f"--explain-joins writes text, not {format_}")
     in_parts = explain is None and format_ != "pcapng"
     if in_parts and windows.is_large(captures, points):
         ready("decode", "correlate", "windows")
@@ -122,9 +124,9 @@ def command(
     if redactor is not None:
         journey_set = redactor.journey_set(journey_set)
     if explain is not None:
-        _explain(journey_set, explain, output)
-        return
-    if format_ == "pcapng":
+        chosen = np.array([explain - journey_set.first_journey])
+        _explain(journey_set, explain, chosen, output)
+    elif format_ == "pcapng":
         from tracer.cli.packets import write_packets
         from tracer.sources.originals import Originals
 
@@ -140,13 +142,14 @@ def command(
     write_summary(summary_of(journey_set, len(chosen)), summary)
 
 
-def _explain(journey_set: JourneySet, journey: int, output: str | None) -> None:
+def _explain(
+    journey_set: JourneySet, journey: int, one: NDArray[np.int64], output: str | None
+) -> None:
     from tracer.cli.explained import explained
     from tracer.report.line import Line
     from tracer.report.text import journey_text
 
     reasons = [Line(text) for text in explained(journey_set, journey)]
-    one = np.array([journey - journey_set.first_journey])
     with destination(output) as file:
         lines = [*journey_text(journey_set, terminal_width(output), one), *reasons]
         write_text(lines, file, coloured=is_coloured(output))

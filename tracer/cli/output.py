@@ -1,6 +1,7 @@
 """Where output goes: data to standard output or a file, the summary to standard error."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -25,8 +26,8 @@ def destination(output: str | None) -> Iterator[IO[bytes]]:
     """
     if output is None or output == "-":
         sys.stdout.flush()
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with _buffered(sys.stdout.buffer) as file:
+            yield file
         return
     try:
         file = open(output, "wb")  # noqa: SIM115 -- closed below, where other errors are meant
@@ -40,6 +41,22 @@ def destination(output: str | None) -> Iterator[IO[bytes]]:
             if os.path.isfile(output):
                 os.unlink(output)
         raise
+
+
+@contextlib.contextmanager
+def _buffered(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    # With PYTHONUNBUFFERED it is the descriptor, which may take less than it is given.
+    if not isinstance(stream, io.RawIOBase):
+        yield stream
+        stream.flush()
+        return
+    buffered = io.BufferedWriter(stream)
+    try:
+        yield buffered
+        buffered.flush()
+    finally:
+        with contextlib.suppress(OSError, ValueError):  # told already
+            buffered.detach()
 
 
 def write_lines(lines: Iterable[bytes], file: IO[bytes]) -> None:

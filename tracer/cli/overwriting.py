@@ -82,12 +82,20 @@ def _given(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_of(path: str, given: str) -> bool:
+    # Also what is read without being named: points.toml, and the dumps in a folder.
     if not os.path.exists(given):
         return False
-    if not os.path.isdir(given):
+    real, own = Path(os.path.realpath(path)), Path(os.path.realpath(given))
+    is_inside = own.is_dir() and own in real.parents
+    if real.name == "points.toml":
+        return is_inside or real.parent in own.parents
+    if not own.is_dir():
         return os.path.samefile(path, given)
-    if Path(os.path.realpath(given)) not in Path(os.path.realpath(path)).parents:
+    if not is_inside:
         return False
     from tracer.sources.capture import is_readable
+    from tracer.sources.conntrack import conntrack_files
+    from tracer.sources.rules.read import rules_files
 
-    return is_readable(path)
+    dumps = (*conntrack_files(own), *rules_files(own))
+    return is_readable(path) or real in {Path(os.path.realpath(file)) for file, *_ in dumps}

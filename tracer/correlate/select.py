@@ -101,8 +101,10 @@ def _arp_meets(arp: Any, chosen: FlowFilter) -> Mask:
 def _in_any(records: Any, name: str, networks: Iterable[str]) -> Mask:
     hi, lo = records[f"{name}_hi"], records[f"{name}_lo"]
     found = np.zeros(len(records), np.bool_)
+    is_v4 = (hi == 0) & (lo >> np.uint64(32) == 0xFFFF)  # stored as mapped into IPv6
     for text in networks:
         (net_hi, net_lo), (mask_hi, mask_lo) = encode_network(text)
         inside = (hi & np.uint64(mask_hi)) == np.uint64(net_hi & mask_hi)
-        found |= inside & ((lo & np.uint64(mask_lo)) == np.uint64(net_lo & mask_lo))
+        inside &= (lo & np.uint64(mask_lo)) == np.uint64(net_lo & mask_lo)
+        found |= inside & (is_v4 == (net_hi == 0 and net_lo >> 32 == 0xFFFF))
     return found

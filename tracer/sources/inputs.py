@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from tracer.core.errors import InputError, unreadable
+from tracer.core.printable import sound
 from tracer.core.warnings import InputWarning
 from tracer.sources.capture import is_capture
 from tracer.sources.point_names import places_by_name, stem_of
@@ -116,7 +117,7 @@ class _Finder:
 
     def _add_file(self, path: str, shown: str) -> None:
         # Names of files are bytes; what is not UTF-8 in them is shown as such.
-        shown = os.fsencode(shown).decode("utf-8", "backslashreplace")
+        shown = sound(shown)
         file = _identity(path)
         if file in self._read_as:
             self._warn_of_twin(shown, self._read_as[file])

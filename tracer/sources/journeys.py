@@ -7,6 +7,7 @@ wrote them are not in such files.
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ _APART = ("point", "capture", "proto")  # codes of their own; the protocol is th
 _RENAMED = {"ip_len": "len"}  # where a hop's JSON names a column otherwise
 _PROTOCOLS = {name: number for number in range(256) if (name := protocol_name(number))}
 _Columns = dict[str, pa.Array]
+_DAMAGED = (OSError, EOFError, zlib.error, pa.ArrowException, ValueError, KeyError, TypeError)
 
 
 def is_journeys(path: Path) -> bool:
@@ -52,7 +54,7 @@ def is_journeys(path: Path) -> bool:
         if head[:2] == b"\x1f\x8b":
             with gzip.open(path) as packed:
                 head = packed.read(64)
-    except (OSError, pa.ArrowException):
+    except (OSError, EOFError, zlib.error, pa.ArrowException, ValueError):
         return False
     return head.startswith(b'{"schema":') and b'"journey":' in head
 
@@ -64,7 +66,7 @@ def read_journeys(path: Path) -> JourneySet:
             is_table = file.read(4) == b"PAR1"
         journeys, hops, counts = _table(path) if is_table else _lines(path)
         found = _assembled(journeys, hops, counts)
-    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise InputError(
             f"{path} holds no journeys that can be read: {reason}.",
@@ -143,6 +145,9 @@ def _assembled(journeys: _Columns, hops: _Columns, counts: NDArray[np.int64]) ->
     batch.packets["proto"] = np.repeat(records["proto"], counts)
     records["kind"] = _coded(journeys["kind"], _words(Kind))
     records["outcome"] = _coded(journeys["outcome"], _words(Outcome))
+    for name in ("kind", "outcome"):
+        if (records[name] < 0).any():
+            raise ValueError(f"a journey's {name} is no word for one")
     records["outcome_point"] = _coded(journeys["outcome_at"], _labels(batch.points))
     reasons = [text for text in pc.unique(journeys["reason"]).to_pylist() if text is not None]
     records["reason"] = _coded(journeys["reason"], {text: at for at, text in enumerate(reasons)})

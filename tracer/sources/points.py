@@ -11,6 +11,7 @@ from typing import Any
 from tracer.core.address import encode_mac
 from tracer.core.errors import InputError, unreadable
 from tracer.core.point import Direction, Point
+from tracer.core.printable import sound
 from tracer.sources.point_names import is_kernel_name, point_in_interface, point_in_name
 
 POINTS_FILE = "points.toml"
@@ -129,6 +130,7 @@ def entry_of_option(name: str, file: str) -> PointEntry:
             f"--point {name}={file}: the name has to be DEVICE, HOST/DEVICE or HOST/NETNS/DEVICE.",
             f"Name it as in --point {shlex.quote(f'compute03/eth0={file}')}.",
         )
+    parts = [sound(part) for part in parts]
     host = parts[0] if len(parts) > 1 else None
     return PointEntry(file, host, parts[1] if len(parts) == 3 else None, parts[-1])
 

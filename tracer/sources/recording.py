@@ -83,7 +83,7 @@ def read_recording(path: Path) -> Recording:
     """Return what a recording holds; raises InputError when it is none or newer than this."""
     try:
         file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(
             f"{path} is not a complete recording: {error}.",
             "Record it again with `tracer follow --write`.",

@@ -21,6 +21,7 @@ _ENDS = {
     "not-observable": "gone where nothing can be observed",
     "lost-by-tracer": "missed by the tracer itself",
 }
+_LOST = ("dropped", "vanished")  # among what stopped
 
 
 def what_happened(journey_set: JourneySet, figures: Figures) -> list[str]:
@@ -82,8 +83,8 @@ def _stops(figures: Figures) -> str:
     if rest:
         places.append(f"{plural(rest, 'more')} elsewhere".replace("mores", "more"))
     reasons = Counter[str]()
-    for (_, _, reason), number in figures.stops.items():
-        if reason:
+    for (_, outcome, reason), number in figures.stops.items():
+        if reason and outcome in _LOST:
             reasons[reason] += number
     because = f"; the reason most often given is {reasons.most_common(1)[0][0]}" if reasons else ""
     if total == 1:

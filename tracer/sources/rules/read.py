@@ -10,7 +10,7 @@ from tracer.core.nat_rules.rule import NatRule
 from tracer.core.warnings import InputWarning
 from tracer.sources.compression import decompressed
 from tracer.sources.findings import Findings
-from tracer.sources.named_dumps import dumps_in
+from tracer.sources.named_dumps import Dump, dumps_in
 from tracer.sources.rules.chains import Chains
 from tracer.sources.rules.iptables import read_iptables
 from tracer.sources.rules.nftables import read_nftables
@@ -65,11 +65,16 @@ def read_rules_folder(folder: Path) -> Found:
     """
     rules: list[NatRule] = []
     warnings: list[InputWarning] = []
-    for path, host, netns in dumps_in(folder, "rules", _may_hold_rules):
+    for path, host, netns in rules_files(folder):
         some, wrong = read_rules(path, host, netns)
         rules += some
         warnings += wrong
     return rules, warnings
+
+
+def rules_files(folder: Path) -> list[Dump]:
+    """Return (file, host, netns) of the files in a folder that `read_rules_folder` reads."""
+    return list(dumps_in(folder, "rules", _may_hold_rules))
 
 
 def scope_of(path: Path) -> Scope:

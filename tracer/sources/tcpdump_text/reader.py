@@ -13,6 +13,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Decode
 from tracer.core.errors import unreadable
 from tracer.core.point import Direction, Point
+from tracer.core.printable import sound
 from tracer.core.warnings import InputWarning
 from tracer.sources.tcpdump_text.columns import BatchBuilder
 from tracer.sources.tcpdump_text.frames import parse_frame
@@ -155,13 +156,10 @@ def _parse(record: Record) -> Parsed:
 def _place(record: Record, parsed: Parsed, base: Point, hint: str | None) -> Point:
     said = None if record.device == "any" else record.device
     direction = base.direction if parsed.direction is Direction.UNKNOWN else parsed.direction
-    return replace(
-        base,
-        host=base.host or record.host,
-        netns=base.netns or record.netns,
-        device=parsed.device or base.device or said or hint or record.device,
-        direction=direction,
-    )
+    device = parsed.device or base.device or said or hint or record.device
+    names = (base.host or record.host, base.netns or record.netns, device)
+    host, netns, device = (None if name is None else sound(name) for name in names)
+    return replace(base, host=host, netns=netns, device=device, direction=direction)
 
 
 def _around(name: str, transcript: Transcript) -> list[InputWarning]:
