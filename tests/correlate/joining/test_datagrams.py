@@ -33,25 +33,28 @@ def sizes(burst: int) -> list[int]:
     return [SIZE] * (burst % 5) + [REST if burst % 2 else SIZE]
 
 
-def burst_journeys(ids: bool, lost: Lost = ()) -> JourneySet:
-    """Super-packets at two points, their datagrams at the third; `lost`: (burst, number)."""
-    rows, ip_id = [], 7
+def burst_journeys(ids: bool | None, lost: Lost = ()) -> JourneySet:
+    """Super-packets at two points, their datagrams at the third; `lost`: (burst, number).
+
+    `ids`: whether they count on from a packet's; None: all are 0.
+    """
+    rows, ip_id = [], 7 if ids else 0
     for burst in range(COUNT):
         at_us, parts = burst * BURST_US, sizes(burst)
         for point in (POD, NODE):
-            own = ip_id if ids else -1
+            own = ip_id if ids is not False else -1
             rows.append(datagram(point, at_us + 9 * point, own, burst * 100, sum(parts)))
         for k, size in enumerate(parts):
             if (burst, k) not in lost:
-                when, own = at_us + 300 + 2 * k, ip_id + k if ids else -1
+                when, own = at_us + 300 + 2 * k, ip_id + k * bool(ids) if ids is not False else -1
                 rows.append(datagram(SERVER, when, own, burst * 100 + k, size))
-        ip_id += len(parts)
+        ip_id += len(parts) * bool(ids)
     rows.sort(key=lambda each: (each["point"], each["time_ns"]))
     return join(batch_of(rows, POINTS))
 
 
-@pytest.mark.parametrize("ids", [True, False])
-def test_datagrams_belong_to_the_packet_that_begins_with_the_first_one(ids: bool) -> None:
+@pytest.mark.parametrize("ids", [True, False, None])
+def test_datagrams_belong_to_the_packet_that_begins_with_the_first_one(ids: bool | None) -> None:
     found = burst_journeys(ids)
     assert found.journeys["n_hops"].tolist() == [2 + len(sizes(b)) for b in range(COUNT)]
     assert (found.journeys["outcome"] == Outcome.DELIVERED).all()

@@ -58,6 +58,9 @@ def _numbered(of: Any, stream: Codes, time: Codes, gap_ns: int) -> Codes:
         while at < length[whole]:
             size = min(length[first], length[whole] - at)
             j = _following(of, begin, (first, last), (size, k, counted), stream, time, gap_ns)
+            if j < 0 and k == 1 and counted and ids[first] == 0:  # some cards leave all at 0
+                counted = False
+                j = _following(of, begin, (first, last), (size, k, counted), stream, time, gap_ns)
             if j >= 0:
                 begin[j] = number + at
                 last = first if counted else j

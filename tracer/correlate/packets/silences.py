@@ -14,8 +14,8 @@ _MOST_ROWS = 64
 
 
 def watched_until(identity: Identity, time: Codes) -> Codes:
-    """Return when each capture showed its last packet, shape (captures,)."""
-    last_ns = np.full(int(identity.capture.max(initial=-1)) + 1, np.iinfo(np.int64).min)
+    """Return when each capture showed its last packet, shape (captures + 1,): the last is -1."""
+    last_ns = np.full(int(identity.capture.max(initial=-1)) + 2, np.iinfo(np.int64).min)
     np.maximum.at(last_ns, identity.capture, time)
     return last_ns
 
