@@ -109,11 +109,28 @@ def _is_observation(events: EventArray, name: Callable[[int], str]) -> NDArray[n
     observed: NDArray[np.bool_] = _IS_SEEN[hook]
     freed = np.flatnonzero(hook == Hook.KFREE)
     if len(freed):
-        observed[freed] = _is_drop(events.take(freed), name)
+        ended = events.take(freed)
+        observed[freed] = _is_drop(ended, name, _had_no_route(events, ended))
     return observed
 
 
-def _is_drop(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_]:
+def _had_no_route(events: EventArray, freed: EventArray) -> NDArray[np.bool_]:
+    # Whether all lookups for a buffer failed just before it was freed; those for an ICMP error
+    # about it, which the host itself sends, are others.
+    asked = events[(events["hook"] == Hook.ROUTE) & (events["aux"] == Aux.ROUTE)]
+    asked = asked[asked["route_iif"] != 1]
+    refused = np.isin(freed["skb"], asked["skb"][asked["route_error"] < -1]) & (freed["skb"] != 0)
+    for place in np.flatnonzero(refused).tolist():
+        waited = freed["time_ns"][place].astype(np.int64) - asked["time_ns"].astype(np.int64)
+        mine = (asked["skb"] == freed["skb"][place]) & (waited >= 0) & (waited <= ROUTE_WINDOW_NS)
+        refused[place] = mine.any() and not (asked["route_error"][mine] == 0).any()
+    found: NDArray[np.bool_] = refused
+    return found
+
+
+def _is_drop(
+    events: EventArray, name: Callable[[int], str], had_no_route: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     numbers, codes = np.unique(events["drop_reason"], return_inverse=True)
     words = [name(number) for number in numbers.tolist()]
 
@@ -127,13 +144,21 @@ def _is_drop(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_
     used |= says("NO_SOCKET") & np.isin(events["proto"], _ICMP) & cloned
     # What a socket had been given and nobody had read when it was closed.
     used |= says("QUEUE_PURGE") & ~_has(events, Flag.DEV)
-    # Without a reason, a shared buffer's end says nothing: some other holder may go on.
-    used |= says("NOT_SPECIFIED") & cloned
+    # What a socket keeps of an ICMP error until it is asked for is a clone, with its device.
+    used |= says("QUEUE_PURGE") & np.isin(events["proto"], _ICMP) & _is_error(events) & cloned
+    # Without a reason, a shared buffer's end says nothing: some other holder may go on. But not
+    # where there was no route for it.
+    used |= says("NOT_SPECIFIED") & cloned & ~had_no_route
     # A fragment that waited for the others has no device any more; it ends with the datagram that
     # it was put into.
     used |= says("NOT_SPECIFIED") & _has(events, Flag.FRAGMENT) & ~_has(events, Flag.DEV)
     dropped: NDArray[np.bool_] = _has(events, Flag.REASON) & ~used
     return dropped
+
+
+def _is_error(events: EventArray) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = events["aux"] == Aux.QUOTED
+    return found
 
 
 def _has(events: EventArray, flag: Flag) -> NDArray[np.bool_]:
