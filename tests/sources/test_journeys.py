@@ -85,7 +85,7 @@ def test_damaged_tables_are_one_sentence(journey_set: JourneySet, tmp_path: Path
     whole = path.read_bytes()
     size = int.from_bytes(whole[-8:-4], "little")
     for at in range(len(whole) - 8 - size, len(whole) - 8, max(size // 150, 1)):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         with contextlib.suppress(InputError):
             if is_journeys(path):
                 read_journeys(path)
