@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import index
-from typing import Any, TypedDict
+from typing import Any, SupportsIndex, TypedDict
 
 from tracer.core.address import encode_network
 from tracer.core.errors import InputError
 from tracer.core.filter import FlowFilter
 from tracer.core.protocols import PROTOCOLS, protocol_name
 
-Addresses = str | Iterable[str]
-Ports = int | Iterable[int]
-_Network = IPv4Network | IPv6Network  # which would give its addresses one by one
+# A text or a network would give its letters, or its addresses, one by one.
+Address = str | IPv4Address | IPv6Address | IPv4Network | IPv6Network
+Addresses = Address | Iterable[Address]
+Ports = SupportsIndex | Iterable[SupportsIndex]
 
 
 class Conditions(TypedDict, total=False):
@@ -23,7 +24,7 @@ class Conditions(TypedDict, total=False):
     `src`, `dst`: an address or CIDR, or several of them. `port`, `sport`, `dport`: one or several.
     """
 
-    icmp_id: int | None
+    icmp_id: SupportsIndex | None
     proto: str | int | None
     host: Addresses
     src: Addresses
@@ -70,7 +71,7 @@ def words_of(chosen: FlowFilter) -> str:
     return ", ".join(words)
 
 
-def _number(value: int | None, most: int, what: str) -> int | None:
+def _number(value: SupportsIndex | None, most: int, what: str) -> int | None:
     if value is None:
         return None
     try:
@@ -92,8 +93,7 @@ def _protocol(value: str | int | None) -> int | None:
 
 
 def _networks(value: Addresses) -> tuple[str, ...]:
-    several = isinstance(value, Iterable) and not isinstance(value, str | _Network)
-    texts = tuple(str(each) for each in value) if several else (str(value),)
+    texts = (str(value),) if isinstance(value, Address) else tuple(str(each) for each in value)
     for text in texts:
         try:
             encode_network(text)

@@ -83,11 +83,13 @@ def _given(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 def _is_of(path: str, given: str) -> bool:
     # Also what is read without being named: points.toml, and the dumps in a folder.
+    from tracer.sources.points import POINTS_FILE
+
     if not os.path.exists(given):
         return False
     real, own = Path(os.path.realpath(path)), Path(os.path.realpath(given))
     is_inside = own.is_dir() and own in real.parents
-    if real.name == "points.toml":
+    if real.name == POINTS_FILE:
         return is_inside or real.parent in own.parents
     if not own.is_dir():
         return os.path.samefile(path, given)

@@ -29,9 +29,8 @@ def parents(
 
     A copy points to what it copies, a segment or a fragment to the latest hop elsewhere whose bytes
     overlap its own, a flooded frame to where it was in the same tunnel, else to where it came to
-    its namespace or host, and there to the
-    place beside which other packets show it; where nothing shows that, to where the flood parted;
-    a packet that was bridged and routed as `taken_up` tells.
+    its namespace or host, and there to the place beside which other packets show it; where nothing
+    shows that, to where the flood parted; a packet that was bridged and routed as `taken_up` tells.
     Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
     `starts[j]` on; `numbers` of bytes as `Assembly` has them.
     """

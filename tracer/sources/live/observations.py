@@ -119,13 +119,13 @@ def _had_no_route(events: EventArray, freed: EventArray) -> NDArray[np.bool_]:
     # about it, which the host itself sends, are others.
     asked = events[(events["hook"] == Hook.ROUTE) & (events["aux"] == Aux.ROUTE)]
     asked = asked[asked["route_iif"] != 1]
-    refused = np.isin(freed["skb"], asked["skb"][asked["route_error"] < -1]) & (freed["skb"] != 0)
+    failed = asked["skb"][asked["route_error"] < -1]
+    refused: NDArray[np.bool_] = np.isin(freed["skb"], failed) & (freed["skb"] != 0)
     for place in np.flatnonzero(refused).tolist():
         waited = freed["time_ns"][place].astype(np.int64) - asked["time_ns"].astype(np.int64)
         mine = (asked["skb"] == freed["skb"][place]) & (waited >= 0) & (waited <= ROUTE_WINDOW_NS)
         refused[place] = mine.any() and not (asked["route_error"][mine] == 0).any()
-    found: NDArray[np.bool_] = refused
-    return found
+    return refused
 
 
 def _is_drop(
@@ -145,7 +145,7 @@ def _is_drop(
     # What a socket had been given and nobody had read when it was closed.
     used |= says("QUEUE_PURGE") & ~_has(events, Flag.DEV)
     # What a socket keeps of an ICMP error until it is asked for is a clone, with its device.
-    used |= says("QUEUE_PURGE") & np.isin(events["proto"], _ICMP) & _is_error(events) & cloned
+    used |= says("QUEUE_PURGE") & (events["aux"] == Aux.QUOTED) & cloned
     # Without a reason, a shared buffer's end says nothing: some other holder may go on. But not
     # where there was no route for it.
     used |= says("NOT_SPECIFIED") & cloned & ~had_no_route
@@ -154,11 +154,6 @@ def _is_drop(
     used |= says("NOT_SPECIFIED") & _has(events, Flag.FRAGMENT) & ~_has(events, Flag.DEV)
     dropped: NDArray[np.bool_] = _has(events, Flag.REASON) & ~used
     return dropped
-
-
-def _is_error(events: EventArray) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = events["aux"] == Aux.QUOTED
-    return found
 
 
 def _has(events: EventArray, flag: Flag) -> NDArray[np.bool_]:
