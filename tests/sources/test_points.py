@@ -67,12 +67,39 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ('x = 1\n[[point]]\nfile="a"\n', "line 1, key `x`: only"),
         ('[point]\nfile = "a"\n', "line 1, key `point`: only"),
         ("[[point]]\nfile = a\n", r"is not TOML: .*line 2"),
+        (
+            '[[point]]\nfile = "a"\nhost = "h"\n[[point]]\nfile = "./a"\nhost = "g"\n',
+            "line 5, key `file`: line 2 says something else of ./a",
+        ),
+        (
+            '[[point]]\nfile = "a"\nhost = "h"\ndevice = "d"\n'
+            '[[point]]\nfile = "b"\nhost = "h"\ndevice = "d"\nclock = "c"\n',
+            "line 9, key `clock`: it is another one than that of d in a",
+        ),
     ],
 )
 def test_mistakes_are_told_with_file_line_and_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         entries(tmp_path, text)
     assert str(tmp_path / "points.toml") in caught.value.message
+
+
+@pytest.mark.parametrize("bracket", ["[", "{a="])
+def test_brackets_without_end_are_refused(bracket: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not TOML: brackets are nested too deeply"):
+        entries(tmp_path, "a = " + bracket * 5000)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_points_file_that_windows_wrote_is_read(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "points.toml").write_bytes(GOOD.replace("\n", "\r\n").encode(encoding))
+    assert read_points(tmp_path / "points.toml") == entries(tmp_path, GOOD)
+
+
+def test_what_is_said_twice_alike_and_of_two_interfaces_is_no_contradiction(tmp_path: Path) -> None:
+    text = '[[point]]\nfile = "a"\nhost = "h"\n'
+    assert len(entries(tmp_path, text * 2)) == 2
+    assert len(entries(tmp_path, f'{text}interface = 0\n{text}device = "d"\ninterface = 1\n')) == 2
 
 
 def test_a_points_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

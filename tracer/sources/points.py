@@ -1,17 +1,18 @@
 """Which observation point a capture was made at: points.toml first, then what its names say."""
 
+import os
 import re
 import shlex
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tracer.core.address import encode_mac
-from tracer.core.errors import InputError, unreadable
+from tracer.core.errors import InputError
 from tracer.core.point import Direction, Point
 from tracer.core.printable import sound
+from tracer.sources.documents import toml_of
 from tracer.sources.point_names import is_kernel_name, point_in_interface, point_in_name
 
 POINTS_FILE = "points.toml"
@@ -34,14 +35,12 @@ class PointEntry:
 
 
 def read_points(path: Path) -> list[PointEntry]:
-    """Return the entries of a points.toml; raises InputError that names line and key."""
-    try:
-        text = path.read_text("utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except ValueError as error:  # syntax, or not UTF-8
-        raise InputError(f"{path} is not TOML: {error}.", "Correct that line.") from None
+    """Return the entries of a points.toml.
+
+    Raises InputError that names line and key, also where two entries contradict each other: say
+    different things of one file, or give one device two clocks or MACs.
+    """
+    text, document = toml_of(path)
     extra = sorted(set(document) - {"point", "conntrack", "rules"})  # others read the latter
     tables = document.get("point", [])
     if extra or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
@@ -50,7 +49,30 @@ def read_points(path: Path) -> list[PointEntry]:
         raise _error(
             path, line, key, "only [[point]], [[conntrack]] and [[rules]] tables belong here"
         )
-    return [_entry(path, text, index, table) for index, table in enumerate(tables)]
+    entries = [_entry(path, text, index, table) for index, table in enumerate(tables)]
+    _refuse_contradictions(path, text, entries)
+    return entries
+
+
+def _refuse_contradictions(path: Path, text: str, entries: list[PointEntry]) -> None:
+    # Nothing says which of two would be meant.
+    files: dict[tuple[str, int | None, int | None], int] = {}
+    devices: dict[tuple[str, str | None, str], int] = {}
+    for index, entry in enumerate(entries):
+        file = (os.path.normpath(entry.file), entry.interface, entry.ifindex)
+        first = files.setdefault(file, index)
+        if replace(entry, file="") != replace(entries[first], file=""):
+            named = _line_of(text, first, "file")
+            what = f"line {named} says something else of {entry.file}"
+            raise _error(path, _line_of(text, index, "file"), "file", what)
+        if entry.host is None or entry.device in (None, ANY):
+            continue
+        other = entries[devices.setdefault((entry.host, entry.netns, str(entry.device)), index)]
+        for key in ("clock", "mac"):
+            said, before = getattr(entry, key), getattr(other, key)
+            if said != before and (key == "clock" or None not in (said, before)):
+                what = f"it is another one than that of {entry.device} in {other.file}"
+                raise _error(path, _line_of(text, index, key), key, what)
 
 
 def _entry(path: Path, text: str, index: int, table: Mapping[str, Any]) -> PointEntry:
