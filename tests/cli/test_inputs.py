@@ -1,5 +1,9 @@
 """What the user names as input."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -67,3 +71,60 @@ def test_a_dump_without_entries_is_one(captures: Path, tmp_path: Path, run: Run)
     dump.write_text("conntrack v1.4.7 (conntrack-tools): 0 flow entries have been shown.\n")
     file = captures / "fip-outbound" / "vm-ens3.pcap"
     assert run("offline", file, "--conntrack", dump).exit_code == 0
+
+
+# As a user to whom closed files are closed: root without its privilege to read them all the same.
+def unprivileged(*words: object) -> "subprocess.CompletedProcess[str]":
+    become = (
+        ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if not os.geteuid() else []
+    )
+    command = [*become, sys.executable, "-m", "tracer.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_what_is_closed_in_a_folder_is_told_and_the_rest_is_read(
+    captures: Path, tmp_path: Path
+) -> None:
+    source = captures / "fip-outbound" / "vm-ens3.pcap"
+    (tmp_path / "closed").mkdir()
+    for name in ("open.pcap", "closed.pcap", "conntrack.txt", "closed/inside.pcap"):
+        shutil.copyfile(source, tmp_path / name)
+    for name in ("closed.pcap", "conntrack.txt", "closed"):
+        (tmp_path / name).chmod(0)
+    done = unprivileged("offline", tmp_path, "--format", "jsonl", "--count", "1")
+    (tmp_path / "closed").chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    assert '"capture":"open.pcap"' in done.stdout
+    for name in ("closed.pcap", "conntrack.txt"):
+        assert (
+            f"warning: {name}: {tmp_path / name} cannot be read: Permission denied" in done.stderr
+        )
+    assert "warning: closed: it cannot be listed: Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("offline", "{closed}"),
+        ("observations", "{closed}"),
+        ("report", "{closed}", "-o", "{new}"),
+        ("offline", "{folder}"),
+        ("report", "{open}", "--before", "{folder}", "-o", "{new}"),
+        ("offline", "{open}", "--conntrack", "{closed}"),
+        ("offline", "{open}", "--rules", "{closed}"),
+        ("offline", "{open}", "--redact-key", "{closed}"),
+    ],
+)
+def test_a_closed_file_ends_with_the_status_of_other_unusable_inputs(
+    words: tuple[str, ...], captures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "closed").touch(0)
+    (tmp_path / "folder").mkdir(0)
+    names = {name: tmp_path / name for name in ("closed", "folder", "new.html")}
+    names |= {"open": captures / "fip-outbound" / "vm-ens3.pcap", "new": names["new.html"]}
+    done = unprivileged(*(word.format(**names) for word in words))
+    (tmp_path / "folder").chmod(0o700)
+    assert done.returncode == 1, done.stderr
+    assert "cannot be read: Permission denied." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "new.html").exists()

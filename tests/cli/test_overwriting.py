@@ -48,6 +48,18 @@ def test_output_that_would_destroy_something_is_refused(
     assert not names["new"].exists()
 
 
+def test_what_a_link_in_the_folder_leads_to_is_an_input(folder: Path, run: Run) -> None:
+    archive = folder.parent / "archive"
+    archive.mkdir()
+    (folder / CAPTURE).rename(archive / CAPTURE)
+    for name, target in (("file.pcap", archive / CAPTURE), ("linked", archive)):
+        incident = folder.parent / f"incident-{name}"
+        incident.mkdir()
+        (incident / name).symlink_to(target)
+        with pytest.raises(InputError, match="is one of the inputs"):
+            run("observations", incident, "--format", "csv", "-o", archive / CAPTURE)
+
+
 @pytest.mark.parametrize(
     "name", ["{folder}/none/x.csv", "{file}/x.csv", "{dangling}", "{folder}/sub.csv"]
 )

@@ -109,14 +109,17 @@ def test_points_toml_speaks_for_files_beside_and_below_it(folder: Path) -> None:
     assert {i.name: device(i) for i in found} == {
         "b-eth0.pcap": "one", "notes.txt": "three", "sub/a.bin": "two", "text.log": None,
     }  # fmt: skip
-    assert warnings == []
+    assert [w.kind for w in warnings] == ["not-read"]  # the FIFO
     assert device(find_inputs([folder / "b-eth0.pcap"], {})[0][0]) == "one"
 
 
 def test_a_file_that_points_toml_names_in_vain_is_told(folder: Path) -> None:
-    (folder / "points.toml").write_text('[[point]]\nfile = "gone.pcap"\n')
-    (warning,) = find_inputs([folder], {})[1]
-    assert (warning.kind, warning.capture) == ("missing-capture", "gone.pcap")
+    (folder / "points.toml").write_text(
+        '[[point]]\nfile = "gone.pcap"\n[[point]]\nfile = "sub"\n[[point]]\nfile = ".hidden.pcap"\n'
+    )
+    _, *told = [(w.kind, w.capture) for w in find_inputs([folder], {})[1]]
+    unused = [("unused-point", ".hidden.pcap"), ("unused-point", "sub")]
+    assert told == [unused[0], ("missing-capture", "gone.pcap"), unused[1]]
 
 
 def test_point_options_override_and_add_their_file(folder: Path) -> None:
@@ -127,6 +130,75 @@ def test_point_options_override_and_add_their_file(folder: Path) -> None:
     inside, _ = find_inputs([folder], {"qr": file})
     assert [device(i) for i in inside if i.path == file] == ["qr"]
     assert len(inside) == 3
+
+
+def test_what_is_not_read_in_a_folder_is_told_and_the_rest_is_read(folder: Path) -> None:
+    (folder / "gone.pcap").symlink_to("nowhere.pcap")
+    (folder / "README.txt.md").symlink_to("nowhere.md")  # a document, which would be no capture
+    read, told_ = told(folder)
+    assert read == ["b-eth0.pcap", "text.log", "sub/a.bin"]
+    assert told_ == [
+        "fifo.pcap: it is a FIFO, which nobody may write to; name it to have it read",
+        "gone.pcap: it is a link to nowhere.pcap, which is not there",
+    ]
+
+
+def test_a_folder_of_nothing_that_can_be_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / "gone.pcap").symlink_to("nowhere.pcap")
+    with pytest.raises(InputError, match=r"no captures: gone\.pcap: it is a link to nowhere\.pcap"):
+        find_inputs([tmp_path], {})
+
+
+def test_linked_folders_are_read_with_their_points(folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    (folder / "sub").rename(archive)
+    incident = tmp_path / "incident"
+    incident.mkdir()
+    (incident / "linked").symlink_to(archive)
+    (archive / "points.toml").write_text('[[point]]\nfile = "a.bin"\ndevice = "one"\n')
+    found, warnings = find_inputs([incident], {})
+    assert [(i.name, device(i)) for i in found] == [("linked/a.bin", "one")]
+    assert warnings == []
+    # Named by --point as well, it is still one input.
+    found, warnings = find_inputs([incident], {"h/two": str(incident / "linked" / "a.bin")})
+    assert [(i.name, device(i)) for i in found] == [("linked/a.bin", "two")]
+    assert warnings == []
+
+
+def test_points_toml_speaks_for_files_however_far_below_the_folder(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b" / "c" / "d"
+    deep.mkdir(parents=True)
+    (deep / "x.pcap").write_bytes(CAPTURE)
+    (tmp_path / "points.toml").write_text('[[point]]\nfile = "a/b/c/d/x.pcap"\ndevice = "one"\n')
+    found, warnings = find_inputs([tmp_path], {})
+    assert ([device(i) for i in found], warnings) == (["one"], [])
+
+
+def test_of_two_points_files_the_nearer_one_holds_and_it_is_told(folder: Path) -> None:
+    (folder / "points.toml").write_text('[[point]]\nfile = "sub/a.bin"\ndevice = "far"\n')
+    (folder / "sub" / "points.toml").write_text('[[point]]\nfile = "a.bin"\ndevice = "near"\n')
+    found, warnings = find_inputs([folder], {})
+    assert [device(i) for i in found if i.name == "sub/a.bin"] == ["near"]
+    assert [(w.kind, w.capture) for w in warnings if w.kind != "not-read"] == [
+        ("described-twice", "sub/a.bin")
+    ]
+
+
+def test_a_file_that_two_point_options_name_differently_is_refused(folder: Path) -> None:
+    file = str(folder / "b-eth0.pcap")
+    with pytest.raises(InputError, match="twice, and differently"):
+        find_inputs([], {"h1/eth0": file, "h2/eth0": file})
+
+
+@pytest.mark.parametrize("kind", ["fifo", "dangling"])
+def test_a_points_file_that_is_none_is_refused(kind: str, folder: Path) -> None:
+    points = folder / "points.toml"
+    if kind == "fifo":
+        os.mkfifo(points)
+    else:
+        points.symlink_to("nowhere.toml")
+    with pytest.raises(InputError, match=r"points\.toml (is not a file|cannot be read)"):
+        find_inputs([folder], {})
 
 
 def test_equal_stems_stay_two_points(tmp_path: Path) -> None:

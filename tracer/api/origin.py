@@ -1,6 +1,8 @@
 """How a report was made: the command, the versions, the inputs and their digests."""
 
+import contextlib
 import hashlib
+import os
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +15,7 @@ import numpy as np
 
 from tracer import __version__
 from tracer.core.journeys import JourneySet
+from tracer.sources.folders import walk
 
 if TYPE_CHECKING:
     from tracer.core.redaction.redactor import Redactor
@@ -76,7 +79,8 @@ def _input_files(journey_set: JourneySet, names: Sequence[str]) -> "Iterator[Inp
         if not path.exists():
             yield InputFile(name, None, None, "stream", packets.get(name))
         for shown, file in _files(path):
-            with file.open("rb") as stream:
+            digest: str | None = None
+            with contextlib.suppress(OSError), file.open("rb") as stream:  # told where it was read
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             kind = file.suffix.lstrip(".") or "text"
             yield InputFile(shown, file.stat().st_size, digest, kind, packets.get(file.name))
@@ -85,6 +89,6 @@ def _input_files(journey_set: JourneySet, names: Sequence[str]) -> "Iterator[Inp
 def _files(path: Path) -> Iterator[tuple[str, Path]]:
     if path.is_file():
         yield str(path), path
-    for file in sorted(path.rglob("*")) if path.is_dir() else ():
-        if file.is_file():
+    for file in sorted(map(Path, walk(str(path)).files())) if path.is_dir() else ():
+        if os.path.isfile(file):
             yield str(file.relative_to(path.parent)), file

@@ -71,11 +71,11 @@ def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> 
     help="Copy the first N bytes of each packet, payload included, for --write FILE.pcapng.",
 )  # fmt: skip
 @click.option(
-    "--ready-file", cls=Option, section="Output", type=click.Path(), metavar="FILE",
+    "--ready-file", cls=Option, section="Output", type=click.Path(readable=False), metavar="FILE",
     help="Create FILE once everything is attached, for scripts to wait for.",
 )  # fmt: skip
 @click.option(
-    "--write", cls=Option, section="Output", type=click.Path(), metavar="FILE",
+    "--write", cls=Option, section="Output", type=click.Path(readable=False), metavar="FILE",
     callback=writable,
     help="Keep every observation in FILE.parquet or FILE.pcapng (headers, without payload) for"
     " `tracer offline` and `tracer report`.",

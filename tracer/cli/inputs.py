@@ -45,7 +45,7 @@ def present(
 
 
 captures_argument = click.argument(
-    "captures", nargs=-1, type=click.Path(allow_dash=True), metavar="CAPTURE..."
+    "captures", nargs=-1, type=click.Path(allow_dash=True, readable=False), metavar="CAPTURE..."
 )
 point_option = click.option(
     "--point", "points", cls=Option, section="Input", multiple=True, callback=named,
@@ -54,12 +54,12 @@ point_option = click.option(
 )  # fmt: skip
 conntrack_option = click.option(
     "--conntrack", cls=Option, section="Input", multiple=True, metavar="FILE",
-    type=click.Path(), callback=present,
+    type=click.Path(readable=False), callback=present,
     help="Output of `conntrack -L` or `-E`; found automatically in a capture folder.",
 )  # fmt: skip
 rules_option = click.option(
     "--rules", cls=Option, section="Input", multiple=True, metavar="FILE",
-    type=click.Path(), callback=present,
+    type=click.Path(readable=False), callback=present,
     help="Output of iptables-save or `nft list ruleset`; found automatically in a folder.",
 )  # fmt: skip
 

@@ -60,7 +60,7 @@ _WRITERS = {
     metavar="JOURNEY", help="Show only that journey, and why each of its hops was joined.",
 )  # fmt: skip
 @click.option(
-    "--segments", cls=Option, section="Output", type=click.Path(), metavar="FILE",
+    "--segments", cls=Option, section="Output", type=click.Path(readable=False), metavar="FILE",
     callback=checked,
     help="Write each flow's losses, retransmissions, reordering and delays from one point to the "
          "next: FILE.csv, .parquet or .jsonl.",

@@ -148,11 +148,11 @@ def _outputs(formats: tuple[str, ...]) -> tuple[Any, ...]:
             help=f"What to write; by default as the name after -o says, otherwise {formats[0]}.",
         ),
         click.option(
-            "-o", "--output", cls=Option, section="Output", type=click.Path(),
+            "-o", "--output", cls=Option, section="Output", type=click.Path(readable=False),
             metavar="FILE", help="Write to a file instead of standard output.",
         ),
         click.option(
-            "--summary", cls=Option, section="Output", type=click.Path(),
+            "--summary", cls=Option, section="Output", type=click.Path(readable=False),
             metavar="FILE", help="Write the summary (counts, clocks, losses, warnings) as JSON.",
         ),
     )  # fmt: skip

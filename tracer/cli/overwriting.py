@@ -87,17 +87,19 @@ def _is_of(path: str, given: str) -> bool:
 
     if not os.path.exists(given):
         return False
-    real, own = Path(os.path.realpath(path)), Path(os.path.realpath(given))
-    is_inside = own.is_dir() and own in real.parents
-    if real.name == POINTS_FILE:
-        return is_inside or real.parent in own.parents
+    from tracer.sources.folders import walk
+
+    real, own = os.path.realpath(path), Path(os.path.realpath(given))
+    if os.path.basename(real) == POINTS_FILE and Path(real).parent in own.parents:
+        return True
     if not own.is_dir():
         return os.path.samefile(path, given)
-    if not is_inside:
+    if real not in map(os.path.realpath, walk(given).files()):
         return False
     from tracer.sources.capture import is_readable
     from tracer.sources.conntrack import conntrack_files
     from tracer.sources.rules.read import rules_files
 
     dumps = (*conntrack_files(own), *rules_files(own))
-    return is_readable(path) or real in {Path(os.path.realpath(file)) for file, *_ in dumps}
+    named = {os.path.realpath(file) for file, *_ in dumps}
+    return os.path.basename(real) == POINTS_FILE or real in named or is_readable(path)

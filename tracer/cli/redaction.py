@@ -37,7 +37,7 @@ _OPTIONS = (
     ),
     click.option(
         "--redact-key", cls=Option, section=_SECTION, metavar="FILE",
-        type=click.Path(),
+        type=click.Path(readable=False),
         help="Redact with the key in FILE: the same key gives the same pseudonyms.",
     ),
 )  # fmt: skip

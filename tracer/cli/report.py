@@ -31,23 +31,26 @@ FORMATS = ("html", "csv", "parquet", "json")
 
 
 @click.command(cls=Command)
-@click.argument("captures", nargs=-1, type=click.Path(allow_dash=True), metavar="INPUT...")
+@click.argument(
+    "captures", nargs=-1, type=click.Path(allow_dash=True, readable=False), metavar="INPUT..."
+)
 @inputs.point_option
 @inputs.conntrack_option
 @inputs.rules_option
 @click.option(
     "--before", cls=Option, section="Input", multiple=True, metavar="FOLDER",
-    type=click.Path(), callback=inputs.present,
+    type=click.Path(readable=False), callback=inputs.present,
     help="Captures of an earlier situation to compare with.",
 )  # fmt: skip
 @filter_options
 @click.option(
     "-o", "--output", cls=Option, section="Output", required=True, metavar="FILE",
-    type=click.Path(), help="FILE.html; .csv or .parquet (one row per hop); or .json.",
+    type=click.Path(readable=False),
+    help="FILE.html; .csv or .parquet (one row per hop); or .json.",
 )  # fmt: skip
 @click.option("--title", cls=Option, section="Output", metavar="TEXT", help="Title of the report.")
 @click.option(
-    "--summary", cls=Option, section="Output", type=click.Path(), metavar="FILE",
+    "--summary", cls=Option, section="Output", type=click.Path(readable=False), metavar="FILE",
     help="Write the summary (counts, clocks, losses, warnings) as JSON.",
 )  # fmt: skip
 @redaction_options

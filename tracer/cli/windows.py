@@ -1,6 +1,7 @@
 """`tracer offline` on captures too large to hold: read side by side, joined window by window."""
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from tracer.core.journeys import JourneySet
 from tracer.core.subset import subset
 from tracer.core.warnings import InputWarning
 from tracer.process_memory import give_back_compiler
+from tracer.sources.folders import walk
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -57,11 +59,9 @@ def is_large(captures: Sequence[str], points: Mapping[str, str]) -> bool:
     """Return whether the captures are too large to hold; never for standard input."""
     total = 0
     for given in (*captures, *points.values()):
-        path = Path(given)
-        files = path.rglob("*") if path.is_dir() else [path]
-        for file in files:
-            if file.is_file():
-                total += file.stat().st_size * _PACKED.get(file.suffix, 1)
+        for file in walk(given).files() if os.path.isdir(given) else [given]:
+            if os.path.isfile(file):
+                total += os.stat(file).st_size * _PACKED.get(Path(file).suffix, 1)
     return total >= LARGE
 
 

@@ -5,6 +5,7 @@ tuple, flags, reply tuple, flags, the rest (conntrack-tools, libnetfilter_conntr
 XML says no ICMP ids, so its ICMP entries have none.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -111,7 +112,10 @@ def conntrack_files(folder: Path) -> list[Dump]:
 
 def _may_be_dump(path: Path) -> bool:
     is_other = _OTHER_SUFFIXES & set(path.suffixes)
-    return "conntrack" in path.name and not is_other and path.is_file()
+    if "conntrack" not in path.name or is_other:
+        return False
+    # One that cannot be read is told with the captures.
+    return os.path.isfile(path) and os.access(path, os.R_OK)
 
 
 def scope_of(file_name: str) -> tuple[str | None, str | None]:

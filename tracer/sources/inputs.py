@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
-from tracer.core.errors import InputError, unreadable
+from tracer.core.errors import InputError
 from tracer.core.printable import sound
 from tracer.core.warnings import InputWarning
 from tracer.sources.capture import is_capture
+from tracer.sources.folders import Identity, hindrance, identity, walk
 from tracer.sources.point_names import places_by_name, stem_of
 from tracer.sources.points import (
     POINTS_FILE,
@@ -24,6 +25,7 @@ from tracer.sources.stream import STDIN, kind_of
 
 # In a folder these are never captures, whatever they quote.
 _DOCUMENTS = {".md", ".rst", ".toml", ".json", ".jsonl", ".csv", ".html", ".yaml", ".yml", ".py"}
+_ABOVE = 3  # folders above a file whose points.toml may speak for it; all below the one given
 _CAPTURES = {".pcap", ".pcapng", ".cap", ".dmp"}
 
 
@@ -56,9 +58,16 @@ def find_inputs(
     """
     options = [entry_of_option(name, str(file)) for name, file in points.items()]
     paths = [str(path) for path in given]
-    known = {os.path.realpath(path) for path in paths}
+    known = {form(path) for path in paths for form in (os.path.realpath, os.path.abspath)}
     paths += [o.file for o in options if not _is_covered(o.file, known)]
-    overrides = {os.path.realpath(option.file): option for option in options}
+    overrides: dict[str, PointEntry] = {}
+    for name, option in zip(points, options, strict=True):
+        other = overrides.setdefault(os.path.realpath(option.file), option)
+        if replace(other, file="") != replace(option, file=""):
+            raise InputError(
+                f"--point names {option.file} twice, and differently.",
+                f"Leave out one of them, such as {quote(f'--point={name}={option.file}')}.",
+            )
     finder = _Finder(overrides, keep_folder=len({os.path.realpath(path) for path in paths}) > 1)
     for path in paths:
         finder.add(path)
@@ -68,8 +77,9 @@ def find_inputs(
 
 
 def _is_covered(file: str, known: set[str]) -> bool:
-    real = Path(os.path.realpath(file))
-    return any(str(place) in known for place in (real, *real.parents))
+    # Under either name: a folder that is given may be a link, and may hold links.
+    places = (Path(os.path.realpath(file)), Path(os.path.abspath(file)))
+    return any(str(path) in known for place in places for path in (place, *place.parents))
 
 
 class _Finder:
@@ -78,7 +88,9 @@ class _Finder:
         self._keep_folder = keep_folder
         self._tables: dict[str, list[PointEntry]] = {}
         self._given: dict[str, str] = {}
-        self._read_as: dict[tuple[int, int] | None, str] = {}
+        self._read_as: dict[Identity | None, str] = {}
+        self._met: set[str] = set()  # absolute paths of files, also under a second name
+        self._roots: dict[str, str] = {}  # folders met to the one that was given
         self.found: list[Input] = []
         self.warnings: list[InputWarning] = []
 
@@ -91,34 +103,57 @@ class _Finder:
         if path == STDIN:
             self.found.append(Input(STDIN, STDIN, PointNaming(STDIN, "stdin")))
         elif kind_of(path) == "folder":
-            if not sum(self._add_folder(path, *place) for place in _walk(path)):
-                hint = f"`ls -R {quote(path)}` shows what it holds."
-                raise InputError(f"{path} holds no captures.", hint)
+            self._add_folder(path)
         else:
             self._add_file(path, path)
 
-    # Returns how many captures the folder holds, those that are known by another name, too.
-    def _add_folder(self, given: str, folder: str, names: Sequence[str]) -> int:
-        listed = {entry.file for entry in self._table(folder)}
-        for name in sorted(listed - set(names)):
-            if not os.path.exists(os.path.join(folder, name)):
-                message = f"{POINTS_FILE} names {name}, which is not there"
-                self.warnings.append(InputWarning("missing-capture", message, name))
-        # A points.toml may name files of subfolders, which are met there.
+    def _add_folder(self, given: str) -> None:
+        def shown(path: str) -> str:
+            return sound(path if self._keep_folder else os.path.relpath(path, given))
+
+        walked = walk(given)
+        told = [InputWarning(kind, what, shown(path)) for path, kind, what in walked.problems]
         count = 0
-        for name in names:
+        for folder, names in walked.folders:
+            self._roots[os.path.abspath(folder)] = os.path.abspath(given)
+            listed = {os.path.normpath(entry.file) for entry in self._table(folder)}
+            for name in names:
+                path = os.path.join(folder, name)
+                is_named = name in listed  # one may name files of subfolders: they are met there
+                if not is_named and Path(name).suffix in _DOCUMENTS:
+                    continue
+                hindered = hindrance(path)
+                if hindered is not None and not (is_named and _is_openable(path)):
+                    told.append(InputWarning("not-read", hindered, shown(path)))
+                elif is_named or _may_be_capture(path):
+                    self._add_file(path, shown(path))
+                    count += 1  # those that are known by another name, too
+        if not count:
+            what = f": {told[0].capture}: {told[0].message}" if told else ""
+            hint = f"`ls -lR {quote(given)}` shows what it holds."
+            raise InputError(f"{given} holds no captures{what}.", hint)
+        self.warnings += told
+        for folder, _ in walked.folders:
+            self._warn_of_unread(folder)
+
+    # What points.toml says in vain is told: of a file that is not there, or that is not read.
+    def _warn_of_unread(self, folder: str) -> None:
+        for name in sorted({entry.file for entry in self._table(folder)}):
             path = os.path.join(folder, name)
-            shown = path if self._keep_folder else os.path.relpath(path, given)
-            is_candidate = Path(name).suffix not in _DOCUMENTS and _may_be_capture(path)
-            if name in listed or is_candidate:
-                self._add_file(path, shown)
-                count += 1
-        return count
+            if not os.path.lexists(path):
+                message = f"{POINTS_FILE} names {name}, which is not there"
+                self.warnings.append(InputWarning("missing-capture", message, sound(name)))
+            elif os.path.abspath(path) not in self._met:
+                message = (
+                    f"{POINTS_FILE} names {name}, which is not a file that is read there or below"
+                )
+                self.warnings.append(InputWarning("unused-point", message, sound(name)))
 
     def _add_file(self, path: str, shown: str) -> None:
         # Names of files are bytes; what is not UTF-8 in them is shown as such.
         shown = sound(shown)
-        file = _identity(path)
+        self._met.add(os.path.abspath(path))
+        file = identity(path) if os.path.isfile(path) else None
         if file in self._read_as:
             self._warn_of_twin(shown, self._read_as[file])
             return
@@ -135,44 +170,33 @@ class _Finder:
 
     def _entries(self, path: str) -> list[PointEntry]:
         place = Path(os.path.abspath(path))
+        root = self._roots.get(str(place.parent))
         found: list[PointEntry] = []
-        for folder in place.parents[:3]:
+        for above, folder in enumerate(place.parents):
+            if above >= _ABOVE and (root is None or not folder.is_relative_to(root)):
+                break
             relative = str(place.relative_to(folder))
-            found += [e for e in self._table(str(folder)) if os.path.normpath(e.file) == relative]
+            own = [e for e in self._table(str(folder)) if os.path.normpath(e.file) == relative]
+            if found and any(replace(e, file="") != replace(found[0], file="") for e in own):
+                message = f"{folder}/{POINTS_FILE} describes it, too; the one nearer to it holds"
+                self.warnings.append(InputWarning("described-twice", message, relative))
+            found += own
         return found
 
     def _table(self, folder: str) -> list[PointEntry]:
         folder = os.path.abspath(folder)
         if folder not in self._tables:
             path = Path(folder, POINTS_FILE)
-            self._tables[folder] = read_points(path) if path.is_file() else []
+            self._tables[folder] = read_points(path) if os.path.lexists(path) else []
         return self._tables[folder]
 
 
-# What a file is, whatever it is called; None for what is no file, or cannot be asked for.
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
-
-
-def _walk(folder: str) -> list[tuple[str, list[str]]]:
-    def refuse(error: OSError) -> None:
-        raise unreadable(error.filename, error) from None
-
-    found = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found.append((place, sorted(name for name in names if not name.startswith("."))))
-    return found
+# A FIFO or so that points.toml names is read, though nothing else of the kind is.
+def _is_openable(path: str) -> bool:
+    return os.path.exists(path) and kind_of(path) == "file"
 
 
 def _may_be_capture(path: str) -> bool:
-    # Only what lies in a folder is looked at: a FIFO there might never be written to.
-    if not os.path.isfile(path):
-        return False
     suffixes = {suffix.rstrip("0123456789") for suffix in Path(path).suffixes}  # nic.pcap1, too
     if _CAPTURES & suffixes or not os.access(path, os.R_OK):
         return True  # if it is none, or cannot be read, that has to be said

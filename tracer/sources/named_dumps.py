@@ -3,12 +3,13 @@ tables, and those told from their own names.
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tracer.core.errors import InputError, unreadable
+from tracer.core.errors import InputError
+from tracer.sources.documents import toml_of
+from tracer.sources.folders import walk
 
 _KEYS = ("file", "host", "netns")
 Dump = tuple[Path, str | None, str | None]  # file, host, netns; None is not said
@@ -22,14 +23,13 @@ def dumps_in(folder: Path, kind: str, is_dump: Callable[[Path], bool]) -> Iterat
     """
     naming: set[Path] = set()
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    for place, names in walk(str(folder)).folders:  # what it cannot list is told with the captures
         here = Path(place)
         found = dumps_named(here / "points.toml", kind)
         if found:
             naming.add(here)
         elif not naming & {here, *here.parents}:
-            found = [(here / name, None, None) for name in sorted(names) if is_dump(here / name)]
+            found = [(here / name, None, None) for name in names if is_dump(here / name)]
         for dump in found:
             real = os.path.realpath(dump[0])
             if real not in seen:
@@ -42,14 +42,9 @@ def dumps_named(points: Path, kind: str) -> list[Dump]:
 
     Raises InputError where the file is unusable, or a table of that kind is.
     """
-    if not points.exists():
+    if not os.path.lexists(points):
         return []
-    try:
-        tables = tomllib.loads(points.read_text("utf-8")).get(kind, [])
-    except OSError as error:
-        raise unreadable(points, error) from error
-    except ValueError as error:  # syntax, or not UTF-8
-        raise InputError(f"{points} is not TOML: {error}.", "Correct that line.") from error
+    tables = toml_of(points)[1].get(kind, [])
     if not isinstance(tables, list) or not all(_is_usable(table) for table in tables):
         raise InputError(
             f"{points}: a [[{kind}]] table has `file`, may have `host` and `netns`, each a text in "

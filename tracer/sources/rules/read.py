@@ -1,5 +1,6 @@
 """Files of recorded NAT rules: found in a folder, told from their text, scoped by their names."""
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -94,7 +95,7 @@ def scope_of(path: Path) -> Scope:
 
 def _may_hold_rules(path: Path) -> bool:
     by_name = _NAMED.search(_SUFFIX.sub("", path.name)) or _FOLDER.match(path.parent.name)
-    return bool(by_name) and path.is_file() and path.suffix != ".md" and _holds_rules(path)
+    return bool(by_name) and os.path.isfile(path) and path.suffix != ".md" and _holds_rules(path)
 
 
 def _holds_rules(path: Path) -> bool:
