@@ -64,6 +64,50 @@ def test_iptables_and_nft_print_the_same_rules(namespace: str, tmp_path: Path) -
     assert found["save"] == found["nft"]
 
 
+_RULESET = """table inet every {
+  comment "braces { and } in a text"
+  counter seen { packets 1 bytes 2 }
+  quota most { over 100 mbytes }
+  limit few { rate 10/second }
+  ct timeout short { protocol tcp; l3proto ip; policy = { established : 60 }; }
+  ct helper ftp { type "ftp" protocol tcp; }
+  synproxy proxy { mss 1460 wscale 7 timestamp sack-perm }
+  set hosts { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.0.2.1 } }
+  map to { type ipv4_addr : inet_service; elements = { 10.0.0.1 : 80,
+    10.0.0.2 : 81 } }
+  chain post {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr @hosts counter name seen masquerade comment "as { was }"
+    tcp dport { 1, 2,
+      3 } snat ip to 192.0.2.9
+  }
+}
+table netdev empty {
+}
+"""
+
+
+@pytest.mark.parametrize("command", ["nft -a list ruleset", "nft -s list ruleset"])
+def test_what_nft_prints_is_told_from_what_it_does_not(
+    command: str, namespace: str, tmp_path: Path
+) -> None:
+    inside = ["ip", "netns", "exec", namespace]
+    subprocess.run([*inside, "nft", "-f", "-"], input=_RULESET, text=True, check=True)
+    dump = subprocess.run([*inside, *command.split()], text=True, capture_output=True, check=True)
+    lines = dump.stdout.splitlines(keepends=True)
+    file = tmp_path / "nft.txt"
+    file.write_text(dump.stdout)
+    rules, warnings = read_rules(file)
+    assert ([rule.action for rule in rules], warnings) == (["masquerade", "snat"], [])
+    file.write_text("".join([*lines[:1], "Killed\n", *lines[1:], "Connection closed.\n"]))
+    cut, (warning,) = read_rules(file)
+    assert [rule.action for rule in cut] == ["masquerade", "snat"]
+    assert (warning.kind, warning.count, warning.offset) == ("unread-line", 2, len(lines[0]))
+    assert warning.message.endswith("the first is line 2: Killed")
+    file.write_text("".join(lines[:-3]))
+    assert [each.kind for each in read_rules(file)[1]] == ["truncated-rules"]
+
+
 @pytest.mark.parametrize("case", ["fip-outbound", "fip-inbound", "snat-centralized"])
 def test_the_rule_named_is_the_one_the_kernel_counted(
     lab: LabStatus, case: str, tmp_path: Path

@@ -195,3 +195,20 @@ def test_what_precedes_damage_of_a_compressed_dump_is_read() -> None:
     entries, warnings = read_conntrack(stored[: len(stored) // 2])
     assert 500 < len(entries) < 1500
     assert "truncated-gzip" in {warning.kind for warning in warnings}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_dump_that_windows_wrote_is_read(encoding: str, tmp_path: Path) -> None:
+    dump = tmp_path / "conntrack.txt"
+    dump.write_bytes(f"{PING_TEXT}\r\n{TCP_TEXT}\r\n".encode(encoding))
+    assert read_conntrack(dump) == ([PING, TCP], [])
+
+
+def test_the_first_line_that_is_no_entry_is_told(tmp_path: Path) -> None:
+    _, (warning,) = read_conntrack(f"{PING_TEXT}\n\nnonsense\n{TCP_TEXT}\nmore\n".encode())
+    assert (warning.count, warning.message.endswith("; the first is line 3")) == (2, True)
+
+
+def test_a_device_is_no_dump() -> None:
+    with pytest.raises(InputError, match="/dev/zero is a device, not a file"):
+        read_conntrack(Path("/dev/zero"))

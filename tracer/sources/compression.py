@@ -140,14 +140,19 @@ def decompressed(data: bytes, findings: Findings, most: int) -> bytes:
     """
     head = data[:_INPUT]
     if compression_of(head) is None:
-        return data
+        _note_size(len(data), findings, most)
+        return data[:most]
     stream = DecompressedStream(io.BytesIO(data[_INPUT:]), head, findings)
     found, part = bytearray(), bytearray(_OUTPUT)
     while len(found) <= most and (count := stream.readinto(memoryview(part))):
         found += part[:count]
-    if len(found) > most:
-        findings.add("too-large", f"it has more than {most} bytes; the rest was not read")
+    _note_size(len(found), findings, most)
     return bytes(found[:most])
+
+
+def _note_size(size: int, findings: Findings, most: int) -> None:
+    if size > most:
+        findings.add("too-large", f"it has more than {most} bytes; the rest was not read")
 
 
 class _GzipMember:

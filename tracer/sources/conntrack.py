@@ -15,10 +15,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tracer.core.conntrack import ConntrackEntry, Tuple
-from tracer.core.errors import unreadable
 from tracer.core.warnings import InputWarning
 from tracer.sources.compression import decompressed
 from tracer.sources.conntrack_times import LocalTimes, in_range
+from tracer.sources.documents import text_of, utf8
 from tracer.sources.findings import Findings
 from tracer.sources.named_dumps import Dump, dumps_in
 
@@ -46,7 +46,7 @@ _OTHER_SUFFIXES = {".md", ".toml", ".json", ".pcap", ".pcapng", ".cap"}  # of wh
 _LARGEST = 1 << 30  # bytes of a dump, decompressed
 
 WARNINGS = {
-    "unparsed-line": "lines that are no conntrack entry were passed over",
+    "unparsed-line": "lines that are no conntrack entry were passed over; the first is line {line}",
     "icmp-id-absent": "XML dumps of ICMP entries carry no ids; take the dump as plain text",
     "stamp-unread": "entries have stamps that are no times; they count as entries without",
 }
@@ -70,21 +70,27 @@ def read_conntrack(
     name = capture or ("-" if isinstance(source, bytes) else str(source))
     entries: list[ConntrackEntry] = []
     counts: Counter[str] = Counter()
-    first: dict[str, int] = {}
+    first: dict[str, tuple[int, int]] = {}  # line, offset
     times = LocalTimes()
     offset = 0
     findings = Findings(name)
-    for line in decompressed(_bytes(source), findings, _LARGEST).splitlines(keepends=True):
+    if isinstance(source, bytes):
+        dump = utf8(decompressed(source, findings, _LARGEST))
+    else:
+        dump = text_of(source, findings, _LARGEST)
+    for number, line in enumerate(dump.splitlines(keepends=True), 1):
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         for entry, doubt in _entries(text, host, netns, times):
             for kind in doubt:
                 counts[kind] += 1
-                first.setdefault(kind, offset)
+                first.setdefault(kind, (number, offset))
             if entry is not None:
                 entries.append(entry)
         offset += len(line)
     for kind, count in counts.items():
-        findings.add(kind, WARNINGS[kind], first[kind], count)
+        line_number, place = first[kind]
+        message = WARNINGS[kind].format(line=line_number)
+        findings.add(kind, message, place, count)
     return times.settled(entries), list(findings.warnings())
 
 
@@ -125,15 +131,6 @@ def scope_of(file_name: str) -> tuple[str | None, str | None]:
         return None, None
     neutron = _NEUTRON.search(file_name)
     return match["host"], neutron[0] if neutron else match["netns"]
-
-
-def _bytes(source: Path | str | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise unreadable(source, error) from error
 
 
 # With each entry the kinds of warning it deserves; None is a line that should have been one.

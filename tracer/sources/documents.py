@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tracer.core.errors import InputError, unreadable
+from tracer.sources.compression import decompressed
+from tracer.sources.findings import Findings
 from tracer.sources.stream import kind_of, open_input
 
 _MOST_TOML = 1 << 24  # bytes
@@ -46,6 +48,14 @@ def utf8(data: bytes) -> bytes:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace").encode("utf-8", "replace")
     return data
+
+
+def text_of(path: str | Path, findings: Findings, most: int) -> bytes:
+    """Return the bytes of a dump, decompressed, in UTF-8; `most` at the most, else a finding.
+
+    Raises InputError when it cannot be read, or is a folder, socket or device.
+    """
+    return utf8(decompressed(stored(path, most), findings, most))
 
 
 def toml_of(path: Path) -> tuple[str, dict[str, Any]]:

@@ -2,19 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tracer.core.errors import unreadable
 from tracer.core.nat_rules.rule import NatRule
 from tracer.core.warnings import InputWarning
 from tracer.sources.compression import decompressed
+from tracer.sources.documents import text_of, utf8
 from tracer.sources.findings import Findings
 from tracer.sources.named_dumps import Dump, dumps_in
 from tracer.sources.rules.chains import Chains
 from tracer.sources.rules.iptables import read_iptables
 from tracer.sources.rules.nftables import read_nftables
+from tracer.sources.rules.noise import unread_iptables, unread_nftables
 
 _KIND = r"(?:ip6?tables|nft|nftables|nat[-_]?rules|ruleset)"
 _NAMED = re.compile(
@@ -39,13 +40,8 @@ def read_rules(path: Path, host: str | None = None, netns: str | None = None) ->
     A host or namespace not given comes from a name such as `compute03-iptables-qrouter-….txt`.
     Raises InputError when the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            stored = file.read(_LARGEST)
-    except OSError as error:
-        raise unreadable(path, error) from error
     findings = Findings(path.name)
-    text = decompressed(stored, findings, _LARGEST).decode("utf-8", "replace")
+    text = text_of(path, findings, _LARGEST).decode("utf-8", "replace")
     named = scope_of(path)
     host, netns = host or named[0], netns or named[1]
     tables, odd = _tables(text)
@@ -105,6 +101,7 @@ def _holds_rules(path: Path) -> bool:
     except OSError:
         return False
     start = decompressed(start, Findings(path.name), 1 << 16)  # its end is cut, which is no damage
+    start = utf8(start)
     text = start.decode("utf-8", "replace")
     return b"\0" not in start and bool(_NFT.search(text) or _IPTABLES.search(text))
 
@@ -117,8 +114,26 @@ def _tables(text: str) -> tuple[list[Chains], list[str]]:
 
 
 def _warnings(name: str, text: str, odd: list[str]) -> Iterator[InputWarning]:
-    if odd:
-        message = f"rules that could not be understood were passed over, such as: {odd[0][:100]}"
-        yield InputWarning("unparsed-rule", message, name, max(text.find(odd[0]), 0), len(odd))
-    if text.strip() and not _IPTABLES.search(text) and not _NFT.search(text):
+    is_nft = _NFT.search(text)
+    if text.strip() and not is_nft and not _IPTABLES.search(text):
         yield InputWarning("no-rules", "it holds no rules of iptables or nft", name, 0, 1)
+        return
+    lines = text.splitlines(keepends=True)
+    if odd:
+        at = next((at for at, line in enumerate(lines) if odd[0][:100] in line), 0)
+        what = "rules that could not be understood were passed over"
+        yield _of_lines("unparsed-rule", what, name, lines, at, len(odd))
+    unread, is_cut = unread_nftables(lines) if is_nft else (unread_iptables(lines), False)
+    if unread:
+        what = f"lines that {'nft' if is_nft else 'iptables'} does not print were passed over"
+        yield _of_lines("unread-line", what, name, lines, unread[0], len(unread))
+    if is_cut:
+        yield InputWarning("truncated-rules", "it ends within a table of rules", name, len(text))
+
+
+def _of_lines(
+    kind: str, what: str, name: str, lines: Sequence[str], first: int, count: int
+) -> InputWarning:
+    message = f"{what}; the first is line {first + 1}: {lines[first].strip()[:100]}"
+    offset = sum(len(line.encode("utf-8", "replace")) for line in lines[:first])
+    return InputWarning(kind, message, name, offset, count)
