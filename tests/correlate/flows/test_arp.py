@@ -71,3 +71,23 @@ def test_the_owner_of_an_address_is_just_named() -> None:
     assert len(requests) == 5
     texts = {found.reasons[n] for n in found.journeys["reason"][requests]}
     assert texts == {"10.0.0.9 is at fa:16:3e:00:00:aa"}
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_no_ping_answers_an_arp_request_whatever_its_number_and_that_of_its_flow(
+    number: int,
+) -> None:
+    asked = {"ethertype": 0x806, "arp_op": 1, "arp_sender_ip": "10.0.0.1", "src_mac": S_MAC,
+             "arp_sender_mac": S_MAC, "arp_target_ip": "10.0.0.9", "point": 0,
+             "dst_mac": "ff:ff:ff:ff:ff:ff"}  # fmt: skip
+    answer = {"ip_version": 4, "ethertype": 0x800, "proto": 1, "src": "10.0.0.2", "ttl": 64,
+              "dst": "10.0.0.1", "icmp_type": 0, "icmp_code": 0, "icmp_seq": number, "point": 0,
+              "ip_len": 40, "payload_len": 12}  # fmt: skip
+    # Flows of ARP requests that nobody answers, and of answers to no request.
+    for requests in range(1, 8):
+        rows = [dict(asked, arp_target_ip=f"10.0.0.{n}") for n in range(requests)]
+        rows += [dict(answer, icmp_id=n, ip_id=n + 1) for n in range(8)]
+        rows = [dict(row, time_ns=n * 10**9) for n, row in enumerate(rows)]
+        found = join(batch_of(rows, (Point("h", None, "eth0"),)))
+        assert len(np.unique(found.journeys["flow"])) == len(rows)
+        assert (found.journeys["reply"] == -1).all()
