@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tracer.api import columns, series
 from tracer.api.frames import directions, labelled, points, protocols, words
 from tracer.core.enums import LOST, Cause, Evidence, Outcome
-from tracer.core.journeys import NO_TIME, FlowPath, FlowPathHop, JourneySet
+from tracer.core.journeys import NO_TIME, FlowPath, FlowPathHop, JourneySet, untimed
 from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows
 from tracer.core.schema import BY_NAME
@@ -19,6 +19,7 @@ from tracer.report.columns import observation_column, place_value, point_column
 from tracer.report.roles import point_label, role_of
 from tracer.report.segment_table import WAYS
 from tracer.report.statistics.flow_segments import FlowSegments
+from tracer.report.statistics.flows import times_of
 from tracer.report.statistics.quantiles import QUANTILES, grouped_quantiles
 from tracer.report.statistics.times import round_trips
 
@@ -147,10 +148,7 @@ def _end(flows: Any, prefix: str, name: str) -> Any:
 
 
 def _counts(journeys: Any, codes: Rows, count: int) -> dict[str, Any]:
-    first = np.full(count, np.iinfo(np.int64).max)
-    last = np.full(count, -1)
-    np.minimum.at(first, codes, journeys["first_ns"])
-    np.maximum.at(last, codes, journeys["last_ns"])
+    first, last = times_of(journeys, codes, count)
 
     def of(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         return np.bincount(codes[chosen], minlength=count)
@@ -170,6 +168,7 @@ def _durations(journey_set: JourneySet, numbers: Rows, chosen: Rows) -> dict[str
     journeys = journey_set.journeys
     taken = journeys["last_ns"] - journeys["first_ns"]
     is_timed = (journeys["outcome"] == Outcome.DELIVERED) & (journeys["n_hops"] > 1) & (taken >= 0)
+    is_timed &= ~untimed(journeys)
     at = numbers[is_timed[numbers] & (journeys["flow"][numbers] >= 0)]
     requests, trips = round_trips(journey_set)
     kept = np.isin(requests, numbers) & (journeys["flow"][requests] >= 0)

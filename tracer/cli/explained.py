@@ -63,5 +63,5 @@ def _reason(reason: "JoinReason") -> Iterator[str]:
 
 def _rejected(other: "Rejected") -> str:
     whose = f" of journey #{other.journey + 1}" if other.journey is not None else ""
-    apart = f"{other.apart_ns / 1000:+.1f} µs"
+    apart = "time unknown" if other.apart_ns is None else f"{other.apart_ns / 1000:+.1f} µs"
     return f"frame {other.frame} of {other.capture}{whose}, {apart}: {other.reason}"

@@ -42,7 +42,7 @@ class Hop:
 
     n: int
     observation: Observation
-    time_ns: int
+    time_ns: int | None
     delta_ns: int | None = None
     parent: int = 0
     direction: str | None = None

@@ -18,8 +18,8 @@ class Journey:
     flow: int | None
     proto: str | None
     kind: str
-    first_ns: int
-    last_ns: int
+    first_ns: int | None
+    last_ns: int | None
     outcome: str
     outcome_point: Point | None = None
     reason: str | None = None

@@ -16,6 +16,7 @@ from tracer.core.nat_rules.rule import NatRule
 from tracer.core.schema import StructuredArray
 from tracer.core.warnings import InputWarning
 
+UNTIMED = -1  # null of a packet's time: its capture gave it none
 NO_TIME = np.iinfo(
     np.int64
 ).min  # null of delta_ns, which may be any sign before clocks are aligned
@@ -25,7 +26,7 @@ HOP_DTYPE = np.dtype(
         ("journey", "<i4"),  # index into journeys
         ("n", "<i4"),  # 1-based place in the journey
         ("row", "<i8"),  # row of the observation batch
-        ("time_ns", "<i8"),  # stamp after the clock's offset was applied
+        ("time_ns", "<i8"),  # stamp after the clock's offset was applied, UNTIMED for none
         (
             "delta_ns",
             "<i8",
@@ -47,7 +48,7 @@ JOURNEY_DTYPE = np.dtype(
         ("n_hops", "<i4"),
         ("kind", "i1"),  # core.enums.Kind
         ("proto", "<i2"),
-        ("first_ns", "<i8"),
+        ("first_ns", "<i8"),  # of its first and last hop, UNTIMED where these have no stamp
         ("last_ns", "<i8"),
         ("outcome", "i1"),  # core.enums.Outcome
         ("outcome_point", "<i4"),  # index into the batch's points, -1 for none
@@ -176,6 +177,12 @@ class FlowPath:
     period_ns: int | None = None
     joins: tuple[FlowPathJoin, ...] = ()
     ambiguities: tuple[str, ...] = ()
+
+
+def untimed(journeys: StructuredArray) -> NDArray[np.bool_]:
+    """Return which journeys begin or end at a time that is not known."""
+    found: NDArray[np.bool_] = (journeys["first_ns"] == UNTIMED) | (journeys["last_ns"] == UNTIMED)
+    return found
 
 
 def confidences(stored: NDArray[np.float32]) -> NDArray[np.float64]:

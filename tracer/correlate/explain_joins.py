@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.enums import Cause, Evidence
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import UNTIMED, JourneySet
 from tracer.core.rows import Rows, nulls, values_at
 from tracer.core.schema import BY_NAME
 from tracer.correlate.packets.spans import spans
@@ -38,7 +38,7 @@ class Rejected:
     capture: str | None
     frame: int
     journey: int | None
-    apart_ns: int
+    apart_ns: int | None  # None where the time of either is not known
     reason: str
 
 
@@ -150,11 +150,16 @@ def _journeys_of(journey_set: JourneySet, rows: Rows) -> dict[int, int]:
 def _rejection(batch: Any, mine: Any, row: int, journey: int | None) -> Rejected:
     other = batch.packets[row]
     capture = batch.captures[other["capture"]] if other["capture"] >= 0 else None
-    apart = int(other["time_ns"] - mine["time_ns"])
-    return Rejected(capture, int(other["frame"]), journey, apart, _difference(mine, other))
+    is_timed = UNTIMED not in (other["time_ns"], mine["time_ns"])
+    apart = int(other["time_ns"] - mine["time_ns"]) if is_timed else None
+    reason = _difference(mine, other) or (
+        "an equal packet, nearer in time to another journey" if is_timed
+        else "an equal packet, of another journey"
+    )  # fmt: skip
+    return Rejected(capture, int(other["frame"]), journey, apart, reason)
 
 
-def _difference(mine: Any, other: Any) -> str:
+def _difference(mine: Any, other: Any) -> str | None:
     if any(mine[name] != other[name] for name in _ENDS):
         return "another flow's packet"
     for name, words in (
@@ -169,4 +174,4 @@ def _difference(mine: Any, other: Any) -> str:
     ):
         if mine[name] != other[name]:
             return words
-    return "an equal packet, nearer in time to another journey"
+    return None

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tracer.core.enums import Cause, Evidence, Kind, Outcome
-from tracer.core.journeys import HOP_DTYPE, NO_TIME, JourneySet, confidences
+from tracer.core.journeys import HOP_DTYPE, NO_TIME, UNTIMED, JourneySet, confidences
 from tracer.core.point import Direction
 from tracer.core.protocols import protocol_name
 from tracer.core.rows import Rows
@@ -43,8 +43,8 @@ def journey_columns(journey_set: JourneySet, numbers: Rows) -> dict[str, pa.Arra
         "flow": integers(records["flow"], -1, add=1),
         "proto": _protocols(records["proto"]),
         "kind": labels(Kind, records["kind"]),
-        "first_ns": integers(records["first_ns"]),
-        "last_ns": integers(records["last_ns"]),
+        "first_ns": integers(records["first_ns"], UNTIMED),
+        "last_ns": integers(records["last_ns"], UNTIMED),
         "outcome": labels(Outcome, records["outcome"]),
         "outcome_at": point_column(points, records["outcome_point"], point_label),
         "reason": taken(journey_set.reasons, records["reason"]),

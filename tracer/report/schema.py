@@ -216,7 +216,7 @@ def _flow_path() -> dict[str, Any]:
         "packets": {"type": "integer", "description": "packets of the flow seen there"},
         "join": _nullable("string", "how it was joined to the hop before"),
         "reason": _nullable("string", "what the join was inferred from"),
-        "last_ns": _time("time of the last packet, -1 unknown"),
+        "last_ns": _time("time of the last packet"),
         "cause": _nullable_word(Cause, "why it differs from the hop before"),
         **{name: _flow_path_value(name) for name in FLOW_PATH_VALUES},
         "placed": {"type": "integer", "description": "packets without addresses among them"},
@@ -272,7 +272,7 @@ def _list(description: str, items: dict[str, Any]) -> dict[str, Any]:
 
 
 def _time(description: str) -> dict[str, Any]:
-    return {"type": "integer", "description": description}
+    return _nullable("integer", description)
 
 
 def _word(words: type[Label], description: str) -> dict[str, Any]:

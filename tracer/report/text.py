@@ -133,8 +133,12 @@ def round_trip(request: Journey, reply: Journey | None) -> tuple[int, str] | Non
     """Return (ns, device) from a request to its reply at the first point that saw both, or None."""
     back = {_device(hop): hop.time_ns for hop in (reply.hops if reply else ())}
     for hop in request.hops:
-        if (device := _device(hop)) in back:
-            return back[device] - hop.time_ns, device[2]
+        device = _device(hop)
+        if device in back:
+            answered_ns = back[device]
+            if answered_ns is None or hop.time_ns is None:
+                return None
+            return answered_ns - hop.time_ns, device[2]
     return None
 
 

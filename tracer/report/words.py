@@ -83,16 +83,20 @@ def microseconds(nanoseconds: int) -> str:
     return f"{nanoseconds / 1000:.1f} µs"
 
 
-def clock_time(time_ns: int) -> str:
-    """Return the UTC time of day, `09:29:04.123456`; nanoseconds are cut off."""
+def clock_time(time_ns: int | None) -> str:
+    """Return the UTC time of day, `09:29:04.123456`; nanoseconds are cut off. None is `unknown`."""
+    if time_ns is None:
+        return "unknown"
     seconds, rest = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%H:%M:%S}.{rest // 1000:06d}"
 
 
-def date(time_ns: int) -> str | None:
-    """Return the UTC date, `2024-05-10`; None on the first day of the epoch, where readers keep
-    stamps that have no date.
+def date(time_ns: int | None) -> str | None:
+    """Return the UTC date, `2024-05-10`; None where the time is not known, and on the first day of
+    the epoch, where readers keep stamps that have no date.
     """
+    if time_ns is None:
+        return None
     day = time_ns // 86_400_000_000_000
     return f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}" if day else None
 

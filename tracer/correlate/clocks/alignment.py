@@ -5,14 +5,14 @@ Then the minimum delays each way bound the offset (as NTP does), with drift and 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.journeys import ClockEstimate
+from tracer.core.journeys import UNTIMED, ClockEstimate
 from tracer.core.point import Point
 from tracer.correlate.clocks.arp import asked_again
 from tracer.correlate.clocks.fit import Delays, Fit, fit
@@ -26,7 +26,8 @@ from tracer.correlate.clocks.samples import (
     with_level,
 )
 from tracer.correlate.hashing import Codes, factorise, find_root, pair_keys, roots
-from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.echoed import groups_of
+from tracer.correlate.packets.identity import Identity, identify
 
 Times = NDArray[np.int64]
 SURELY_NS = 100_000  # stamps of one host may be out of order by less
@@ -78,8 +79,41 @@ def align(
     """Return all stamps on the scale of the clock with most rows, or of the known reference.
 
     Clocks that are known to be off are compared all the same; what is known holds where packets do
-    not bound it.
+    not bound it. Rows without a stamp (-1) keep none, and say nothing of clocks.
     """
+    timed = identity.stamp != UNTIMED
+    if timed.all():
+        return _aligned(batch, identity, groups, known)
+    rows = np.flatnonzero(timed)
+    part = batch.take(rows)
+    own = identify(part)
+    found = _aligned(part, own, groups_of(part.packets, own), known)
+    time = identity.stamp.copy()
+    time[rows] = found.time_ns
+    shown = {scale_name(batch.points[code]) for code in np.unique(part.packets["point"]).tolist()}
+    return replace(
+        found, time_ns=time, apart=_spread(found.apart, rows, len(batch)),
+        choices=_spread(found.choices, rows, len(batch)),
+        scale=_spread(found.scale, rows, len(batch)),
+        estimates=tuple(each for each in found.estimates if each.clock in shown),
+    )  # fmt: skip
+
+
+def _spread(part: Codes, rows: Codes, count: int) -> Codes:
+    # Values of some rows among those of all, 0 elsewhere; none stay none.
+    if not len(part):
+        return part
+    found = np.zeros(count, part.dtype)
+    found[rows] = part
+    return found
+
+
+def _aligned(
+    batch: ObservationBatch,
+    identity: Identity,
+    groups: tuple[Codes, Codes],
+    known: KnownClocks | None,
+) -> Clocks:
     packets, known = batch.packets, known or KnownClocks()
     time = identity.stamp.copy()
     if known.added_ns:

@@ -9,7 +9,7 @@ from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Evidence
 from tracer.core.jit import jit_plain
-from tracer.core.journeys import HOP_DTYPE, NO_TIME
+from tracer.core.journeys import HOP_DTYPE, NO_TIME, UNTIMED
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.clocks.alignment import Clocks
@@ -149,9 +149,18 @@ def hop_table(
         traits, hops, rows, starts, times, parent, identity.flow, joins, links.usual, cell, changed,
         CONFIDENCE,
     )  # fmt: skip
+    _untime(batch.packets["time_ns"] == UNTIMED, hops, rows, before)
     _direct(batch, identity, hops, starts)
     _prove(batch, streams, hops, rows, before, cell, changed, clocks)
     return hops, before
+
+
+def _untime(untimed: NDArray[np.bool_], hops: Any, rows: Codes, before: Codes) -> None:
+    # Without a stamp no step takes a known time, and no confidence holds: those are of timed ones.
+    if untimed.any():
+        of_step = untimed[rows] | untimed[before]
+        hops["delta_ns"][of_step] = NO_TIME
+        hops["confidence"][of_step] = np.nan
 
 
 def _prove(

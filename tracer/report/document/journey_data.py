@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.enums import LOST, Cause, Evidence, Kind, Outcome
-from tracer.core.journeys import NO_TIME, JourneySet
+from tracer.core.journeys import NO_TIME, UNTIMED, JourneySet, untimed
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices, journeys_of
 from tracer.core.ways import REPLY
@@ -75,7 +75,8 @@ def journey_data(journey_set: JourneySet, figures: Figures, kept: Kept) -> dict[
     """Return the JSON value behind the table of journeys."""
     journeys = journey_set.journeys[kept.journeys]
     first = journey_set.first_journey
-    base = int(journey_set.journeys["first_ns"].min()) if len(journey_set.journeys) else 0
+    timed = journey_set.journeys["first_ns"][journey_set.journeys["first_ns"] != UNTIMED]
+    base = int(timed.min()) if len(timed) else 0
     shapes = figures.shapes.of_journey[kept.journeys]
     return {
         "places": [
@@ -91,8 +92,8 @@ def journey_data(journey_set: JourneySet, figures: Figures, kept: Kept) -> dict[
         "number": (kept.journeys + first).tolist(),
         "flow": journeys["flow"].tolist(),
         "kind": journeys["kind"].tolist(),
-        "begin": (journeys["first_ns"] - base).tolist(),
-        "took": (journeys["last_ns"] - journeys["first_ns"]).tolist(),
+        "begin": _known(journeys["first_ns"] - base, journeys["first_ns"] == UNTIMED),
+        "took": _known(journeys["last_ns"] - journeys["first_ns"], untimed(journeys)),
         "outcome": journeys["outcome"].tolist(),
         "at": figures.places.of_point[journeys["outcome_point"]].tolist(),
         "reason": journeys["reason"].tolist(),
@@ -104,6 +105,11 @@ def journey_data(journey_set: JourneySet, figures: Figures, kept: Kept) -> dict[
         **_deltas(journey_set, journeys),
         "examples": _examples(journey_set, kept.examples),
     }
+
+
+def _known(values: NDArray[np.int64], unknown: NDArray[np.bool_]) -> list[int | None]:
+    missing = unknown.tolist()
+    return [None if no else value for value, no in zip(values.tolist(), missing, strict=True)]
 
 
 def _references(indices: NDArray[Any], first: int) -> list[int]:
@@ -158,7 +164,7 @@ def _examples(journey_set: JourneySet, examples: NDArray[np.int64]) -> dict[str,
 
 def flow_data(journey_set: JourneySet, figures: Figures) -> list[list[Any]]:
     """Return a row each flow: number, protocol, original, translated, journeys, lost, ambiguous,
-    first, last (ns as text), transit and answer times (p50, p99 in ns or null).
+    first, last (ns as text or null), transit and answer times (p50, p99 in ns or null).
     """
     flows = sorted(figures.flows, key=lambda flow: (-flow.lost, -flow.journeys))[:MOST_FLOWS]
     titles = _titles(journey_set, flows)
@@ -166,7 +172,7 @@ def flow_data(journey_set: JourneySet, figures: Figures) -> list[list[Any]]:
         [
             flow.flow, flow.proto or "", titles.get(flow.flow, flow.original.words),
             flow.translated.words if flow.translated else "", flow.journeys, flow.lost,
-            flow.ambiguous, str(flow.first_ns), str(flow.last_ns), *_pair(flow.transit_ns),
+            flow.ambiguous, _text(flow.first_ns), _text(flow.last_ns), *_pair(flow.transit_ns),
             *_pair(flow.rtt_ns),
         ]
         for flow in flows
@@ -197,6 +203,10 @@ def flow_segment_data(figures: Figures, rows: list[list[Any]]) -> dict[str, list
             numbers[: int(kept.sum())], begins.tolist(), ends.tolist(), strict=False
         )
     }
+
+
+def _text(time_ns: int | None) -> str | None:
+    return None if time_ns is None else str(time_ns)
 
 
 def _pair(values: tuple[float, float]) -> list[int | None]:

@@ -116,7 +116,7 @@ def _bands(svg: Element, columns: Sequence[_Column]) -> None:
 
 
 def _draw(
-    svg: Element, row: _Row, columns: Sequence[_Column], y: float, start: int, width: float
+    svg: Element, row: _Row, columns: Sequence[_Column], y: float, start: int | None, width: float
 ) -> None:
     if row.hop is None:
         is_head = row.lines[0].startswith("#")
@@ -125,9 +125,9 @@ def _draw(
         return
     middle = y + 18
     at = columns.index(_column(row.hop))
-    time = clock_time(row.hop.time_ns) if row.hop.time_ns == start else (
-        f"+{duration(row.hop.time_ns - start)}"
-    )  # fmt: skip
+    time = clock_time(row.hop.time_ns)
+    if row.hop.time_ns is not None and start is not None and row.hop.time_ns != start:
+        time = f"+{duration(row.hop.time_ns - start)}"
     add(svg, "text", time[:13], class_="time", x=_LEFT - 6, y=middle + 4, text_anchor="end")
     came = _came_from(row, columns)
     group = add(svg, "g", class_=_step_class(row))

@@ -28,7 +28,7 @@
   };
   const count = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   const base = BigInt(J.base_ns);
-  const began = (row) => clock(base + BigInt(J.begin[row]));
+  const began = (row) => J.begin[row] === null ? "unknown" : clock(base + BigInt(J.begin[row]));
 
   // -- one table -----------------------------------------------------------------------------
   class Grid {

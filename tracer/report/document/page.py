@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from tracer.core.errors import HostError
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import UNTIMED, JourneySet
 from tracer.core.protocols import ARP
 from tracer.core.values import journeys_of
 from tracer.report.document import units
@@ -92,10 +92,11 @@ def render(
 
 
 def _title(journey_set: JourneySet) -> str:
-    journeys = journey_set.journeys
-    if not len(journeys):
+    first = journey_set.journeys["first_ns"]
+    first = first[first != UNTIMED]
+    if not len(first):
         return "Packet journeys"
-    return f"Packet journeys, {units.began(int(journeys['first_ns'].min()))}"
+    return f"Packet journeys, {units.began(int(first.min()))}"
 
 
 def _map(journey_set: JourneySet, figures: Figures) -> Any:

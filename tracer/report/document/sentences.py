@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import JourneySet, untimed
 from tracer.report.document.charts import segment_name
 from tracer.report.document.units import duration, percent, plural
 from tracer.report.statistics.figures import Figures
@@ -49,9 +49,10 @@ def _inferred(journey_set: JourneySet, figures: Figures) -> tuple[str, str]:
 def _outcomes(journey_set: JourneySet, figures: Figures) -> str:
     total = len(journey_set.journeys)
     where = _points(figures)
-    first = int(journey_set.journeys["first_ns"].min())
-    last = int(journey_set.journeys["last_ns"].max())
-    took = f" within {duration(last - first)}" if last > first else ""
+    timed = journey_set.journeys[~untimed(journey_set.journeys)]
+    took = ""
+    if len(timed) and (took_ns := int(timed["last_ns"].max() - timed["first_ns"].min())) > 0:
+        took = f" within {duration(took_ns)}"
     parts = [
         f"{plural(number, 'was', 'were')} {_ENDS.get(word, word)}"
         + (f" ({percent(number / total)})" if word == "delivered" and number < total else "")

@@ -39,7 +39,7 @@ class Glance:
     """What one line says of an exchange; `where` is empty unless a packet of it was lost."""
 
     number: int
-    time_ns: int
+    time_ns: int | None
     end: str
     style: str
     title: str

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from tracer.core.address import decode_ip
 from tracer.core.enums import LOST
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import UNTIMED, JourneySet, untimed
 from tracer.core.protocols import protocol_name
+from tracer.core.schema import StructuredArray
 from tracer.report.statistics.quantiles import grouped_quantiles
 from tracer.report.statistics.times import round_trips
 from tracer.report.words import endpoint
@@ -48,8 +49,8 @@ class FlowFigures:
     journeys: int
     lost: int
     ambiguous: int
-    first_ns: int
-    last_ns: int
+    first_ns: int | None
+    last_ns: int | None
     transit_ns: tuple[float, float]
     rtt_ns: tuple[float, float]
 
@@ -63,26 +64,43 @@ def flows_of(journey_set: JourneySet) -> list[FlowFigures]:
     number = np.bincount(code, minlength=count)
     lost = np.bincount(code[np.isin(journeys["outcome"][at], LOST)], minlength=count)
     ambiguous = np.bincount(code[journeys["ambiguous"][at] > 0], minlength=count)
-    first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
-    np.minimum.at(first, code, journeys["first_ns"][at])
-    np.maximum.at(last, code, journeys["last_ns"][at])
+    first, last = times_of(journeys[at], code, count)
     transit, rtt = _transit(journey_set, count), _round_trips(journey_set, count)
     return [
         FlowFigures(
             index + 1, protocol_name(int(record["proto"])), _tuple(record, ""), _translated(record),
             int(number[index]), int(lost[index]), int(ambiguous[index]),
-            int(first[index]), int(last[index]), transit[index], rtt[index],
+            _known(first[index]), _known(last[index]), transit[index], rtt[index],
         )
         for index, record in enumerate(flows)
         if number[index]
     ]  # fmt: skip
 
 
+def times_of(
+    journeys: StructuredArray, code: NDArray[Any], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return when the first and the last of the journeys of each of `count` codes were seen, in ns
+    each (count,), UNTIMED where no time is known.
+    """
+    none = np.iinfo(np.int64).max
+    first, last = np.full(count, none), np.full(count, np.iinfo(np.int64).min)
+    begun, ended = journeys["first_ns"] != UNTIMED, journeys["last_ns"] != UNTIMED
+    np.minimum.at(first, code[begun], journeys["first_ns"][begun])
+    np.maximum.at(last, code[ended], journeys["last_ns"][ended])
+    first[first == none], last[last == np.iinfo(np.int64).min] = UNTIMED, UNTIMED
+    return first, last
+
+
+def _known(time_ns: Any) -> int | None:
+    return None if time_ns == UNTIMED else int(time_ns)
+
+
 def _transit(journey_set: JourneySet, count: int) -> list[tuple[float, float]]:
     journeys = journey_set.journeys
     taken = journeys["last_ns"] - journeys["first_ns"]
     chosen = (journeys["flow"] >= 0) & (journeys["flow"] < count)
-    chosen &= (journeys["n_hops"] > 1) & (taken >= 0)
+    chosen &= (journeys["n_hops"] > 1) & (taken >= 0) & ~untimed(journeys)
     chosen &= ~np.isin(journeys["outcome"], LOST)
     return _medians(journeys["flow"][chosen], taken[chosen], count)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.enums import LOST, Outcome
-from tracer.core.journeys import JourneySet
+from tracer.core.journeys import UNTIMED, JourneySet, untimed
 
 _STEPS = (1, 2, 5)
 _BINS = 120
@@ -26,7 +26,9 @@ def round_trips(journey_set: JourneySet) -> tuple[NDArray[np.int64], NDArray[np.
     first = device[journeys["first_hop"][requests]]
     last = device[journeys["first_hop"][replies] + journeys["n_hops"][replies] - 1]
     taken = journeys["last_ns"][replies] - journeys["first_ns"][requests]
+    unknown = untimed(journeys)
     chosen = (first == last) & (first >= 0) & (taken >= 0)
+    chosen &= ~(unknown[replies] | unknown[requests])
     return requests[chosen], taken[chosen]
 
 
@@ -51,11 +53,13 @@ class Timeline:
 
 
 def timeline_of(journey_set: JourneySet) -> Timeline | None:
-    """Return at most 120 bins of a round width over all journeys, None where there are none.
+    """Return at most 120 bins of a round width over all journeys that begin at a known time, None
+    where there are none.
 
     `other` are neither delivered nor lost: unfinished, answered elsewhere, not observable.
     """
     journeys = journey_set.journeys
+    journeys = journeys[journeys["first_ns"] != UNTIMED]
     if not len(journeys):
         return None
     first = journeys["first_ns"]
