@@ -13,6 +13,7 @@ import pytest
 
 from cli.conftest import Run, Spawn
 from tests.conftest import CAPTURES
+from tracer.core.errors import InputError
 
 FOLDERS = sorted(path.name for path in CAPTURES.iterdir() if path.is_dir())
 KEY = "a key for tests, of no use elsewhere"
@@ -168,3 +169,11 @@ def test_no_payload_in_packets(tmp_path: Path, key: Path, run: Run) -> None:
     run("offline", source, "-o", written, "--redact-key", key)
     data = written.read_bytes()
     assert not any(bytes.fromhex(payload) in data for payload in payloads)
+
+
+def test_a_key_is_a_short_file(captures: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(b"x" * 100_000)
+    for key, said in ((Path("/dev/zero"), "is a device"), (tmp_path / "long", "has more than")):
+        with pytest.raises(InputError, match=said) as caught:
+            run("offline", captures / "fip-outbound", "--redact-key", key)
+        assert "urandom" in str(caught.value.hint)

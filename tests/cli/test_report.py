@@ -3,6 +3,9 @@
 import csv
 import hashlib
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet
@@ -154,3 +157,22 @@ def test_what_cannot_be_read_is_one_sentence(name: str, spawn: Spawn, tmp_path: 
     assert result.stderr.startswith("tracer: ")
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "x.html").exists()
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet"])
+@pytest.mark.parametrize("command", ["offline", "report"])
+def test_journeys_that_cannot_be_read_are_called_so(
+    command: str, name: str, captures: Path, tmp_path: Path, run: Run
+) -> None:
+    """From standard input, or by a command that joins packets; not "is not a capture"."""
+    file = tmp_path / name
+    run("offline", captures / "fip-outbound", "-o", file)
+    words = [sys.executable, "-m", "tracer.cli", command, "-", "-o", tmp_path / "out.csv"]
+    with file.open("rb") as journeys:
+        done = subprocess.run(words, stdin=journeys, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert re.match(r"tracer: - (holds journeys, which|is Parquet, which can)", done.stderr)
+    assert not (tmp_path / "out.csv").exists()
+    if command == "offline":
+        with pytest.raises(InputError, match="holds journeys, which are joined already"):
+            run(command, file)

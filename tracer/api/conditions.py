@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import index
-from typing import Any, SupportsIndex, TypedDict
+from typing import Any, SupportsIndex, TypedDict, cast
 
 from tracer.core.address import encode_network
 from tracer.core.errors import InputError
@@ -93,7 +93,8 @@ def _protocol(value: str | int | None) -> int | None:
 
 
 def _networks(value: Addresses) -> tuple[str, ...]:
-    texts = (str(value),) if isinstance(value, Address) else tuple(str(each) for each in value)
+    is_one = isinstance(value, Address) or not isinstance(value, Iterable)
+    texts = (str(value),) if is_one else tuple(str(each) for each in cast(Iterable[Any], value))
     for text in texts:
         try:
             encode_network(text)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tracer import jit_cache
+from tracer.api.arguments import path_name, seconds, whole, words
 from tracer.api.conditions import Conditions, flow_filter
 from tracer.api.journey_frames import JourneyFrames
 from tracer.core.closing import Closing
@@ -16,6 +17,9 @@ from tracer.core.journey import Journey
 
 if TYPE_CHECKING:
     from tracer.sources.live.engine import Config
+
+
+ENGINES = ("auto", "core", "bcc")
 
 
 def follow(
@@ -49,10 +53,18 @@ def follow(
     from tracer.sources.live.engine import Config
 
     chosen = flow_filter(conditions)
+    count = None if count is None else whole(count, "count", 1)
+    duration = None if duration is None else seconds(duration, "duration", 0.001)
+    settle = seconds(settle, "settle", 0.01)
+    ring_size, map_size = whole(ring_size, "ring_size", 1, 1024), whole(map_size, "map_size", 16)
+    snap = whole(snap, "snap", 0, 1500)
+    if engine not in ENGINES:
+        raise InputError(f"There is no engine {engine!r}.", "Use auto, core or bcc.")
+    run = words(command, "command")
     config = Config(chosen, ring_bytes=ring_size << 20, followed=map_size, tracked=map_size,
                     snap=snap)  # fmt: skip
     limits = (count, duration, settle)
-    return Follow(chosen, config, engine, limits, tuple(command), _recording(write))
+    return Follow(chosen, config, engine, limits, run, _recording(write))
 
 
 class Follow(Closing):
@@ -166,9 +178,8 @@ def _recording(write: str | PathLike[str] | None) -> str | None:
         return None
     from tracer.api.keeping import WRITERS
 
-    if Path(write).suffix in WRITERS:
-        return fspath(write)
+    name = path_name(write, "write")
+    if Path(name).suffix in WRITERS:
+        return name
     known = " or ".join(WRITERS)
-    raise InputError(
-        f"{fspath(write)!r} does not end in {known}.", "Name the recording as one of these."
-    )
+    raise InputError(f"{name!r} does not end in {known}.", "Name the recording as one of these.")

@@ -9,15 +9,18 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
+from tracer.api.arguments import path_name, whole
 from tracer.api.columns import documented
 from tracer.api.conditions import Conditions, flow_filter, words_of
 from tracer.core.batch import ObservationBatch
+from tracer.core.errors import InputError
 from tracer.core.journey import Journey
 from tracer.core.journeys import JourneySet
 from tracer.core.rows import Rows
 from tracer.core.values import hop_indices, journeys_of
 from tracer.core.warnings import InputWarning, merge
 
+_LEAST = -(1 << 63)  # of a number that may be none of those there are
 _AT_ONCE = 256  # journeys made into values together
 Choose = Callable[[JourneySet], Rows]
 
@@ -158,10 +161,11 @@ class JourneyFrames:
         """
         from tracer.api.flows import path_frame
 
+        chosen = None if flow is None else whole(flow, "flow", _LEAST)
         of_flow = self.journey_set.journeys["flow"][self.numbers]
-        if flow is not None and not (of_flow == int(flow) - 1).any():
+        if chosen is not None and not (of_flow == chosen - 1).any():
             raise KeyError(flow)
-        return path_frame(self.journey_set, self.numbers, None if flow is None else int(flow))
+        return path_frame(self.journey_set, self.numbers, chosen)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -197,16 +201,18 @@ class JourneyFrames:
 
     def journey(self, number: int) -> Journey:
         """Return one journey with its hops as values; raises KeyError for no such number."""
-        index = int(number) - self.journey_set.first_journey
+        index = whole(number, "number", _LEAST) - self.journey_set.first_journey
         if not 0 <= index < len(self.journey_set.journeys):
             raise KeyError(number)
         return journeys_of(self.journey_set, [index])[0]
 
     def text(self, width: int = 120) -> str:
-        """Return the journeys as the commands show them, a line a hop, at most `width` wide."""
+        """Return the journeys as the commands show them, a line a hop, at most `width` (40 or more)
+        wide.
+        """
         from tracer.report.text import text_of
 
-        lines = text_of(self.journey_set, width, self.numbers)
+        lines = text_of(self.journey_set, whole(width, "width", 40), self.numbers)
         return "\n".join(line.plain for line in lines).rstrip("\n") + "\n"
 
     def report(
@@ -222,7 +228,9 @@ class JourneyFrames:
         """
         from tracer.api.report import write_report
 
-        return write_report(self, Path(path), title, before)
+        if before is not None and not isinstance(before, JourneyFrames):
+            raise InputError(f"before is {before!r}.", "Give what `tracer.read` returned.")
+        return write_report(self, Path(path_name(path, "path")), title, before)
 
     def __iter__(self) -> Iterator[Journey]:
         for start in range(0, len(self.numbers), _AT_ONCE):

@@ -1,15 +1,14 @@
 """`tracer.read`: captures of every kind to journeys."""
 
 from collections.abc import Iterable, Mapping
-from os import PathLike, fspath
 from typing import Unpack
 
 from tracer import jit_cache
+from tracer.api.arguments import PathName, named_paths, path_name, path_names, whole
 from tracer.api.conditions import Conditions, flow_filter
 from tracer.api.joining import conntrack_of, joined, rules_of
 from tracer.api.journey_frames import JourneyFrames
-
-PathName = str | PathLike[str]
+from tracer.core.errors import InputError
 
 
 def read(
@@ -33,16 +32,20 @@ def read(
     `dst`, `port`, `sport`, `dport`.
 
     Packets are read now and joined when a journey is first asked for. The first use on a machine
-    compiles for seconds. Raises InputError when a path cannot be opened or nothing can be used;
-    lesser damage is in `JourneyFrames.warnings`.
+    compiles for seconds. Raises InputError when an argument is not what is asked for, a path cannot
+    be opened or nothing can be used; lesser damage is in `JourneyFrames.warnings`.
     """
     chosen = flow_filter(conditions)
+    named = named_paths(points, "points")
+    paths = [path_name(path, "a capture") for path in captures]
+    dumps, tables = path_names(conntrack, "conntrack"), path_names(rules, "rules")
+    if limit is not None:
+        limit = whole(limit, "limit", 0)
+    if not paths and not named:
+        raise InputError("No capture is named.", "Give the path of a capture or a folder of them.")
     jit_cache.prepare()
     from tracer.sources.read import read as read_captures
 
-    named = {name: fspath(path) for name, path in (points or {}).items()}
-    paths = [fspath(path) for path in captures]
-    dumps, tables = _paths(conntrack), _paths(rules)
     entries, damage = conntrack_of(paths, dumps)
     nat_rules, more = rules_of(paths, tables)
     found = read_captures(paths, points=named, limit=limit)
@@ -52,8 +55,3 @@ def read(
         inputs=(*paths, *named.values(), *dumps, *tables),
     )
     return everything if chosen.is_empty else everything.select(**conditions)
-
-
-def _paths(given: PathName | Iterable[PathName]) -> list[str]:
-    several = (given,) if isinstance(given, str | PathLike) else given
-    return [fspath(path) for path in several]

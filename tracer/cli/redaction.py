@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "TRACER_REDACT_KEY"
 _SECTION = "Redaction"
+_LONGEST = 1 << 16  # bytes
 _SHORTEST = 16  # bytes: what can be guessed undoes every pseudonym
 _HINT = "Make one with `(umask 077; head -c 32 /dev/urandom | base64 > redact.key)`."
 _Command = Callable[..., Any]
@@ -70,14 +71,25 @@ def _key(file: str | None) -> bytes:
 
 
 def _read(path: Path) -> bytes:
+    from tracer.sources.documents import stored
+
     try:
         mode = path.stat().st_mode
-        key = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.", _HINT) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {_reason(error)}.", _HINT) from None
+    try:
+        key = stored(path, _LONGEST)
+    except InputError as error:
+        raise InputError(error.message, _HINT) from None
+    if len(key) > _LONGEST:
+        raise InputError(f"{path} is no key: it has more than {_LONGEST} bytes.", _HINT)
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         click.echo(f"tracer: others can read the key in {path}; `chmod 600 {path}`", err=True)
     return key
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _sound(key: bytes, where: str) -> bytes:

@@ -1,6 +1,7 @@
 """One capture opened: what it is, by its content alone, and its packets."""
 
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tracer.sources.stream import WINDOW, Buffer, FileStream, open_buffer, open_
 
 _HEAD = 4096
 _PARQUET = b"PAR1"
+_JOURNEYS = b'{"schema":1,"journey":'  # of `--format jsonl`
 
 
 class PacketReader(Protocol):
@@ -113,6 +115,11 @@ def _recognise(path: str, capture: Capture, findings: Findings) -> None:
         if was_recorded(head):
             _recognise_recording(path, capture, findings)
     elif head[:4] == _PARQUET and capture.compression is None:
+        if not os.path.isfile(path):
+            raise InputError(
+                f"{path} is Parquet, which can be read from a file only.",
+                "Put it into a file, and give that.",
+            )
         capture.kind = "recording"
     elif _is_text(head):
         capture.kind = "tcpdump-text"
@@ -145,6 +152,11 @@ def _refusal(path: str, head: bytes, buffer: Buffer, findings: Findings) -> Inpu
         return InputError(f"{path} cannot be used: {damage[0].message}.", "Copy the file again.")
     if not head:
         return InputError(f"{path} is empty.", "Capture again, with `tcpdump -w`.")
+    if head.startswith(_JOURNEYS):
+        return InputError(
+            f"{path} holds journeys, which are joined already.",
+            "Give `tracer report` the file alone, such as `tracer offline -o FILE.jsonl` makes.",
+        )
     return InputError(
         f"{path} is not a capture: it begins with {head[:8].hex(' ')}.",
         "Give pcap or pcapng (also .gz, .zst, .xz), text that tcpdump printed, or a recording;"

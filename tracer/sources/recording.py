@@ -89,6 +89,11 @@ def read_recording(path: Path) -> Recording:
             "Record it again with `tracer follow --write`.",
         ) from error
     raw = (file.schema_arrow.metadata or {}).get(_KEY) or (file.metadata.metadata or {}).get(_KEY)
+    if raw is None and {"journey", "n", "outcome"} <= set(file.schema_arrow.names):
+        raise InputError(
+            f"{path} holds journeys, which are joined already.",
+            "Give it to `tracer report`, alone.",
+        )
     if raw is None:
         raise InputError(
             f"{path} is a Parquet file, but not a recording of observations.",
