@@ -1,7 +1,11 @@
 """Where output goes, and that it is whole or not there."""
 
+import fcntl
 import os
 import shutil
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -130,3 +134,80 @@ def test_names_do_nothing_to_a_terminal(
     refused = spawn(command, tmp_path / "c\x1b[2J.pcap")
     assert refused.returncode == 1
     assert "\x1b" not in refused.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("schema",), ("observations", "{folder}")])
+def test_a_pipe_that_does_not_block_gets_everything(
+    words: tuple[str, ...], unbuffered: str, captures: Path
+) -> None:
+    """As one that node or ssh made so: what does not fit into it is no error, and not lost."""
+    command = [sys.executable, "-m", "tracer.cli"]
+    command += [word.format(folder=captures / "fip-outbound") for word in words]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    whole = subprocess.run(command, capture_output=True, check=True, env=environment).stdout
+    reading, writing = os.pipe()
+    size = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    assert len(whole) > 2 * size
+    os.set_blocking(writing, False)
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, env=environment) as run:
+        while int.from_bytes(fcntl.ioctl(reading, termios.FIONREAD, bytes(4)), "little") < size:
+            assert run.poll() is None  # until it is full: nobody reads
+        assert not os.get_blocking(writing)  # as whoever shares it has set it
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            assert pipe.read() == whole
+        assert run.wait() == 0
+    # One whose reader is gone still ends it.
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment)
+    os.close(writing)
+    assert (done.returncode, b"Traceback" in done.stderr) == (141, False)
+
+
+_FULL = """
+mount -t tmpfs -o size=32k none {place}
+cd {place}
+set +e
+for name in {names}; do
+    "$@" -o $name >/dev/null 2>{log}/$name; echo "$name $? $(ls)"
+done
+"$@" --format csv >stdout.csv 2>{log}/stdout; echo "stdout $?"
+rm -f *; mount -o remount,ro {place}
+"$@" -o x.csv 2>{log}/readonly; echo "readonly $?"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("offline", "x.txt x.jsonl x.csv x.parquet x.pcapng"),
+        ("observations", "x.csv x.jsonl x.parquet"),
+        ("report", "x.html x.csv x.json x.parquet"),
+    ],
+)
+def test_a_full_disk_leaves_no_part_of_a_file(
+    command: str, names: str, captures: Path, tmp_path: Path
+) -> None:
+    place, log = tmp_path / "small", tmp_path / "log"
+    place.mkdir(), log.mkdir()
+    script = _FULL.format(place=place, log=log, names=names)
+    words = [sys.executable, "-m", "tracer.cli", command, str(captures / "fip-outbound")]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-e", "-c", script, "sh", *words],
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert lines[: len(names.split())] == [f"{name} 1 " for name in names.split()]
+    assert lines[-1] == "readonly 1"
+    for name in names.split():
+        said = (log / name).read_text()
+        assert f"tracer: {name}: No space left on device.\n        Free some space" in said
+        assert "Traceback" not in said
+    assert "x.csv cannot be written: Read-only file system." in (log / "readonly").read_text()
+    if command != "report":
+        assert "stdout 1" in lines
+        assert "standard output: No space left on device." in (log / "stdout").read_text()

@@ -1,5 +1,6 @@
 """`JourneyFrames.report`: the HTML report of what was read."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ def write_report(
     try:
         path.write_bytes(text.encode("utf-8", "replace"))
     except OSError as error:
+        with contextlib.suppress(OSError):  # what is unfinished could be taken for whole
+            if path.is_file():
+                path.unlink()
         raise InputError(
             f"{path} cannot be written: {error.strerror}.", "Name another file."
         ) from error

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
+from tracer.cli import streams
 from tracer.cli.commands import group
 from tracer.cli.failure import exit_status, keep_interrupts
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     gc.set_threshold(*_COLLECT_AFTER)
     # Nothing multiplies matrices: numpy's threads for that cost 60 ms of a processor as they wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    _open_closed_streams()
+    streams.prepare()
     keep_interrupts()
     try:
         result = group.main(arguments, prog_name="tracer", standalone_mode=False)
@@ -33,13 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # All ends with the process: to look for garbage first takes a sixth of a short run.
         gc.freeze()
     sys.exit(result if isinstance(result, int) else 0)
-
-
-def _open_closed_streams() -> None:
-    # What was closed (`>&-`) is nothing to write to; data for it have nowhere to go.
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 -- as long as the process
 
 
 def _leave(status: int) -> NoReturn:

@@ -1,6 +1,7 @@
 """Where output goes: data to standard output or a file, the summary to standard error."""
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -11,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tracer.cli.overwriting import unwritable
 from tracer.core.printable import printable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +29,7 @@ def destination(output: str | None) -> Iterator[IO[bytes]]:
     """
     if output is None or output == "-":
         sys.stdout.flush()
-        with _buffered(sys.stdout.buffer) as file:
+        with _named("standard output"), _buffered(sys.stdout.buffer) as file:
             yield file
         return
     try:
@@ -34,12 +37,23 @@ def destination(output: str | None) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise unwritable(output, error) from None
     try:
-        with file:
+        with _named(output), file:
             yield file
     except BaseException:
         with contextlib.suppress(OSError):
             if os.path.isfile(output):
                 os.unlink(output)
+        raise
+
+
+@contextlib.contextmanager
+def _named(output: str) -> Iterator[None]:
+    # The error of a full disk or quota does not say which file it was.
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            error.filename = output
         raise
 
 

@@ -38,11 +38,15 @@ def _hindrance(path: str) -> int | None:
     if os.path.isdir(path):
         return errno.EISDIR
     if os.path.exists(path):
-        return None if os.access(path, os.W_OK) else errno.EACCES
+        return None if os.access(path, os.W_OK) else _refusal(path)
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         return errno.ENOTDIR if os.path.exists(folder) else errno.ENOENT
-    return None if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
+    return None if os.access(folder, os.W_OK | os.X_OK) else _refusal(folder)
+
+
+def _refusal(path: str) -> int:
+    return errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
 
 
 def unwritable(path: str, error: OSError) -> InputError:
