@@ -70,6 +70,10 @@ class RecordingWriter(Closing):
         self._rows = 0
 
 
+#: What reading a damaged table, or a damaged footer, ends in.
+DAMAGED = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recording:
     """A recording read back: its observations, what the tracer lost then, and what is wrong now."""
@@ -83,11 +87,8 @@ def read_recording(path: Path) -> Recording:
     """Return what a recording holds; raises InputError when it is none or newer than this."""
     try:
         file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(
-            f"{path} is not a complete recording: {error}.",
-            "Record it again with `tracer follow --write`.",
-        ) from error
+    except DAMAGED as error:
+        raise _incomplete(path, error) from error
     raw = (file.schema_arrow.metadata or {}).get(_KEY) or (file.metadata.metadata or {}).get(_KEY)
     if raw is None and {"journey", "n", "outcome"} <= set(file.schema_arrow.names):
         raise InputError(
@@ -99,19 +100,47 @@ def read_recording(path: Path) -> Recording:
             f"{path} is a Parquet file, but not a recording of observations.",
             "Give the file that `tracer follow --write` made.",
         )
-    footer = json.loads(raw)
-    tables = (file.read_row_group(n) for n in range(file.num_row_groups))
-    return recording_of(path, footer, tables)
+    try:
+        footer = json.loads(raw)
+        tables = (file.read_row_group(n) for n in range(file.num_row_groups))
+        return recording_of(path, footer, tables)
+    except DAMAGED as error:
+        raise _incomplete(path, error) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return what one of `DAMAGED` says, in one line."""
+    text = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return text.partition("\n")[0].rstrip(".: ") or type(error).__name__
+
+
+def _incomplete(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} is not a complete recording: {reason_of(error)}.",
+        "Record it again with `tracer follow --write`.",
+    )
 
 
 def recording_of(path: Path, footer: dict[str, Any], tables: Any) -> Recording:
-    """Return the recording of a footer and its tables; raises InputError when it is newer."""
+    """Return the recording of a footer and its tables, up to one that is damaged.
+
+    Raises InputError when it is newer, and one of `DAMAGED` when the first table is damaged.
+    """
     if footer["version"] > VERSION:
         raise InputError(
             f"{path} was written by a newer tracer (recording version {footer['version']}).",
             "Update tracer to read it.",
         )
-    parts = [batch_of(table, footer) for table in tables]
+    parts: list[ObservationBatch] = []
+    warnings: tuple[InputWarning, ...] = ()
+    try:
+        for table in tables:
+            parts.append(batch_of(table, footer))
+    except DAMAGED as error:
+        if not parts:
+            raise
+        message = f"it is damaged ({reason_of(error)}); what came before was read"
+        warnings = (InputWarning("damaged-recording", message, str(path)),)
     batch = concat(parts or [batch_of(arrow_schema().empty_table(), footer)])
     batch.watched_ns = footer.get("watched_ns")
-    return Recording(batch, footer["lost"])
+    return Recording(batch, footer["lost"], warnings)

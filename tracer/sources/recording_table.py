@@ -61,9 +61,14 @@ def arrow_schema() -> Any:
 def batch_of(table: Any, footer: dict[str, Any]) -> ObservationBatch:
     """Return the batch a table holds, with the points, captures and labels of the footer.
 
-    A column that an older version did not have stays null.
+    A column that an older version did not have stays null. Raises ValueError or the like for a
+    table or footer that is damaged.
     """
     packets = _records(table, PACKET_DTYPE, "", np.arange(table.num_rows))
+    for name in ("point", "capture"):
+        codes, known = packets[name], len(footer[f"{name}s"])
+        if len(codes) and not -1 <= codes.min() <= codes.max() < known:
+            raise ValueError(f"a packet's {name} is none of the {known} there are")
     sections = {}
     for section, dtype in SECTION_DTYPES.items():
         rows = np.flatnonzero(table.column(f"has_{section}").to_numpy())

@@ -38,9 +38,7 @@ def read_packet_recording(path: Path) -> "Recording":
 
     Raises InputError when it is damaged or newer than this.
     """
-    import pyarrow as pa
-
-    from tracer.sources.recording import recording_of
+    from tracer.sources.recording import DAMAGED, reason_of, recording_of
 
     with path.open("rb") as file:
         footer = _footer(file)
@@ -48,8 +46,8 @@ def read_packet_recording(path: Path) -> "Recording":
             raise InputError(f"{path} is not a complete recording.", _AGAIN)
         try:
             recording = recording_of(path, footer, _tables(file, footer["columns"]))
-        except (KeyError, ValueError, OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} is damaged: {error}.", _AGAIN) from None
+        except (*DAMAGED, struct.error) as error:
+            raise InputError(f"{path} is damaged: {reason_of(error)}.", _AGAIN) from None
     batch = recording.batch
     batch.captures = (str(path),)
     batch.packets["capture"] = 0
