@@ -20,17 +20,21 @@ from tracer.correlate.flows.retransmissions import sent_again
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.blind import can_show, unseen_kinds
 from tracer.correlate.outcomes.gaps import judged
-from tracer.correlate.outcomes.incomplete import INCOMPLETE, incomplete
+from tracer.correlate.outcomes.incomplete import (
+    INCOMPLETE,
+    PUT_TOGETHER,
+    REASSEMBLED,
+    incomplete,
+    pieces_of,
+    put_together,
+)
 from tracer.correlate.outcomes.onward import Onward
 from tracer.correlate.outcomes.outcome import silenced
 from tracer.correlate.outcomes.paths import Paths
-from tracer.correlate.packets.fragments import nearest_of_datagram
 from tracer.correlate.packets.identity import Identity
 
-REASSEMBLY_NS = 1_000_000_000  # between fragments of one datagram; ids come again after longer
 ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
 RESET = "a reset came from there, where others went on"
-REASSEMBLED = "its datagram was answered: it arrived, and the next capture missed it"
 
 
 @dataclass(slots=True)
@@ -62,10 +66,12 @@ def settle_missed(
     acknowledged, refused = _acknowledged(batch.packets, identity, paths, forward, journeys)
     outcome[refused] = Outcome.ANSWERED_ELSEWHERE
     said.add(refused, RESET)
-    for which, text in (
-        (acknowledged, ACKNOWLEDGED),
-        (_with_first_fragment(batch.packets, paths, journeys), REASSEMBLED),
-    ):
+    known = [(acknowledged, ACKNOWLEDGED)]
+    pieces = pieces_of(batch, time) if identity.fragmented else None
+    if pieces is not None:
+        answered, came_out = put_together(batch, paths, pieces, journeys)
+        known += [(answered, REASSEMBLED), (came_out, PUT_TOGETHER)]
+    for which, text in known:
         outcome[which] = Outcome.LOST_BY_TRACER
         arrived[which] = True
         said.add(which, text)
@@ -75,8 +81,8 @@ def settle_missed(
         outcome[which] = Outcome.NOT_OBSERVABLE
         said.add(which, text)
     vanished = np.flatnonzero(outcome == Outcome.VANISHED)
-    if identity.fragmented:
-        said.add(incomplete(batch.packets, identity, paths.last, vanished), INCOMPLETE)
+    if pieces is not None:
+        said.add(incomplete(batch, identity, paths, onward, pieces, journeys), INCOMPLETE)
     vanished = vanished[onward.expected[vanished] >= 0]
     beyond = np.concatenate([onward.answered, np.flatnonzero(arrived)])
     if len(vanished) and len(beyond):
@@ -143,19 +149,4 @@ def _came_before(
         kept = (journeys["outcome"][earlier[at]] != Outcome.VANISHED) | in_part[earlier[at]]
         found[at] |= kept & _is_up_to(end[which[at]], end[earlier[at]])
         earlier[at] = journeys["retransmission_of"][earlier[at]]
-    return found
-
-
-def _with_first_fragment(packets: Any, paths: Paths, journeys: StructuredArray) -> Codes:
-    # Fragments of a datagram whose first one was answered: it takes all of them to answer.
-    lost = np.flatnonzero(
-        (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.FRAGMENT)
-    )
-    answered = np.flatnonzero(
-        (journeys["reply"] >= 0) & (packets["more_fragments"][paths.first] > 0)
-    )
-    times = journeys["first_ns"]
-    whole = nearest_of_datagram(packets, paths.first, times, lost, answered)
-    arrived = (whole >= 0) & (np.abs(times[whole] - times[lost]) < REASSEMBLY_NS)
-    found: Codes = lost[arrived]
     return found
