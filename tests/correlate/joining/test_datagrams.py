@@ -74,6 +74,54 @@ def test_a_packet_one_datagram_of_which_was_lost_has_vanished_in_part(ids: bool)
     assert said == {f"{SIZE} of its bytes; the rest went on"}
 
 
+@pytest.mark.parametrize("lost", [(4, 0), (7, 0), (8, 0)])
+@pytest.mark.parametrize("ids", [True, False, None])
+def test_those_that_follow_a_lost_first_one_are_of_the_packet(
+    ids: bool | None, lost: tuple[int, int]
+) -> None:
+    found = burst_journeys(ids, lost=(lost,))
+    assert len(found.journeys) == COUNT
+    gone = lost[0]
+    assert found.journeys["n_hops"][gone] == 1 + len(sizes(gone))
+    outcome = found.journeys["outcome"]
+    assert [b for b in range(COUNT) if outcome[b] == Outcome.VANISHED] == [gone]
+    assert found.journeys["outcome_point"][gone] == NODE
+    assert found.reasons[found.journeys["reason"][gone]] == (
+        f"{SIZE} of its bytes; the rest went on"
+    )
+    assert not found.journeys["ambiguous"].any()
+
+
+def test_by_ids_it_is_known_which_are_lost() -> None:
+    # The first and the third of one packet, the first two of another one that ends short.
+    found = burst_journeys(True, lost=((4, 0), (4, 2), (9, 0), (9, 1)))
+    assert len(found.journeys) == COUNT
+    outcome = found.journeys["outcome"]
+    assert [b for b in range(COUNT) if outcome[b] == Outcome.VANISHED] == [4, 9]
+    said = {found.reasons[n] for n in found.journeys["reason"][[4, 9]]}
+    assert said == {f"{2 * SIZE} of its bytes; the rest went on"}
+
+
+def test_without_ids_two_packets_that_lost_their_first_ones_are_left_apart() -> None:
+    found = burst_journeys(False, lost=((3, 0), (8, 0)))
+    assert len(found.journeys) == COUNT + len(sizes(3)) + len(sizes(8)) - 2
+
+
+def test_a_long_packet_that_was_lost_does_not_take_the_next_ones() -> None:
+    # Which the first two points missed: ids count on, and sizes do not make the packet.
+    rows = []
+    for number in range(20):
+        size = 8000 if number % 5 == 0 else SIZE - number
+        for point in (POD, NODE, SERVER):
+            missed = number in (6, 7) and point != SERVER
+            if missed or (number == 5 and point == SERVER):
+                continue
+            rows.append(datagram(point, number * 50 + 10 * point, number + 1, number, size))
+    rows.sort(key=lambda each: (each["point"], each["time_ns"]))
+    found = join(batch_of(rows, POINTS))
+    assert len(found.journeys) == 20
+
+
 def test_datagrams_that_all_points_show_are_packets_of_their_own() -> None:
     rows = []
     for number in range(20):  # longer and shorter ones that begin with the same bytes

@@ -2,6 +2,7 @@
 
 UDP has no sequence numbers. What tells is that the first datagram begins with the same bytes, that
 the others follow it with one size, the last with the rest, and that the kernel counts IP ids on.
+Where the first one was lost, the others tell by their sizes: they and the lost one make the whole.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from tracer.core.jit import inner_plain, jit
 from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, factorise, filled
+from tracer.correlate.joining.headless import ETHERNET_BYTES, number_headless
 
 LEAST_BYTES = 128  # that a digest is of: it is equal for longer payloads that begin alike
 _LOOK = 128  # datagrams of a flow, by time, among which those of one super-packet are
@@ -31,18 +33,25 @@ def datagram_numbers(
     np.minimum.at(shortest, code, length)
     np.maximum.at(longest, code, length)
     alike = (shortest < longest)[code]
-    if not alike.any():
+    if not alike.any() and not (length > ETHERNET_BYTES).any():
         return np.full(len(heads), -1)
     order = np.lexsort((time[heads], of_class))
     found = np.empty(len(heads), np.int64)
     ids = packets["ip_id"][heads]
     of = (of_class[order], code[order], alike[order], length[order], ids[order])
-    found[order] = _numbered(of, stream[heads[order]], time[heads[order]], gap_ns)
+    begin, number = _numbered(of, stream[heads[order]], time[heads[order]], gap_ns)
+    if ((begin < 0) & (of[3] > ETHERNET_BYTES)).any():
+        longest = np.zeros(int(stream.max()) + 1, np.int64)
+        np.maximum.at(longest, stream[stream >= 0], packets["payload_len"][stream >= 0])
+        number_headless(
+            of, begin, number, stream[heads[order]], time[heads[order]], longest, gap_ns
+        )
+    found[order] = begin
     return found
 
 
 @jit
-def _numbered(of: Any, stream: Codes, time: Codes, gap_ns: int) -> Codes:
+def _numbered(of: Any, stream: Codes, time: Codes, gap_ns: int) -> tuple[Codes, int]:
     _, code, alike, length, ids = of
     begin = filled(len(code), -1)
     number = np.int64(0)
@@ -69,7 +78,7 @@ def _numbered(of: Any, stream: Codes, time: Codes, gap_ns: int) -> Codes:
             at += size
             k += 1
         number += length[whole] + 1
-    return begin
+    return begin, int(number)
 
 
 @inner_plain
