@@ -43,6 +43,7 @@ class Encap(Label):
     TZSP = 16
     CAPWAP = 17  # RFC 5415
     AYIYA = 18
+    ERSPAN = 19  # draft-foschiano-erspan: a copy from a mirror port
 
 
 class Evidence(Label):

@@ -59,7 +59,9 @@ def warm_rest() -> None:
     hops, starts = np.arange(rows), np.arange(0, rows + 1, 2)
     found.ends = starts[1:] - 1
     time = batch.packets["time_ns"].copy()
-    streams = Streams(zeros, zeros, first, first + rows, keys[:0], keys, zeros[:0])
+    streams = Streams(
+        zeros, zeros, first, first + rows, keys[:0], keys, zeros[:0], np.empty(0, np.bool_)
+    )
     order = LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0], keys[:1])
     # First what takes longest: `warm` comes to it in the middle.
     assemble(batch.packets, identity, (hops, starts), streams, zeros - 1, zeros[:0], time, order,

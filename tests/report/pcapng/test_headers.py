@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made import batch_of, journey_set_of
 
+from tracer.core.enums import Encap
 from tracer.report.pcapng.headers import COOKED, ETHERNET, Rebuilt, rebuilt
 from tracer.report.pcapng.values import values_of
 from tracer.report.pcapng.writer import PcapngWriter
@@ -68,6 +69,16 @@ def test_udp_over_ipv6(tmp_path: Path) -> None:
               "frame.len", "frame.cap_len")  # fmt: skip
     assert shown(packet, tmp_path, *fields) == [
         "2001:db8::1", "61", "0x00004d", "38", "5353", "38", "92", "62",
+    ]  # fmt: skip
+
+
+def test_a_copy_from_a_mirror_port(tmp_path: Path) -> None:
+    outer = {name: value for name, value in VXLAN.items() if name not in ("vni", "outer_sport")}
+    packet = {**MACS, **V4, **UDP, **outer, "encap": Encap.ERSPAN, "outer_dport": -1, "ip_len": 58}
+    fields = ("gre.proto", "eth.src", "ip.dst", "ip.ttl", "udp.srcport")
+    assert shown(packet, tmp_path, *fields) == [
+        "0x88be", f"{VXLAN['outer_src_mac']},{MACS['src_mac']}", f"10.1.0.2,{V4['dst']}",
+        "64,63", "5353",
     ]  # fmt: skip
 
 

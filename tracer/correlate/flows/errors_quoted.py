@@ -11,6 +11,7 @@ from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.nat.tuples import hashes_of
 from tracer.correlate.packets.identity import Identity, sides_of_nat
+from tracer.correlate.packets.mirrors import apart
 from tracer.correlate.packets.quotes import is_kept
 
 WAIT_NS = 60_000_000_000  # an error about a packet is sent at once; queues and probes delay it
@@ -26,10 +27,16 @@ def _quoted_tuples(quoted: Any) -> Keys:
     return hashes
 
 
-def _quoted_keys(quoted: Any) -> Keys:
-    flow = _quoted_tuples(quoted)
+def _quoted_keys(quoted: Any, identity: Identity) -> Keys:
+    flow = _tuples_beside(quoted, identity)
     number = np.maximum(quoted["inner_tcp_seq"], quoted["inner_icmp_seq"])
     return mixed(mixed(flow, quoted["inner_ip_id"]), number)
+
+
+def _tuples_beside(quoted: Any, identity: Identity) -> Keys:
+    # A copy of an error is about the copy of a packet.
+    tuples, mirrored = _quoted_tuples(quoted), identity.mirrored
+    return apart(tuples, mirrored[quoted["row"]]) if len(mirrored) else tuples
 
 
 def _packet_keys(packets: Any, identity: Identity) -> Keys:
@@ -49,7 +56,7 @@ def _asked_and_known(
     batch: ObservationBatch, identity: Identity, quoted: Any
 ) -> tuple[tuple[Keys, Codes], tuple[Keys, Codes]]:
     # Keys of what is quoted, each with its record, and keys of packets, each with its row.
-    asked, records = _quoted_keys(quoted), np.arange(len(quoted))
+    asked, records = _quoted_keys(quoted, identity), np.arange(len(quoted))
     keys, rows = _packet_keys(batch.packets, identity), np.arange(len(batch))
     tunnel = batch.sections["tunnel"]
     tunnel = tunnel[tunnel["outer_ip_id"] > 0]
@@ -105,7 +112,7 @@ def quotes(
             further.append((i, about))
     of, others = np.array(further, np.int64).reshape(-1, 2).T
     first = found[journey[errors[of]]]
-    unseen = ~_shows(identity.flow, journey, first, _quoted_tuples(quoted[of]))
+    unseen = ~_shows(identity.flow, journey, first, _tuples_beside(quoted[of], identity))
     return found, np.column_stack([journey[errors[of]], others])[unseen]
 
 

@@ -116,7 +116,7 @@ def flows_of(
     root, flip = _oppose(classes, *_opposite_classes(packets, streams, opposites))
     of_journey = streams.flow_class[firsts]
     root, flip = root[of_journey], flip[of_journey]
-    later, heads = _fragments(packets, firsts)
+    later, heads = _fragments(packets, streams, firsts)
     root[later], flip[later] = root[heads], flip[heads]
     flow, opening = factorise(root.astype(np.uint64))
     # The packet that opens a flow says which direction is the original one: a request or a SYN if
@@ -143,10 +143,12 @@ def _turned(
     return turned
 
 
-def _fragments(packets: Any, firsts: Codes) -> tuple[Codes, Codes]:
+def _fragments(packets: Any, streams: Streams, firsts: Codes) -> tuple[Codes, Codes]:
     # Later fragments have no ports: each with the first one of its datagram.
     offset, more = packets["frag_offset"][firsts], packets["more_fragments"][firsts]
     later, heads = np.flatnonzero(offset > 0), np.flatnonzero((offset == 0) & (more == 1))
+    if len(streams.mirrored):
+        later, heads = (each[~streams.mirrored[firsts[each]]] for each in (later, heads))
     if not len(later) or not len(heads):
         return later[:0], heads[:0]
     time = packets["time_ns"][firsts]

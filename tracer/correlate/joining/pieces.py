@@ -38,6 +38,8 @@ def merge_pieces(
     rows, starts = grouped(found.journey, found.journeys)
     firsts = rows[starts[:-1]]
     chosen = _chosen(packets, firsts)
+    if len(identity.mirrored):
+        chosen = chosen[~identity.mirrored[firsts[chosen]]]
     if len(chosen) < 2:
         return
     ends = _layout(rows, starts, chosen)

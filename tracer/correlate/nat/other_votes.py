@@ -50,6 +50,8 @@ def by_first_bytes(
     if not _lengths_differ(identity):
         return ()
     chosen = identity.usable & (identity.length > 0) & (copy_of < 0)
+    if len(identity.mirrored):
+        chosen &= ~identity.mirrored
     at = np.flatnonzero(chosen)
     chosen[at] = (packets["proto"][at] == TCP) & (packets["tcp_seq"][at] >= 0)
     at = np.flatnonzero(chosen)

@@ -25,6 +25,7 @@ class Streams:
 
     `proven` holds sorted keys of tuple-hash pairs that conntrack says are one flow. `named` is the
     tuple hash of each row, of its `era` (no element: none) where the tuple was used again.
+    `mirrored`: as `Identity` has it.
     """
 
     stream: Codes
@@ -34,13 +35,14 @@ class Streams:
     proven: Keys
     named: Keys
     era: Codes
+    mirrored: NDArray[np.bool_]
     _answers: Keys | None = None
 
     def answers(self, batch: ObservationBatch) -> Keys:
         """Return the `named` hash that answers to the packets of each stream have."""
         if self._answers is None:
             era = self.era[self.first] if len(self.era) else self.era
-            self._answers = named(reverse_of(batch, self.first), era)
+            self._answers = named(reverse_of(batch, self.first, self.mirrored), era)
         return self._answers
 
 
@@ -50,7 +52,8 @@ def streams_of(packets: Any, identity: Identity, era: Codes) -> Streams:
     key = tuples ^ (identity.link * GOLDEN)
     stream, first = factorise(key)
     count = np.bincount(stream, minlength=len(first)).astype(np.int64)
-    return Streams(stream, stream.copy(), first, count, np.empty(0, np.uint64), tuples, era)
+    proven = np.empty(0, np.uint64)
+    return Streams(stream, stream.copy(), first, count, proven, tuples, era, identity.mirrored)
 
 
 def named(flow: Keys, era: Codes) -> Keys:

@@ -44,10 +44,12 @@ class Pieces:
     carried: NDArray[np.bool_]
 
 
-def pieces_of(batch: ObservationBatch, time: Codes) -> Pieces:
-    """Return all fragments; `time` by row."""
+def pieces_of(batch: ObservationBatch, identity: Identity, time: Codes) -> Pieces:
+    """Return all fragments but copies from mirror ports; `time` by row."""
     packets = batch.packets
     own = np.flatnonzero((packets["frag_offset"] > 0) | (packets["more_fragments"] == 1))
+    if len(identity.mirrored):
+        own = own[~identity.mirrored[own]]
     keys, protos = _ends(packets[own], ""), packets["proto"][own].astype(np.int64)
     later = packets["frag_offset"][own] > 0
     rows, outer, outer_protos = _first_of_tunnels(batch, keys[later], protos[later])
@@ -93,7 +95,11 @@ def _first_of_tunnels(
 
 
 def put_together(
-    batch: ObservationBatch, paths: Paths, pieces: Pieces, journeys: StructuredArray
+    batch: ObservationBatch,
+    identity: Identity,
+    paths: Paths,
+    pieces: Pieces,
+    journeys: StructuredArray,
 ) -> tuple[Codes, Codes]:
     """Return journeys of fragments that vanished though their datagram was put together.
 
@@ -103,7 +109,11 @@ def put_together(
     packets, times = batch.packets, journeys["first_ns"]
     lost = (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.FRAGMENT)
     lost = np.flatnonzero(lost)
+    if len(identity.mirrored):
+        lost = lost[~identity.mirrored[paths.first[lost]]]
     firsts = np.flatnonzero(packets["more_fragments"][paths.first] > 0)
+    if len(identity.mirrored):
+        firsts = firsts[~identity.mirrored[paths.first[firsts]]]
     firsts = firsts[packets["frag_offset"][paths.first[firsts]] <= 0]
     whole = nearest_of_datagram(packets, paths.first, times, lost, firsts)
     arrived = (whole >= 0) & (np.abs(times[whole] - times[lost]) < REASSEMBLY_NS)

@@ -67,9 +67,9 @@ def settle_missed(
     outcome[refused] = Outcome.ANSWERED_ELSEWHERE
     said.add(refused, RESET)
     known = [(acknowledged, ACKNOWLEDGED)]
-    pieces = pieces_of(batch, time) if identity.fragmented else None
+    pieces = pieces_of(batch, identity, time) if identity.fragmented else None
     if pieces is not None:
-        answered, came_out = put_together(batch, paths, pieces, journeys)
+        answered, came_out = put_together(batch, identity, paths, pieces, journeys)
         known += [(answered, REASSEMBLED), (came_out, PUT_TOGETHER)]
     for which, text in known:
         outcome[which] = Outcome.LOST_BY_TRACER

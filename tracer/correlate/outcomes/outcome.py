@@ -14,12 +14,14 @@ from tracer.correlate.order.ways import ANSWERED, BEGAN, PASSED, Ways, most_seen
 from tracer.correlate.outcomes.onward import Onward, onward_of
 from tracer.correlate.outcomes.paths import Paths, hops_of
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.mirrors import apart
 
 INTERRUPTED = 3  # packets that go past a silent capture: one may have been missed by chance
 
 
-def _address_at(hashes: Keys, packets: Any, rows: Codes, end: str) -> Keys:
-    return mixed(mixed(hashes, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
+def _address_at(hashes: Keys, packets: Any, identity: Identity, rows: Codes, end: str) -> Keys:
+    found = mixed(mixed(hashes, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
+    return apart(found, identity.mirrored[rows]) if len(identity.mirrored) else found
 
 
 def _is_end(
@@ -32,9 +34,9 @@ def _is_end(
     ways.count(PASSED, link[paths.hops])
     # Routers and firewalls reset in the name of those they answer for.
     own = first[paths.kind != Kind.TCP_RST]
-    sources = _address_at(np.full(len(own), 3, np.uint64), packets, own, "src")
-    begins = _address_at(names[identity.place[own]], packets, own, "src")
-    there = _address_at(names[identity.place[last]], packets, last, "dst")
+    sources = _address_at(np.full(len(own), 3, np.uint64), packets, identity, own, "src")
+    begins = _address_at(names[identity.place[own]], packets, identity, own, "src")
+    there = _address_at(names[identity.place[last]], packets, identity, last, "dst")
     sure = _was_watched(identity, before[link[own]], time, time[own], ways)
     ends, several = ways.begin(sources, begins, link[own], sure)
     if len(several):
@@ -42,7 +44,7 @@ def _is_end(
         passing[paths.starts[:-1]] = False
         rows = paths.hops[passing]
         rows = rows[packets["ip_version"][rows] > 0]  # ARP has no such source
-        passed = _address_at(names[identity.place[rows]], packets, rows, "src")
+        passed = _address_at(names[identity.place[rows]], packets, identity, rows, "src")
         ends = ways.without_passed(ends, several, passed)
     return np.isin(there, ends)
 
@@ -96,7 +98,8 @@ def _expect_at_home(
     if not len(astray) or not len(home):
         return
     rows = paths.last[ends]
-    code, first = factorise(_address_at(np.full(len(rows), 7, np.uint64), packets, rows, "dst"))
+    keys = _address_at(np.full(len(rows), 7, np.uint64), packets, identity, rows, "dst")
+    code, first = factorise(keys)
     of_astray, of_home = code[: len(astray)], code[len(astray) :]
     pairs, where = factorise(pair_keys(of_home, identity.place[paths.last[home]]))
     votes = np.bincount(pairs, minlength=len(where))

@@ -1,6 +1,6 @@
 """What tells packets apart, and what forwarding and translation leave alone, as hashes of rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tracer.correlate.packets.ip_ids import (
     rows_without_id,
     sampled_below,
 )
+from tracer.correlate.packets.mirrors import apart, mirrored_rows
 from tracer.correlate.packets.one_link import is_nameless, is_of_one_link, tell_senders
 from tracer.correlate.packets.places import hashes_of_names, place_names, point_columns, point_name
 from tracer.correlate.packets.quotes import quote_keys
@@ -51,7 +52,8 @@ class Identity:
     `several`: rows of points that are several devices (`Point.several`); no element where none is.
     `spot`: `place`, but of those rows a number for each `link`, from `len(place_names)` on.
     `tunnel`: which one a row is in, and to which end, 0 for none; no element where there is none.
-    `fragmented`: whether any packet is a fragment.
+    `fragmented`: whether any packet is a fragment. `mirrored`: rows of copies that a mirror port
+    sent away, whose `packet` and `flow` are their own (`mirrors`); no element where there are none.
     """
 
     packet: Keys
@@ -77,6 +79,7 @@ class Identity:
     place_names: Keys
     tunnel: Keys
     fragmented: bool = False
+    mirrored: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
 
 
 @inner_plain
@@ -332,7 +335,17 @@ def identify(batch: ObservationBatch) -> Identity:
     if nameless:
         tell_senders(batch, packet)
     _mix_sections(batch, identity)
+    _tell_copies(batch, identity)
     return identity
+
+
+def _tell_copies(batch: ObservationBatch, identity: Identity) -> None:
+    rows = mirrored_rows(batch, identity.packet)
+    if len(rows):
+        identity.mirrored = np.zeros(len(batch), np.bool_)
+        identity.mirrored[rows] = True
+        identity.packet[:] = apart(identity.packet, identity.mirrored)
+        identity.flow[:] = apart(identity.flow, identity.mirrored)
 
 
 def sides_of_nat(batch: ObservationBatch, identity: Identity, rows: Row) -> Row:
@@ -373,8 +386,8 @@ def _tell_devices(batch: ObservationBatch, identity: Identity) -> None:
     identity.spot[rows] = len(identity.place_names) + factorise(identity.link[rows])[0]
 
 
-def reverse_of(batch: ObservationBatch, rows: Row) -> Keys:
-    """Return the `flow` hash that answers to the packets at some rows have, shape (rows,)."""
+def reverse_of(batch: ObservationBatch, rows: Row, mirrored: NDArray[np.bool_]) -> Keys:
+    """Return the `flow` hash that answers to some rows have; `mirrored` as in `Identity`."""
     hashes: Keys = _reversed(batch.packets, rows)
     arp = batch.sections["arp"]
     at = np.minimum(np.searchsorted(arp["row"], rows), max(len(arp) - 1, 0))
@@ -382,4 +395,4 @@ def reverse_of(batch: ObservationBatch, rows: Row) -> Keys:
     asked = arp[at[is_arp]]
     base = np.full(len(asked), 0xA59, np.uint64)
     hashes[is_arp] = mixed(mixed(base, asked["arp_target_ip_lo"]), asked["arp_sender_ip_lo"])
-    return hashes
+    return apart(hashes, mirrored[rows]) if len(mirrored) else hashes

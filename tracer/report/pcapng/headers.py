@@ -18,9 +18,10 @@ ETHERNET, COOKED = 1, 113  # LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL
 _ARP, _VLAN, _MPLS, _BRIDGED = 0x0806, 0x8100, 0x8847, 0x6558
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _UDP, _GRE, _FRAGMENT = 17, 47, 44
+_ERSPAN = 0x88BE  # type I: no header of its own (draft-foschiano-erspan)
 _UDP_TUNNELS = (Encap.VXLAN, Encap.GENEVE, Encap.VXLAN_GPE)
 _IP_TUNNELS = {Encap.IPIP: 4, Encap.SIT: 41, Encap.IP6TNL: 41}
-_TUNNELS = {*_UDP_TUNNELS, *_IP_TUNNELS, Encap.GRE, Encap.NVGRE}
+_TUNNELS = {*_UDP_TUNNELS, *_IP_TUNNELS, Encap.GRE, Encap.NVGRE, Encap.ERSPAN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ def _tunnel(values: Values, inner: Part, ethertype: int) -> Part:
 
 def _tunnel_header(values: Values, encap: Encap, ethertype: int) -> bytes:
     vni = values.get("vni")
+    if encap == Encap.ERSPAN and ethertype == _BRIDGED:
+        ethertype = _ERSPAN
     if encap == Encap.VXLAN:  # RFC 7348, 5
         return struct.pack(">II", 1 << 27, (vni or 0) << 8)
     if encap == Encap.VXLAN_GPE:  # next protocol 3 is Ethernet

@@ -22,6 +22,7 @@ IP6TNL = np.int64(Encap.IP6TNL)
 MPLS = np.int64(Encap.MPLS)
 ETHERIP = np.int64(Encap.ETHERIP)
 ETHERNET = np.int64(Encap.ETHERNET)
+ERSPAN = np.int64(Encap.ERSPAN)
 NO_VNI = np.int64(-1)
 
 MAX_TUNNELS = 100  # fits the int8 column; deeper is noise
@@ -179,7 +180,8 @@ def gre(data: Bytes, row: Any, cursor: Any, tunnel: Any) -> None:
     if kind == _ETHERNET and flags & (_CHECKSUM | _SEQUENCE) == 0 and _is_vsid(key):
         enter(row, cursor, tunnel, NVGRE, key >> 8)
     else:
-        enter(row, cursor, tunnel, GRE, key)
+        mirrors = kind in (_ERSPAN, _ERSPAN_3)
+        enter(row, cursor, tunnel, ERSPAN if mirrors else GRE, key)
     cursor.kind = kind
     cursor.layer = at.PPP if kind == _PPP else at.ETHERTYPE
     if kind in (_ERSPAN, _ERSPAN_3):
