@@ -41,6 +41,9 @@
 #define FIELD_fl6_saddr struct flowi6, saddr
 #define FIELD_fl6_daddr struct flowi6, daddr
 #define FIELD_fib6_nh struct fib6_result, nh
+#define FIELD_fib6_entry struct fib6_result, f6i
+#define FIELD_fib6_type struct fib6_result, fib6_type
+#define FIELD_net_no_entry struct net, ipv6.fib6_null_entry
 #define FIELD_fib6_table_id struct fib6_table, tb6_id
 #define FIELD_vport_dev struct vport, dev
 /* One bit each. vlan_present went away in 6.2: from there vlan_proto says it. */
@@ -73,7 +76,8 @@ struct wire_tuple {
 #define RELOCATED __attribute__((preserve_access_index))
 struct net_common { unsigned int inum; } RELOCATED;
 struct ns_common { unsigned int inum; } RELOCATED;
-struct net { struct ns_common ns; } RELOCATED;
+struct netns_ipv6 { struct fib6_info *fib6_null_entry; } RELOCATED;
+struct net { struct ns_common ns; struct netns_ipv6 ipv6; } RELOCATED;
 typedef struct { struct net *net; } RELOCATED possible_net_t;
 struct net_device { int ifindex; possible_net_t nd_net; } RELOCATED;
 struct sock_common { possible_net_t skc_net; } RELOCATED;
@@ -118,7 +122,7 @@ struct flowi4 { struct flowi_common __fl_common; __be32 saddr, daddr; } RELOCATE
 struct in6_addr { __be32 words[4]; };
 struct flowi6 { struct in6_addr daddr, saddr; } RELOCATED;
 struct fib6_nh { struct fib_nh_common nh_common; } RELOCATED;
-struct fib6_result { struct fib6_nh *nh; } RELOCATED;
+struct fib6_result { struct fib6_nh *nh; struct fib6_info *f6i; __u8 fib6_type; } RELOCATED;
 struct fib6_table { __u32 tb6_id; } RELOCATED;
 struct vport { struct net_device *dev; } RELOCATED;
 enum skb_drop_reason { SKB_DROP_REASON_NOT_SPECIFIED_LOCAL };

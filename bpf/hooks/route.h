@@ -3,6 +3,10 @@
 #ifndef TRACER_HOOKS_ROUTE_H
 #define TRACER_HOOKS_ROUTE_H
 
+/* Types of routes that lead nowhere (linux/rtnetlink.h), and what lookups give for them. */
+enum route_type { RTN_BLACKHOLE = 6, RTN_UNREACHABLE = 7, RTN_PROHIBIT = 8, RTN_THROW = 9 };
+enum route_error { EAGAIN = 11, EACCES = 13, EINVAL = 22, EHOSTUNREACH = 113 };
+
 struct route {
 	struct flow_key asked;
 	__u64 gateway_hi, gateway_lo;
@@ -85,7 +89,27 @@ ALWAYS int at_route4(__u32 table, void *flow, void *nhc, int error)
 	return show_route(&route);
 }
 
-ALWAYS int at_route6(void *result, void *table, void *flow)
+/* What the kernel makes of a lookup (fib6_prop): 0, or -errno as for IPv4. A table without an answer has the
+ * namespace's null entry, which is of the type unreachable, and the next table is asked. */
+ALWAYS int error_of_route6(void *net, void *result)
+{
+	void *entry = 0, *none = 0;
+	__u8 type = 0;
+
+	LOAD(0, entry, result, fib6_entry);
+	if (HAS(net_no_entry)) /* not in a kernel without IPv6 */
+		LOAD(0, none, net, net_no_entry);
+	LOAD(0, type, result, fib6_type);
+	if (entry == none || type == RTN_THROW)
+		return -EAGAIN;
+	if (type == RTN_BLACKHOLE)
+		return -EINVAL;
+	if (type == RTN_UNREACHABLE)
+		return -EHOSTUNREACH;
+	return type == RTN_PROHIBIT ? -EACCES : 0;
+}
+
+ALWAYS int at_route6(void *net, void *result, void *table, void *flow)
 {
 	struct cpu *cpu = this_cpu();
 	struct route route = {};
@@ -100,6 +124,9 @@ ALWAYS int at_route6(void *result, void *table, void *flow)
 	ct_address(address, 10, &route.asked.dst_hi, &route.asked.dst_lo);
 	LOAD(0, route.iif, flow, fl_iif);
 	LOAD(0, route.table, table, fib6_table_id);
+	route.error = error_of_route6(net, result);
+	if (route.error)
+		return show_route(&route);
 	LOAD(0, next_hop, result, fib6_nh);
 	if (next_hop)
 		read_next_hop(&route, next_hop); /* fib_nh_common is its first member */
@@ -113,7 +140,7 @@ PROGRAM("raw_tp/fib_table_lookup", route4_raw, __u64)
 
 PROGRAM("raw_tp/fib6_table_lookup", route6_raw, __u64)
 {
-	return at_route6((void *)ctx[1], (void *)ctx[2], (void *)ctx[3]);
+	return at_route6((void *)ctx[0], (void *)ctx[1], (void *)ctx[2], (void *)ctx[3]);
 }
 
 #endif
