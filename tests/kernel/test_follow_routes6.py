@@ -1,4 +1,5 @@
-"""Where IPv6 leads nowhere, live, on both engines: routes that refuse, and no route at all.
+"""Where IPv6 leads nowhere, live, on both engines: routes that refuse, no route at all, and
+neighbours that do not answer.
 
 client c0 ── r0 router r1 ── s0 server (tests/kernel/routed.py).
 """
@@ -20,7 +21,7 @@ from tracer.sources.read import read
 
 pytestmark = pytest.mark.kernel
 ENGINES = ("core", "bcc")
-SERVER, LAST = "fd07:2::2", 32_311
+SERVER, GONE, LAST = "fd07:2::2", "fd07:2::99", 32_311
 #: What leads nowhere, by the type of its route; the last has none.
 REFUSED = {
     "blackhole": "fd07:9::9",
@@ -69,11 +70,14 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     client = ["ip", "netns", "exec", net.client]
     try:
-        subprocess.run([*client, sys.executable, "-c", SEND, *REFUSED.values()], check=True)
-        for address in REFUSED.values():
+        subprocess.run([*client, sys.executable, "-c", SEND, *REFUSED.values(), GONE], check=True)
+        for address in (*REFUSED.values(), GONE):
             ping = [*client, "ping", "-c1", "-W0.2", address]
             assert subprocess.run(ping, check=False, capture_output=True).returncode == 1
         net.ping(SERVER)
+        for follower in followers:  # the kernel asks for the neighbour for three seconds
+            follower.wait(lambda j: to([j], GONE, "echo-request") != [], "the ping to nobody")
+        assert "FAILED" in run(f"ip -n {net.router} -6 neigh show {GONE}")
         net.ping(options=f"-c1 -e {LAST}")
         for follower in followers:
             follower.wait(lambda j: pinged(j, LAST) and j["reply"] is not None, "the last ping")
@@ -137,3 +141,15 @@ def test_the_route_that_refused_is_the_one_that_the_kernel_finds(
 def test_what_has_a_route_was_not_refused(net: Routed, engine: str, folder: Path) -> None:
     seen = entered(net, folder / f"{engine}.parquet", SERVER)
     assert {(o.route_table, o.route_error) for o in seen} == {(254, 0)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_waits_for_a_neighbour_in_vain_is_dropped_by_name(
+    kind: str, journeys: list[Journey], net: Routed
+) -> None:
+    found = to(journeys, GONE, kind)
+    assert found
+    for journey in found:
+        told = "NEIGH_FAILED; address unreachable, said fd07:1::1"
+        assert (journey["outcome"], journey["reason"]) == ("dropped", told)
+        assert journey["outcome_at"].split("/")[-2:] == [net.router, "r1"]

@@ -30,3 +30,9 @@ def drop_reason_name(reason: int) -> str:
         return _names("skb_drop_reason", _PREFIX).get(reason, str(reason))
     enum, prefix = _SUBSYSTEM_ENUMS.get(subsystem, ("", ""))
     return _names(enum, prefix).get(reason, str(reason)) if enum else str(reason)
+
+
+def drop_reason_number(name: str) -> int | None:
+    """Return the number of one of the core's reasons by its name without prefix, None without."""
+    numbers = (n for n, word in _names("skb_drop_reason", _PREFIX).items() if word == name)
+    return next(numbers, None)

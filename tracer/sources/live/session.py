@@ -112,7 +112,9 @@ class Session(Closing):
     def _batch(self, events: EventArray) -> "ObservationBatch":
         from tracer.sources.live.observations import to_batch  # loads what compiles
         from tracer.sources.live.reuse import Reuse
+        from tracer.sources.live.unsaid_reasons import with_reasons
 
+        events = with_reasons(events)
         self._reuse = self._reuse or Reuse()
         if self._names is None:
             self.learn()

@@ -1,0 +1,83 @@
+"""Why the kernel freed a packet, where it gives no reason, but where it did so says it.
+
+The one case: no neighbour answered. ARP frees what waited for it as NEIGH_FAILED, neighbour
+discovery without a reason (ndisc_error_report, which neigh_invalidate calls and does nothing else
+with packets; the compiler may leave the first one out of the return address).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracer.sources.live.drop_reasons import drop_reason_number
+from tracer.sources.live.event_layout import Hook
+
+EventArray = NDArray[Any]
+Ranges = tuple[tuple[int, int], ...]
+Number = Callable[[str], int | None]
+
+KALLSYMS = Path("/proc/kallsyms")
+_FAILED = ("neigh_invalidate", "ndisc_error_report")
+# What gcc puts behind the name of a function that it made into another; a module's has more.
+_VARIANT = re.compile(rb"(?:\.(?:isra|constprop|part)\.\d+)*")
+_LINES = 4096  # bytes, with the next function's line
+
+
+def with_reasons(
+    events: EventArray, ranges: Callable[[], Ranges] | None = None, number: Number | None = None
+) -> EventArray:
+    """Return events with the reason that is certain; the same array where there is none to add.
+
+    `ranges` and `number` tell where the kernel's functions for failed neighbours lie, and the
+    numbers of its reasons by name: those of the running kernel unless given.
+    """
+    number = number or drop_reason_number
+    unsaid, failed = number("NOT_SPECIFIED"), number("NEIGH_FAILED")
+    freed = np.flatnonzero(events["hook"] == Hook.KFREE)
+    if unsaid is None or failed is None or not len(freed):
+        return events
+    freed = freed[events["drop_reason"][freed] == unsaid]
+    if not len(freed):
+        return events
+    where = events["location"][freed]
+    inside = np.zeros(len(freed), np.bool_)
+    for start, end in (ranges or partial(function_ranges, _FAILED))():
+        inside |= (where > np.uint64(start)) & (where < np.uint64(end))
+    if not inside.any():
+        return events
+    events = events.copy()  # the caller's are as the kernel sent them
+    events["drop_reason"][freed[inside]] = failed
+    return events
+
+
+@cache
+def function_ranges(names: tuple[str, ...], symbols: Path = KALLSYMS) -> Ranges:
+    """Return (start, end) of the kernel's functions of these names; those of modules are left out.
+
+    Empty where the kernel does not tell its addresses (kptr_restrict, no CAP_SYSLOG) or has none.
+    Packets come by the thousand meanwhile: the 100,000 lines are searched, not taken apart.
+    """
+    try:
+        text = symbols.read_bytes()
+    except OSError:
+        return ()
+    found = (place for name in names for place in _ranges(text, name.encode()))
+    return tuple(place for place in found if place[0])
+
+
+def _ranges(text: bytes, name: bytes) -> Iterator[tuple[int, int]]:
+    # Lines are `address type name`, by address; a function ends where the next one begins.
+    at = text.find(b" " + name)
+    while at >= 0:
+        line_end = text.find(b"\n", at)
+        if _VARIANT.fullmatch(text, at + 1 + len(name), line_end):
+            start = int(text[text.rfind(b"\n", 0, at) + 1 : at].split()[0], 16)
+            following = text[line_end + 1 : line_end + 1 + _LINES].splitlines()
+            later = (int(line.split()[0], 16) for line in following if b" " in line)
+            yield start, next((address for address in later if address > start), start)
+        at = text.find(b" " + name, at + 1)
