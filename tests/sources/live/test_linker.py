@@ -1,7 +1,14 @@
 import ctypes
 import struct
 
-from tracer.sources.live.linker import MAP_BASE, link, place_cast, place_maps, read_functions
+from tracer.sources.live.linker import (
+    MAP_BASE,
+    link,
+    place_cast,
+    place_maps,
+    place_reads,
+    read_functions,
+)
 
 EXIT = bytes.fromhex("9500000000000000")
 
@@ -60,6 +67,11 @@ def test_two_calls_of_one_function_share_it() -> None:
 def test_the_stand_in_for_a_cast_becomes_a_call_of_the_kernel_function() -> None:
     stand_in, other = b"\x85\0\0\0\0\0\1\0", b"\x85\0\0\0\5\0\0\0"  # helpers 0x10000 and 5
     assert place_cast(stand_in + other, 0x1234) == b"\x85\x20\0\0\x34\x12\0\0" + other
+
+
+def test_memory_of_the_kernel_is_read_by_the_helper_for_it() -> None:
+    read, other = b"\x85\0\0\0\4\0\0\0", b"\x85\x10\0\0\4\0\0\0"  # a helper, a function
+    assert place_reads(read + other) == b"\x85\0\0\0\x71\0\0\0" + other
 
 
 def test_maps_are_placed_by_their_number() -> None:

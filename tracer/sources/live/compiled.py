@@ -19,7 +19,7 @@ from typing import Any
 
 from tracer.core.errors import HostError
 from tracer.sources.live import btf, syscalls
-from tracer.sources.live.linker import MAP_BASE, link, place_cast, read_functions
+from tracer.sources.live.linker import MAP_BASE, link, place_cast, place_reads, read_functions
 from tracer.sources.live.points import POINTS
 from tracer.sources.live.source import bpf_folder
 
@@ -143,7 +143,7 @@ def _compile(maps: tuple[str, ...]) -> dict[str, bytes]:
         if bcc.lib.bpf_function_start(compiled.module, name.encode())
     }
     functions = read_functions(start, found.values()) if start else {}
-    linked = {name: link(code, functions) for name, code in found.items()}
+    linked = {name: place_reads(link(code, functions)) for name, code in found.items()}
     if not btf.has_text(_CAST):
         return linked
     cast = btf.kernel().function_id(_CAST)

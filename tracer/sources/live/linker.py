@@ -14,6 +14,7 @@ _SIZE = 8
 _CALL, _EXIT, _GOTO, _WIDE, _PSEUDO_CALL, _KERNEL_CALL = 0x85, 0x95, 0x05, 0x18, 1, 2
 _CAST = 0x10000  # no helper's number: stands for bpf_rdonly_cast (bpf/engine_bcc.h)
 _JUMPS = (5, 6)  # instruction classes BPF_JMP and BPF_JMP32
+_READ, _READ_KERNEL = 4, 113  # bpf_probe_read, bpf_probe_read_kernel
 _LIMIT = 1 << 16
 MAP_BASE = 0x7F000000  # stands for descriptors of maps, by their places, until they are there
 
@@ -79,6 +80,20 @@ def place_cast(code: bytes, function: int) -> bytes:
     for offset in range(0, len(code), _SIZE):
         if code[offset : offset + _SIZE] == stand_in:
             struct.pack_into("<BBhi", placed, offset, _CALL, _KERNEL_CALL << 4, 0, function)
+    return bytes(placed)
+
+
+def place_reads(code: bytes) -> bytes:
+    """Return code that calls bpf_probe_read_kernel wherever it calls bpf_probe_read.
+
+    bcc puts the latter in place of the former, which netfilter programs may not call, where it does
+    not find it among the kernel's addresses: they may be hidden. Linux has had it since 5.5.
+    """
+    placed = bytearray(code)
+    stand_in = struct.pack("<BBhi", _CALL, 0, 0, _READ)
+    for offset in range(0, len(code), _SIZE):
+        if code[offset : offset + _SIZE] == stand_in:
+            struct.pack_into("<BBhi", placed, offset, _CALL, 0, 0, _READ_KERNEL)
     return bytes(placed)
 
 
