@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,16 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> 
 
 
 class Follower:
-    """`tracer follow` with JSON lines, ready once `with` is entered and ended by SIGINT."""
+    """`tracer follow` with JSON lines, ready once `with` is entered and ended by SIGINT.
 
-    def __init__(self, folder: Path, name: str, *options: str) -> None:
+    `under`: the command that runs it, such as setpriv.
+    """
+
+    def __init__(self, folder: Path, name: str, *options: str, under: Sequence[str] = ()) -> None:
         self._ready, self.out = folder / f"{name}.ready", folder / f"{name}.jsonl"
         self._summary, self._errors = folder / f"{name}.json", folder / f"{name}.err"
         files = ["--ready-file", str(self._ready), "--summary", str(self._summary)]
-        self._command = tracer("follow", "--format", "jsonl", *files, *options)
+        self._command = list(under) + tracer("follow", "--format", "jsonl", *files, *options)
         self.status: int | None = None
 
     def start(self) -> "Follower":

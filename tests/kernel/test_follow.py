@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from follower import Follower, tracer, wait_for
+from follower import Follower, pinged, tracer, wait_for
 from routed import Routed, routed, run
 
 from tracer.correlate.windows.settling import LOST_REASON
 
 pytestmark = pytest.mark.kernel
 ID = 30_001
+#: All that tracer makes use of but for CAP_SYS_ADMIN.
+CAPABILITIES = "-all,+bpf,+perfmon,+net_admin,+sys_ptrace,+dac_override"
 NAT_LINKS = 16  # before and after, at four hooks, IPv4 and IPv6
 
 
@@ -255,6 +257,33 @@ def test_a_root_without_capabilities_is_told_which() -> None:
     assert done.returncode == 1
     assert "lacks CAP_BPF" in done.stderr
     assert "--privileged" in done.stderr
+
+
+@pytest.mark.parametrize("engine", ["core", "bcc"])
+def test_namespaces_that_cannot_be_entered_are_told(
+    net: Routed, tmp_path: Path, engine: str
+) -> None:
+    """Inside the router's namespace, without what it takes to enter another one."""
+    under = ["ip", "netns", "exec", net.router, "setpriv", f"--bounding-set={CAPABILITIES}"]
+    options = ("--engine", engine, "--icmp-id", str(ID))
+    with Follower(tmp_path, f"own-{engine}", *options, under=under) as follower:
+        subprocess.run(ping(net, ID), check=True, capture_output=True)
+        follower.wait(lambda j: pinged(j, ID) and j["reply"] is not None, "the ping")
+    (warning,) = follower.summary["warnings"]
+    assert warning["kind"] == "namespaces-unwatched"
+    (ready, said) = follower.errors.splitlines()[:2]
+    found = re.search(r"netfilter hooks, but not in (\d+) network namespaces\);", ready)
+    assert found is not None
+    assert int(found[1]) >= 2  # the client's and the server's
+    why = "Operation not permitted: entering one needs CAP_SYS_ADMIN"
+    assert said.startswith(f"tracer: NAT is not watched in {found[1]} network namespaces ({why}):")
+    assert why in warning["message"]  # others may have come meanwhile
+    (sent,) = (j for j in follower.journeys if pinged(j, ID))
+    assert [(h["device"], h["hook"]) for h in sent["hops"] if h["netns"] == net.router] == [
+        ("r0", None), (None, "postrouting"), ("r1", None),
+    ]  # fmt: skip
+    others_devices = {h["device"] for h in sent["hops"] if h["netns"] != net.router}
+    assert others_devices == {"if2"}
 
 
 def test_json_comes_line_by_line(net: Routed) -> None:

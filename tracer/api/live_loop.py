@@ -183,6 +183,9 @@ def live_summary(
     if stats.forgotten:
         forgotten = InputWarning("flows-forgotten", _FORGOTTEN, count=stats.forgotten)
         value["warnings"] = [*value["warnings"], forgotten.as_dict()]
+    if text := stats.unwatched_text:
+        unwatched = InputWarning("namespaces-unwatched", text)
+        value["warnings"] = [*value["warnings"], unwatched.as_dict()]
     names = ("seen", "matched", "sent", "frees_skipped")
     value["events"] = {name: getattr(stats, name) for name in names}
     value["attached"] = list(attached.points)

@@ -152,12 +152,19 @@ def _loaded(options: dict[str, Any], write: str | None) -> "tuple[Engine, Any]":
 
 
 def _ready(engine: "Engine", attached: "Attached", ready_file: str | None) -> None:
+    from tracer.sources.live.engine import namespaces
+
     nat = {
         "netfilter": "NAT seen at netfilter hooks",
         "kprobe": "NAT seen by kprobe",
         "conntrack": "NAT from conntrack tuples",
     }[attached.nat]
+    stats = engine.stats()
+    if stats.unwatched:
+        nat += f", but not in {namespaces(stats.unwatched)}"
     click.echo(f"tracer: ready ({engine.name} engine, {nat}); Ctrl-C ends", err=True)
+    if stats.unwatched_text:
+        click.echo(f"tracer: {stats.unwatched_text}", err=True)
     if ready_file:
         try:
             Path(ready_file).touch()

@@ -71,6 +71,9 @@ class Stats:
     are. `hooks_skipped` such calls may have shown a packet or its drop; `frees_skipped` had to say
     that a buffer was free, without which two equal packets in it one after the other seem to be
     one.
+
+    `unwatched`: namespaces that netfilter programs could not be attached in, where NAT is seen by
+    them elsewhere; `unwatched_why` is the system's last reason.
     """
 
     seen: int = 0
@@ -83,11 +86,24 @@ class Stats:
     frees_skipped: int = 0
     drained: int = 0
     forgotten: int = 0
+    unwatched: int = 0
+    unwatched_why: str = ""
 
     @property
     def lost(self) -> int:
         """Events the tracer itself lost, at most (they say nothing about the network)."""
         return self.ring_full + self.map_full + self.hooks_skipped
+
+    @property
+    def unwatched_text(self) -> str | None:
+        """What is missing where namespaces are `unwatched`, one sentence without a stop."""
+        if not self.unwatched:
+            return None
+        return (
+            f"NAT is not watched in {namespaces(self.unwatched)} ({self.unwatched_why}): there,"
+            " conntrack tells of it where packets are seen next, and devices may have numbers for"
+            " names"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,11 @@ class Attached:
     points: tuple[str, ...] = ()
     nat: str = "conntrack"  # netfilter | kprobe | conntrack (tuples only)
     missing: tuple[tuple[str, str], ...] = ()
+
+
+def namespaces(count: int) -> str:
+    """Return how many network namespaces, in words."""
+    return f"{count} network namespace{'' if count == 1 else 's'}"
 
 
 class Engine(Protocol):

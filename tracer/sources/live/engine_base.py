@@ -251,6 +251,7 @@ class LoadedEngine(Closing, ABC):
         programs = self._need().programs.items()
         skips = {name: syscalls.program_skips(descriptor) for name, descriptor in programs}
         frees = sum(count for name, count in skips.items() if name in _SAY_FREE)
+        barred = self._nat if self._nat is not None and self.attached.nat == "netfilter" else None
         return Stats(
             seen=c["seen"],
             matched=c["matched"],
@@ -262,6 +263,8 @@ class LoadedEngine(Closing, ABC):
             frees_skipped=frees,
             drained=self._drained,
             forgotten=max(0, c["followed_added"] - self.config.followed),
+            unwatched=barred.failed if barred else 0,
+            unwatched_why=barred.why if barred else "",
         )
 
     def close(self) -> None:

@@ -43,7 +43,8 @@ class NatLinks:
         self._named: tuple[int, ...] = ()
         self._first_seen: dict[int, float] = {}
         self._asked = 0.0
-        self.failed: dict[int, str] = {}
+        self._barred: set[int] = set()
+        self.failed, self.why = 0, ""  # how many namespaces are not watched, and the last reason
 
     def works(self) -> bool:
         """Return whether this kernel takes such links, in this namespace if nowhere yet."""
@@ -88,9 +89,11 @@ class NatLinks:
             _close(self._links.pop(inum))
         for inum in self._first_seen.keys() - present.keys() if leave else ():
             del self._first_seen[inum]
+        if leave:
+            self._barred &= present.keys()
         for inum, namespace in present.items():
             self._first_seen.setdefault(inum, time.monotonic())
-            if inum not in self._links and inum not in self.failed:
+            if inum not in self._links and inum not in self._barred:
                 self._enter(namespace)
 
     def _enter(self, namespace: Namespace) -> None:
@@ -107,7 +110,8 @@ class NatLinks:
             _close(links)
         except OSError as error:
             _close(links)
-            self.failed[namespace.inum] = str(error.strerror)
+            self._barred.add(namespace.inum)
+            self.failed, self.why = self.failed + 1, _reason(error)
         else:
             self._links[namespace.inum] = links
 
@@ -116,6 +120,12 @@ class NatLinks:
         for links in self._links.values():
             _close(links)
         self._links.clear()
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return f"{error.strerror}: entering one needs CAP_SYS_ADMIN"
+    return str(error.strerror)
 
 
 def _link(program: int, family: int, hook: int, priority: int, step: int) -> int:

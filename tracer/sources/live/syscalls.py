@@ -180,18 +180,24 @@ def open_kprobe(program: int, symbol: str, at_return: bool) -> int:
 
 @contextmanager
 def network_namespace(path: str | Path) -> Iterator[None]:
-    """Be in another network namespace inside the block: this thread only."""
+    """Be in another network namespace inside the block: this thread only.
+
+    Needs CAP_SYS_ADMIN, unless this thread is there already.
+    """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _setns(target)
+            is_away = not os.path.sameopenfile(home, target)
+            if is_away:
+                _setns(target)
         finally:
             os.close(target)
         try:
             yield
         finally:
-            _setns(home)
+            if is_away:
+                _setns(home)
     finally:
         os.close(home)
 
