@@ -5,7 +5,7 @@
 #ifndef TRACER_EVENT_H
 #define TRACER_EVENT_H
 
-enum event_constant { EVENT_VERSION = 1 };
+enum event_constant { EVENT_VERSION = 2 };
 
 /* Where in the kernel the packet was seen. */
 enum event_hook {
@@ -36,7 +36,7 @@ enum event_flag {
 	FLAG_CT = 1 << 8,		/* ct and every ct_ field */
 	FLAG_CT_REPLY = 1 << 9,		/* the packet travels in the entry's reply direction */
 	FLAG_TUNNEL = 1 << 10,		/* every outer_ field, vni, encap; the rest is the inner packet */
-	FLAG_DEV = 1 << 11,		/* ifindex (netns is there whenever it is not 0) */
+	FLAG_DEV = 1 << 11,		/* ifindex, dev_name (netns is there whenever it is not 0) */
 	FLAG_TRUNCATED = 1 << 12,	/* headers lie outside the readable part of the buffer */
 	FLAG_CLONED = 1 << 13,		/* the data is shared with another skb */
 	FLAG_REASON = 1 << 14,		/* drop_reason */
@@ -80,6 +80,7 @@ struct event {
 	__u64 location;		/* code address that freed the packet (HOOK_KFREE, HOOK_CONSUME) */
 	__u64 src_hi, src_lo, dst_hi, dst_lo;
 	__u64 src_mac, dst_mac;
+	__u64 dev_name_head, dev_name_tail;	/* the device's name now, as it lies in memory (FLAG_DEV) */
 	__u64 ct_original_src_hi, ct_original_src_lo, ct_original_dst_hi, ct_original_dst_lo;
 	__u64 ct_reply_src_hi, ct_reply_src_lo, ct_reply_dst_hi, ct_reply_dst_lo;
 	union {

@@ -18,6 +18,7 @@
 #define FIELD_skb_data struct sk_buff, data
 #define FIELD_skb_tail struct sk_buff, tail
 #define FIELD_skb_end struct sk_buff, end
+#define FIELD_dev_name struct net_device, name
 #define FIELD_dev_ifindex struct net_device, ifindex
 #define FIELD_dev_net struct net_device, nd_net.net
 #define FIELD_sk_net struct sock, __sk_common.skc_net.net
@@ -79,7 +80,7 @@ struct ns_common { unsigned int inum; } RELOCATED;
 struct netns_ipv6 { struct fib6_info *fib6_null_entry; } RELOCATED;
 struct net { struct ns_common ns; struct netns_ipv6 ipv6; } RELOCATED;
 typedef struct { struct net *net; } RELOCATED possible_net_t;
-struct net_device { int ifindex; possible_net_t nd_net; } RELOCATED;
+struct net_device { char name[16]; int ifindex; possible_net_t nd_net; } RELOCATED;
 struct sock_common { possible_net_t skc_net; } RELOCATED;
 struct sock { struct sock_common __sk_common; } RELOCATED;
 struct sk_buff {

@@ -102,6 +102,7 @@ ALWAYS void fill_device(struct event *e, void *dev, const int direct)
 	e->netns = inum;
 	e->ifindex = ifindex;
 	e->flags |= FLAG_DEV;
+	bpf_probe_read_kernel(&e->dev_name_head, 16, ADDRESS(dev, dev_name)); /* IFNAMSIZ */
 }
 
 ALWAYS void fill_netns(struct event *e, void *net, const int direct)

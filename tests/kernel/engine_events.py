@@ -10,7 +10,7 @@ from tests.kernel.routed import Routed
 from tracer.core.address import decode_ip
 from tracer.sources.live.engine import Engine
 from tracer.sources.live.event_layout import Hook
-from tracer.sources.live.namespaces import Names
+from tracer.sources.live.observations import device_name
 
 # A program: a datagram to a port where nobody listens, which an ICMP error answers.
 UDP_TO_NOBODY = (
@@ -42,12 +42,12 @@ def dst(event: Any) -> str | None:
 
 def crossed(net: Routed, events: Any) -> list[tuple[str, str, str]]:
     """(namespace, device, hook) of the events at devices, in the order of time."""
-    names, short = Names(), {net.inum(n): n.rsplit("-", 1)[1] for n in vars_of(net)}
+    short = {net.inum(n): n.rsplit("-", 1)[1] for n in vars_of(net)}
     devices = events[np.isin(events["hook"], (Hook.RECEIVE, Hook.XMIT))]
     return [
         (
             short[int(e["netns"])],
-            names.device(int(e["netns"]), int(e["ifindex"])) or "?",
+            device_name(e),
             Hook(int(e["hook"])).name,
         )
         for e in np.sort(devices, order="time_ns")

@@ -32,7 +32,7 @@ from tracer.sources.live.event_layout import (
     Hook,
     NatHook,
 )
-from tracer.sources.live.namespaces import Names
+from tracer.sources.live.observations import device_name
 
 pytestmark = pytest.mark.kernel
 ENGINES = ("core", "bcc")
@@ -94,7 +94,6 @@ def test_headers_are_those_that_tcpdump_sees(
         net.ping(options="-c3 -t 40 -e 22346")
         lines = text(6)
     events = drain_until(engine, lambda e: len(at(e, Hook.KFREE)) == 3)
-    names = Names()
     seen = [
         (
             decode_mac(int(e["src_mac"])),
@@ -108,7 +107,7 @@ def test_headers_are_those_that_tcpdump_sees(
         for e in np.sort(events, order="time_ns")
         if e["netns"] == net.inum(net.router)
         and e["hook"] in (Hook.RECEIVE, Hook.XMIT)
-        and names.device(int(e["netns"]), int(e["ifindex"])) == "r1"
+        and device_name(e) == "r1"
     ]
     pattern = re.compile(
         r"(\S+) > (\S+), .*?length (\d+): .*ttl (\d+), id (\d+),.*?"

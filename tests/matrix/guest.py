@@ -26,7 +26,7 @@ from tracer.sources.live.clock import sample
 from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.engine import Config, Engine, open_engine
 from tracer.sources.live.event_layout import EVENT_DTYPE, Hook
-from tracer.sources.live.namespaces import all_namespaces, devices
+from tracer.sources.live.namespaces import all_namespaces
 from tracer.sources.live.source import bpf_folder
 from tracer.sources.live.syscalls import network_namespace
 
@@ -142,7 +142,6 @@ def names() -> dict[str, Any]:
     present = all_namespaces().values()
     return {
         "namespaces": {n.inum: None if n.is_host else n.name for n in present},
-        "devices": [(n.inum, index, name) for n in present for index, name in devices(n).items()],
     }
 
 

@@ -102,17 +102,13 @@ class Boot:
 
 
 class SavedNames:
-    """Names of namespaces and devices as the guest knew them."""
+    """Names of namespaces as the guest knew them."""
 
     def __init__(self, saved: dict[str, Any]) -> None:
         self._namespaces = saved["namespaces"]
-        self._devices = {(inum, index): name for inum, index, name in saved["devices"]}
 
     def netns(self, inum: int) -> str | None:
         return self._namespaces.get(str(inum), "unknown")
-
-    def device(self, inum: int, ifindex: int) -> str | None:
-        return self._devices.get((inum, ifindex))
 
 
 @dataclass

@@ -19,13 +19,16 @@ ICMP = Flag.ETH | Flag.IP | Flag.IP_ID | Flag.L4 | Flag.ECHO | Flag.DEV
 
 
 class Names:
-    """Namespace 1 is the host's own; devices have a name but for number 9."""
+    """Namespace 1 is the host's own."""
 
     def netns(self, inum: int) -> str | None:
         return None if inum == 1 else f"ns{inum}"
 
-    def device(self, inum: int, ifindex: int) -> str | None:
-        return None if ifindex == 9 else f"dev{ifindex}"
+
+def device_words(name: str) -> dict[str, Any]:
+    """The fields that hold a device's name, as the kernel has it."""
+    head, tail = np.frombuffer(name.encode().ljust(16, b"\0"), np.uint64)
+    return {"dev_name_head": head, "dev_name_tail": tail}
 
 
 def event(time: int, hook: Hook, **fields: Any) -> Any:
@@ -34,7 +37,7 @@ def event(time: int, hook: Hook, **fields: Any) -> Any:
         "skb": 0xA, "netns": 2, "ifindex": 3, "flags": ICMP, "ip_version": 4, "ttl": 64,
         "proto": 1, "icmp_type": 8, "icmp_id": 77, "icmp_seq": 5, "ip_id": 1234, "wire_len": 98,
         "ip_len": 84, "src_lo": V4 | 0x0A000001, "dst_lo": V4 | 0x0A000002, "ethertype": 0x800,
-        "frag": 0x4000,
+        "frag": 0x4000, **device_words("dev3"),
     }  # fmt: skip
     for name, value in {**usual, **fields}.items():
         made[name] = value
@@ -82,8 +85,17 @@ def test_a_buffers_address_is_the_kernels_in_each_of_its_uses() -> None:
 
 
 def test_places_without_a_name_have_their_number_and_the_host_none() -> None:
-    (point,) = batch(event(5, Hook.XMIT, netns=1, ifindex=9)).points
+    (point,) = batch(event(5, Hook.XMIT, netns=1, ifindex=9, **device_words(""))).points
     assert (point.netns, point.device) == (None, "if9")
+
+
+def test_a_device_has_the_name_of_the_moment() -> None:
+    """What lies behind the end of a name is left of a longer one."""
+    old, new = device_words("eth-of-fifteen0"), device_words("br0\0f-fifteen0")
+    events = [event(time, Hook.XMIT, **name) for time, name in enumerate((old, new, old))]
+    found = batch(*events)
+    names = [found.points[code].device for code in found.packets["point"]]
+    assert names == ["eth-of-fifteen0", "br0", "eth-of-fifteen0"]
 
 
 def test_a_rewrite_is_seen_at_its_hook() -> None:
@@ -169,6 +181,8 @@ def test_bytes_behind_the_events_do_not_matter() -> None:
 def test_many_points_have_codes_of_their_own() -> None:
     events = np.zeros(5000, EVENT_DTYPE)
     events["hook"], events["ifindex"], events["netns"] = Hook.XMIT, np.arange(5000) % 2500 + 10, 2
+    named = np.array([f"dev{n}" for n in events["ifindex"]], "S16").view(np.uint64)
+    events["dev_name_head"], events["dev_name_tail"] = named[0::2], named[1::2]
     found = to_batch(events, np.arange(5000), Names())
     names = [found.points[code].device for code in found.packets["point"]]
     assert names == [f"dev{n % 2500 + 10}" for n in range(5000)]

@@ -156,7 +156,8 @@ def _write_route(e: Any, k: Any) -> None:
 def point_codes(events: Any, rows: Rows, codes: Any) -> Rows:
     """Fill `codes` with the point of each event at `rows`, counted from 0.
 
-    A point is namespace, device, hook and NAT hook. Returns an event of each, shape (points,).
+    A point is namespace, device by number and name, hook and NAT hook. Returns an event of each,
+    shape (points,).
     """
     size = 4096
     table = np.full(size, -1, np.int64)
@@ -199,8 +200,10 @@ def _nat_hook(e: Any) -> Any:
 
 @jit_plain
 def _place(e: Any) -> Any:
-    ifindex = np.uint64(0) if e.hook == _HOOK_NAT else np.uint64(e.ifindex)
-    number = np.uint64(e.netns) * np.uint64(0x100000001B3) + ifindex
+    device = np.uint64(0)
+    if e.hook != _HOOK_NAT:
+        device = np.uint64(e.ifindex) ^ e.dev_name_head ^ e.dev_name_tail
+    number = np.uint64(e.netns) * np.uint64(0x100000001B3) + device
     return number * np.uint64(64) + np.uint64(e.hook) * np.uint64(8) + np.uint64(_nat_hook(e))
 
 
@@ -208,4 +211,8 @@ def _place(e: Any) -> Any:
 def _same_point(a: Any, b: Any) -> Any:
     if a.netns != b.netns or a.hook != b.hook or _nat_hook(a) != _nat_hook(b):
         return False
-    return a.hook == _HOOK_NAT or a.ifindex == b.ifindex
+    return a.hook == _HOOK_NAT or (
+        a.ifindex == b.ifindex
+        and a.dev_name_head == b.dev_name_head
+        and a.dev_name_tail == b.dev_name_tail
+    )

@@ -101,8 +101,7 @@ class Stats:
             return None
         return (
             f"NAT is not watched in {namespaces(self.unwatched)} ({self.unwatched_why}): there,"
-            " conntrack tells of it where packets are seen next, and devices may have numbers for"
-            " names"
+            " conntrack tells of it where packets are seen next"
         )
 
 

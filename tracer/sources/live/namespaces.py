@@ -1,13 +1,10 @@
-"""Network namespaces of this host and the devices in them, by the numbers that events carry."""
+"""Network namespaces of this host, by the numbers that events carry."""
 
 import os
-import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from tracer.sources.live.syscalls import network_namespace
 
 #: Where namespaces are given names: iproute2 (and Neutron), and Docker.
 NAMED_FOLDERS = (Path("/run/netns"), Path("/run/docker/netns"))
@@ -70,23 +67,15 @@ def all_namespaces() -> dict[int, Namespace]:
     return process_namespaces() | named_namespaces()
 
 
-def devices(namespace: Namespace) -> dict[int, str]:
-    """Return the names of a namespace's devices by ifindex; empty when it is gone."""
-    with suppress(OSError), network_namespace(namespace.path):
-        return dict(socket.if_nameindex())
-    return {}
-
-
 class Names:
-    """Names of namespaces and devices, looked up when first asked for and kept after they go.
+    """Names of namespaces, looked up when first asked for and kept after they go.
 
     Until another namespace has their number: then these are the names of that one.
     """
 
     def __init__(self) -> None:
         self._namespaces: dict[int, Namespace] = {}
-        self._devices: dict[tuple[int, int], str] = {}
-        self._asked: dict[tuple[int, int], float] = {}
+        self._asked: dict[int, float] = {}
         self._checked: dict[int, float] = {}
         self._changed: tuple[int, ...] = ()
 
@@ -100,20 +89,9 @@ class Names:
                 self._look_for(inum)
         return self._namespaces.get(inum)
 
-    def device(self, inum: int, ifindex: int) -> str | None:
-        """Return a device's name by namespace and ifindex, None when it is not known."""
-        namespace, key = self.namespace(inum), (inum, ifindex)
-        if key not in self._devices and namespace is not None and self._may_ask(key):
-            found = devices(namespace)
-            self._devices |= {(inum, index): name for index, name in found.items()}
-        return self._devices.get(key)
-
     def learn(self) -> None:
-        """Look up every namespace and device there is now, so that short-lived ones have names."""
+        """Look up every namespace there is now, so that short-lived ones have names."""
         self._take(all_namespaces())
-        for inum, namespace in self._namespaces.items():
-            found = devices(namespace)
-            self._devices |= {(inum, index): name for index, name in found.items()}
 
     def _look_for(self, inum: int) -> None:
         # Where a name came or went at once, among all that processes are in now and then only.
@@ -121,27 +99,19 @@ class Names:
         if changed != self._changed:
             self._changed = changed
             self._take(named_namespaces())
-        if (inum not in self._namespaces or not self._namespaces[inum].is_there) and self._may_ask(
-            (inum, 0)
-        ):
+        is_gone = inum not in self._namespaces or not self._namespaces[inum].is_there
+        if is_gone and self._may_ask(inum):
             self._take(all_namespaces())
 
     def _take(self, present: dict[int, Namespace]) -> None:
-        # Another namespace has other devices.
-        others = {
-            i for i, n in present.items() if i in self._namespaces and self._namespaces[i] != n
-        }
         self._namespaces |= present
-        if others:
-            self._devices = {k: name for k, name in self._devices.items() if k[0] not in others}
-            self._asked = {k: when for k, when in self._asked.items() if k[0] not in others}
 
-    def _may_ask(self, key: tuple[int, int]) -> bool:
+    def _may_ask(self, inum: int) -> bool:
         # What is not there is not asked for again at once: events come by the thousand.
         now = time.monotonic()
-        if now - self._asked.get(key, -_RETRY_SECONDS) < _RETRY_SECONDS:
+        if now - self._asked.get(inum, -_RETRY_SECONDS) < _RETRY_SECONDS:
             return False
-        self._asked[key] = now
+        self._asked[inum] = now
         return True
 
 

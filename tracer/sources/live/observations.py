@@ -38,13 +38,10 @@ ROUTE_WINDOW_NS = 1_000_000
 
 
 class Namer(Protocol):
-    """Names of namespaces and devices on this host (`namespaces.Names`)."""
+    """Names of namespaces on this host (`session.NetnsNames`)."""
 
     def netns(self, inum: int) -> str | None:
         """Return how a namespace is called, None for the host's own."""
-
-    def device(self, inum: int, ifindex: int) -> str | None:
-        """Return the name of a device in a namespace, None when it is not known."""
 
 
 _TUNNEL = (
@@ -187,14 +184,20 @@ def _point(event: Any, names: Namer, host: str | None) -> Point:
     named = HOOK_NAMES.get(hook)
     if hook == Hook.NAT and event["aux"] == Aux.NAT and event["nat_hook"]:
         named = NatHook(int(event["nat_hook"])).name.lower()
-    device = names.device(netns, ifindex) if ifindex else None
     return Point(
         host=host,
         netns=names.netns(netns) if netns else None,
-        device=device or (f"if{ifindex}" if ifindex else None),
+        device=device_name(event) if ifindex else None,
         direction=direction,
         hook=named,
     )
+
+
+def device_name(event: Any) -> str:
+    """Return the name that the device of an event had then; the event has `Flag.DEV`."""
+    words = np.array([event["dev_name_head"], event["dev_name_tail"]], np.uint64)
+    name = words.tobytes().split(b"\0")[0]
+    return name.decode("utf-8", "surrogateescape") or f"if{event['ifindex']}"
 
 
 def _section(name: str, rows: NDArray[np.int64]) -> StructuredArray:

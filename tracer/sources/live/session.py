@@ -35,10 +35,6 @@ class NetnsNames:
             return None
         return found.name if found is not None and found.name else f"netns:{inum}"
 
-    def device(self, inum: int, ifindex: int) -> str | None:
-        """Return a device's name by namespace and ifindex, None when it is not known."""
-        return self._names.device(inum, ifindex)
-
 
 class Session(Closing):
     """Attaches an engine that is loaded, and gives what it sees as observations.
@@ -67,7 +63,7 @@ class Session(Closing):
         return attached
 
     def learn(self) -> None:
-        """Look up the names of all namespaces and devices now, while they are there."""
+        """Look up the names of all namespaces now, while they are there."""
         self._names = NetnsNames()
 
     def observations(self, timeout: float) -> "ObservationBatch":

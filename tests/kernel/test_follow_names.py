@@ -1,0 +1,66 @@
+"""Names of devices, live, on both engines: those of the moment at which a packet was seen.
+
+client c0 ── r0 router r1 ── s0 server (tests/kernel/routed.py).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from follower import Follower, Journey, own, pinged, stop_together, together
+from routed import Routed, routed, run
+
+pytestmark = pytest.mark.kernel
+ENGINES = ("core", "bcc")
+BEFORE, AFTER, LAST = 32_401, 32_402, 32_403
+DEVICES = {BEFORE: "r1", AFTER: "uplink-of-the-r", LAST: "r1"}
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Routed]:
+    with routed("nam") as built:
+        built.ping()
+        yield built
+
+
+def rename(net: Routed, old: str, new: str) -> None:
+    for words in (f"{old} down", f"{old} name {new}", f"{new} up"):
+        run(f"ip -n {net.router} link set {words}")
+    net.ping(options="-c1 -w10")  # it has its route and neighbours again
+
+
+@pytest.fixture(scope="module")
+def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything is done once, before the eyes of both engines."""
+    folder = tmp_path_factory.mktemp("names")
+    followers = together(
+        Follower(folder, name, "--engine", name, "--host", "10.7.0.0/16") for name in ENGINES
+    )
+    try:
+        net.ping(options=f"-c2 -e {BEFORE}")
+        rename(net, DEVICES[BEFORE], DEVICES[AFTER])
+        net.ping(options=f"-c2 -e {AFTER}")
+        rename(net, DEVICES[AFTER], DEVICES[LAST])
+        net.ping(options=f"-c2 -e {LAST}")
+        for follower in followers:
+            follower.wait(lambda j: pinged(j, LAST) and j["reply"] is not None, "pings", 2)
+    finally:
+        stop_together(followers)
+    return folder
+
+
+@pytest.fixture(params=ENGINES)
+def journeys(request: pytest.FixtureRequest, net: Routed, folder: Path) -> list[Journey]:
+    return own(folder, request.param, net.names)
+
+
+@pytest.mark.parametrize("number", DEVICES)
+def test_a_device_is_called_what_it_was_called_then(number: int, journeys: list[Journey]) -> None:
+    found = [j for j in journeys if pinged(j, number)]
+    assert len(found) == 2
+    answers = {j["journey"]: j for j in journeys if j["kind"] == "echo-reply"}
+    for asked in found:
+        for journey in (asked, answers[asked["reply"]]):
+            devices = {h["device"] for h in journey["hops"] if not h["hook"]}
+            assert devices == {"c0", "r0", DEVICES[number], "s0"}
+            assert journey["outcome"] == "delivered"
