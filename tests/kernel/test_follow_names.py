@@ -1,18 +1,27 @@
-"""Names of devices, live, on both engines: those of the moment at which a packet was seen.
+"""Names of devices and namespaces, live, on both engines: those of the moment at which a packet
+was seen.
 
 client c0 ── r0 router r1 ── s0 server (tests/kernel/routed.py).
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from follower import Follower, Journey, own, pinged, stop_together, together
 from routed import Routed, routed, run
 
+from tests.sources.live.test_namespaces import again
+from tracer.core.filter import FlowFilter
+from tracer.core.values import observations_of
+from tracer.sources.live.engine import Config, open_engine
+from tracer.sources.live.session import Session
+
 pytestmark = pytest.mark.kernel
 ENGINES = ("core", "bcc")
-BEFORE, AFTER, LAST = 32_401, 32_402, 32_403
+BEFORE, AFTER, LAST, ALONE = range(32_401, 32_405)
 DEVICES = {BEFORE: "r1", AFTER: "uplink-of-the-r", LAST: "r1"}
 
 
@@ -64,3 +73,34 @@ def test_a_device_is_called_what_it_was_called_then(number: int, journeys: list[
             devices = {h["device"] for h in journey["hops"] if not h["hook"]}
             assert devices == {"c0", "r0", DEVICES[number], "s0"}
             assert journey["outcome"] == "delivered"
+
+
+def ping_itself(name: str) -> None:
+    run(f"ip -n {name} link set lo up")
+    run(f"ip netns exec {name} ping -c1 -W5 -e {ALONE} 127.0.0.1")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_packets_have_the_name_of_the_namespace_that_they_were_in(
+    engine: str, is_known: bool
+) -> None:
+    """Both had one number, and what is read of the first is read when the second is there."""
+    old, new = (f"namesakes{os.getpid()}{end}" for end in ("", "-new"))
+    run(f"ip netns add {old}")
+    inum = Path("/run/netns", old).stat().st_ino
+    with Session(open_engine(engine, Config(FlowFilter(icmp_id=ALONE)))) as session:
+        session.attach()
+        if is_known:
+            session.learn()
+        ping_itself(old)
+        run(f"ip netns del {old}")
+        again(new, inum)
+        try:
+            ping_itself(new)
+            batch = session.rest()
+        finally:
+            run(f"ip netns del {new}")
+    seen = observations_of(batch, np.arange(len(batch)))
+    names = [o.netns for o in seen if o.icmp_type == 8 and o.hook is None]
+    assert names == [old if is_known else f"netns:{inum}"] * 2 + [new] * 2

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,8 +108,11 @@ class SavedNames:
     def __init__(self, saved: dict[str, Any]) -> None:
         self._namespaces = saved["namespaces"]
 
-    def netns(self, inum: int) -> str | None:
+    def netns(self, inum: int, time_ns: int) -> str | None:
         return self._namespaces.get(str(inum), "unknown")
+
+    def turns(self, inums: Sequence[int], first_ns: int, last_ns: int) -> list[int]:
+        return []
 
 
 @dataclass

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tracer.sources.live.namespaces import (
-    _CHECK_SECONDS,
     Names,
     all_namespaces,
     process_namespaces,
@@ -32,7 +31,8 @@ def namespace() -> Iterator[str]:
 def test_a_named_namespace(namespace: str) -> None:
     inum = Path("/run/netns", namespace).stat().st_ino
     names = Names()
-    found = names.namespace(inum)
+    assert names.turns((inum,), 0, 0) == []
+    found = names.namespace(inum, time.time_ns())
     assert found is not None
     assert (found.name, found.is_host) == (namespace, False)
 
@@ -44,27 +44,61 @@ def again(name: str, inum: int) -> None:
         subprocess.run(["ip", "netns", "add", name], check=True)
         if Path("/run/netns", name).stat().st_ino == inum:
             return
-        assert time.monotonic() < deadline, "another namespace took the number"
         subprocess.run(["ip", "netns", "del", name], check=True)
+        assert time.monotonic() < deadline, "another namespace took the number"
 
 
 @pytest.mark.kernel
+@pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("is_renamed", [True, False])
-def test_a_number_that_is_used_again_has_the_names_of_the_new_one(is_renamed: bool) -> None:
+def test_a_number_has_the_name_of_the_one_that_had_it(is_renamed: bool, is_known: bool) -> None:
     old = f"names{os.getpid()}"
     new = f"{old}-new" if is_renamed else old
-    subprocess.run(["ip", "netns", "add", old], check=True)
-    inum, names = Path("/run/netns", old).stat().st_ino, Names()
+    names = Names()
     names.learn()
+    subprocess.run(["ip", "netns", "add", old], check=True)
+    inum = Path("/run/netns", old).stat().st_ino
+    if is_known:
+        names.turns((), 0, 0)
+    old_ns = time.time_ns()
     subprocess.run(["ip", "netns", "del", old], check=True)
-    found = names.namespace(inum)
-    assert found is not None
-    assert found.name == old
     again(new, inum)
     try:
-        time.sleep(_CHECK_SECONDS)
-        found = names.namespace(inum)
-        assert found is not None
-        assert found.name == new
+        new_ns = time.time_ns()
+        (turn,) = names.turns((inum,), old_ns, new_ns)
+        assert old_ns < turn < new_ns
+        then, now = names.namespace(inum, old_ns), names.namespace(inum, new_ns)
+        assert (then.name if then else None) == (old if is_known else None)
+        assert now is not None
+        assert (now.name, now.made_ns) == (new, turn)
+        assert then is None or then.made_ns != now.made_ns
     finally:
         subprocess.run(["ip", "netns", "del", new], check=True)
+
+
+@pytest.mark.kernel
+def test_where_it_is_not_known_whose_number_it_was_there_is_no_name() -> None:
+    """A namespace without a name comes, and does not say when."""
+    old, names = f"names{os.getpid()}", Names()
+    subprocess.run(["ip", "netns", "add", old], check=True)
+    inum = Path("/run/netns", old).stat().st_ino
+    made_ns = time.time_ns()
+    names.learn()
+    between_ns = time.time_ns()
+    with subprocess.Popen(
+        ["ip", "netns", "exec", old, "sh", "-c", "echo in; exec cat"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        subprocess.run(["ip", "netns", "del", old], check=True)
+        names.turns((inum,), 0, 0)
+        later = names.namespace(inum, time.time_ns())
+        assert process.stdin is not None
+        process.stdin.close()
+    before = names.namespace(inum, made_ns)
+    assert before is not None
+    assert before.name == old
+    assert later is not None
+    assert later.name is None
+    assert names.namespace(inum, between_ns) is None

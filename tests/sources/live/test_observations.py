@@ -1,5 +1,6 @@
 """Raw events become observations: which ones, where, and with what columns."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,18 @@ ICMP = Flag.ETH | Flag.IP | Flag.IP_ID | Flag.L4 | Flag.ECHO | Flag.DEV
 
 
 class Names:
-    """Namespace 1 is the host's own."""
+    """Namespace 1 is the host's own; number 7 goes to others at these times."""
 
-    def netns(self, inum: int) -> str | None:
+    def __init__(self, turns: tuple[int, ...] = ()) -> None:
+        self._turns = turns
+
+    def netns(self, inum: int, time_ns: int) -> str | None:
+        if inum == 7:
+            return f"ns7-{sum(turn <= time_ns for turn in self._turns)}"
         return None if inum == 1 else f"ns{inum}"
+
+    def turns(self, inums: Sequence[int], first_ns: int, last_ns: int) -> list[int]:
+        return [t for t in self._turns if 7 in inums and first_ns < t <= last_ns]
 
 
 def device_words(name: str) -> dict[str, Any]:
@@ -87,6 +96,16 @@ def test_a_buffers_address_is_the_kernels_in_each_of_its_uses() -> None:
 def test_places_without_a_name_have_their_number_and_the_host_none() -> None:
     (point,) = batch(event(5, Hook.XMIT, netns=1, ifindex=9, **device_words(""))).points
     assert (point.netns, point.device) == (None, "if9")
+
+
+def test_a_namespace_has_the_name_of_the_moment() -> None:
+    events = [event(time, Hook.XMIT, netns=7 - time % 2) for time in range(9)]
+    stacked = np.frombuffer(b"".join(e.tobytes() for e in events), EVENT_DTYPE)
+    found = to_batch(stacked, np.arange(9), Names((2, 3, 8, 12)))
+    names = [found.points[code].netns for code in found.packets["point"]]
+    assert names[0::2] == ["ns7-0", "ns7-1", "ns7-2", "ns7-2", "ns7-3"]
+    assert names[1::2] == ["ns6"] * 4
+    assert len(found.points) == 5
 
 
 def test_a_device_has_the_name_of_the_moment() -> None:

@@ -5,7 +5,8 @@ datapath, and where the kernel dropped it. A routing decision is no place: it is
 observation it was made for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,8 +41,11 @@ ROUTE_WINDOW_NS = 1_000_000
 class Namer(Protocol):
     """Names of namespaces on this host (`session.NetnsNames`)."""
 
-    def netns(self, inum: int) -> str | None:
-        """Return how a namespace is called, None for the host's own."""
+    def netns(self, inum: int, time_ns: int) -> str | None:
+        """Return how a namespace was called at a time (UTC), None for the host's own."""
+
+    def turns(self, inums: Sequence[int], first_ns: int, last_ns: int) -> list[int]:
+        """Return when numbers of namespaces went to others between two times, in order."""
 
 
 _TUNNEL = (
@@ -81,7 +85,7 @@ def to_batch(
     packets["time_ns"], packets["capture"] = epoch_ns[kept], 0
     packets["frame"] = first_frame + place
     columns.fill_packets(events, kept, packets)
-    points = _points(events, columns.point_codes(events, kept, packets["point"]), names, host)
+    points = _points(events, kept, packets, names, host)
     sections = {name: np.empty(0, dtype) for name, dtype in SECTION_DTYPES.items()}
     sections["kernel"] = np.repeat(null_record(SECTION_DTYPES["kernel"]), len(kept))
     columns.fill_kernel(events, kept, sections["kernel"])
@@ -168,12 +172,29 @@ def plain_events(events: EventArray) -> EventArray:
 
 
 def _points(
-    events: EventArray, examples: NDArray[np.int64], names: Namer, host: str | None
+    events: EventArray,
+    kept: NDArray[np.int64],
+    packets: StructuredArray,
+    names: Namer,
+    host: str | None,
 ) -> tuple[Point, ...]:
-    return tuple(_point(events[example], names, host) for example in examples)
+    # Writes the point of each packet, too. Names hold between the times at which numbers of
+    # namespaces went to others.
+    times, codes = packets["time_ns"], packets["point"]
+    inums = [inum for inum in np.unique(events["netns"][kept]).tolist() if inum]
+    turns = (
+        names.turns(inums, int(times[0]), int(times[-1])) if len(kept) else names.turns((), 0, 0)
+    )
+    places: dict[Point, int] = {}
+    for start, end in pairwise((0, *np.searchsorted(times, turns).tolist(), len(kept))):
+        examples = columns.point_codes(events, kept[start:end], codes[start:end])
+        found = (_point(events[i], int(times[start]), names, host) for i in examples)
+        numbers = np.array([places.setdefault(p, len(places)) for p in found], np.int64)
+        codes[start:end] = numbers[codes[start:end]]
+    return tuple(places)
 
 
-def _point(event: Any, names: Namer, host: str | None) -> Point:
+def _point(event: Any, time_ns: int, names: Namer, host: str | None) -> Point:
     hook, netns = Hook(int(event["hook"])), int(event["netns"])
     ifindex = 0 if hook == Hook.NAT else int(event["ifindex"])
     direction = Direction.UNKNOWN
@@ -186,7 +207,7 @@ def _point(event: Any, names: Namer, host: str | None) -> Point:
         named = NatHook(int(event["nat_hook"])).name.lower()
     return Point(
         host=host,
-        netns=names.netns(netns) if netns else None,
+        netns=names.netns(netns, time_ns) if netns else None,
         device=device_name(event) if ifindex else None,
         direction=direction,
         hook=named,

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +29,19 @@ class NetnsNames:
         self._names = Names()
         self._names.learn()
 
-    def netns(self, inum: int) -> str | None:
-        """Return a namespace's name, `netns:INODE` without one, None for the host's own."""
-        found = self._names.namespace(inum)
+    def netns(self, inum: int, time_ns: int) -> str | None:
+        """Return a namespace's name at a time (UTC), None for the host's own.
+
+        `netns:INODE` where it has no name, or which one it was is not known.
+        """
+        found = self._names.namespace(inum, time_ns)
         if found is not None and found.is_host:
             return None
         return found.name if found is not None and found.name else f"netns:{inum}"
+
+    def turns(self, inums: Sequence[int], first_ns: int, last_ns: int) -> list[int]:
+        """Return when numbers of namespaces went to others between two times, in order."""
+        return self._names.turns(inums, first_ns, last_ns)
 
 
 class Session(Closing):
