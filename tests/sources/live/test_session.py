@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from tracer.sources.live.engine import Engine
+from tracer.sources.live.engine_base import event_dtype
 from tracer.sources.live.event_layout import EVENT_DTYPE, Flag, Hook
 from tracer.sources.live.reader import together
 from tracer.sources.live.session import HOLD_NS, Session
@@ -68,3 +69,36 @@ def test_at_the_end_all_is_over_that_was_read() -> None:
         engine.happen()
         (time_ns,) = session.rest().packets["time_ns"]
         assert time_ns < session.until_ns <= time.time_ns()
+
+
+class Given:
+    """An engine that has read these events, and no others come."""
+
+    name = "given"
+
+    def __init__(self, events: Any) -> None:
+        self.dtype, self._events, self.until_ns = events.dtype, events, 0
+
+    def attach(self) -> None:
+        pass
+
+    def drain(self, timeout: float = 0.0) -> Any:
+        events, self._events = self._events, self._events[:0]
+        self.until_ns = time.monotonic_ns()
+        return events
+
+    def close(self) -> None:
+        pass
+
+
+def test_bytes_are_those_of_their_packet_where_cpus_overtake_each_other() -> None:
+    events = np.zeros(3, event_dtype(8))
+    events["time_ns"] = time.monotonic_ns() - np.array([1000, 3000, 2000])
+    events["hook"], events["skb"], events["ip_id"] = Hook.RECEIVE, [1, 2, 3], [1, 2, 3]
+    events["ip_version"], events["flags"] = 4, Flag.IP | Flag.IP_ID
+    events["snap"] = np.array([bytes([number] * 8) for number in (1, 2, 3)], "V8")
+    with Session(cast(Engine, Given(events))) as session:
+        session.attach()
+        found = session.rest()
+        assert found.packets["ip_id"].tolist() == [2, 3, 1]
+        assert [bytes(each)[0] for each in session.frames["snap"]] == [2, 3, 1]
