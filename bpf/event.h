@@ -92,6 +92,7 @@ struct event {
 		};
 		struct {
 			__u64 before_src_hi, before_src_lo, before_dst_hi, before_dst_lo;
+			__u64 before_ns;	/* when it was that, if seen nowhere else yet; 0 otherwise */
 			__u16 before_sport, before_dport, before_icmp_id;
 			__u8 nat_hook, nat_source;
 		};

@@ -6,6 +6,7 @@
 
 #define FIELD_skb_dev struct sk_buff, dev
 #define FIELD_skb_sk struct sk_buff, sk
+#define FIELD_skb_iif struct sk_buff, skb_iif
 #define FIELD_skb_nfct struct sk_buff, _nfct
 #define FIELD_skb_len struct sk_buff, len
 #define FIELD_skb_vlan_proto struct sk_buff, vlan_proto
@@ -64,7 +65,9 @@ struct wire_tuple {
 	__u8 direction;
 };
 
-#define IPS_NAT_MASK 0x30	/* IPS_SRC_NAT | IPS_DST_NAT */
+#define IPS_SRC_NAT 0x10
+#define IPS_DST_NAT 0x20
+#define IPS_NAT_MASK (IPS_SRC_NAT | IPS_DST_NAT)
 #define IPS_CONFIRMED 8
 #define NFCT_PTRMASK (~7UL)
 #define NFCT_INFOMASK 7UL
@@ -88,6 +91,7 @@ struct sk_buff {
 	struct sock *sk;
 	unsigned long _nfct;
 	unsigned int len;
+	int skb_iif;
 	__u8 cloned : 1;
 	__u8 vlan_present : 1;
 	__be16 vlan_proto;

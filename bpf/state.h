@@ -35,6 +35,7 @@ struct cpu {
 	__u64 routed;		/* skb whose routing decision comes next */
 	__u64 translated;	/* skb that is inside NAT now */
 	struct flow_key before;	/* its key before NAT */
+	__u64 before_ns;	/* when it came to NAT, if this host itself sends it; 0 otherwise */
 	__u64 vlan_slot;	/* struct sk_buff ** of vlan_do_receive */
 	__u32 nat_hook;
 	__u32 depth;		/* programs running on this CPU, one inside the other */

@@ -7,7 +7,12 @@
 /* Netfilter links; libbpf 1.1 has no name for their sections, so user space sets the type. */
 PROGRAM("netfilter_before", before_netfilter, struct netfilter_context)
 {
-	before_nat(ctx->skb, 1);
+	struct nf_hook_state *state = ctx->state;
+	__u8 hook;
+
+	LOAD(1, hook, state, state_hook);
+	/* PREROUTING and OUTPUT rewrite destinations, INPUT and POSTROUTING sources. */
+	before_nat(ctx->skb, hook == 0 || hook == 3 ? IPS_DST_NAT : IPS_SRC_NAT, 1);
 	return NF_ACCEPT;
 }
 
@@ -37,10 +42,17 @@ PROGRAM("netfilter_after", after_netfilter, struct netfilter_context)
 PROGRAM("kprobe/nf_nat_manip_pkt", before_kprobe, __u64)
 {
 	struct cpu *cpu = this_cpu();
+	void *skb = (void *)ARGUMENT1(ctx);
+	const __u32 is_dst = (__u32)ARGUMENT3(ctx);	/* enum nf_nat_manip_type */
 
-	before_nat((void *)ARGUMENT1(ctx), 0);
-	if (cpu)	/* enum nf_nat_manip_type: source addresses are rewritten on the way out */
-		cpu->nat_hook = (__u32)ARGUMENT3(ctx) ? NAT_PREROUTING : NAT_POSTROUTING;
+	before_nat(skb, is_dst ? IPS_DST_NAT : IPS_SRC_NAT, 0);
+	if (!cpu)
+		return 0;
+	/* Source addresses are rewritten on the way out; what this host sends has no device at first. */
+	if (is_dst)
+		cpu->nat_hook = device_of(skb, 0) ? NAT_PREROUTING : NAT_OUTPUT;
+	else
+		cpu->nat_hook = NAT_POSTROUTING;
 	return 0;
 }
 
@@ -53,7 +65,7 @@ PROGRAM("kretprobe/nf_nat_manip_pkt", after_kprobe, __u64)
 	if (!cpu || !cpu->translated)
 		return 0;
 	skb = (void *)(unsigned long)cpu->translated;
-	at.dev = device_of(skb, 0);
+	holder(&at, skb, 0);
 	after_nat(skb, &at, NAT_BY_KPROBE, 0);
 	return 0;
 }

@@ -15,7 +15,8 @@ _PLACE = {
     "netns": "network namespace",
     "device": "device; direction is relative to it",
     "direction": "ingress or egress of the device",
-    "hook": "netfilter hook, where there is no device",
+    "hook": "netfilter hook, where there is no device: after its NAT, or `output-before-nat` and"
+    " `postrouting-before-nat` where a packet that the host itself sends is first seen",
     "clock": "clock that stamped the packet, one a host unless told otherwise",
     "capture": "file or engine it was read from",
 }

@@ -12,6 +12,7 @@ from tracer.core.values import observations_of
 from tracer.sources.live.engine_base import event_dtype
 from tracer.sources.live.event_layout import EVENT_DTYPE, Aux, Flag, Hook, NatHook
 from tracer.sources.live.observations import ROUTE_WINDOW_NS, to_batch
+from tracer.sources.live.untranslated import BEFORE
 
 REASONS = {0: "SKB_NOT_DROPPED_YET", 2: "NOT_SPECIFIED", 3: "NO_SOCKET", 7: "QUEUE_PURGE",
            8: "NETFILTER_DROP"}  # fmt: skip
@@ -120,6 +121,15 @@ def test_a_device_has_the_name_of_the_moment() -> None:
 def test_a_rewrite_is_seen_at_its_hook() -> None:
     found = batch(event(5, Hook.NAT, aux=Aux.NAT, nat_hook=NatHook.POSTROUTING))
     assert [(p.hook, p.device) for p in found.points] == [("postrouting", None)]
+
+
+def test_before_a_rewrite_is_a_place_of_its_own_and_its_mark_is_not_known() -> None:
+    rewrite = {"aux": Aux.NAT, "mark": 0x4000}
+    was = event(4, Hook.NAT, nat_hook=NatHook.OUTPUT + BEFORE, **rewrite)
+    found = batch(was, event(5, Hook.NAT, nat_hook=NatHook.OUTPUT, **rewrite))
+    places = [found.points[code].hook for code in found.packets["point"]]
+    assert places == ["output-before-nat", "output"]
+    assert found.sections["kernel"]["mark"].tolist() == [-1, 0x4000]
 
 
 @pytest.mark.parametrize(

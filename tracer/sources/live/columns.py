@@ -14,6 +14,7 @@ from tracer.core.jit import jit, jit_plain
 from tracer.core.mixing import GOLDEN
 from tracer.sources.live.address_slots import slot_of
 from tracer.sources.live.event_layout import Aux, Flag, Hook
+from tracer.sources.live.untranslated import BEFORE
 
 Rows = NDArray[np.int64]
 
@@ -91,7 +92,9 @@ def fill_kernel(events: Any, rows: Rows, kernel: Any) -> None:
     for i in range(len(rows)):
         e, k = events[rows[i]], kernel[i]
         flags = np.int64(e.flags)
-        k.row, k.skb, k.cpu, k.mark = i, e.skb, e.cpu, e.mark
+        k.row, k.skb, k.cpu = i, e.skb, e.cpu
+        if _nat_hook(e) < BEFORE:  # rules of the same chain may set it
+            k.mark = e.mark
         if flags & _DEV:
             k.ifindex = e.ifindex
         if flags & _CT:
@@ -201,10 +204,11 @@ def _nat_hook(e: Any) -> Any:
 @jit_plain
 def _place(e: Any) -> Any:
     device = np.uint64(0)
-    if e.hook != _HOOK_NAT:
-        device = np.uint64(e.ifindex) ^ e.dev_name_head ^ e.dev_name_tail
+    if e.hook != _HOOK_NAT:  # all of the name counts, though the highest bits are shifted out below
+        name = (np.uint64(e.ifindex) ^ e.dev_name_head) * GOLDEN ^ e.dev_name_tail
+        device = (name * GOLDEN) >> np.uint64(8)
     number = np.uint64(e.netns) * np.uint64(0x100000001B3) + device
-    return number * np.uint64(64) + np.uint64(e.hook) * np.uint64(8) + np.uint64(_nat_hook(e))
+    return number * np.uint64(256) + np.uint64(e.hook) * np.uint64(16) + np.uint64(_nat_hook(e))
 
 
 @jit_plain

@@ -146,11 +146,12 @@ EVENT_FIELDS: Fields = (
     ("before_src_lo", "<u8", 176),
     ("before_dst_hi", "<u8", 184),
     ("before_dst_lo", "<u8", 192),
-    ("before_sport", "<u2", 200),
-    ("before_dport", "<u2", 202),
-    ("before_icmp_id", "<u2", 204),
-    ("nat_hook", "<u1", 206),
-    ("nat_source", "<u1", 207),
+    ("before_ns", "<u8", 200),
+    ("before_sport", "<u2", 208),
+    ("before_dport", "<u2", 210),
+    ("before_icmp_id", "<u2", 212),
+    ("nat_hook", "<u1", 214),
+    ("nat_source", "<u1", 215),
     ("route_gateway_hi", "<u8", 168),
     ("route_gateway_lo", "<u8", 176),
     ("route_table", "<u4", 184),
@@ -229,11 +230,12 @@ CPU_FIELDS: Fields = (
     ("routed", "<u8", 80),
     ("translated", "<u8", 88),
     ("before", "V40", 96),
-    ("vlan_slot", "<u8", 136),
-    ("nat_hook", "<u4", 144),
-    ("depth", "<u4", 148),
+    ("before_ns", "<u8", 136),
+    ("vlan_slot", "<u8", 144),
+    ("nat_hook", "<u4", 152),
+    ("depth", "<u4", 156),
 )
-CPU_SIZE = 152
+CPU_SIZE = 160
 
 
 COUNTERS_FIELDS: Fields = (

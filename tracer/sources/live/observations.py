@@ -19,6 +19,7 @@ from tracer.sources.live import columns
 from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.event_layout import EVENT_DTYPE, EVENT_SIZE, Aux, Flag, Hook, NatHook
 from tracer.sources.live.reuse import Reuse
+from tracer.sources.live.untranslated import BEFORE
 
 EventArray = NDArray[Any]
 
@@ -204,7 +205,7 @@ def _point(event: Any, time_ns: int, names: Namer, host: str | None) -> Point:
         direction = Direction.EGRESS
     named = HOOK_NAMES.get(hook)
     if hook == Hook.NAT and event["aux"] == Aux.NAT and event["nat_hook"]:
-        named = NatHook(int(event["nat_hook"])).name.lower()
+        named = _nat_hook_name(int(event["nat_hook"]))
     return Point(
         host=host,
         netns=names.netns(netns, time_ns) if netns else None,
@@ -219,6 +220,11 @@ def device_name(event: Any) -> str:
     words = np.array([event["dev_name_head"], event["dev_name_tail"]], np.uint64)
     name = words.tobytes().split(b"\0")[0]
     return name.decode("utf-8", "surrogateescape") or f"if{event['ifindex']}"
+
+
+def _nat_hook_name(number: int) -> str:
+    name = NatHook(number & BEFORE - 1).name.lower()
+    return f"{name}-before-nat" if number & BEFORE else name
 
 
 def _section(name: str, rows: NDArray[np.int64]) -> StructuredArray:

@@ -108,7 +108,10 @@ class Session(Closing):
         return until
 
     def _together(self, events: EventArray) -> EventArray:
+        from tracer.sources.live.untranslated import with_untranslated  # loads what compiles
+
         held, self._held = self._held, self._held[:0]
+        events = with_untranslated(events)
         if not len(held):
             return events
         return together([held, events]) if len(events) else held
