@@ -46,6 +46,8 @@ enum event_flag {
 	FLAG_GRE_KEY = 1 << 18,		/* vni (VXLAN and Geneve always have one) */
 	FLAG_OUTER_ETH = 1 << 19,	/* outer_src_mac, outer_dst_mac */
 	FLAG_OUTER_VLAN = 1 << 20,	/* outer_vlan */
+	FLAG_INNER_L4 = 1 << 21,	/* inner_sport, inner_dport, inner_tcp_seq */
+	FLAG_INNER_IP_ID = 1 << 22,	/* inner_ip_id: IPv4, or an IPv6 fragment */
 };
 
 /* What the 48 bytes of aux hold. */
@@ -86,8 +88,8 @@ struct event {
 	union {
 		struct {
 			__u64 inner_src_hi, inner_src_lo, inner_dst_hi, inner_dst_lo;
-			__u32 inner_tcp_seq;
-			__u16 inner_ip_id, inner_sport, inner_dport, inner_icmp_id, inner_icmp_seq;
+			__u32 inner_tcp_seq, inner_ip_id;
+			__u16 inner_sport, inner_dport;	/* of an echo its id and sequence number */
 			__u8 inner_proto, inner_ttl;
 		};
 		struct {

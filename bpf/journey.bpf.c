@@ -7,6 +7,8 @@
 
 #include "packet/view.h"
 #include "packet/transport.h"
+#include "packet/extensions.h"
+#include "packet/quoted.h"
 #include "packet/network.h"
 #include "packet/tunnel.h"
 #include "packet/locate.h"

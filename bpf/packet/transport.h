@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Ports and ICMP ids: the second half of a flow's key; and the packet that an ICMP error quotes. */
+/* Ports and ICMP ids: the second half of a flow's key. */
 #ifndef TRACER_PACKET_TRANSPORT_H
 #define TRACER_PACKET_TRANSPORT_H
 
@@ -36,41 +36,6 @@ ALWAYS void key_l4(struct view *v, __u64 first)
 			v->key.sport = v->key.dport = bpf_ntohs_((__u16)(first >> 32));
 	}
 	v->signature ^= v->ip_id << 8 ^ v->proto;
-}
-
-/* The key of the packet that an ICMP error quotes: errors belong to the flow they speak of. */
-SLOW int quoted_key(struct view *v)
-{
-	__u64 first = 0;
-	__u64 bytes[5];
-	__u32 l3 = v->l4 + 8, l4;
-	__u8 proto;
-
-	if (read_at(v, bytes, sizeof(bytes), l3))
-		return -1;
-	if (v->proto == IP_ICMP) {
-		key_v4(&v->key, bytes[1] >> 32, (__u32)bytes[2]);
-		proto = bytes[1] >> 8 & 0xff;
-		l4 = l3 + (bytes[0] & 0xf) * 4;
-	} else {
-		v->key.src_hi = bpf_ntohll_(bytes[1]);
-		v->key.src_lo = bpf_ntohll_(bytes[2]);
-		v->key.dst_hi = bpf_ntohll_(bytes[3]);
-		v->key.dst_lo = bpf_ntohll_(bytes[4]);
-		proto = bytes[0] >> 48 & 0xff;
-		l4 = l3 + 40;
-	}
-	v->key.proto = proto;
-	v->key.sport = v->key.dport = 0;
-	if (read_at(v, &first, sizeof(first), l4))
-		return 0;
-	if (proto == IP_ICMP || proto == IP_ICMPV6) {
-		v->key.sport = v->key.dport = bpf_ntohs_((__u16)(first >> 32));
-	} else {
-		v->key.sport = bpf_ntohs_((__u16)first);
-		v->key.dport = bpf_ntohs_((__u16)(first >> 16));
-	}
-	return 0;
 }
 
 #endif

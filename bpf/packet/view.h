@@ -41,11 +41,15 @@ struct view {
 	__u32 outer_l3;		/* 0: no tunnel */
 	__u32 vni;
 	__u32 outer_port;	/* UDP header of the tunnel, 0: none */
+	__u32 quoted_id;	/* IPv4 id of the packet that an ICMP error quotes, or of its fragment */
+	__u32 quoted_l4;	/* transport header that an ICMP error quotes, 0: no ports nor id of it */
 	__u16 ethertype;
 	__u8 proto, encap;
 	__u8 error, later_fragment;
 	__u8 icmp_type, has_key;	/* has_key: the GRE key is there */
-	__u8 outer_version, pad[3];
+	__u8 outer_version, quoted_proto;
+	__u8 quoted_frag;	/* whether the quoted packet is a fragment */
+	__u8 pad;
 };
 
 #define BYTE(v, n) (((const __u8 *)(v)->bytes)[n])

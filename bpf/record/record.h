@@ -39,8 +39,8 @@ ALWAYS __u32 headers_end(const struct event *e, const struct view *v)
 
 	if (v->ethertype == ETH_ARP)
 		return v->l3 + 28;
-	if (v->error)	/* the IP header that it quotes, and eight bytes */
-		return v->l4 + 8 + (v->proto == IP_ICMP ? 28 : 48);
+	if (v->error)	/* the IP headers that it quotes, and eight bytes */
+		return v->quoted_l4 ? v->quoted_l4 + 8 : v->l4 + 8 + (v->proto == IP_ICMP ? 28 : 48);
 	if (e->flags & FLAG_TRUNCATED || v->later_fragment)
 		return v->l4;
 	/* Packets too long for the field have no length in it. */

@@ -80,34 +80,27 @@ ALWAYS void fill_l4(struct event *e, const struct view *v)
 SLOW int fill_quoted(struct event *e, const struct view *v)
 {
 	__u64 first = 0;
-	__u32 l3 = v->l4 + 8, size = 40;
-	__u64 bytes[3] = {};
+	__u64 bytes[2] = {};
 
-	if (read_at(v, bytes, sizeof(bytes), l3))
+	if (read_at(v, bytes, sizeof(bytes), v->l4 + 8))
 		return 0;
 	e->aux = AUX_QUOTED;
 	e->inner_src_hi = v->key.src_hi;
 	e->inner_src_lo = v->key.src_lo;
 	e->inner_dst_hi = v->key.dst_hi;
 	e->inner_dst_lo = v->key.dst_lo;
-	e->inner_proto = v->key.proto;
-	if (v->proto == IP_ICMP) {
-		size = (bytes[0] & 0xf) * 4;
-		e->inner_ip_id = bpf_ntohs_((__u16)(bytes[0] >> 32));
-		e->inner_ttl = bytes[1] & 0xff;
-	} else {
-		e->inner_ttl = bytes[0] >> 56;
-	}
-	if (read_at(v, &first, sizeof(first), l3 + size))
+	e->inner_proto = v->quoted_proto;
+	e->inner_ip_id = v->quoted_id;
+	if (v->proto == IP_ICMP || v->quoted_frag)
+		e->flags |= FLAG_INNER_IP_ID;
+	e->inner_ttl = v->proto == IP_ICMP ? bytes[1] & 0xff : bytes[0] >> 56;
+	if (!v->quoted_l4 || read_at(v, &first, sizeof(first), v->quoted_l4))
 		return 0;
-	if (e->inner_proto == IP_ICMP || e->inner_proto == IP_ICMPV6) {
-		e->inner_icmp_id = bpf_ntohs_((__u16)(first >> 32));
-		e->inner_icmp_seq = bpf_ntohs_((__u16)(first >> 48));
-	} else {
-		e->inner_sport = v->key.sport;
-		e->inner_dport = v->key.dport;
+	e->flags |= FLAG_INNER_L4;
+	e->inner_sport = v->key.sport;
+	e->inner_dport = has_ports(v->quoted_proto) ? v->key.dport : bpf_ntohs_((__u16)(first >> 48));
+	if (v->quoted_proto == IP_TCP)
 		e->inner_tcp_seq = bpf_ntohl_((__u32)(first >> 32));
-	}
 	return 0;
 }
 

@@ -208,7 +208,7 @@ def test_a_time_exceeded_error_is_joined_by_what_it_quotes(
     error = error[error["icmp_type"] == 11][0]
     assert Aux(int(error["aux"])) is Aux.QUOTED
     assert (src(error), dst(error)) == ("10.7.1.1", "10.7.1.2")
-    assert int(error["inner_icmp_id"]) == 22349
+    assert int(error["inner_sport"]) == 22349
     assert decode_ip(int(error["inner_dst_hi"]), int(error["inner_dst_lo"])) == "10.7.2.2"
 
 

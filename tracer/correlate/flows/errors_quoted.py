@@ -101,7 +101,7 @@ def quotes(
         if by[own] == at:
             continue
         rows = order[starts[at] : stops[at]]
-        before = rows[: np.searchsorted(time[rows], time[errors[i]] + LATE_NS, "right")]
+        before = _not_later(identity.clock, time, rows, errors[i])
         before = _with_bytes(batch.packets["payload_digest"], before, quoted[i])
         if not len(before) or time[errors[i]] - time[before[-1]] > WAIT_NS:
             continue
@@ -131,6 +131,13 @@ def _shows(flow: Keys, journey: Codes, which: Codes, tuples: Keys) -> NDArray[np
     codes, _ = factorise(np.concatenate([flow[rows], tuples]))
     shown = pair_keys(journey[rows], codes[: len(rows)])
     found: NDArray[np.bool_] = np.isin(pair_keys(which, codes[len(rows) :]), shown)
+    return found
+
+
+def _not_later(clock: Codes, time: Codes, rows: Codes, error: int) -> Codes:
+    # Those that may be what an error tells of; by another clock they may seem to be later than it.
+    before = rows[: np.searchsorted(time[rows], time[error] + LATE_NS, "right")]
+    found: Codes = before[(time[before] <= time[error]) | (clock[before] != clock[error])]
     return found
 
 

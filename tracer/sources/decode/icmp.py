@@ -116,11 +116,16 @@ def _quoted_ipv6(data: Bytes, row: Any, cursor: Any, quoted: Any) -> None:
     proto = u8(data, start + 6)
     end = start + 40 + be16(data, start + 4)
     cursor.position = start + 40
-    while proto == 0 or proto == 43 or proto == 44 or proto == 60:
+    while proto == 0 or proto == 43 or proto == 44 or proto == 51 or proto == 60:
         start = cursor.position
         if start + 8 > cursor.captured_end:
             return
-        cursor.position += 8 if proto == 44 else (u8(data, start + 1) + 1) * 8
+        length = 8
+        if proto == 51:  # authentication header counts in 4 bytes (RFC 4302)
+            length = (u8(data, start + 1) + 2) * 4
+        elif proto != 44:
+            length = (u8(data, start + 1) + 1) * 8
+        cursor.position += length
         if proto == 44:
             quoted.inner_ip_id = be32(data, start + 4)
             if be16(data, start + 2) & 0xFFF8:

@@ -58,6 +58,8 @@ class Flag(IntFlag):
     GRE_KEY = 262144
     OUTER_ETH = 524288
     OUTER_VLAN = 1048576
+    INNER_L4 = 2097152
+    INNER_IP_ID = 4194304
 
 
 class Aux(IntEnum):
@@ -135,13 +137,11 @@ EVENT_FIELDS: Fields = (
     ("inner_dst_hi", "<u8", 184),
     ("inner_dst_lo", "<u8", 192),
     ("inner_tcp_seq", "<u4", 200),
-    ("inner_ip_id", "<u2", 204),
-    ("inner_sport", "<u2", 206),
-    ("inner_dport", "<u2", 208),
-    ("inner_icmp_id", "<u2", 210),
-    ("inner_icmp_seq", "<u2", 212),
-    ("inner_proto", "<u1", 214),
-    ("inner_ttl", "<u1", 215),
+    ("inner_ip_id", "<u4", 204),
+    ("inner_sport", "<u2", 208),
+    ("inner_dport", "<u2", 210),
+    ("inner_proto", "<u1", 212),
+    ("inner_ttl", "<u1", 213),
     ("before_src_hi", "<u8", 168),
     ("before_src_lo", "<u8", 176),
     ("before_dst_hi", "<u8", 184),
@@ -272,17 +272,21 @@ VIEW_FIELDS: Fields = (
     ("outer_l3", "<u4", 128),
     ("vni", "<u4", 132),
     ("outer_port", "<u4", 136),
-    ("ethertype", "<u2", 140),
-    ("proto", "<u1", 142),
-    ("encap", "<u1", 143),
-    ("error", "<u1", 144),
-    ("later_fragment", "<u1", 145),
-    ("icmp_type", "<u1", 146),
-    ("has_key", "<u1", 147),
-    ("outer_version", "<u1", 148),
-    ("pad", "(3,)<u1", 149),
+    ("quoted_id", "<u4", 140),
+    ("quoted_l4", "<u4", 144),
+    ("ethertype", "<u2", 148),
+    ("proto", "<u1", 150),
+    ("encap", "<u1", 151),
+    ("error", "<u1", 152),
+    ("later_fragment", "<u1", 153),
+    ("icmp_type", "<u1", 154),
+    ("has_key", "<u1", 155),
+    ("outer_version", "<u1", 156),
+    ("quoted_proto", "<u1", 157),
+    ("quoted_frag", "<u1", 158),
+    ("pad", "<u1", 159),
 )
-VIEW_SIZE = 152
+VIEW_SIZE = 160
 
 
 FLOW_KEY_FIELDS: Fields = (

@@ -54,11 +54,12 @@ _TUNNEL = (
     "outer_sport", "outer_dport", "outer_ttl", "outer_ip_id", "encap", "tunnels",
 )  # fmt: skip
 _QUOTED = (
-    "inner_src_hi", "inner_src_lo", "inner_dst_hi", "inner_dst_lo", "inner_ip_id",
-    "inner_proto", "inner_ttl",
+    "inner_src_hi", "inner_src_lo", "inner_dst_hi", "inner_dst_lo", "inner_proto", "inner_ttl",
 )  # fmt: skip
 _PORTS = (6, 17, 132)
 _ICMP = (1, 58)
+#: Of IPv6, where the quote ends in one: what follows it is not known.
+_EXTENSIONS = (0, 43, 44, 51, 60)
 
 
 def to_batch(
@@ -262,14 +263,18 @@ def _quoted(rows: NDArray[np.int64], found: EventArray) -> StructuredArray:
     section = _section("quoted", rows)
     for field in _QUOTED:
         section[field] = found[field]
-    ports, icmp = np.isin(found["inner_proto"], _PORTS), np.isin(found["inner_proto"], _ICMP)
-    for field, where in (
-        ("inner_sport", ports),
-        ("inner_dport", ports),
-        ("inner_tcp_seq", found["inner_proto"] == 6),
-        ("inner_icmp_id", icmp),
-        ("inner_icmp_seq", icmp),
+    told = found["flags"] & int(Flag.INNER_L4) > 0
+    ports = told & np.isin(found["inner_proto"], _PORTS)
+    icmp = told & np.isin(found["inner_proto"], _ICMP)
+    for field, source, where in (
+        ("inner_sport", "inner_sport", ports),
+        ("inner_dport", "inner_dport", ports),
+        ("inner_tcp_seq", "inner_tcp_seq", told & (found["inner_proto"] == 6)),
+        ("inner_icmp_id", "inner_sport", icmp),
+        ("inner_icmp_seq", "inner_dport", icmp),
+        ("inner_ip_id", "inner_ip_id", found["flags"] & int(Flag.INNER_IP_ID) > 0),
     ):
-        np.copyto(section[field], found[field], where=where, casting="unsafe")
-    section["inner_ip_id"][found["ip_version"] == 6] = -1
+        np.copyto(section[field], found[source], where=where, casting="unsafe")
+    cut = (found["ip_version"] == 6) & np.isin(found["inner_proto"], _EXTENSIONS)
+    section["inner_proto"][cut] = -1
     return section
