@@ -14,7 +14,7 @@ from tracer.core.schema import StructuredArray
 from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows import exchange
-from tracer.correlate.flows.errors_quoted import is_redirect, quotes
+from tracer.correlate.flows.errors_quoted import LATE_NS, is_redirect, quotes
 from tracer.correlate.flows.flows import Flows
 from tracer.correlate.flows.retransmissions import retransmissions
 from tracer.correlate.hashing import Codes
@@ -31,7 +31,12 @@ from tracer.correlate.outcomes.own_addresses import addressed_here
 from tracer.correlate.outcomes.partly import partly
 from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.outcomes.reasons import give_reasons
-from tracer.correlate.outcomes.watched import Watch, kernel_drops, settle_outcomes
+from tracer.correlate.outcomes.watched import (
+    Watch,
+    are_drops,
+    kernel_drops,
+    settle_outcomes,
+)
 from tracer.correlate.packets.identity import Identity
 
 NONE = -1
@@ -65,7 +70,7 @@ def journey_set(
     journeys["ambiguous"] |= (alike[0] > 0) | (alike[1] > 0)
     journeys["outcome_point"] = batch.packets["point"][rows[found.ends]]
     journeys["reply"], journeys["request"] = _replies(
-        batch.packets, identity, journeys, (first, last), clocks.time_ns, of
+        batch, identity, journeys, (first, last), clocks.time_ns, of
     )
     journeys["quotes"], further = quotes(
         batch, identity, found.journey, clocks.time_ns, found.journeys
@@ -162,12 +167,16 @@ def _count(which: NDArray[np.bool_], rows: Codes, found: Assembly) -> Codes:
 
 
 def _replies(
-    packets: Any, identity: Identity, journeys: StructuredArray, ends: tuple[Codes, Codes],
-    time: Codes, of: Flows,
+    batch: ObservationBatch, identity: Identity, journeys: StructuredArray,
+    ends: tuple[Codes, Codes], time: Codes, of: Flows,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     first, last = ends
-    at = (time[first], time[last], identity.place[first], identity.place[last])
-    return exchange.replies(packets, journeys["kind"], first, of.flow, of.forward, at)
+    # A rule of OUTPUT answers with a reset, and frees the packet after that: of such a SYN nothing
+    # but its end was seen, and it was there before.
+    ended = (journeys["kind"] == Kind.TCP_SYN) & are_drops(batch)[first]
+    asked = np.where(ended, time[first] - LATE_NS, time[first])
+    at = (asked, time[last], identity.place[first], identity.place[last])
+    return exchange.replies(batch.packets, journeys["kind"], first, of.flow, of.forward, at)
 
 
 def _translated(journeys: StructuredArray, of: Flows) -> NDArray[np.bool_]:

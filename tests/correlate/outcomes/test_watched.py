@@ -7,7 +7,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.point import Direction, Point
 from tracer.correlate.join import JoinOptions, join
-from tracer.correlate.outcomes.watched import NEIGHBOUR_NS, is_leaving, kept_here
+from tracer.correlate.outcomes.watched import NEIGHBOUR_NS, are_looped, is_leaving, kept_here
 
 IN, OUT = Direction.INGRESS, Direction.EGRESS
 POD, NIC, END, ROUTER, HOOK = (
@@ -100,3 +100,54 @@ def test_a_rule_that_answers_with_a_reset_has_dropped_all_the_same() -> None:
         found = join(refused(reason, buffers))
         syn = int(np.flatnonzero(found.journeys["reply"] >= 0)[0])
         assert found.journeys["outcome"][syn] == outcome
+
+
+LO_OUT, LO_IN = Point("h", "pod", "lo", OUT), Point("h", "pod", "lo", IN)
+
+
+def test_what_the_loopback_device_brings_has_arrived() -> None:
+    """Also where other packets to that address come in by another device."""
+    points = [
+        LO_OUT,
+        LO_IN,
+        POD,
+        END,
+        Point("h", "far", "eth0", OUT),
+        Point("h", "pod", "eth0", IN),
+    ]
+    back = {"src": "10.9.0.2", "dst": "10.0.0.2", "sport": 9, "dport": 4000, "ip_id": 8,
+            "skb": SKB + 64}  # fmt: skip
+    own = {**back, "src": "10.9.0.9", "dport": 4001, "ip_id": 9, "skb": SKB + 128}
+    for ifindex, outcome in ((1, Outcome.DELIVERED), (3, Outcome.VANISHED)):
+        rows: list[dict[str, object]] = [{"point": 2}, {"point": 3}]
+        rows += [{**back, "point": 4}, {**back, "point": 5}]
+        rows += [{**own, "point": at, "ifindex": ifindex} for at in (0, 1)]
+        batch = seen(points, *rows)
+        assert np.flatnonzero(are_looped(batch)).tolist() == ([5] if ifindex == 1 else [])
+        last_ns = int(batch.packets["time_ns"].max())
+        found = join(batch, (), JoinOptions(end_ns=last_ns + SETTLE_NS, settle_ns=SETTLE_NS))
+        assert found.journeys["outcome"].tolist() == [Outcome.DELIVERED] * 2 + [outcome]
+    tunnel = {"ifindex": 1, "encap": 1, "vni": 1}  # what it carries goes on
+    assert not are_looped(seen([LO_OUT, LO_IN], tunnel, tunnel)).any()
+
+
+def refused_here(freed_us: int, acknowledged: int = 101) -> list[tuple[Outcome, int]]:
+    """A SYN that its own host refuses: the reset is sent, and then the SYN freed; outcomes and
+    answers of the two."""
+    tcp = {"proto": 6, "payload_len": 0}
+    syn = {"tcp_seq": 100, "tcp_ack": 0, "tcp_flags": 2, "drop_reason": 8, **tcp}
+    back = {"src": "10.9.0.2", "dst": "10.0.0.2", "sport": 9, "dport": 4000, "ip_id": 0,
+            "tcp_seq": 0, "tcp_ack": acknowledged, "tcp_flags": 0x14, "skb": SKB + 64,
+            "ifindex": 1, **tcp}  # fmt: skip
+    points = [LO_OUT, LO_IN, Point("h", "pod", hook="drop")]
+    batch = seen(points, back, back, {**syn, "time_ns": 10_000 + freed_us * 1_000})
+    batch.labels["drop_reason"] = {8: "NETFILTER_DROP"}
+    made = join(batch).journeys
+    return sorted((Outcome(j["outcome"]), int(j["reply"])) for j in made)
+
+
+def test_a_reset_before_the_end_of_what_it_acknowledges_answers_it() -> None:
+    answered, alone = Outcome.DROPPED, Outcome.DELIVERED
+    assert sorted(refused_here(30)) == sorted([(answered, 0), (alone, -1)])
+    for freed_us, acknowledged in ((3_000, 101), (30, 102)):
+        assert {reply for _, reply in refused_here(freed_us, acknowledged)} == {-1}

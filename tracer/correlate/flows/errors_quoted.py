@@ -15,6 +15,7 @@ from tracer.correlate.packets.mirrors import apart
 from tracer.correlate.packets.quotes import is_kept
 
 WAIT_NS = 60_000_000_000  # an error about a packet is sent at once; queues and probes delay it
+#: What answers a packet that is freed after that was seen so much before it at most.
 LATE_NS = 1_000_000
 IPV4, REDIRECT = 4, 5
 

@@ -124,9 +124,10 @@ def replies(
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return (reply, request) of each journey, -1 for none.
 
-    Journeys are given by first row, flow, direction and `ends`: first and last time, first and last
-    place. Echo pairs by sequence number, a SYN with what acknowledges it, ARP by addresses, UDP by
-    order inside its flow.
+    Journeys are given by first row, flow, direction and `ends`: first and last time (the first may
+    be known only as the earliest that it can have been), first and last place. Echo pairs by
+    sequence number, a SYN with what acknowledges it, ARP by addresses, UDP by order inside its
+    flow.
     """
     key, asks, answers = _keys(packets, kind, rows, flow, forward)
     chosen = np.flatnonzero(asks | answers)

@@ -48,6 +48,27 @@ def kept_here(batch: ObservationBatch) -> Mask:
     return found
 
 
+def are_looped(batch: ObservationBatch) -> Mask:
+    """Return at which observations a packet comes in by the loopback device, shape (rows,).
+
+    It has its route since it was sent: to an address of this host, for nothing else leads there.
+    Where a tunnel ends, what it carries goes on.
+    """
+    kernel = batch.sections["kernel"]
+    found = np.zeros(len(batch), np.bool_)
+    found[kernel["row"][(kernel["ifindex"] == _LOOPBACK) & _is_entering(batch, kernel)]] = True
+    found[batch.rows_with("tunnel")] = False
+    return found
+
+
+def are_drops(batch: ObservationBatch) -> Mask:
+    """Return at which observations the kernel freed the packet with a reason, shape (rows,)."""
+    kernel = batch.sections["kernel"]
+    found = np.zeros(len(batch), np.bool_)
+    found[kernel["row"][kernel["drop_reason"] > 0]] = True
+    return found
+
+
 def is_leaving(batch: ObservationBatch) -> Mask:
     """Return at which observations a packet is on its way out of its namespace, shape (rows,).
 
@@ -93,6 +114,7 @@ def settle_outcomes(
         over = open_end & ~paths.alike & (time[last] + patience_ns <= watch.end_ns)
         wanted = np.isin(paths.kind, ANSWERABLE) & (paths.reply < 0)
         outcome[over & (wanted | (np.diff(paths.starts) > 1))] = Outcome.VANISHED
+    outcome[open_end & are_looped(batch)[last]] = Outcome.DELIVERED
     # A flooded frame goes on past where it was kept, so the place is not always the last hop.
     kept = np.flatnonzero(kept_here(batch)[paths.hops])
     journey = np.searchsorted(paths.starts, kept, "right") - 1
