@@ -3,6 +3,7 @@
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 ARP = -2  # among them; it is no protocol of IP
 ETHERTYPE_ARP = 0x0806
+SOLICITATION, ADVERTISEMENT = 135, 136  # ICMPv6: who has an address, and who says so (RFC 4861)
 #: Names that a filter takes.
 PROTOCOLS = {"icmp": ICMP, "tcp": TCP, "udp": UDP, "icmpv6": ICMPV6, "arp": ARP}
 

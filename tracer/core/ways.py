@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Kind
 from tracer.core.journeys import JourneySet
+from tracer.core.protocols import ADVERTISEMENT
 
 REQUEST, REPLY = 0, 1
 
@@ -27,6 +28,8 @@ def ways_of(journey_set: JourneySet) -> NDArray[np.int8]:
     there = _is_end(packets, "src", flows, "src") & _is_end(packets, "dst", flows, "dst")
     back = _is_end(packets, "src", flows, "dst") & _is_end(packets, "dst", flows, "src")
     replies = np.isin(journeys["kind"][at], (Kind.ECHO_REPLY, Kind.ARP_REPLY))
+    # Of who was asked for by a solicitation, the flow shows the group that it went to.
+    back |= (packets["icmp_type"] == ADVERTISEMENT) & (packets["ip_version"] == 6) & ~there
     way[at] = np.select([there & ~(back & replies), back], [REQUEST, REPLY], -1)
     return way
 

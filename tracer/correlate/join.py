@@ -48,6 +48,7 @@ from tracer.correlate.order.links import (
     surest_gaps,
     usual_gap,
 )
+from tracer.correlate.order.loopback import after_output
 from tracer.correlate.order.ways import links_of, names_of
 from tracer.correlate.outcomes.watched import Watch
 from tracer.correlate.packets import groups
@@ -263,4 +264,6 @@ def _in_order(
         identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes,
         tunnelled, (batch.packets["capture"], batch.packets["frame"], identity.several),
     )  # fmt: skip
+    if len(batch.sections["kernel"]):
+        after_output(batch, identity, rows, first_hop)
     return rows, first_hop

@@ -25,6 +25,7 @@ from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder
 from tracer.correlate.order.ways import KnownWays, Ways, links_of, names_of
 from tracer.correlate.outcomes import outcome
+from tracer.correlate.outcomes.answered import answered_at
 from tracer.correlate.outcomes.asymmetry import other_ways
 from tracer.correlate.outcomes.missed import settle_missed
 from tracer.correlate.outcomes.own_addresses import addressed_here
@@ -82,6 +83,7 @@ def journey_set(
         of.flow, _is_refused(batch.packets, first, journeys, further), found.ends, alike[0] > 0,
         _in_part(found),
     )  # fmt: skip
+    answered = answered_at(batch.packets, identity, paths, found.copy_of)
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, link, paths, clocks.time_ns, known_ways
     )
@@ -92,6 +94,8 @@ def journey_set(
     )
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
+    flooded = np.flatnonzero((answered >= 0) & (journeys["outcome"] == Outcome.DELIVERED))
+    journeys["outcome_point"][flooded] = batch.packets["point"][rows[answered[flooded]]]
     came_back = other_ways(batch, identity, paths, journeys)
     said = [*came_back, *partly(found, journeys)]
     reasons = give_reasons(batch, journeys, first, dropped, missed, edge, said, further, alike)

@@ -1,4 +1,4 @@
-"""Which journey answers which: echo, TCP, UDP and ARP."""
+"""Which journey answers which: echo, TCP, UDP, ARP and neighbour discovery."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind
 from tracer.core.jit import inner_plain, jit
 from tracer.core.mixing import mixed
-from tracer.core.protocols import ETHERTYPE_ARP, UDP
+from tracer.core.protocols import ADVERTISEMENT, ETHERTYPE_ARP, SOLICITATION, UDP
 from tracer.correlate.hashing import Codes, Keys, filled
 
 ERRORS_V4 = (3, 4, 5, 11, 12)
@@ -126,8 +126,8 @@ def replies(
 
     Journeys are given by first row, flow, direction and `ends`: first and last time (the first may
     be known only as the earliest that it can have been), first and last place. Echo pairs by
-    sequence number, a SYN with what acknowledges it, ARP by addresses, UDP by order inside its
-    flow.
+    sequence number, a SYN with what acknowledges it, ARP and neighbour
+    discovery by addresses, UDP by order inside its flow.
     """
     key, asks, answers = _keys(packets, kind, rows, flow, forward)
     chosen = np.flatnonzero(asks | answers)
@@ -154,5 +154,8 @@ def _keys(
     expected = (packets["tcp_seq"][rows] + 1) & 0xFFFFFFFF
     number = np.where(syn, expected, packets["tcp_ack"][rows])
     key = np.where(tcp, mixed(base, number), key)
+    six = packets["ip_version"][rows] == 6
+    asks |= six & (packets["icmp_type"][rows] == SOLICITATION)
+    answers |= six & (packets["icmp_type"][rows] == ADVERTISEMENT)
     answers |= tcp & ~forward & np.isin(kind, (Kind.TCP_SYN_ACK, Kind.TCP_RST))
     return key, asks, answers

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner_plain, jit
 from tracer.core.journeys import FLOW_DTYPE
-from tracer.core.protocols import ARP, ETHERTYPE_ARP
+from tracer.core.protocols import ARP, ETHERTYPE_ARP, SOLICITATION
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.known import SeenFlows
 from tracer.correlate.hashing import Codes, factorise
@@ -160,6 +160,7 @@ def _fragments(packets: Any, streams: Streams, firsts: Codes) -> tuple[Codes, Co
 def _asks(packets: Any, rows: Codes) -> NDArray[np.bool_]:
     kind, flags = packets["icmp_type"][rows], packets["tcp_flags"][rows]
     echo = (kind == 8) | (kind == 128)
+    echo |= (kind == SOLICITATION) & (packets["ip_version"][rows] == 6)
     asks: NDArray[np.bool_] = echo | ((flags >= 0) & (flags & (SYN | ACK) == SYN))
     return asks
 

@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.address import GROUP_BIT, NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.correlate.hashing import Codes
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.one_link import is_for_group
 from tracer.correlate.packets.spans import is_piece, span
 from tracer.correlate.packets.taken_up import came_from, is_doubled
 
-MULTICAST, UNKNOWN_MAC = np.uint64(GROUP_BIT), np.uint64(NULL_U64)
 MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes
 
 ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters
@@ -49,16 +48,11 @@ def parents(
     return found
 
 
-@inner_plain
-def _is_multicast(mac: Any) -> bool:
-    return bool(mac != UNKNOWN_MAC and mac & MULTICAST)
-
-
 @jit_plain
 def _is_flooded(dst_mac: Any, hops: Codes, starts: Codes) -> bool:
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
-        if stop - start > 2 and _is_multicast(dst_mac[hops[start]]):
+        if stop - start > 2 and is_for_group(dst_mac[hops[start]]):
             return True
     return False
 
@@ -73,7 +67,7 @@ def _neighbours(
     for journey in range(0, len(starts) - 1, max(len(starts) // ENOUGH_JOURNEYS, 1)):
         for i in range(starts[journey] + 1, starts[journey + 1]):
             a, b = hops[i - 1], hops[i]
-            if ttl[a] != ttl[b] or copy_of[b] >= 0 or _is_multicast(dst_mac[b]):
+            if ttl[a] != ttl[b] or copy_of[b] >= 0 or is_for_group(dst_mac[b]):
                 continue
             near[place[a], place[b]] = near[place[b], place[a]] = True
     return near
@@ -98,7 +92,7 @@ def _parents(
             out[i] = before + 1 - start
             if copy_of[row] >= 0:
                 out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
-            elif stop - start > 2 and _is_multicast(macs[1][row]):
+            elif stop - start > 2 and is_for_group(macs[1][row]):
                 found = _came_by(p, hops, start, i, place, spaces)
                 if found < 0:
                     found = _parting(hops, start, before, out, copy_of)

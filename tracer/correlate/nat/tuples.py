@@ -12,7 +12,7 @@ from tracer.core.conntrack import Tuple
 from tracer.core.jit import inner, inner_plain, jit
 from tracer.core.protocols import ICMP, ICMPV6
 from tracer.correlate.hashing import Codes, Keys, filled
-from tracer.correlate.packets.identity import tuple_hash
+from tracer.correlate.packets.flow_hash import tuple_hash
 
 MOST_RELATED = 64
 LINK_LOCAL, LINK_LOCAL_BITS = np.uint64(0xFE80 >> 6), np.uint64(54)  # fe80::/10, RFC 4291

@@ -12,6 +12,7 @@ from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.core.mixing import mix, mixed
 from tracer.core.protocols import ETHERTYPE_ARP, TCP
 from tracer.correlate.hashing import Keys, factorise
+from tracer.correlate.packets.flow_hash import flow_hash
 from tracer.correlate.packets.fragments import IPV6, lasting_ids
 from tracer.correlate.packets.ip_ids import (
     changing_between,
@@ -83,24 +84,6 @@ class Identity:
 
 
 @inner_plain
-def tuple_hash(
-    src_hi: Any,
-    src_lo: Any,
-    dst_hi: Any,
-    dst_lo: Any,
-    proto: Any,
-    sport: Any,
-    dport: Any,
-    ident: Any,
-) -> Any:
-    """Return the hash of one direction of a flow; absent ports and ids are -1."""
-    h = mix(mix(np.uint64(77), np.uint64(proto)), src_hi)
-    h = mix(mix(mix(h, src_lo), dst_hi), dst_lo)
-    h = mix(h, np.uint64(sport) * np.uint64(65537) + np.uint64(dport))
-    return mix(h, np.uint64(ident))
-
-
-@inner_plain
 def _with_digest(r: Any, shortest: int, told: int) -> bool:
     return bool(0 < r.payload_len < shortest and (r.proto != TCP or told & SIZES))
 
@@ -134,16 +117,6 @@ def _content_hash(r: Any, with_digest: bool, told: int) -> Any:
 def _packet_hash(r: Any, content: Any) -> Any:
     # An IPv6 fragment's id is mixed in where it lasts.
     return mix(content, np.uint64(r.ip_id if r.ip_version != IPV6 else np.int64(-1)))
-
-
-@inner_plain
-def _flow_hash(r: Any, backwards: bool) -> Any:
-    ident = np.int64(r.icmp_id)
-    if r.icmp_type >= 0 and ident < 0:
-        ident = np.int64(-2) - np.int64(r.icmp_type)
-    if backwards:
-        return tuple_hash(r.dst_hi, r.dst_lo, r.src_hi, r.src_lo, r.proto, r.dport, r.sport, ident)
-    return tuple_hash(r.src_hi, r.src_lo, r.dst_hi, r.dst_lo, r.proto, r.sport, r.dport, ident)
 
 
 @inner_plain
@@ -224,7 +197,7 @@ def _scan(
         if content < below and is_told_apart(r, with_digest):
             rows[count], contents[count] = i, content
             count += 1
-        flow[i] = _flow_hash(r, False)
+        flow[i] = flow_hash(r, False)
         h = mix(mix(mix(np.uint64(11), names[r.point]), r.src_mac), r.dst_mac)
         link[i] = mix(h, np.uint64(r.vlan) ^ (np.uint64(r.vlan_inner) << np.uint64(20)))
     said = (fragmented, numbered, nameless)
@@ -270,7 +243,7 @@ def _bodies(p: Any, shortest: int, told: int) -> Keys:
 def _reversed(p: Any, rows: Row) -> Keys:
     out = np.empty(len(rows), np.uint64)
     for i in range(len(rows)):
-        out[i] = _flow_hash(p[rows[i]], True)
+        out[i] = flow_hash(p[rows[i]], True)
     return out
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.address import NULL_U64, V4_PREFIX
+from tracer.core.address import GROUP_BIT, NULL_U64, V4_PREFIX
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner_plain
 from tracer.core.mixing import mixed
-from tracer.core.protocols import ICMPV6
+from tracer.core.protocols import ADVERTISEMENT, ICMPV6, SOLICITATION
 from tracer.correlate.hashing import Keys, factorise
 
 _IGMP = 2
@@ -27,6 +27,15 @@ _BROADCAST = np.uint64(V4_PREFIX | 0xFFFFFFFF)
 _LOCAL_NETWORK = np.uint64((V4_PREFIX | 0xE0000000) >> 8)  # 224.0.0.0/24, RFC 5771
 _LINK_SCOPE = np.uint64(0xFF02)  # ffx2::/16 with any flags, RFC 4291
 _SCOPE_BITS = np.uint64(0xFF0F)
+#: Of an address, what the group shows that a solicitation for it goes to (RFC 4291, 2.7.1).
+SOLICITED_BITS = np.uint64(0xFFFFFF)
+_GROUP, _NULL = np.uint64(GROUP_BIT), np.uint64(NULL_U64)
+
+
+@inner_plain
+def is_for_group(mac: Any) -> bool:
+    """Return whether a destination MAC is known, and that of several stations."""
+    return bool(mac != _NULL and mac & _GROUP)
 
 
 @inner_plain
@@ -43,6 +52,25 @@ def is_of_one_link(r: Any) -> bool:
     if r.proto == _IGMP or r.dst_lo == _BROADCAST:
         return True
     return bool(r.dst_lo >> np.uint64(8) == _LOCAL_NETWORK)
+
+
+@inner_plain
+def asks_for_neighbour(r: Any) -> bool:
+    """Return whether a record is a neighbour solicitation (RFC 4861, 4.3) that wants an answer.
+
+    Who has no address yet asks whether anybody has one: silence is what it wants (RFC 4862, 5.4).
+    """
+    if r.ip_version != 6 or r.icmp_type != SOLICITATION:
+        return False
+    return bool(r.src_hi != 0 or r.src_lo != 0)
+
+
+@inner_plain
+def tells_of_neighbour(r: Any) -> bool:
+    """Return whether a record is a neighbour advertisement to one station (RFC 4861, 4.4)."""
+    if r.ip_version != 6 or r.icmp_type != ADVERTISEMENT:
+        return False
+    return bool(r.dst_hi >> np.uint64(56) != 0xFF)
 
 
 @inner_plain
