@@ -126,8 +126,8 @@ def replies(
 
     Journeys are given by first row, flow, direction and `ends`: first and last time (the first may
     be known only as the earliest that it can have been), first and last place. Echo pairs by
-    sequence number, a SYN with what acknowledges it, ARP and neighbour
-    discovery by addresses, UDP by order inside its flow.
+    sequence number, a SYN with what acknowledges it, ARP and neighbour discovery by addresses,
+    UDP by order inside its flow.
     """
     key, asks, answers = _keys(packets, kind, rows, flow, forward)
     chosen = np.flatnonzero(asks | answers)

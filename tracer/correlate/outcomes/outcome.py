@@ -24,6 +24,15 @@ def _address_at(hashes: Keys, packets: Any, identity: Identity, rows: Codes, end
     return apart(found, identity.mirrored[rows]) if len(identity.mirrored) else found
 
 
+def _apart_over_loopback(identity: Identity, rows: Codes, hashes: Keys) -> Keys:
+    # Addresses on a loopback device, whose frames have no MACs, are each host's own: those of one
+    # host say nothing of where equal ones of another are.
+    own = (identity.src_mac[rows] == 0) & (identity.dst_mac[rows] == 0)
+    if not own.any():
+        return hashes
+    return np.where(own, mixed(hashes, identity.place_names[identity.place[rows]]), hashes)
+
+
 def _is_end(
     packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways,
     before: Codes,
@@ -35,6 +44,7 @@ def _is_end(
     # Routers and firewalls reset in the name of those they answer for.
     own = first[paths.kind != Kind.TCP_RST]
     sources = _address_at(np.full(len(own), 3, np.uint64), packets, identity, own, "src")
+    sources = _apart_over_loopback(identity, own, sources)
     begins = _address_at(names[identity.place[own]], packets, identity, own, "src")
     there = _address_at(names[identity.place[last]], packets, identity, last, "dst")
     sure = _was_watched(identity, before[link[own]], time, time[own], ways)
@@ -98,8 +108,8 @@ def _expect_at_home(
     if not len(astray) or not len(home):
         return
     rows = paths.last[ends]
-    keys = _address_at(np.full(len(rows), 7, np.uint64), packets, identity, rows, "dst")
-    code, first = factorise(keys)
+    goals = _address_at(np.full(len(rows), 7, np.uint64), packets, identity, rows, "dst")
+    code, first = factorise(_apart_over_loopback(identity, rows, goals))
     of_astray, of_home = code[: len(astray)], code[len(astray) :]
     pairs, where = factorise(pair_keys(of_home, identity.place[paths.last[home]]))
     votes = np.bincount(pairs, minlength=len(where))
