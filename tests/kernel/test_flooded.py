@@ -6,7 +6,8 @@ The neighbour table of who asked, and sockets, judge.
 h1 e1 ── p1 ┐
 h2 e2 ── p2 ├ br0 (in a namespace of its own)
 h3 e3 ── p3 │
-h4 e4 ── p4 ┘
+h4 e4 ── p4 │
+h5 e5 ── p5 ┘
 """
 
 import json
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from follower import Follower, Journey, stop_together, together, tracer
+from follower import Follower, Journey, stop_together, together, tracer, wait_for
 
 from tests.kernel.routed import run
 from tests.kernel.wire import tcpdumps
@@ -27,10 +28,11 @@ from tracer.sources.live.syscalls import network_namespace
 
 pytestmark = pytest.mark.kernel
 ENGINES = ("core", "bcc")
-HOSTS = (1, 2, 3, 4)
+HOSTS = (1, 2, 3, 4, 5)
 BRIDGE = 9  # the last part of the addresses that the bridge itself has
-ASKED = (2, 3, 4, BRIDGE)
-PORT, MARK_PORT = 5578, 5579
+ASKED = (2, 3, 4, BRIDGE)  # nothing is sent to host 5 alone
+PORT, MARK_PORT, ENDS_PORT = 5578, 5579, 5577
+GROUP_OF_ONE = "239.78.2.2"
 GROUP, GROUP_SIX, BROADCAST = "239.78.1.1", "ff05::78", "10.78.0.255"
 SENT = 3
 MARK = b"the mark that ends it"
@@ -52,7 +54,8 @@ class Flooded:
 
     def places(self) -> list[tuple[str, str, str]]:
         ports = [(self.host(BRIDGE), f"p{n}", "") for n in HOSTS]
-        return [(self.host(n), self.device(n), "") for n in (*HOSTS, BRIDGE)] + ports
+        hosts = [(self.host(n), self.device(n), "") for n in HOSTS]
+        return [*hosts, *ports, (self.host(BRIDGE), "br0", "-p")]  # it takes what is for it alone
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,7 @@ def folder(net: Flooded, tmp_path_factory: pytest.TempPathFactory) -> Path:
         with tcpdumps(dumps, net.places(), MARK):
             (folder / "answers.json").write_text(json.dumps(_asked(net)))
             (folder / "heard.json").write_text(json.dumps(_groups(net)))
+            _group_of_one(net)
             _send(net, socket.AF_INET, BROADCAST, MARK_PORT, [MARK])
         for follower in followers:
             follower.wait(lambda j: j["hops"][0]["dport"] == MARK_PORT, "the mark")
@@ -154,6 +158,29 @@ def _groups(net: Flooded) -> dict[str, int]:
             end.settimeout(5)
             heard[target] = sum(end.recv(99) in data for _ in data)
     return heard
+
+
+def _group_of_one(net: Flooded) -> None:
+    # The bridge is told that one host is in a group, and floods its packets no more.
+    bridge = net.host(BRIDGE)
+    snooping = "mcast_snooping 1 mcast_query_response_interval 10"
+    run(f"ip -n {bridge} link set br0 type bridge {snooping}")
+    run(f"ip -n {bridge} link set br0 type bridge mcast_querier 1")
+    run(f"ip netns exec {bridge} bridge mdb add dev br0 port p5 grp {GROUP_OF_ONE} permanent")
+    with network_namespace(f"/run/netns/{net.host(4)}"):
+        other = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+
+    def is_for_one() -> bool:
+        _send(net, socket.AF_INET, GROUP_OF_ONE, PORT, [b"to one"])
+        _send(net, socket.AF_INET, BROADCAST, ENDS_PORT, [b"to all"])
+        seen = [other.recv(999)]
+        while b"to all" not in seen[-1]:
+            seen.append(other.recv(999))
+        return not any(b"to one" in frame for frame in seen)
+
+    with other:
+        other.settimeout(5)
+        wait_for(is_for_one, "the bridge to know of the group")
 
 
 def _send(net: Flooded, family: int, target: str, port: int, data: list[bytes]) -> None:
@@ -226,4 +253,13 @@ def test_what_a_sender_hears_of_itself_is_a_branch(folder: Path, name: str, targ
         assert (first["device"], first["direction"]) == ("e1", "egress")
         assert hops["e1", "ingress"]["parent"] == hops["p1", "ingress"]["parent"] == 1
         assert all(h["delta_ns"] is None or h["delta_ns"] >= 0 for h in journey["hops"])
-        assert len(journey["hops"]) == 2 + 1 + 3 + 3 + 1  # of h1, p1, other ports, hosts, br0
+        assert len(journey["hops"]) == 2 + 1 + 4 + 4 + 1  # of h1, p1, other ports, hosts, br0
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_is_not_flooded_is_a_line(folder: Path, name: str) -> None:
+    found = [j for j in journeys_of(folder, name) if j["hops"][0]["dst"] == GROUP_OF_ONE]
+    last = found[-1]["hops"]
+    assert [h["device"] for h in last] == ["e1", "p1", "p5", "e5"]
+    assert [h["parent"] for h in last] == [None, 1, 2, 3]
+    assert found[-1]["outcome_at"].endswith("/e5")

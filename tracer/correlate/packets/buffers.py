@@ -18,7 +18,7 @@ from tracer.core.point import Direction
 from tracer.core.protocols import ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, factorise, filled
-from tracer.correlate.packets.one_link import have_same_ends, is_of_one_link
+from tracer.correlate.packets.one_link import have_same_ends, is_for_group, is_of_one_link
 
 #: One packet does not stay in one host longer between two hops (a queue's worst, nanoseconds).
 SILENCE_NS = 200_000_000
@@ -163,7 +163,10 @@ def _branch(p: Any, rows: Codes, starts: Codes, skb: Any, ports: Codes, parent: 
         start, stop = starts[journey], starts[journey + 1]
         for i in range(start + 2, stop):
             row, before = rows[i], rows[i - 1]
-            if skb[row] == 0 or skb[row] == skb[before] or skb[before] == 0:
+            if skb[row] == 0 or skb[before] == 0:
+                continue
+            if skb[row] == skb[before]:  # one branch alone, of what else might have been flooded
+                parent[i] = i - start if is_for_group(p[row].dst_mac) else parent[i]
                 continue
             j = i - 1
             while j >= start and skb[rows[j]] != skb[row]:
