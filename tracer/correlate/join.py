@@ -13,6 +13,7 @@ from tracer.core.journeys import JourneySet
 from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks, align
 from tracer.correlate.clocks.known import KnownClocks
+from tracer.correlate.clocks.resolution import early_ns
 from tracer.correlate.conntrack.entry_zones import in_utc
 from tracer.correlate.conntrack.proofs import proofs_of
 from tracer.correlate.flows.errors_quoted import (
@@ -49,6 +50,7 @@ from tracer.correlate.order.links import (
     usual_gap,
 )
 from tracer.correlate.order.loopback import after_output
+from tracer.correlate.order.pairs import votes_of_pairs
 from tracer.correlate.order.ways import links_of, names_of
 from tracer.correlate.outcomes.watched import Watch
 from tracer.correlate.packets import groups
@@ -131,10 +133,14 @@ def assembled(
     """
     packets = batch.packets
     identity = identify(batch)
+    early = early_ns(identity.capture, identity.stamp)
+    if len(early):
+        identity.stamp += early
     no_era = np.empty(0, np.int64)
     timeless = beside(lambda: streams_of(packets, identity, no_era), len(batch))
     grouped_rows = groups_of(packets, identity)
     scales = align(batch, identity, grouped_rows, clocks)
+    scales.early_ns = early
     time, slack_ns = scales.joining_ns, scales.slack_ns
     by_time = groups.bursts(*grouped_rows, time, identity.point, options.gap_ns)
     by_time = bridged(packets, identity, grouped_rows[1], by_time, time)
@@ -189,7 +195,7 @@ def assembled(
         _unite(lifetime, found, time)
     if len(identity.several):  # seen again there it is seen at the next device
         found.copy_of[identity.several] = -1
-    layout = _in_order(batch, identity, found, links, scales.time_ns, falling, by_ttl[0])
+    layout = _in_order(batch, identity, found, links, scales, falling, by_ttl[0])
     if found.recut.any():
         order_pieces(packets, identity, found, layout)
     found.ends = ends_of(packets, identity, found, layout)
@@ -242,10 +248,11 @@ def _sorted(rows: Groups, major: Codes, time: Codes, identity: Identity) -> Grou
 
 
 def _in_order(
-    batch: ObservationBatch, identity: Identity, found: Assembly, links: Any, time: Codes,
+    batch: ObservationBatch, identity: Identity, found: Assembly, links: Any, scales: Clocks,
     falling: Codes, order: Codes,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     # `order`: rows that are about in order already, of one packet, so that little is left to do.
+    time = scales.time_ns
     first_ns = np.full(found.journeys, np.iinfo(np.int64).max)
     used = found.journey >= 0
     np.minimum.at(first_ns, found.journey[used], time[used])
@@ -260,9 +267,13 @@ def _in_order(
     carried = batch.sections["tunnel"]["row"]
     tunnelled = np.zeros(len(batch) if len(carried) else 0, np.bool_)
     tunnelled[carried] = True
+    order_of_links = links.keys, links.votes
+    if len(scales.early_ns):
+        order_of_links = votes_of_pairs(links.link, rows, first_hop, identity.ttl, time)
     settle(
-        identity.ttl, rows, first_hop, time, links.link, identity.netns, links.keys, links.votes,
+        identity.ttl, rows, first_hop, time, links.link, identity.netns, *order_of_links,
         tunnelled, (batch.packets["capture"], batch.packets["frame"], identity.several),
+        scales.early_ns,
     )  # fmt: skip
     if len(batch.sections["kernel"]):
         after_output(batch, identity, rows, first_hop)

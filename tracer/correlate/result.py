@@ -62,7 +62,7 @@ def journey_set(
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
-    journeys = _journeys(batch, streams, found, layout, clocks.time_ns)
+    journeys = _journeys(batch, streams, found, layout, clocks.shown_ns)
     link = links_of(identity, links)
     known_ways = Ways(ways or KnownWays(), names_of(links), identity, clocks.time_ns)
     of = flows()  # what needs none comes before

@@ -78,7 +78,7 @@ def warm_rest() -> None:
     sent_again(batch.packets, hops, zeros, time, hops[:1])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
-           (batch.packets["capture"], batch.packets["frame"], no[:0]))  # fmt: skip
+           (batch.packets["capture"], batch.packets["frame"], no[:0]), zeros[:0])  # fmt: skip
 
 
 def _echo() -> tuple[StructuredArray, Keys, Codes, Codes]:

@@ -25,7 +25,7 @@ def test_with_equal_stamps_a_packet_stays_in_its_tunnel() -> None:
     hops = np.array([0, 2, 1, 3, 4, 5])
     ends = np.array([0, 6])
     settle(alike + 60, hops, ends, alike, np.arange(6), alike - 1, nothing.astype(np.uint64),
-           nothing, tunnelled, (np.arange(6), alike, np.empty(0, np.bool_)))  # fmt: skip
+           nothing, tunnelled, (np.arange(6), alike, np.empty(0, np.bool_)), nothing)  # fmt: skip
     assert hops.tolist() == [0, 1, 2, 3, 4, 5]
 
 
@@ -34,5 +34,5 @@ def test_with_equal_stamps_a_file_knows_the_order() -> None:
     hops = np.array([2, 0, 1])
     settle(alike + 60, hops, np.array([0, 3]), alike, np.arange(3), alike - 1,
            nothing.astype(np.uint64), nothing, np.empty(0, np.bool_),
-           (alike, np.array([4, 5, 6]), np.empty(0, np.bool_)))  # fmt: skip
+           (alike, np.array([4, 5, 6]), np.empty(0, np.bool_)), nothing)  # fmt: skip
     assert hops.tolist() == [0, 1, 2]

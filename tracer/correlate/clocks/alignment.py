@@ -47,7 +47,8 @@ class Clocks:
     packets of another clock each ARP row may be, where no offset stands out, else 0; no element
     where none is in doubt. `sides`, of the scales that `scale` names for each row: what is open of
     clocks that packets compare one way only, None where nothing that matters is. `bound`: names of
-    clocks, those together that packets bound from both sides.
+    clocks, those together that packets bound from both sides. `early_ns`: what was added to coarse
+    stamps (`resolution`), by row; no element where all resolve alike.
     """
 
     time_ns: Times
@@ -60,6 +61,12 @@ class Clocks:
     sides: Sides | None = None
     scale: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     bound: list[tuple[str, ...]] = field(default_factory=list)
+    early_ns: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def shown_ns(self) -> Times:
+        """Return `time_ns` as the stamps have it, without what resolution adds."""
+        return self.time_ns - self.early_ns if len(self.early_ns) else self.time_ns
 
     @property
     def joining_ns(self) -> Times:

@@ -143,7 +143,7 @@ def hop_table(
     joins = (found.candidates, found.ambiguous, found.repeated)
     cell = np.zeros(len(rows), np.int16)
     traits = (identity.traits, identity.length)
-    times = (clocks.time_ns, clocks.joining_ns)
+    times = (clocks.shown_ns, clocks.joining_ns)
     changed = np.zeros(len(rows), np.bool_)
     _fill(
         traits, hops, rows, starts, times, parent, identity.flow, joins, links.usual, cell, changed,

@@ -219,6 +219,7 @@ def settle(
     votes: Codes,
     tunnelled: NDArray[np.bool_],
     files: Any,
+    early_ns: Codes,
 ) -> None:
     """Put neighbours whose stamps are too close to trust in the usual order, in place.
 
@@ -226,7 +227,8 @@ def settle(
     order a tie goes to what one file has first (`files`: capture and frame by row, and
     `Identity.several`), then to the hop in the namespace that took the packet off its former TTL,
     and what is in a tunnel (`tunnelled`, by row; of no rows where nothing is) stays there while it
-    can. Stamps of a file that shows several devices are one socket's, and in order.
+    can. Stamps of a file that shows several devices are one socket's, and in order. `early_ns`: by
+    how much coarse stamps may be off, by row; no element where all resolve alike.
     """
     capture, frame, several = files
     for journey in range(len(starts) - 1):
@@ -235,7 +237,8 @@ def settle(
             moved = False
             for i in range(start + 1, stop):
                 a, b = hops[i - 1], hops[i]
-                if ttl[a] != ttl[b] or abs(time[b] - time[a]) > TIE_NS:
+                tie = TIE_NS if len(early_ns) == 0 else max(TIE_NS, early_ns[a] + early_ns[b])
+                if ttl[a] != ttl[b] or abs(time[b] - time[a]) > tie:
                     continue
                 apart = time[a] != time[b]
                 if apart and len(several) and several[a] and capture[a] == capture[b]:
