@@ -137,9 +137,10 @@ def _shows(flow: Keys, journey: Codes, which: Codes, tuples: Keys) -> NDArray[np
 
 def _not_later(clock: Codes, time: Codes, rows: Codes, error: int) -> Codes:
     # Those that may be what an error tells of; by another clock they may seem to be later than it.
+    # If there is none, the next one: a rule answers before it ends what it refuses.
     before = rows[: np.searchsorted(time[rows], time[error] + LATE_NS, "right")]
     found: Codes = before[(time[before] <= time[error]) | (clock[before] != clock[error])]
-    return found
+    return found if len(found) else before[:1]
 
 
 # Those whose bytes the quote shows; all where it shows too few to say, or nobody captured any.
