@@ -12,6 +12,7 @@ from scapy.packet import Packet, Raw
 from scapy.utils import wrpcap
 
 import tracer
+from tracer.core.journeys import UNTIMED
 from tracer.correlate.clocks.resolution import early_ns
 
 START_NS, COUNT = 1_700_000_000_000_000_000, 60
@@ -84,3 +85,25 @@ def test_too_few_stamps_tell_nothing() -> None:
     capture = np.array([0] * 4 + [1] * 10, np.int32)
     stamp = np.where(capture == 0, 1_000, 1_001) * np.arange(14)
     assert not len(early_ns(capture, stamp))
+
+
+def test_a_few_stamps_are_taken_to_be_of_a_unit_that_others_have() -> None:
+    capture = np.array([0] * 4 + [1] * 10, np.int32)
+    assert not len(early_ns(capture, START_NS + np.arange(14) * 1_000))
+    capture = np.array([0] * 4 + [1] * 10 + [2] * 10, np.int32)
+    stamp = START_NS + np.where(capture == 2, 1_001, 1_000) * np.arange(24)
+    assert early_ns(capture, stamp).tolist() == [499] * 14 + [0] * 10
+
+
+def test_rows_without_a_stamp_or_a_capture_tell_nothing_and_stay_as_they_are() -> None:
+    capture = np.repeat([0, 1, 2], 300).astype(np.int32)
+    stamp = START_NS + np.where(capture == 1, 1_000, 1_001) * np.arange(900)
+    stamp[[5, 599, *range(600, 900)]] = UNTIMED
+    found = early_ns(capture, stamp)
+    assert found[[5, 599]].tolist() == [0, 0]
+    assert set(found[300:599].tolist()) == {499}
+    assert not found[600:].any()
+    without = np.where(capture == 2, -1, capture)
+    assert early_ns(without, stamp).tolist() == found.tolist()
+    coarse = np.where(stamp == UNTIMED, UNTIMED, START_NS + np.arange(900) * 1_000)
+    assert not len(early_ns(capture, coarse))

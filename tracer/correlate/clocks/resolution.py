@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.jit import jit_plain
+from tracer.core.journeys import UNTIMED
 from tracer.correlate.hashing import Codes
 
 UNITS_NS = (1_000_000, 1_000)  # of stamps that are not nanoseconds
@@ -22,6 +23,7 @@ def early_ns(capture: Any, stamp: Codes) -> Codes:
 
     `capture` and `stamp` by row; nanoseconds, shape (rows,). No element where all captures resolve
     alike: then stamps compare as they are. So do stamps most of which are rounder than a clock's.
+    Rows without a stamp, or of no capture, tell nothing, and stay as they are.
     """
     captures = int(capture.max(initial=-1)) + 1
     if captures < 2:
@@ -29,16 +31,20 @@ def early_ns(capture: Any, stamp: Codes) -> Codes:
     seen = np.zeros(captures, np.int64)
     whole, round_ = (np.zeros((captures, len(UNITS_NS)), np.int64) for _ in range(2))
     _look(capture, stamp, np.array(UNITS_NS), seen, whole, round_)
-    fits = (whole == seen[:, None]) & (seen >= _FEWEST)[:, None]
+    sure = seen >= _FEWEST
+    fits = (whole == seen[:, None]) & (seen > 0)[:, None]
     largest = np.argmax(fits, axis=1)
     made = 2 * round_ > whole
-    if (fits.any(axis=1) & made[np.arange(captures), largest]).any():
+    if (sure & fits.any(axis=1) & made[np.arange(captures), largest]).any():
         return stamp[:0]
     unit = np.where(fits.any(axis=1), np.array(UNITS_NS)[largest], 1)
-    used = unit[seen > 0]
+    used = unit[sure]
     if not len(used) or used.min() == used.max():
         return stamp[:0]
-    found: Codes = ((unit - int(used.min())) // 2)[capture]
+    # Few stamps tell no unit of their own, but may be of one that others have.
+    unit = np.where(sure | np.isin(unit, used), unit, used.min())
+    early = (unit - int(used.min())) // 2
+    found: Codes = np.where((stamp != UNTIMED) & (capture >= 0), early[capture], 0)
     return found
 
 
@@ -50,7 +56,7 @@ def _look(
     # round numbers of these.
     for i in range(len(stamp)):
         of = capture[i]
-        if seen[of] >= _ENOUGH:
+        if of < 0 or stamp[i] == UNTIMED or seen[of] >= _ENOUGH:
             continue
         seen[of] += 1
         for k in range(len(units)):
