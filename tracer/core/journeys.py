@@ -179,6 +179,11 @@ class FlowPath:
     ambiguities: tuple[str, ...] = ()
 
 
+def known_time(time_ns: Any) -> int | None:
+    """Return a time of a record, None for UNTIMED."""
+    return None if time_ns == UNTIMED else int(time_ns)
+
+
 def untimed(journeys: StructuredArray) -> NDArray[np.bool_]:
     """Return which journeys begin or end at a time that is not known."""
     found: NDArray[np.bool_] = (journeys["first_ns"] == UNTIMED) | (journeys["last_ns"] == UNTIMED)

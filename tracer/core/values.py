@@ -14,7 +14,7 @@ from tracer.core.changes import changes_at
 from tracer.core.enums import Cause, Decode, Encap, Evidence, Kind, Label, Outcome
 from tracer.core.hop import Change, Hop, Join
 from tracer.core.journey import Journey
-from tracer.core.journeys import NO_TIME, NUMBERS_DTYPE, UNTIMED, JourneySet
+from tracer.core.journeys import NO_TIME, NUMBERS_DTYPE, JourneySet, known_time
 from tracer.core.observation import Observation
 from tracer.core.point import Direction, Point
 from tracer.core.protocols import protocol_name
@@ -130,10 +130,6 @@ def _hops(journey_set: JourneySet, hops: Rows) -> list[Hop]:
     ]
 
 
-def _time(time_ns: Any) -> int | None:
-    return None if time_ns == UNTIMED else int(time_ns)
-
-
 def _label(words: type[Label], value: int) -> str | None:
     return words(value).label if value > 0 else None
 
@@ -150,7 +146,7 @@ def _hop(
     return Hop(
         n=int(record["n"]),
         observation=observation,
-        time_ns=_time(record["time_ns"]),
+        time_ns=known_time(record["time_ns"]),
         delta_ns=None if record["delta_ns"] == NO_TIME else int(record["delta_ns"]),
         parent=int(record["parent"]),
         direction=Direction(record["direction"]).label,
@@ -170,8 +166,8 @@ def _journey(
         flow=_number(record["flow"]),
         proto=protocol_name(int(record["proto"])),
         kind=Kind(record["kind"]).label,
-        first_ns=_time(record["first_ns"]),
-        last_ns=_time(record["last_ns"]),
+        first_ns=known_time(record["first_ns"]),
+        last_ns=known_time(record["last_ns"]),
         outcome=Outcome(record["outcome"]).label,
         outcome_point=_entry(journey_set.observations.points, int(record["outcome_point"]), None),
         reason=_entry(journey_set.reasons, int(record["reason"]), None),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Cause
 from tracer.core.hop import Change, Hop, Join
-from tracer.core.journeys import UNTIMED, FlowPath, FlowPathHop
+from tracer.core.journeys import FlowPath, FlowPathHop, known_time
 from tracer.core.observation import Observation
 from tracer.core.point import Point
 from tracer.core.protocols import protocol_name
@@ -71,7 +71,7 @@ def _as_hop(number: int, seen: FlowPathHop, before: FlowPathHop | None) -> Hop:
     return Hop(
         n=number,
         observation=observation,
-        time_ns=None if seen.first_ns == UNTIMED else seen.first_ns,
+        time_ns=known_time(seen.first_ns),
         parent=number - 1,
         changes=() if before is None else tuple(_changes(before, seen)),
         join=None if seen.join is None else Join(seen.join, None),

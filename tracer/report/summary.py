@@ -11,12 +11,12 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Decode, Outcome
 from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import (
-    UNTIMED,
     ClockEstimate,
     FlowPath,
     FlowPathHop,
     FlowPathJoin,
     JourneySet,
+    known_time,
 )
 from tracer.core.protocols import protocol_name
 from tracer.core.warnings import InputWarning, merge
@@ -122,11 +122,11 @@ def _flow_path_hop(batch: ObservationBatch, hop: FlowPathHop) -> dict[str, Any]:
         "at": point_label(batch.points[hop.point]),
         "capture": batch.captures[hop.capture] if hop.capture >= 0 else None,
         "direction": hop.direction,
-        "first_ns": _known(hop.first_ns),
+        "first_ns": known_time(hop.first_ns),
         "packets": len(hop.rows),
         "join": hop.join,
         "reason": hop.reason,
-        "last_ns": _known(hop.last_ns),
+        "last_ns": known_time(hop.last_ns),
         "cause": hop.cause.label if hop.cause else None,
         **{name: getattr(hop, name) for name in FLOW_PATH_VALUES},
         "placed": len(hop.placed),
@@ -135,7 +135,3 @@ def _flow_path_hop(batch: ObservationBatch, hop: FlowPathHop) -> dict[str, Any]:
 
 def _flow_path_join(join: FlowPathJoin) -> dict[str, Any]:
     return {field.name: getattr(join, field.name) for field in fields(join)}
-
-
-def _known(time_ns: int) -> int | None:
-    return None if time_ns == UNTIMED else time_ns

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.address import decode_ip
 from tracer.core.enums import LOST
-from tracer.core.journeys import UNTIMED, JourneySet, untimed
+from tracer.core.journeys import UNTIMED, JourneySet, known_time, untimed
 from tracer.core.protocols import protocol_name
 from tracer.core.schema import StructuredArray
 from tracer.report.statistics.quantiles import grouped_quantiles
@@ -70,7 +70,7 @@ def flows_of(journey_set: JourneySet) -> list[FlowFigures]:
         FlowFigures(
             index + 1, protocol_name(int(record["proto"])), _tuple(record, ""), _translated(record),
             int(number[index]), int(lost[index]), int(ambiguous[index]),
-            _known(first[index]), _known(last[index]), transit[index], rtt[index],
+            known_time(first[index]), known_time(last[index]), transit[index], rtt[index],
         )
         for index, record in enumerate(flows)
         if number[index]
@@ -90,10 +90,6 @@ def times_of(
     np.maximum.at(last, code[ended], journeys["last_ns"][ended])
     first[first == none], last[last == np.iinfo(np.int64).min] = UNTIMED, UNTIMED
     return first, last
-
-
-def _known(time_ns: Any) -> int | None:
-    return None if time_ns == UNTIMED else int(time_ns)
 
 
 def _transit(journey_set: JourneySet, count: int) -> list[tuple[float, float]]:
