@@ -119,5 +119,11 @@ def pinged(journey: Journey, number: int) -> bool:
     return journey["kind"] == "echo-request" and journey["hops"][0]["icmp_id"] == number
 
 
+def wait_for_ping(followers: Iterable[Follower], number: int, count: int = 1) -> None:
+    """Wait until each has shown so many echo requests with that id, and their replies."""
+    for follower in followers:
+        follower.wait(lambda j: pinged(j, number) and j["reply"] is not None, "the ping", count)
+
+
 def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **more}

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from follower import Follower, Journey, own, pinged, stop_together, together
+from follower import (
+    Follower,
+    Journey,
+    own,
+    pinged,
+    stop_together,
+    together,
+    wait_for_ping,
+)
 from routed import Routed, routed, run
 
 pytestmark = pytest.mark.kernel
@@ -40,8 +48,7 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for act in (_others, _errors, _silence, _drops):  # r1 loses its IPv6 routes at the end
             act(net)
         net.ping(options=f"-c1 -e {NOISE}")
-        for follower in followers:
-            follower.wait(lambda j: pinged(j, NOISE) and j["reply"] is not None, "the last ping")
+        wait_for_ping(followers, NOISE)
     finally:
         stop_together(followers)
     return folder

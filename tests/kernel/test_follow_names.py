@@ -10,7 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from follower import Follower, Journey, own, pinged, stop_together, together
+from follower import (
+    Follower,
+    Journey,
+    own,
+    pinged,
+    stop_together,
+    together,
+    wait_for_ping,
+)
 from routed import Routed, routed, run
 
 from tests.sources.live.test_namespaces import again
@@ -51,8 +59,7 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
         net.ping(options=f"-c2 -e {AFTER}")
         rename(net, DEVICES[AFTER], DEVICES[LAST])
         net.ping(options=f"-c2 -e {LAST}")
-        for follower in followers:
-            follower.wait(lambda j: pinged(j, LAST) and j["reply"] is not None, "pings", 2)
+        wait_for_ping(followers, LAST, 2)
     finally:
         stop_together(followers)
     return folder

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from follower import Follower, Journey, own, pinged, stop_together, together
+from follower import (
+    Follower,
+    Journey,
+    own,
+    pinged,
+    stop_together,
+    together,
+    wait_for_ping,
+)
 from routed import Routed, routed, run
 
 pytestmark = pytest.mark.kernel
@@ -57,8 +65,7 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for follower in followers:  # the kernel asks for the neighbour for three seconds
             follower.wait(lambda j: j["hops"][0]["dport"] == LONELY, "the datagram to nobody")
         net.ping(options=f"-c1 -e {LAST}")
-        for follower in followers:
-            follower.wait(lambda j: pinged(j, LAST) and j["reply"] is not None, "the last ping")
+        wait_for_ping(followers, LAST)
     finally:
         stop_together(followers)
     return folder

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from follower import Follower, Journey, own, pinged, stop_together, together
+from follower import (
+    Follower,
+    Journey,
+    own,
+    stop_together,
+    together,
+    wait_for_ping,
+)
 from routed import Routed, routed, run
 
 from tracer.core.observation import Observation
@@ -79,8 +86,7 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
             follower.wait(lambda j: to([j], GONE, "echo-request") != [], "the ping to nobody")
         assert "FAILED" in run(f"ip -n {net.router} -6 neigh show {GONE}")
         net.ping(options=f"-c1 -e {LAST}")
-        for follower in followers:
-            follower.wait(lambda j: pinged(j, LAST) and j["reply"] is not None, "the last ping")
+        wait_for_ping(followers, LAST)
     finally:
         stop_together(followers)
     return folder

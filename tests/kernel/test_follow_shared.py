@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from follower import Follower, Journey, own, pinged, stop_together, together
+from follower import (
+    Follower,
+    Journey,
+    own,
+    stop_together,
+    together,
+    wait_for_ping,
+)
 from routed import Routed, routed, run
 
 pytestmark = pytest.mark.kernel
@@ -72,8 +79,7 @@ def folder(net: Routed, tmp_path_factory: pytest.TempPathFactory) -> Path:
         said = told(python(net.client, CONNECT.format(to=UNREACHABLE)))
         assert said.split() == ["EHOSTUNREACH"]
         net.ping(options=f"-c1 -e {LAST}")
-        for follower in followers:
-            follower.wait(lambda j: pinged(j, LAST) and j["reply"] is not None, "the last ping")
+        wait_for_ping(followers, LAST)
     finally:
         stop_together(followers)
     return folder
