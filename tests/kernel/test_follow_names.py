@@ -4,6 +4,7 @@ was seen.
 client c0 ── r0 router r1 ── s0 server (tests/kernel/routed.py).
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from follower import (
 )
 from routed import Routed, routed, run
 
-from tests.sources.live.test_namespaces import again
+from tests.sources.live.test_namespaces import handed_on
 from tracer.core.filter import FlowFilter
 from tracer.core.values import observations_of
 from tracer.sources.live.engine import Config, open_engine
@@ -94,15 +95,21 @@ def test_packets_have_the_name_of_the_namespace_that_they_were_in(
 ) -> None:
     """Both had one number, and what is read of the first is read when the second is there."""
     old, new = (f"namesakes{os.getpid()}{end}" for end in ("", "-new"))
-    run(f"ip netns add {old}")
-    inum = Path("/run/netns", old).stat().st_ino
-    with Session(open_engine(engine, Config(FlowFilter(icmp_id=ALONE)))) as session:
-        session.attach()
-        if is_known:
-            session.learn()
-        ping_itself(old)
-        run(f"ip netns del {old}")
-        again(new, inum)
+    with contextlib.ExitStack() as sessions:
+
+        def look() -> Session:
+            session = sessions.enter_context(
+                Session(open_engine(engine, Config(FlowFilter(icmp_id=ALONE))))
+            )
+            session.attach()
+            return session
+
+        def begin(session: Session) -> None:
+            if is_known:
+                session.learn()
+            ping_itself(old)
+
+        session, _, inum = handed_on(old, new, look, begin)
         try:
             ping_itself(new)
             batch = session.rest()

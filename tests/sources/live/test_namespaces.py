@@ -1,8 +1,9 @@
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -11,6 +12,8 @@ from tracer.sources.live.namespaces import (
     all_namespaces,
     process_namespaces,
 )
+
+Looked, Begun = TypeVar("Looked"), TypeVar("Begun")
 
 
 def test_our_own_namespace_is_among_those_of_processes() -> None:
@@ -37,32 +40,55 @@ def test_a_named_namespace(namespace: str) -> None:
     assert (found.name, found.is_host) == (namespace, False)
 
 
-def again(name: str, inum: int) -> None:
-    """Have a namespace of that name with a number that another one had."""
-    deadline = time.monotonic() + 60
-    while True:  # the kernel gives the lowest number, and does not free one at once
+def again(name: str, inum: int) -> bool:
+    """Have a namespace of that name with a number that another one had, unless others keep it."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:  # the lowest number is given, and none is freed at once
         subprocess.run(["ip", "netns", "add", name], check=True)
         if Path("/run/netns", name).stat().st_ino == inum:
-            return
+            return True
         subprocess.run(["ip", "netns", "del", name], check=True)
-        assert time.monotonic() < deadline, "another namespace took the number"
+    return False
+
+
+def handed_on(
+    old: str, new: str, look: Callable[[], Looked], begin: Callable[[Looked], Begun]
+) -> tuple[Looked, Begun, int]:
+    """Have a namespace with the number of one that is gone.
+
+    `look` is called before the first one is made, `begin` while it is there. Returns what they
+    did, and the number. What else runs on the machine may take it: then all is begun anew.
+    """
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        looked = look()
+        subprocess.run(["ip", "netns", "add", old], check=True)
+        inum = Path("/run/netns", old).stat().st_ino
+        begun = begin(looked)
+        subprocess.run(["ip", "netns", "del", old], check=True)
+        if again(new, inum):
+            return looked, begun, inum
+    raise AssertionError("others took every number")
+
+
+def learned() -> Names:
+    names = Names()
+    names.learn()
+    return names
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("is_renamed", [True, False])
 def test_a_number_has_the_name_of_the_one_that_had_it(is_renamed: bool, is_known: bool) -> None:
+    def begin(names: Names) -> int:
+        if is_known:
+            names.turns((), 0, 0)
+        return time.time_ns()
+
     old = f"names{os.getpid()}"
     new = f"{old}-new" if is_renamed else old
-    names = Names()
-    names.learn()
-    subprocess.run(["ip", "netns", "add", old], check=True)
-    inum = Path("/run/netns", old).stat().st_ino
-    if is_known:
-        names.turns((), 0, 0)
-    old_ns = time.time_ns()
-    subprocess.run(["ip", "netns", "del", old], check=True)
-    again(new, inum)
+    names, old_ns, inum = handed_on(old, new, learned, begin)
     try:
         new_ns = time.time_ns()
         (turn,) = names.turns((inum,), old_ns, new_ns)
