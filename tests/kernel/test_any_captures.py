@@ -163,12 +163,18 @@ def mark(net: Cluster) -> None:
 
 
 def journeys(found: JourneySet) -> Counter[frozenset[tuple[Hop, int]]]:
-    """Each journey of ICMP, TCP and UDP as where its packet was seen, and how often as that."""
+    """Each journey of ICMP, TCP and UDP as where its packet was seen, and how often as that.
+
+    Not those of marks: a capture ends as soon as it has one, and others may be on their way.
+    """
+    marks = [len(before + MARK) + 1 for before in (b"", b"re")]
     points = found.observations.points
     told: Counter[frozenset[tuple[Hop, int]]] = Counter()
     for journey in range(len(found.journeys)):
         packets = found.observations.packets[rows(found, journey)]
         if not np.isin(packets["proto"], (1, 6, 17)).all():
+            continue
+        if packets["proto"][0] == socket.IPPROTO_UDP and packets["payload_len"][0] in marks:
             continue
         seen = Counter(
             (points[p["point"]].host, *(int(p[name]) for name in COLUMNS)) for p in packets
