@@ -65,7 +65,7 @@ ALWAYS int taken(struct view *v, void *skb, const int direct, const int translat
 	/* Taken at an earlier hook, which has learnt its addresses. */
 	if (!learning && is_tracked(address_of(skb, cpu), v->signature))
 		goto take;
-	if (translating)
+	if (translating && !v->outer_l3) /* what carries the packet has an entry of its own */
 		ct = translated_entry(skb, direct);
 	state = find_flow(&v->key);
 	if (state && (!ct || state->ct == ct) && !(v->frag & 0x2000))

@@ -103,7 +103,8 @@ ALWAYS struct event *begin(const struct view *v, void *skb, const struct place *
 	} else {
 		fill_l3(e, v);
 		fill_l4(e, v);
-		fill_ct(e, skb, direct);
+		if (!v->outer_l3) /* what carries the packet has an entry of its own */
+			fill_ct(e, skb, direct);
 		if (v->error)
 			fill_quoted(e, v);
 	}

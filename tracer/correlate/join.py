@@ -58,6 +58,7 @@ from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, 
 from tracer.correlate.packets.duplicates import copies, one_by_one, without
 from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
+from tracer.correlate.packets.old_links import without_old_links
 from tracer.correlate.packets.silences import bridged
 from tracer.correlate.result import journey_set
 
@@ -87,7 +88,7 @@ def join(
 
     Each such row is in exactly one hop; a packet seen at one point only is a journey of one hop.
     """
-    parts, opposites = assembled(batch, conntrack, options)
+    parts, opposites = assembled(without_old_links(batch), conntrack, options)
     return journey_set(batch, *parts, flows_beside(batch, parts, opposites))
 
 
@@ -98,7 +99,7 @@ def join_knowing(
     known: Known,
 ) -> Joined:
     """Return `join` with what is known from former windows; ways and clocks are learned."""
-    parts, opposites = assembled(batch, conntrack, options, known.clocks)
+    parts, opposites = assembled(without_old_links(batch), conntrack, options, known.clocks)
     identity, streams, assembly, (rows, _), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))

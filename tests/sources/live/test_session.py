@@ -5,10 +5,12 @@ import time
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
+from tracer.sources.live.drop_reasons import drop_reason_number
 from tracer.sources.live.engine import Engine
 from tracer.sources.live.engine_base import event_dtype
-from tracer.sources.live.event_layout import EVENT_DTYPE, Flag, Hook
+from tracer.sources.live.event_layout import EVENT_DTYPE, Aux, Flag, Hook
 from tracer.sources.live.reader import together
 from tracer.sources.live.session import HOLD_NS, Session
 
@@ -102,3 +104,49 @@ def test_bytes_are_those_of_their_packet_where_cpus_overtake_each_other() -> Non
         found = session.rest()
         assert found.packets["ip_id"].tolist() == [2, 3, 1]
         assert [bytes(each)[0] for each in session.frames["snap"]] == [2, 3, 1]
+
+
+class Cut(Given):
+    """The same, but what came after a time is not known to be complete before `go`."""
+
+    def __init__(self, events: Any, until_ns: int) -> None:
+        super().__init__(events)
+        self.go, self._cut_ns = threading.Event(), until_ns
+
+    def drain(self, timeout: float = 0.0) -> Any:
+        if len(self._events):
+            events = super().drain(timeout)
+            self.until_ns = self._cut_ns
+            return events
+        self.go.wait()
+        time.sleep(timeout)
+        return super().drain(timeout)
+
+
+@pytest.mark.parametrize("cut", [500, 1500, 2500, 3500])
+def test_a_route_is_known_wherever_batches_end(cut: int) -> None:
+    began = time.monotonic_ns() - 4 * HOLD_NS
+    events = np.zeros(3, EVENT_DTYPE)
+    events["time_ns"] = began + np.array([1000, 2000, 3000])
+    events["hook"] = [Hook.RECEIVE, Hook.ROUTE, Hook.KFREE]
+    events["skb"], events["ip_version"], events["netns"], events["ifindex"] = 1, 4, 2, 3
+    events["flags"] = Flag.IP | Flag.DEV
+    events["aux"][1], events["route_iif"][1], events["route_error"][1] = Aux.ROUTE, 3, -22
+    # Without a reason, and shared with others: a drop only because the route refused it.
+    unsaid = drop_reason_number("NOT_SPECIFIED")
+    events["drop_reason"][2], events["flags"][2] = (
+        unsaid,
+        Flag.IP | Flag.DEV | Flag.CLONED | Flag.REASON,
+    )
+    engine = Cut(events, began + cut)
+    with Session(cast(Engine, engine)) as session:
+        session.attach()
+        deadline, parts = time.monotonic() + 60, []
+        while time.monotonic() < deadline:
+            parts.append(session.observations(0.001))
+            if session.is_holding or len(parts[-1]):
+                break
+        engine.go.set()
+        parts.append(session.rest())
+    errors = [int(error) for part in parts for error in part.sections["kernel"]["route_error"]]
+    assert errors == [-22, -1]

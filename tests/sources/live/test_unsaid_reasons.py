@@ -9,9 +9,10 @@ import pytest
 from tracer.sources.live.event_layout import EVENT_DTYPE, Hook
 from tracer.sources.live.unsaid_reasons import function_ranges, with_reasons
 
-NUMBERS = {"NOT_SPECIFIED": 2, "NEIGH_FAILED": 45, "NETFILTER_DROP": 8}
+NUMBERS = {"NOT_SPECIFIED": 2, "NEIGH_FAILED": 45, "NETFILTER_DROP": 8, "PKT_TOO_BIG": 71}
 HERE = ((0x100, 0x140), (0x300, 0x310))
 NAMES = ("neigh_invalidate", "ndisc_error_report")
+RANGES = {NAMES: HERE, ("ip6_fragment",): ((0x500, 0x580),)}
 
 
 def freed(hook: Hook, reason: int, location: int) -> Any:
@@ -27,16 +28,18 @@ def freed(hook: Hook, reason: int, location: int) -> Any:
         (Hook.KFREE, 2, 0x120, 45),
         (Hook.KFREE, 2, 0x30F, 45),
         (Hook.KFREE, 2, 0x140, 2),  # the next function's
+        (Hook.KFREE, 2, 0x540, 71),
+        (Hook.KFREE, 2, 0x600, 2),
         (Hook.KFREE, 8, 0x120, 8),  # the kernel said it
         (Hook.CONSUME, 2, 0x120, 2),
     ],
 )
-def test_what_a_failed_neighbour_frees_has_that_reason(
+def test_what_a_function_frees_for_one_reason_only_has_that_reason(
     hook: Hook, reason: int, location: int, told: int
 ) -> None:
     events = freed(hook, reason, location)
     before = events.tobytes()
-    found = with_reasons(events, lambda: HERE, NUMBERS.get)
+    found = with_reasons(events, RANGES.__getitem__, NUMBERS.get)
     assert events.tobytes() == before
     assert found["drop_reason"].tolist() == [told]
     found["drop_reason"] = reason
@@ -45,7 +48,7 @@ def test_what_a_failed_neighbour_frees_has_that_reason(
 
 def test_a_kernel_that_has_no_such_reason_says_none() -> None:
     events = freed(Hook.KFREE, 2, 0x120)
-    assert with_reasons(events, lambda: HERE, {"NOT_SPECIFIED": 2}.get) is events
+    assert with_reasons(events, RANGES.__getitem__, {"NOT_SPECIFIED": 2}.get) is events
 
 
 def test_functions_end_where_others_begin(tmp_path: Path) -> None:

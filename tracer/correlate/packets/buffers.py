@@ -153,7 +153,8 @@ def note_branches(batch: ObservationBatch, rows: Codes, starts: Codes, parent: C
             else -1
             for p in batch.points
         ]
-        ports = np.array([*leaving, -1], np.int64)
+        ports = np.array([*leaving, -1], np.int64)[batch.packets["point"]]
+        ports[batch.sections["tunnel"]["row"]] = -1  # a tunnel's packet leaves by the link below
         _branch(batch.packets, rows, starts, skb, ports, parent)
 
 
@@ -173,14 +174,15 @@ def _branch(p: Any, rows: Codes, starts: Codes, skb: Any, ports: Codes, parent: 
                 j -= 1
             if j >= start:
                 parent[i] = j - start + 1
-            elif _are_ports(p[row], p[before], ports):
+            elif _are_ports(p, ports, row, before):
                 parent[i] = parent[i - 1]
 
 
 @inner_plain
-def _are_ports(a: Any, b: Any, ports: Codes) -> bool:
+def _are_ports(p: Any, ports: Codes, row: int, before: int) -> bool:
     # Two devices of one namespace by which one frame leaves, one after the other.
-    if ports[a.point] < 0 or ports[a.point] != ports[b.point] or a.point == b.point:
+    a, b = p[row], p[before]
+    if ports[row] < 0 or ports[row] != ports[before] or a.point == b.point:
         return False
     return bool(a.ttl == b.ttl and a.src_mac == b.src_mac and a.dst_mac == b.dst_mac)
 

@@ -115,12 +115,10 @@ def _tuples(e: Any, k: Any) -> None:
 
 
 @jit
-def note_routes(
-    events: Any, times: Rows, order: Rows, rows: Rows, kernel: Any, window_ns: int
-) -> None:
+def note_routes(events: Any, order: Rows, rows: Rows, kernel: Any, window_ns: int) -> None:
     """Write each routing decision onto the observation of the same buffer before it.
 
-    `times` (events,): UTC ns; `order`: events by time; `rows`: those of it that are observations.
+    `order`: events by time; `rows`: those of it that are observations.
     What was asked for a packet that this host itself sends (an ICMP error about this one) has the
     loopback device as its input; a table without an answer never replaces one with an answer.
     """
@@ -141,7 +139,8 @@ def note_routes(
         elif keys[at] == e.skb and e.aux == _AUX_ROUTE:
             before = rows[last[at]]
             own = e.route_iif == 1 and events[before].ifindex != 1
-            if times[i] - times[before] <= window_ns and not own:
+            after_ns = np.int64(e.time_ns) - np.int64(events[before].time_ns)
+            if 0 <= after_ns <= window_ns and not own:
                 _write_route(e, kernel[last[at]])
 
 

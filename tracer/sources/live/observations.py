@@ -18,6 +18,7 @@ from tracer.core.schema import PACKET_DTYPE, SECTION_DTYPES, StructuredArray, nu
 from tracer.sources.live import columns
 from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.event_layout import EVENT_DTYPE, EVENT_SIZE, Aux, Flag, Hook, NatHook
+from tracer.sources.live.reader import together
 from tracer.sources.live.reuse import Reuse
 from tracer.sources.live.untranslated import BEFORE
 
@@ -72,16 +73,19 @@ def to_batch(
     first_frame: int = 1,
     reason_name: Callable[[int], str] = drop_reason_name,
     reuse: Reuse | None = None,
+    routes: EventArray | None = None,
 ) -> ObservationBatch:
     """Return the observations among `events`, in order of time.
 
     `epoch_ns` has shape (events,): the same instants as `events["time_ns"]`, UTC. `reason_name`
     names the kernel's reasons (without prefix) for freeing a packet; not each one means a drop.
-    `reuse`: what former batches say of buffers; none where there were none.
+    `reuse`: what former batches say of buffers; none where there were none. `routes`: routing
+    decisions just before and after `events`, which are not among them.
     """
     events = plain_events(events)
+    around = events if routes is None else together([events, plain_events(routes)])
     order = np.argsort(epoch_ns, kind="stable")
-    place = np.flatnonzero(_is_observation(events, reason_name)[order])
+    place = np.flatnonzero(_is_observation(events, reason_name, around)[order])
     kept = order[place]
     packets = np.repeat(null_record(PACKET_DTYPE), len(kept))
     packets["time_ns"], packets["capture"] = epoch_ns[kept], 0
@@ -92,7 +96,10 @@ def to_batch(
     sections["kernel"] = np.repeat(null_record(SECTION_DTYPES["kernel"]), len(kept))
     columns.fill_kernel(events, kept, sections["kernel"])
     (reuse or Reuse()).tell_apart(events, order, kept, sections["kernel"]["skb_use"])
-    columns.note_routes(events, epoch_ns, order, kept, sections["kernel"], ROUTE_WINDOW_NS)
+    further = np.arange(len(events), len(around))
+    columns.note_routes(
+        around, np.concatenate([order, further]), kept, sections["kernel"], ROUTE_WINDOW_NS
+    )
     aux = events["aux"][kept]
     for name, fill, rows in (
         ("tunnel", _tunnel, np.flatnonzero(events["flags"][kept] & int(Flag.TUNNEL))),
@@ -107,19 +114,30 @@ def to_batch(
     return ObservationBatch(packets, sections, points, (f"live:{engine}",), labels)
 
 
-def _is_observation(events: EventArray, name: Callable[[int], str]) -> NDArray[np.bool_]:
+def routes_between(events: EventArray, first_ns: int, last_ns: int) -> EventArray:
+    """Return the routing decisions among events from one time to another (CLOCK_MONOTONIC)."""
+    times = events["time_ns"].astype(np.int64)
+    found: EventArray = events[
+        (events["hook"] == Hook.ROUTE) & (times >= first_ns) & (times <= last_ns)
+    ]
+    return found
+
+
+def _is_observation(
+    events: EventArray, name: Callable[[int], str], around: EventArray
+) -> NDArray[np.bool_]:
     hook = events["hook"]
     observed: NDArray[np.bool_] = _IS_SEEN[hook]
     freed = np.flatnonzero(hook == Hook.KFREE)
     if len(freed):
         ended = events.take(freed)
-        observed[freed] = _is_drop(ended, name, _had_no_route(events, ended))
+        observed[freed] = _is_drop(ended, name, _had_no_route(around, ended))
     return observed
 
 
 def _had_no_route(events: EventArray, freed: EventArray) -> NDArray[np.bool_]:
     # Whether all lookups for a buffer failed just before it was freed; those for an ICMP error
-    # about it, which the host itself sends, are others.
+    # about it, which the host itself sends, are others, and so are those of routers before.
     asked = events[(events["hook"] == Hook.ROUTE) & (events["aux"] == Aux.ROUTE)]
     asked = asked[asked["route_iif"] != 1]
     failed = asked["skb"][asked["route_error"] < -1]
@@ -127,6 +145,8 @@ def _had_no_route(events: EventArray, freed: EventArray) -> NDArray[np.bool_]:
     for place in np.flatnonzero(refused).tolist():
         waited = freed["time_ns"][place].astype(np.int64) - asked["time_ns"].astype(np.int64)
         mine = (asked["skb"] == freed["skb"][place]) & (waited >= 0) & (waited <= ROUTE_WINDOW_NS)
+        for where in ("netns", "ifindex"):
+            mine &= asked[where] == freed[where][place]
         refused[place] = mine.any() and not (asked["route_error"][mine] == 0).any()
     return refused
 

@@ -60,6 +60,7 @@ class Session(Closing):
         self._reuse: Reuse | None = None
         self._reader = Reader(engine)
         self._held: EventArray = np.empty(0, engine.dtype)
+        self._routes: EventArray = self._held  # the latest that were given out
         self._frame = 1
         self.until_ns = time.time_ns()
         self.frames: EventArray = np.empty(0, engine.dtype)
@@ -137,11 +138,23 @@ class Session(Closing):
             engine=self._engine.name,
             first_frame=self._frame,
             reuse=self._reuse,
+            routes=self._routes_around(events),
         )
         if self._engine.dtype.names and "snap" in self._engine.dtype.names:
             self.frames = events[batch.packets["frame"] - self._frame] if len(batch) else events[:0]
         self._frame += len(events)
         return batch
+
+    def _routes_around(self, events: EventArray) -> EventArray:
+        # A packet, its route, and what came of it may be in two batches.
+        from tracer.sources.live.observations import ROUTE_WINDOW_NS, routes_between
+
+        if not len(events):
+            return self._routes[:0]
+        first, last = (int(events["time_ns"][place]) for place in (0, -1))
+        before = routes_between(self._routes, first - ROUTE_WINDOW_NS, first)
+        self._routes = routes_between(events, last - ROUTE_WINDOW_NS, last)
+        return together([before, routes_between(self._held, last, last + ROUTE_WINDOW_NS)])
 
     @property
     def engine_name(self) -> str:

@@ -1,13 +1,16 @@
 """Why the kernel freed a packet, where it gives no reason, but where it did so says it.
 
-The one case: no neighbour answered. ARP frees what waited for it as NEIGH_FAILED, neighbour
-discovery without a reason (ndisc_error_report, which neigh_invalidate calls and does nothing else
-with packets; the compiler may leave the first one out of the return address).
+No neighbour answered: ARP frees what waited for it as NEIGH_FAILED, neighbour discovery without a
+reason (ndisc_error_report, which neigh_invalidate calls and does nothing else with packets; the
+compiler may leave the first one out of the return address).
+
+Larger than the MTU of the device that it should leave by: what IPv6 does not fragment for others,
+ip6_fragment frees after it said so to the sender. (Without memory it frees packets there, too.)
 """
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,45 +21,52 @@ from tracer.sources.live.drop_reasons import drop_reason_number
 from tracer.sources.live.event_layout import Hook
 
 EventArray = NDArray[Any]
+Names = tuple[str, ...]
 Ranges = tuple[tuple[int, int], ...]
 Number = Callable[[str], int | None]
 
 KALLSYMS = Path("/proc/kallsyms")
-_FAILED = ("neigh_invalidate", "ndisc_error_report")
+_FREED_BY = {
+    "NEIGH_FAILED": ("neigh_invalidate", "ndisc_error_report"),
+    "PKT_TOO_BIG": ("ip6_fragment",),
+}
 # What gcc puts behind the name of a function that it made into another; a module's has more.
 _VARIANT = re.compile(rb"(?:\.(?:isra|constprop|part)\.\d+)*")
 _LINES = 4096  # bytes, with the next function's line
 
 
 def with_reasons(
-    events: EventArray, ranges: Callable[[], Ranges] | None = None, number: Number | None = None
+    events: EventArray,
+    ranges: Callable[[Names], Ranges] | None = None,
+    number: Number | None = None,
 ) -> EventArray:
-    """Return events with the reason that is certain; the same array where there is none to add.
+    """Return events with the reasons that are certain; the same array where there is none to add.
 
-    `ranges` and `number` tell where the kernel's functions for failed neighbours lie, and the
-    numbers of its reasons by name: those of the running kernel unless given.
+    `ranges` and `number` tell where the kernel's functions lie, and the numbers of its reasons, by
+    name: those of the running kernel unless given.
     """
     number = number or drop_reason_number
-    unsaid, failed = number("NOT_SPECIFIED"), number("NEIGH_FAILED")
+    unsaid = number("NOT_SPECIFIED")
     freed = np.flatnonzero(events["hook"] == Hook.KFREE)
-    if unsaid is None or failed is None or not len(freed):
+    if unsaid is None or not len(freed):
         return events
     freed = freed[events["drop_reason"][freed] == unsaid]
     if not len(freed):
         return events
-    where = events["location"][freed]
-    inside = np.zeros(len(freed), np.bool_)
-    for start, end in (ranges or partial(function_ranges, _FAILED))():
-        inside |= (where > np.uint64(start)) & (where < np.uint64(end))
-    if not inside.any():
+    where, found = events["location"][freed], np.full(len(freed), unsaid)
+    for reason, functions in _FREED_BY.items():
+        if (said := number(reason)) is not None:
+            for start, end in (ranges or function_ranges)(functions):
+                found[(where > np.uint64(start)) & (where < np.uint64(end))] = said
+    if (found == unsaid).all():
         return events
     events = events.copy()  # the caller's are as the kernel sent them
-    events["drop_reason"][freed[inside]] = failed
+    events["drop_reason"][freed] = found
     return events
 
 
 @cache
-def function_ranges(names: tuple[str, ...], symbols: Path = KALLSYMS) -> Ranges:
+def function_ranges(names: Names, symbols: Path = KALLSYMS) -> Ranges:
     """Return (start, end) of the kernel's functions of these names; those of modules are left out.
 
     Empty where the kernel does not tell its addresses (kptr_restrict, no CAP_SYSLOG) or has none.
