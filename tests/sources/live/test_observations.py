@@ -195,6 +195,24 @@ def test_what_is_asked_for_another_packet_is_not_noted() -> None:
     assert routes(event(5, Hook.RECEIVE), route(6 + ROUTE_WINDOW_NS)) == nothing
 
 
+@pytest.mark.parametrize(
+    ("before", "lost"),
+    [
+        ([event(3, Hook.RECEIVE), route(4)], True),  # a former use of the buffer
+        ([event(3, Hook.RECEIVE, netns=9), route(4, netns=9)], True),  # a router before
+        ([event(3, Hook.RECEIVE, ifindex=7), route(4, ifindex=7)], True),  # what carried it
+        ([event(5, Hook.RECEIVE), route(6)], False),
+    ],
+)
+def test_what_a_route_refused_is_lost_though_others_did_not(before: list[Any], lost: bool) -> None:
+    unsaid = next(number for number, name in REASONS.items() if name == "NOT_SPECIFIED")
+    flags = Flag.REASON | Flag.CLONED | ICMP
+    came = [event(5, Hook.RECEIVE)] if lost else []
+    freed = event(8, Hook.KFREE, drop_reason=unsaid, flags=flags)
+    found = batch(*before, *came, route(7, route_error=-22), freed)
+    assert ("drop" in [point.hook for point in found.points]) == lost
+
+
 def test_bytes_behind_the_events_do_not_matter() -> None:
     plain = np.zeros(3, EVENT_DTYPE)
     plain["hook"], plain["time_ns"], plain["wire_len"] = Hook.XMIT, [1, 2, 3], [10, 20, 30]

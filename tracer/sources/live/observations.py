@@ -36,8 +36,9 @@ HOOK_NAMES = {
 }
 _IS_SEEN = np.ones(256, np.bool_)
 _IS_SEEN[[Hook.CONSUME, Hook.ROUTE, Hook.OVS_PROCESS]] = False
-#: A route is looked up for a packet within this long of its being seen (ns).
-ROUTE_WINDOW_NS = 1_000_000
+#: A route is looked up for a packet within this long of its being seen (ns), where the CPU is not
+#: given to others meanwhile; less than `session.HOLD_NS`.
+ROUTE_WINDOW_NS = 4_000_000
 
 
 class Namer(Protocol):
@@ -136,17 +137,20 @@ def _is_observation(
 
 
 def _had_no_route(events: EventArray, freed: EventArray) -> NDArray[np.bool_]:
-    # Whether all lookups for a buffer failed just before it was freed; those for an ICMP error
-    # about it, which the host itself sends, are others, and so are those of routers before.
+    # Whether all lookups for a buffer failed since it came in, before it was freed; those for an
+    # ICMP error about it, which the host itself sends, are others, and so are those of routers
+    # before, and for the packet that carried it.
     asked = events[(events["hook"] == Hook.ROUTE) & (events["aux"] == Aux.ROUTE)]
     asked = asked[asked["route_iif"] != 1]
     failed = asked["skb"][asked["route_error"] < -1]
     refused: NDArray[np.bool_] = np.isin(freed["skb"], failed) & (freed["skb"] != 0)
+    came = events[np.isin(events["hook"], INGRESS) & np.isin(events["skb"], freed["skb"][refused])]
     for place in np.flatnonzero(refused).tolist():
-        waited = freed["time_ns"][place].astype(np.int64) - asked["time_ns"].astype(np.int64)
-        mine = (asked["skb"] == freed["skb"][place]) & (waited >= 0) & (waited <= ROUTE_WINDOW_NS)
-        for where in ("netns", "ifindex"):
-            mine &= asked[where] == freed[where][place]
+        skb, until_ns = freed["skb"][place], freed["time_ns"][place]
+        before = came["time_ns"][(came["skb"] == skb) & (came["time_ns"] <= until_ns)]
+        since_ns = before.max() if len(before) else max(int(until_ns) - ROUTE_WINDOW_NS, 0)
+        mine = (asked["skb"] == skb) & (asked["netns"] == freed["netns"][place])
+        mine &= (asked["time_ns"] >= since_ns) & (asked["time_ns"] <= until_ns)
         refused[place] = mine.any() and not (asked["route_error"][mine] == 0).any()
     return refused
 
