@@ -93,6 +93,21 @@ def test_what_is_later_than_copies_are_was_sent_again() -> None:
     assert outcomes(shown) == (50, 150)
 
 
+def test_what_has_another_ip_id_on_one_link_is_no_copy() -> None:
+    # First fragments of IPv6 datagrams of one size, 500 µs after each other, of which nothing but
+    # the id was captured, which a router in between replaces.
+    shown = []
+    for number in range(80):
+        at_ns = (number // 2 * 20 + number % 2 * 0.5) * MILLI
+        for point in range(2):
+            told = {"ip_version": 6, "ethertype": 0x86DD, "src": "2001:db8::1",
+                    "dst": "2001:db8::2", "ip_id": 7 + number + 500 * point, "frag_offset": 0,
+                    "more_fragments": 1, "payload_digest": 0, "payload_len": 1176,
+                    "wire_len": 1246, "cap_len": 128}  # fmt: skip
+            shown.append((point, int(at_ns) + 300 * MICRO * point, told))
+    assert outcomes(shown) == (0, 0)
+
+
 def outcomes(shown: list[tuple[int, int, dict[str, object]]]) -> tuple[int, int]:
     """How many packets vanished, and how many were copies. `shown`: point, time, and fields."""
     rows: list[dict[str, object]] = [

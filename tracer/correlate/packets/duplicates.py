@@ -117,7 +117,7 @@ def _habits(
         for i in range(start, stop):
             row = order[i]
             if not is_numbered(p, row):
-                if _earlier(p, order, start, i, stream, time, SOON_NS) < 0:
+                if _earlier(p, order, start, i, stream, time, SOON_NS, several) < 0:
                     continue
                 if not asked:
                     asked = True
@@ -126,7 +126,7 @@ def _habits(
                 everywhere[p[row].point] += not doubled
                 continue
             longest = _longest(p, row, several)
-            other = _earlier(p, order, start, i, stream, time, longest)
+            other = _earlier(p, order, start, i, stream, time, longest, several)
             for of in range(0 if has_id(p, row) else 1, 2):
                 seen[of, p[row].point] += 1
                 if other >= 0:
@@ -163,7 +163,7 @@ def _paired(
                 continue
             seen[stream[row]] += 1
             longest = _longest(p, row, several)
-            other = _earlier(p, order, starts[group], i, stream, time, longest)
+            other = _earlier(p, order, starts[group], i, stream, time, longest, several)
             most = 4 * max(habit[p[row].point], 0) + JITTER_NS
             twice[stream[row]] += other >= 0 and time[row] - time[other] <= most
     return 3 * twice >= seen
@@ -178,13 +178,16 @@ def _longest(p: Any, row: int, several: Any) -> int:
 
 @inner_plain
 def _earlier(
-    p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes, longest: int
+    p: Any, order: Codes, start: int, i: int, stream: Codes, time: Codes, longest: int, several: Any
 ) -> int:
-    # The latest row of the group that shows the same at the same link, `longest` before at most.
+    # The latest row of the group that shows the same at the same link, `longest` before at most. On
+    # one link it has one IP id; a host of several devices may put it together and cut it again.
     row = order[i]
+    shared = len(several) > 0 and several[p[row].point]
     j = i - 1
     while j >= start and time[row] - time[order[j]] <= longest:
-        if stream[order[j]] == stream[row] and p[order[j]].ttl == p[row].ttl:
+        is_id = shared or p[order[j]].ip_id == p[row].ip_id
+        if is_id and stream[order[j]] == stream[row] and p[order[j]].ttl == p[row].ttl:
             a, b = p[order[j]], p[row]
             cut = a.payload_digest == 0 or b.payload_digest == 0
             return int(order[j]) if cut or a.payload_digest == b.payload_digest else -1
@@ -225,7 +228,7 @@ def _copies(
             row = order[i]
             if mixed:
                 longest = _longest(p, row, several)
-            other = _earlier(p, order, start, i, stream, time, longest)
+            other = _earlier(p, order, start, i, stream, time, longest, several)
             if other < 0:
                 continue
             usual = habit[p[row].point]
