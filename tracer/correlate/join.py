@@ -60,7 +60,7 @@ from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
 from tracer.correlate.packets.old_links import without_old_links
 from tracer.correlate.packets.silences import bridged
-from tracer.correlate.result import journey_set
+from tracer.correlate.result import Judge, journey_set
 
 Parts = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, LinkOrder, Watch]
 Assembled = tuple[Parts, Callable[[], Opposites]]
@@ -97,14 +97,18 @@ def join_knowing(
     conntrack: Sequence[ConntrackEntry],
     options: JoinOptions,
     known: Known,
+    judged: Judge,
 ) -> Joined:
-    """Return `join` with what is known from former windows; ways and clocks are learned."""
+    """Return `join` with what is known from former windows; ways and clocks are learned.
+
+    Of ways, what journeys show that are `judged` to be over.
+    """
     parts, opposites = assembled(without_old_links(batch), conntrack, options, known.clocks)
     identity, streams, assembly, (rows, _), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
     of = flows_beside(batch, parts, opposites, seen)
-    found = journey_set(batch, *parts, of, known.ways)
+    found = journey_set(batch, *parts, of, known.ways, judged)
     ends = names_of(links)[links_of(identity, links, rows[assembly.ends])]
     return Joined(found, of().forward, seen, ends)
 

@@ -41,6 +41,8 @@ from tracer.correlate.outcomes.watched import (
 from tracer.correlate.packets.identity import Identity
 
 NONE = -1
+#: Which journeys are over, and which are still to be given out, `Ways`.
+Judge = Callable[[JourneySet], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
 
 def journey_set(
@@ -54,17 +56,18 @@ def journey_set(
     watch: Watch,
     flows: Callable[[], Flows],
     ways: KnownWays | None = None,
+    judged: Judge | None = None,
 ) -> JourneySet:
     """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey.
 
-    `flows` waits for their flows; `ways` is what is known of ways.
+    `flows` waits for their flows; `ways` is what is known of ways. `judged`: of the journeys as far
+    as they are known before their outcomes.
     """
     rows, starts = layout
     first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
     journeys = _journeys(batch, streams, found, layout, clocks.shown_ns)
     link = links_of(identity, links)
-    known_ways = Ways(ways or KnownWays(), names_of(links), identity, clocks.time_ns)
     of = flows()  # what needs none comes before
     journeys["flow"] = of.flow
     alike = _alike(found.onward, layout), _alike(found.back, layout)
@@ -83,6 +86,10 @@ def journey_set(
         of.flow, _is_refused(batch.packets, first, journeys, further), found.ends, alike[0] > 0,
         _in_part(found),
     )  # fmt: skip
+    so_far = JourneySet(batch, hops, journeys, clocks=clocks.estimates)
+    known_ways = Ways(
+        ways or KnownWays(), names_of(links), identity, clocks.time_ns, judged and judged(so_far)
+    )
     answered = answered_at(batch.packets, identity, paths, found.copy_of)
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, link, paths, clocks.time_ns, known_ways

@@ -21,6 +21,8 @@ PASSED, BEGAN, ANSWERED = range(3)  # what is counted of links
 END_SHARE = 0.05  # of a source's packets have to begin at a place for it to be an end
 SURE = 3  # packets of a source that surely began somewhere; fewer may have lost their first hops
 _NONE = np.empty(0, np.uint64)
+#: How often something was seen of journeys that are over, and of those still to be given out.
+Counts = tuple[Codes, Codes]
 _THREE = np.uint64(3)
 
 
@@ -70,6 +72,8 @@ def places_of(names: Keys, wanted: Keys) -> Codes:
 class KnownWays:
     """What packets showed of ways: counted on with each window, unless it `is_complete`.
 
+    Of journeys that are over alone: others are joined again with the next window, and otherwise
+    where it shows more. `going`: links that such went on from in the latest window.
     `onward` and `before`: links and the places that packets came to next, or from. `again`: hashes
     of links and tuples that packets had when they were routed out by the device they came in by.
     `begun`: hashes
@@ -90,6 +94,7 @@ class KnownWays:
     passing: Tally = field(default_factory=Tally)
     links: Tally = field(default_factory=Tally)
     places: dict[int, int] = field(default_factory=dict)
+    going: Keys = field(default_factory=_NONE.copy)
     _ends: Tally = field(default_factory=Tally)
 
     def add_places(self, names: Keys, first_ns: Codes) -> None:
@@ -106,7 +111,7 @@ class KnownWays:
     def add_ends(self, links: Keys) -> None:
         """Note links at which journeys ended that were given out, if nobody went on from there."""
         if not self.is_complete:
-            links = links[~np.isin(links, self.onward.first)]
+            links = links[~np.isin(links, [*self.onward.first, *self.going])]
             names, counts = np.unique(links, return_counts=True)
             self._ends.add(names, np.zeros(len(names), np.uint64), counts)
 
@@ -118,42 +123,82 @@ class KnownWays:
 
 
 class Ways:
-    """Known ways in the codes of one batch; `links` are names by code, `time` is of each row."""
+    """Known ways in the codes of one batch; `links` are names by code, `time` is of each row.
 
-    def __init__(self, known: KnownWays, links: Keys, identity: Identity, time: Codes) -> None:
+    `judged`: which of its journeys are over, and which are still to be given out, (journeys,) each;
+    None where all are over. What the latter show holds in this batch only.
+    """
+
+    def __init__(
+        self, known: KnownWays, links: Keys, identity: Identity, time: Codes,
+        judged: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
+    ) -> None:  # fmt: skip
         self.known, self.links, self._places = known, links, identity.place_names
+        self._judged = judged
+        self._now: dict[str, Tally] = {}
         first = np.full(len(self._places), np.iinfo(np.int64).max)
         np.minimum.at(first, identity.place, time)
         known.add_places(self._places[:-1], first[:-1])
 
-    def next_places(self, link: Codes, place: Codes, packets: Codes) -> Codes:
+    def counts(self, codes: Codes, of: Codes, length: int) -> Counts:
+        """Return how often each code below `length` is there; `of`: the journey of each."""
+        if self._judged is None:
+            return np.bincount(codes, minlength=length), np.zeros(length, np.int64)
+        over, open_ = (codes[which[of]] for which in self._judged)
+        return np.bincount(over, minlength=length), np.bincount(open_, minlength=length)
+
+    def _learn(self, name: str, first: Keys, second: Keys, counts: Counts) -> Tally:
+        # Counts pairs in a tally; what it is to this batch is `_tally` from then on.
+        over, open_ = counts
+        known = getattr(self.known, name)
+        self.known.add(known, first, second, over)
+        if open_.any() and not self.known.is_complete:
+            now = self._tally(name)
+            now = Tally(now.first, now.second, now.count)
+            if name in self._now:
+                self.known.add(now, first, second, over)
+            self.known.add(now, first, second, open_)
+            self._now[name] = now
+        elif name in self._now:
+            self.known.add(self._now[name], first, second, over)
+        return self._tally(name)
+
+    def _tally(self, name: str) -> Tally:
+        known: Tally = getattr(self.known, name)
+        return self._now.get(name, known)
+
+    def next_places(self, link: Codes, place: Codes, packets: Counts) -> Codes:
         """Return the place most packets come to from each link, -1 for none; learns these steps,
         so many `packets` of each."""
-        return self._usual(self.known.onward, link, place, packets)
+        found = self._usual("onward", link, place, packets)
+        self.known.going = self.links[link[packets[1] > 0]]
+        return found
 
-    def places_before(self, link: Codes, place: Codes, packets: Codes) -> Codes:
+    def places_before(self, link: Codes, place: Codes, packets: Counts) -> Codes:
         """Return the place most packets of each link come from, -1 for none; learns these steps,
         so many `packets` of each."""
-        return self._usual(self.known.before, link, place, packets)
+        return self._usual("before", link, place, packets)
 
-    def _usual(self, tally: Tally, link: Codes, place: Codes, packets: Codes) -> Codes:
+    def _usual(self, name: str, link: Codes, place: Codes, packets: Counts) -> Codes:
         codes, where = factorise(pair_keys(link, place))
-        count = np.bincount(codes, packets, len(where)).astype(np.int64)
-        self.known.add(tally, self.links[link[where]], self._places[place[where]], count)
+        over, open_ = (np.bincount(codes, n, len(where)).astype(np.int64) for n in packets)
+        first, second = self.links[link[where]], self._places[place[where]]
+        tally = self._learn(name, first, second, (over, open_))
         return most_seen(*tally.codes(self.links, self._places[:-1]), len(self.links))
 
-    def come_again(self, link: Codes, flow: Keys, asked: Codes, asked_flow: Keys) -> Any:
+    def come_again(self, link: Codes, flow: Keys, of: Codes, asked: Codes, asked_flow: Keys) -> Any:
         """Learn links at which packets of a tuple were on their way to be seen there again.
 
-        Returns whether those of other links and tuples are, too, shape (asked,).
+        `of`: the journey of each. Returns whether those of other links and tuples are, too, shape
+        (asked,).
         """
         codes, where = factorise(mixed(self.links[link], flow))
         keys = mixed(self.links[link[where]], flow[where])
-        count = np.bincount(codes, minlength=len(where))
-        self.known.add(self.known.again, keys, np.zeros(len(keys), np.uint64), count)
-        if not len(self.known.again.first):
+        none = np.zeros(len(keys), np.uint64)
+        again = self._learn("again", keys, none, self.counts(codes, of, len(where)))
+        if not len(again.first):
             return np.zeros(len(asked), np.bool_)
-        return np.isin(mixed(self.links[asked], asked_flow), self.known.again.first)
+        return np.isin(mixed(self.links[asked], asked_flow), again.first)
 
     @property
     def since_ns(self) -> Codes:
@@ -161,53 +206,60 @@ class Ways:
         names = self._places[:-1].tolist()
         return np.array([self.known.places.get(name, 0) for name in names], np.int64)
 
-    def count(self, did: int, links: Codes) -> Codes:
-        """Return how many packets did something (PASSED …) at each link; learns these."""
-        tally, now = self.known.links, np.bincount(links, minlength=len(self.links))
-        self.known.add(tally, self.links, np.full(len(now), did, np.uint64), now)
+    def count(self, did: int, links: Codes, of: Codes) -> Codes:
+        """Return how many packets did something (PASSED …) at each link; learns these.
+
+        `of`: the journey of each.
+        """
+        now = self.counts(links, of, len(self.links))
+        tally = self._learn("links", self.links, np.full(len(self.links), did, np.uint64), now)
         return tally.of(self.links, did)
 
     def begin(
-        self, sources: Keys, there: Keys, link: Codes, sure: NDArray[np.bool_]
+        self, sources: Keys, there: Keys, link: Codes, sure: NDArray[np.bool_], of: Codes
     ) -> tuple[Keys, Keys]:
         """Learn that packets began somewhere, and return where a share of their source's do.
 
         Also those of sources that have several such places. `there`: hashes of source and place;
-        `link`: the first one of each. A packet whose first hops were not captured begins on a link
-        that most others only pass: that is no beginning. It is not `sure` where the place before
-        was not being captured; a source that surely begins somewhere is judged by that alone.
+        `link`: the first one of each; `of`: the journey. A packet whose first hops were not
+        captured begins on a link that most others only pass: that is no beginning. It is not `sure`
+        where the place before was not being captured; a source that surely begins somewhere is
+        judged by that alone.
         """
-        known, names = self.known, self.links[link]
+        names = self.links[link]
         codes, where = factorise(mixed(there, names))
-        known.add(known.begun, there[where], names[where], np.bincount(codes))
+        counts = self.counts(codes, of, len(where))
+        begun = self._learn("begun", there[where], names[where], counts)
         codes, where = factorise(there)
-        known.add(known.sources, there[where], sources[where], np.ones(len(where), np.int64))
+        counts = self.counts(codes, of, len(where))
+        known = self._learn("sources", there[where], sources[where], counts)
         none = np.zeros(len(where), np.uint64)
-        known.add(known.sure, there[where], none, np.bincount(codes[sure], minlength=len(where)))
-        began, passed = (known.links.of(known.begun.second, did) for did in (BEGAN, PASSED))
+        counts = self.counts(codes[sure], of[sure], len(where))
+        surely_begun = self._learn("sure", there[where], none, counts)
+        began, passed = (self._tally("links").of(begun.second, did) for did in (BEGAN, PASSED))
         here = 2 * began >= passed
-        codes, where = factorise(known.begun.first[here])
-        count = np.bincount(codes, weights=known.begun.count[here])
-        there = known.begun.first[here][where]
-        source, _ = factorise(known.sources.second[places_of(known.sources.first, there)])
-        surely = known.sure.of(there, 0)
+        codes, where = factorise(begun.first[here])
+        count = np.bincount(codes, weights=begun.count[here])
+        there = begun.first[here][where]
+        source, _ = factorise(known.second[places_of(known.first, there)])
+        surely = surely_begun.of(there, 0)
         count = np.where(np.bincount(source, weights=surely)[source] >= SURE, surely, count)
         share = count / np.bincount(source, weights=count)[source]
         ends = share >= END_SHARE
         several = np.bincount(source[ends], minlength=len(share))[source[ends]] > 1
         return there[ends], there[ends][several]
 
-    def without_passed(self, ends: Keys, several: Keys, passing: Keys) -> Keys:
+    def without_passed(self, ends: Keys, several: Keys, passing: Keys, of: Codes) -> Keys:
         """Return the ends without those that more of their source's packets pass than begin at.
 
         A router begins packets in the name of a host that it answers for (a proxy).
         `several`: which of them to ask of; `passing`: hashes of source and place of packets that
-        came from elsewhere. Learns how many.
+        came from elsewhere, `of` which journeys. Learns how many.
         """
         at = places_of(several, passing)
-        count = np.bincount(at[at >= 0], minlength=len(several))
-        self.known.add(self.known.passing, several, np.zeros(len(several), np.uint64), count)
-        passed = self.known.passing.of(several, 0) > self.known.sure.of(several, 0)
+        counts = self.counts(at[at >= 0], of[at >= 0], len(several))
+        tally = self._learn("passing", several, np.zeros(len(several), np.uint64), counts)
+        passed = tally.of(several, 0) > self._tally("sure").of(several, 0)
         return ends[~np.isin(ends, several[passed])]
 
 

@@ -73,7 +73,7 @@ def onward_of(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: 
     again = _come_again(identity, link, paths, still[0], still[1], ways)
     # Packets take few steps that differ: each is looked at once.
     step, which = factorise(keys)
-    packets = np.bincount(step, minlength=len(which))
+    packets = ways.counts(step, paths.owner(at), len(which))
     first = (keys[which] >> np.uint64(32)).astype(np.int64)
     second = (keys[which] & np.uint64(0xFFFFFFFF)).astype(np.int64)
     place = np.full(len(ways.links), -1)
@@ -118,7 +118,7 @@ def _unseen(
     links = np.zeros(int(here.max(initial=-1)) + 1, np.bool_)
     links[here[passing]] = True
     chosen = np.flatnonzero(links[here] & (passing | ~skipped))
-    owner = np.searchsorted(paths.starts, at[chosen], "right") - 1
+    owner = paths.owner(at[chosen])
     way, first = factorise(pair_keys(paths.flow[owner] + 1, here[chosen]))
     passing = passing[chosen]
     shown = np.bincount(way[~passing], minlength=len(first)) > 0
@@ -142,8 +142,8 @@ def _come_again(
     a, b, last = paths.hops[at], paths.hops[to], paths.last
     routed = (identity.ttl[a] > identity.ttl[b]) & (identity.dst_mac[a] != identity.dst_mac[b])
     routed &= (identity.dst_mac[a] != NULL_U64) & (identity.dst_mac[b] != NULL_U64)
-    a = a[routed]
-    again = ways.come_again(link[a], identity.flow[a], link[last], identity.flow[last])
+    a, of = a[routed], paths.owner(at[routed])
+    again = ways.come_again(link[a], identity.flow[a], of, link[last], identity.flow[last])
     found: Codes = np.flatnonzero(again)
     return found
 
@@ -176,7 +176,7 @@ def _on_other_ways(
     if not len(ends):
         return
     chosen = np.flatnonzero(forks[here])
-    owner = np.searchsorted(paths.starts, at[chosen], "right") - 1
+    owner = paths.owner(at[chosen])
     keys = pair_keys(paths.flow[owner] + 1, here[chosen])
     wanted = pair_keys(paths.flow[ends] + 1, link[paths.last[ends]])
     distinct, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)

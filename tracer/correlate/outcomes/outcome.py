@@ -39,23 +39,25 @@ def _is_end(
 ) -> NDArray[np.bool_]:  # fmt: skip
     # Whether the last hop is where packets from this destination begin their way.
     first, last, names = paths.first, paths.last, identity.place_names
-    ways.count(BEGAN, link[first])
-    ways.count(PASSED, link[paths.hops])
+    ways.count(BEGAN, link[first], np.arange(len(first)))
+    owner = np.repeat(np.arange(len(first)), np.diff(paths.starts))
+    ways.count(PASSED, link[paths.hops], owner)
     # Routers and firewalls reset in the name of those they answer for.
-    own = first[paths.kind != Kind.TCP_RST]
+    of = np.flatnonzero(paths.kind != Kind.TCP_RST)
+    own = first[of]
     sources = _address_at(np.full(len(own), 3, np.uint64), packets, identity, own, "src")
     sources = _apart_over_loopback(identity, own, sources)
     begins = _address_at(names[identity.place[own]], packets, identity, own, "src")
     there = _address_at(names[identity.place[last]], packets, identity, last, "dst")
     sure = _was_watched(identity, before[link[own]], time, time[own], ways)
-    ends, several = ways.begin(sources, begins, link[own], sure)
+    ends, several = ways.begin(sources, begins, link[own], sure, of)
     if len(several):
         passing = np.ones(len(paths.hops), np.bool_)
         passing[paths.starts[:-1]] = False
+        passing &= packets["ip_version"][paths.hops] > 0  # ARP has no such source
         rows = paths.hops[passing]
-        rows = rows[packets["ip_version"][rows] > 0]  # ARP has no such source
         passed = _address_at(names[identity.place[rows]], packets, identity, rows, "src")
-        ends = ways.without_passed(ends, several, passed)
+        ends = ways.without_passed(ends, several, passed, owner[passing])
     return np.isin(there, ends)
 
 
@@ -174,7 +176,8 @@ def outcomes(
     alone = several & (following < 0) & ~paths.alike
     outcome[alone & ~silent] = Outcome.DELIVERED
     elsewhere = np.diff(paths.starts) < len(ways.known.places)
-    elsewhere &= ways.count(ANSWERED, link[last[answered]])[link[last]] == 0
+    in_place = ways.count(ANSWERED, link[last[answered]], np.flatnonzero(answered))
+    elsewhere &= in_place[link[last]] == 0
     outcome[alone & silent & elsewhere] = Outcome.VANISHED
     # A router's device, by which it is to go out, too: it is not there that it was to end.
     again = (following >= 0) & (following == identity.place[last])

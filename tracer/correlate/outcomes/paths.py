@@ -39,6 +39,11 @@ class Paths:
         """Row of each journey that says how it ended, mostly the last."""
         return self.hops[self.end]
 
+    def owner(self, at: Codes) -> Codes:
+        """Return the journey of each of some indices into `hops`."""
+        found: Codes = np.searchsorted(self.starts, at, "right") - 1
+        return found
+
 
 def hops_of(paths: Paths, journeys: Codes) -> tuple[Codes, Codes]:
     """Return all hops of some journeys: an index into `journeys`, and one into the paths' hops."""

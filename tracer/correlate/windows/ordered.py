@@ -21,8 +21,9 @@ from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.flows.known import SeenFlows
 from tracer.correlate.hashing import Codes, factorise
 from tracer.correlate.known import Joined, Known
+from tracer.correlate.result import Judge
 from tracer.correlate.windows.passes import Survey, hops_left, kept_rows, latest, survey
-from tracer.correlate.windows.together import Held, Window, together
+from tracer.correlate.windows.together import Held, Together, Window, together
 
 Mask = NDArray[np.bool_]
 _LATEST = int(np.iinfo(np.int64).max)
@@ -52,7 +53,7 @@ class Ordered:
 
     def __init__(
         self,
-        joined: Callable[[ObservationBatch, Known], Joined],
+        joined: Callable[[ObservationBatch, Known, Judge], Joined],
         horizon: Horizon,
         known: Known,
     ) -> None:
@@ -75,14 +76,15 @@ class Ordered:
         """Return the exchanges that are over, None when there are none."""
         of = together(self._held, window, self._memory)
         self._held = []
-        found, forward, seen, ends = self._joined(of.batch, self._known)
-        told = survey(found.hops, len(found.journeys), of.number, of.is_next)
-        off = [abs(c.offset_ns - self._added_ns.get(c.clock, 0)) for c in found.clocks]
-        self._spread_ns = max([self._spread_ns, *off])
-        # Stamps of the clock that is furthest ahead are complete up to that much less.
-        now_ns = _LATEST if window.until_ns is None else window.until_ns - 2 * self._spread_ns
-        cut_ns = self._cut(told.times_ns, now_ns)
-        over = self._over(found, told, now_ns, cut_ns)
+        judged: list[tuple[Survey, Mask, int]] = []
+
+        def judge(found: JourneySet) -> tuple[Mask, Mask]:
+            told, over, cut_ns = self._judged(found, of, window.until_ns)
+            judged.append((told, over, cut_ns))
+            return over, (told.given == 0) & ~over
+
+        found, forward, seen, ends = self._joined(of.batch, self._known, judge)
+        ((told, over, cut_ns),) = judged
         self._known.ways.add_ends(ends[over & _is_open(found)])
         numbers = self._numbered(told.given)
         flows = self._flow_numbers(found, forward, seen, cut_ns)
@@ -94,6 +96,18 @@ class Ordered:
         for start, stop in pairwise(np.searchsorted(rows, of.bounds).tolist()):
             self._held.append(Held(held.between(start, stop), number[start:stop]))
         return self._part(found, numbers, over, flows) if over.any() else None
+
+    def _judged(
+        self, found: JourneySet, of: Together, until_ns: int | None
+    ) -> tuple[Survey, Mask, int]:
+        # What there is of each journey, which are over, and what was last seen before which time.
+        told = survey(found.hops, len(found.journeys), of.number, of.is_next)
+        off = [abs(c.offset_ns - self._added_ns.get(c.clock, 0)) for c in found.clocks]
+        self._spread_ns = max([self._spread_ns, *off])
+        # Stamps of the clock that is furthest ahead are complete up to that much less.
+        now_ns = _LATEST if until_ns is None else until_ns - 2 * self._spread_ns
+        cut_ns = self._cut(told.times_ns, now_ns)
+        return told, self._over(found, told, now_ns, cut_ns), cut_ns
 
     def _cut(self, times: Codes, now_ns: int) -> int:
         # What was last seen before it is over.

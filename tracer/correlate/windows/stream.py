@@ -19,6 +19,7 @@ from tracer.correlate.join import JoinOptions, join_knowing
 from tracer.correlate.known import Joined, Known
 from tracer.correlate.order.ways import KnownWays
 from tracer.correlate.outcomes.gaps import merged
+from tracer.correlate.result import Judge
 from tracer.correlate.windows.ordered import LAST, Horizon, Ordered
 from tracer.correlate.windows.together import Window
 
@@ -166,9 +167,9 @@ def join_windows(
     that were given out before.
     """
 
-    def joined(batch: ObservationBatch, known: Known) -> Joined:
+    def joined(batch: ObservationBatch, known: Known, judged: Judge) -> Joined:
         batch.gaps = tuple(gaps) or batch.gaps
-        of_window = join_knowing(batch, conntrack, options, known)
+        of_window = join_knowing(batch, conntrack, options, known, judged)
         of_window.found.events = segment_events(of_window.found) if with_events else None
         return of_window
 
