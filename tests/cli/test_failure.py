@@ -150,6 +150,23 @@ def test_output_is_whole_or_an_error_where_python_does_not_buffer(
     assert ends == {"cut": 1, "gone": 141}
 
 
+@pytest.mark.parametrize(
+    "words", ["schema", "doctor", "doctor --json", "--help", "--version", "completion bash"]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_on_a_full_disk_is_named(words: str, unbuffered: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tracer.cli", *words.split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    first, second = done.stderr.splitlines()
+    assert first == "tracer: standard output: No space left on device."
+    assert second.strip().startswith("Free some space")
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("output", ["-o /dev/null", ""])
 def test_streams_may_be_closed(closed: str, output: str, captures: Path) -> None:

@@ -53,6 +53,8 @@ def exit_status(error: BaseException) -> int:
             return CANNOT
         case OSError():
             _say(_os_sentence(error), _NEXT.get(error.errno or 0))
+            if error.filename == "standard output":
+                _silence_stdout()
             return CANNOT
         case ModuleNotFoundError() if _says_what_lacks(error):
             return CANNOT
@@ -118,5 +120,5 @@ def _os_sentence(error: OSError) -> str:
 
 
 def _silence_stdout() -> None:
-    # The interpreter flushes stdout when it ends, and would complain about the pipe once more.
+    # The interpreter flushes stdout when it ends, and would complain once more.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

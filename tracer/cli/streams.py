@@ -1,9 +1,10 @@
-"""Standard output and error as commands need them: open, and waited for where they are full."""
+"""Standard output and error as commands need them: open, waited for where they are full for now,
+and named where they are full for good.
+"""
 
 import io
 import os
 import select
-import stat
 import sys
 from typing import Any, TextIO
 
@@ -13,7 +14,7 @@ _WAIT_MS = 200  # no call blocks for longer, so that Ctrl-C ends the wait
 
 def prepare() -> None:
     """Make standard output and error usable: what was closed (`>&-`) is nothing to write to, and
-    what another program made non-blocking is waited for.
+    what another program made non-blocking is waited for. Errors of writing have their names.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -25,13 +26,13 @@ def prepare() -> None:
 
 
 class WaitingWriter(io.RawIOBase):
-    """A descriptor that takes all it is given, however long that takes.
+    """A descriptor that takes all it is given, however long that takes; errors have its `name`.
 
     Whether it blocks is a matter of all programs that share it, and is left as it is.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor, self._called = descriptor, name
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -57,18 +58,22 @@ class WaitingWriter(io.RawIOBase):
                 poll.register(self._descriptor, select.POLLOUT)
                 while not poll.poll(_WAIT_MS):
                     pass
+            except OSError as error:
+                error.filename = self._called
+                raise
         return size
 
 
-# Pipes and sockets: another program may make them non-blocking at any moment.
+# Files, and pipes and sockets: another program may make these non-blocking at any moment.
 def _may_be_full(descriptor: int) -> bool:
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or not os.get_blocking(descriptor)
+    return not os.isatty(descriptor) or not os.get_blocking(descriptor)
 
 
 def _waiting(stream: TextIO, *, is_error: bool) -> TextIO:
     stream.flush()
-    raw = io.BufferedWriter(WaitingWriter(stream.fileno()), _BUFFER)
+    raw = io.BufferedWriter(
+        WaitingWriter(stream.fileno(), "standard error" if is_error else "standard output"), _BUFFER
+    )
     errors = getattr(stream, "errors", None)
     return io.TextIOWrapper(
         raw, stream.encoding, errors, line_buffering=is_error or stream.isatty(),
