@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,17 @@ def test_a_points_file_that_is_none_is_refused(kind: str, folder: Path) -> None:
         points.symlink_to("nowhere.toml")
     with pytest.raises(InputError, match=r"points\.toml (is not a file|cannot be read)"):
         find_inputs([folder], {})
+
+
+def test_a_hint_can_be_given_to_a_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "two words; it's"
+    folder.mkdir()
+    os.mkfifo(folder / "points.toml")
+    with pytest.raises(InputError) as raised:
+        find_inputs([folder], {})
+    command = str(raised.value.hint).split("`")[1]
+    shown = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("p")
 
 
 def test_equal_stems_stay_two_points(tmp_path: Path) -> None:

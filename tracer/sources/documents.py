@@ -5,6 +5,7 @@ import os
 import stat
 import tomllib
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tracer.core.errors import InputError, unreadable
@@ -68,7 +69,7 @@ def toml_of(path: Path) -> tuple[str, dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if not is_file:  # nobody may ever write to a FIFO
-        raise InputError(f"{path} is not a file.", f"`ls -ld {path}` shows what it is.")
+        raise InputError(f"{path} is not a file.", f"`ls -ld {quote(str(path))}` shows what it is.")
     data = stored(path, _MOST_TOML)
     if len(data) > _MOST_TOML:
         raise InputError(f"{path} is not TOML: it has more than 16 MiB.", "Give it another name.")
