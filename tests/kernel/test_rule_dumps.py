@@ -108,6 +108,160 @@ def test_what_nft_prints_is_told_from_what_it_does_not(
     assert [each.kind for each in read_rules(file)[1]] == ["truncated-rules"]
 
 
+#: One of each expression and statement of nft(8); a kernel need not have them all.
+_EVERY_RULE = """
+accept
+drop
+queue num 3 bypass
+continue
+return
+jump other
+goto other
+log prefix "x" level info
+log group 5
+reject with tcp reset
+reject
+counter packets 0 bytes 0
+quota over 10 mbytes
+limit rate 10/second
+last
+notrack
+tproxy ip to 127.0.0.1:80
+synproxy mss 1460 wscale 7
+ip saddr . tcp dport { 10.0.0.1 . 80 }
+meta mark 0x1
+meta mark & 0xff == 0x1
+meta mark set ct mark
+ct mark set meta mark
+ct state established
+ct original saddr 10.0.0.1
+meta l4proto tcp
+meta nfproto ipv4
+meta length 60
+meta priority set 1:2
+meta pkttype broadcast
+meta cpu 1
+meta hour "10:00"-"11:00"
+meta day "Monday"
+meta time > "2020-01-01"
+meta random < 100
+meta nftrace set 1
+meta secpath exists
+meta ibrname "br0"
+meta obrname "br0"
+meta sdif 1
+meta sdifname "x"
+meta iifkind "veth"
+meta rtclassid 1
+meta cgroup 1
+iif lo
+oif lo
+iifname "x"
+iiftype ether
+iifgroup 1
+oifgroup 1
+meta skuid 0
+meta skgid 0
+socket mark 1
+socket transparent 1
+socket cgroupv2 level 1 "x"
+osf name "Linux"
+fib saddr oif missing
+fib daddr type local
+rt classid 1
+rt nexthop 10.0.0.1
+rt ip nexthop 10.0.0.1
+rt mtu 1000
+ipsec in reqid 1
+numgen inc mod 2 vmap { 0 : accept, 1 : drop }
+jhash ip saddr mod 2 vmap { 0 : accept, 1 : drop }
+symhash mod 2 vmap { 0 : accept, 1 : drop }
+ether saddr aa:bb:cc:dd:ee:ff
+vlan id 5
+arp operation request
+icmp type echo-request
+icmpv6 type echo-request
+igmp type membership-query
+tcp flags syn
+tcp option maxseg size set rt mtu
+tcp option timestamp exists
+udp dport 53
+udplite dport 53
+sctp dport 53
+sctp chunk data exists
+dccp dport 53
+th dport 53
+ah spi 1
+esp spi 1
+comp cpi 1
+gre version 0
+vxlan vni 5
+geneve vni 5
+gretap ip saddr 1.2.3.4
+hbh nexthdr 6
+rt0 addr[1] ::1
+srh segments-left 1
+frag id 1
+dst nexthdr 6
+mh type 1
+exthdr frag exists
+exthdr hbh missing
+@th,16,16 80
+@nh,0,8 5
+@ll,0,48 1
+@ih,0,8 1
+dup to 10.0.0.1
+fwd to eth0
+ip option lsrr exists
+ip dscp set 5
+tcp dport 80 meter m { ip saddr limit rate 10/second }
+ct count over 10
+ct zone 5
+tunnel id 1
+ip6 saddr ::1
+ip saddr & 255.0.0.0 == 10.0.0.0
+(meta mark | 0x1) == 0x3
+ct label 5
+ct direction original
+ct expiration > 5s
+ct bytes > 100
+ct status dnat
+ct event set new
+counter
+redirect to :80
+masquerade
+"""
+_NO_RULES = [
+    *("Killed", "client_loop: send disconnect: Broken pipe", "-A POSTROUTING -j MASQUERADE"),
+    *("ip: command not found", "[  12.3] veth0: link down", "metadata", "ct_state", "10.0.0.1"),
+]
+
+
+def test_lines_inside_a_chain_that_nft_does_not_print_are_counted(
+    namespace: str, tmp_path: Path
+) -> None:
+    def nft(words: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+        command = ["ip", "netns", "exec", namespace, "nft", *words.split()]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+    base = "type filter hook prerouting priority 0;"
+    made = nft("-f -", f"table inet each {{ chain other {{ }}\nchain every {{ {base} }}\n}}\n")
+    assert made.returncode == 0, made.stderr
+    rules = _EVERY_RULE.strip().splitlines()
+    known = [nft("-f -", f"add rule inet each every {rule}\n").returncode == 0 for rule in rules]
+    assert sum(known) > 60
+    for words in ("-a list table inet each", "-s list table inet each", "list table inet each"):
+        lines = nft(words).stdout.splitlines(keepends=True)
+        file = tmp_path / "nft.txt"
+        file.write_text("".join(lines))
+        assert "unread-line" not in {each.kind for each in read_rules(file)[1]}
+        at = next(n for n, line in enumerate(lines) if "chain every {" in line) + 2
+        file.write_text("".join([*lines[:at], *(f"{each}\n" for each in _NO_RULES), *lines[at:]]))
+        (warning,) = (each for each in read_rules(file)[1] if each.kind == "unread-line")
+        assert warning.count == len(_NO_RULES)
+        assert warning.message.endswith(f"the first is line {at + 1}: Killed")
+
+
 @pytest.mark.parametrize("case", ["fip-outbound", "fip-inbound", "snat-centralized"])
 def test_the_rule_named_is_the_one_the_kernel_counted(
     lab: LabStatus, case: str, tmp_path: Path

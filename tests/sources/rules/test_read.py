@@ -91,6 +91,20 @@ def test_lines_that_are_no_rules_are_counted_with_the_first(tmp_path: Path) -> N
     assert warning.offset == file.read_text().index(noise)
 
 
+def test_lines_in_a_chain_of_nft_that_are_no_rules_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "nft.txt"
+    base = "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+    good = '\t\tip saddr { 10.0.0.1,\n\t\t\t 10.0.0.2 } oifname "eth0" masquerade # handle 4\n'
+    noise = "Connection to node1 closed.\n"
+    text = f"table ip nat {{\n\tchain post {{\n{base}{noise}{good}\tsome text\n\t}}\n}}\n"
+    file.write_text(text)
+    rules, (warning,) = read_rules(file)
+    assert [rule.action for rule in rules] == ["masquerade"]
+    assert (warning.kind, warning.count) == ("unread-line", 2)
+    assert warning.offset == text.index(noise)
+    assert warning.message.endswith(f"the first is line 4: {noise.strip()}")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_rules_that_windows_wrote_are_read(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "iptables.txt").write_bytes(f"*nat\r\n{RULE}".encode(encoding))
