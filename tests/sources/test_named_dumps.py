@@ -1,11 +1,20 @@
 """Which dumps a points.toml names, and what is said where it does not do so rightly."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tracer.core.errors import InputError
+from tracer.sources.conntrack import read_conntrack_folder
 from tracer.sources.named_dumps import dumps_in, dumps_named
+from tracer.sources.rules import read_rules_folder
+
+GOOD = {
+    "conntrack": "icmp 1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=7 "
+    "src=10.0.0.2 dst=10.0.0.1 type=0 code=0 id=7 mark=0 use=1\n",
+    "rules": "*nat\n-A POSTROUTING -j MASQUERADE\n",
+}
 
 
 def test_no_points_file_and_none_of_that_kind_name_nothing(tmp_path: Path) -> None:
@@ -50,3 +59,20 @@ def test_dumps_of_subfolders_are_found_as_those_of_the_folder(tmp_path: Path) ->
     # What names some in a folder speaks for all below; what names one again adds nothing.
     (tmp_path / "points.toml").write_text('[[conntrack]]\nfile = "node1/b.txt"\nhost = "n1"\n')
     assert found() == [("node1/b.txt", "n1")]
+
+
+@pytest.mark.parametrize("kind", ["conntrack", "rules"])
+def test_a_fifo_that_points_toml_names_is_told_and_not_waited_for(
+    kind: str, tmp_path: Path
+) -> None:
+    given = {"conntrack": read_conntrack_folder, "rules": read_rules_folder}[kind]
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "good.txt").write_text(GOOD[kind])
+    text = "".join(f'[[{kind}]]\nfile = "{name}"\n' for name in ("pipe", "good.txt"))
+    (tmp_path / "points.toml").write_text(text)
+    found, (warning,) = given(tmp_path)
+    assert len(found) == 1
+    assert (warning.kind, warning.capture) == ("not-read", "pipe")
+    assert warning.message == (
+        f"it is a FIFO, which nobody may write to; give it with --{kind} to have it read"
+    )

@@ -20,7 +20,7 @@ from tracer.sources.compression import decompressed
 from tracer.sources.conntrack_times import LocalTimes, in_range
 from tracer.sources.documents import text_of, utf8
 from tracer.sources.findings import Findings
-from tracer.sources.named_dumps import Dump, dumps_in
+from tracer.sources.named_dumps import Dump, dumps_in, not_read
 
 _LINE = re.compile(
     r"\s*(?:\[(?P<time>\d+\.\d+)\s*\])?\s*(?:\[(?P<event>NEW|UPDATE|DESTROY)\])?\s*"
@@ -105,6 +105,9 @@ def read_conntrack_folder(
     entries: list[ConntrackEntry] = []
     warnings: list[InputWarning] = []
     for file, host, netns in conntrack_files(folder):
+        if refusal := not_read(file, "conntrack"):
+            warnings.append(refusal)
+            continue
         some, wrong = read_conntrack(file, host, netns)
         entries += some
         warnings += wrong

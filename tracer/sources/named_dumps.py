@@ -3,11 +3,14 @@ tables, and those told from their own names.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tracer.core.errors import InputError
+from tracer.core.printable import sound
+from tracer.core.warnings import InputWarning
 from tracer.sources.documents import toml_of
 from tracer.sources.folders import walk
 
@@ -52,6 +55,18 @@ def dumps_named(points: Path, kind: str) -> list[Dump]:
             f'Write it as [[{kind}]] and, below, file = "NAME".',
         )
     return [(points.parent / t["file"], t.get("host"), t.get("netns")) for t in tables]
+
+
+def not_read(path: Path, kind: str) -> InputWarning | None:
+    """Return a warning where a dump of a folder is a FIFO: nobody may ever write to it."""
+    try:
+        is_fifo = stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):  # told where it is read
+        return None
+    if not is_fifo:
+        return None
+    message = f"it is a FIFO, which nobody may write to; give it with --{kind} to have it read"
+    return InputWarning("not-read", message, sound(path.name))
 
 
 def _is_usable(table: Any) -> bool:

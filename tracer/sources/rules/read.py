@@ -11,7 +11,7 @@ from tracer.core.warnings import InputWarning
 from tracer.sources.compression import decompressed
 from tracer.sources.documents import text_of, utf8
 from tracer.sources.findings import Findings
-from tracer.sources.named_dumps import Dump, dumps_in
+from tracer.sources.named_dumps import Dump, dumps_in, not_read
 from tracer.sources.rules.chains import Chains
 from tracer.sources.rules.iptables import read_iptables
 from tracer.sources.rules.nftables import read_nftables
@@ -63,6 +63,9 @@ def read_rules_folder(folder: Path) -> Found:
     rules: list[NatRule] = []
     warnings: list[InputWarning] = []
     for path, host, netns in rules_files(folder):
+        if refusal := not_read(path, "rules"):
+            warnings.append(refusal)
+            continue
         some, wrong = read_rules(path, host, netns)
         rules += some
         warnings += wrong
