@@ -275,3 +275,47 @@ def test_an_entry_for_an_interface_that_is_not_there_is_told(tmp_path: Path) -> 
     assert warned(result) == {("missing-interface", "all.pcapng"): 2}
     (warning,) = result.warnings
     assert "speaks of interface 1, but it has only interface 0" in warning.message
+
+
+def test_an_entry_for_a_device_of_which_there_is_no_packet_is_told(tmp_path: Path) -> None:
+    packets = [Packet(cooked(0, True), START), Packet(cooked(4, True), START + 1)]
+    write(tmp_path / "any.pcap", pcap(packets, linktype=276))
+    write(tmp_path / "eth0.pcap", pcap(some(2)))
+    write(tmp_path / "shown.txt", TEXT.encode())
+    write(tmp_path / "none.pcap", pcap([], linktype=276))
+    entry = '[[point]]\nfile = "{}"\nifindex = {}\ndevice = "d{}"\n'
+    said = [("any.pcap", 7), ("any.pcap", 8), ("any.pcap", 9), ("eth0.pcap", 2), ("shown.txt", 3)]
+    text = "".join(entry.format(name, n, n) for name, n in said)
+    (tmp_path / "points.toml").write_text(text)
+    for rows in (None, 1):
+        reading = Reading([tmp_path], rows=rows)
+        list(reading.batches())
+        found = {(w.kind, w.capture): (w.count, w.message) for w in reading.warnings}
+        assert found.pop(("no-packets", "none.pcap"))
+        assert found.pop(("date-unknown", "shown.txt"))
+        assert found == {
+            ("missing-ifindex", name): (
+                count,
+                f"points.toml speaks of ifindex {number}, which no packet in it has",
+            )
+            for name, count, number in (
+                ("any.pcap", 2, 8),
+                ("eth0.pcap", 1, 2),
+                ("shown.txt", 1, 3),
+            )
+        }
+
+
+def test_an_entry_for_an_interface_of_a_text_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "shown.txt", TEXT.encode())
+    text = '[[point]]\nfile = "shown.txt"\ninterface = 2\ndevice = "eth0"\n'
+    (tmp_path / "points.toml").write_text(text)
+    assert warned(read([tmp_path]))["missing-interface", "shown.txt"] == 1
+
+
+def test_an_entry_for_a_recording_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "a.pcap", pcap(some(3)))
+    with RecordingWriter(tmp_path / "r.parquet") as writer:
+        writer.write(read([tmp_path / "a.pcap"]).batch)
+    result = read([], points={"h/eth9": str(tmp_path / "r.parquet")})
+    assert warned(result) == {("unused-point", str(tmp_path / "r.parquet")): 1}

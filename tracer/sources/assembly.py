@@ -1,5 +1,6 @@
 """Windows of several captures → one batch whose rows name their points and captures."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,8 @@ class Assembler:
         self._spans: list[_Span] = []
         self._linktypes: NDArray[np.int32] = np.empty(0, np.int32)
         self.rows = 0  # in the batch under way
+        # Of each capture, interface and ifindex of its packets.
+        self.places: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
 
     def begin(self, name: str, naming: PointNaming, interfaces: list[Interface]) -> None:
         """Say whose windows follow; `interfaces` may grow while they are added."""
@@ -72,6 +75,7 @@ class Assembler:
         decoded = self._decoder.finish()
         packets = decoded.packets
         if len(packets):
+            self._note_places(decoded.origins)
             places = np.array([self._point_of(origin) for origin in decoded.origins], np.int32)
             if not np.array_equal(places, np.arange(len(places))):
                 packets["point"] = places[packets["point"]]
@@ -110,9 +114,20 @@ class Assembler:
                     yield Gap(point, first_ns, last_ns, packets)
                 interface.gaps.clear()
 
+    def _note_places(self, origins: StructuredArray) -> None:
+        captures = tuple(self._captures)
+        for origin in origins:
+            number = int(origin["interface"])
+            span = self._span_of(number)
+            place = number - span.first_interface - 1, int(origin["ifindex"])
+            self.places[captures[span.capture]].add(place)
+
+    def _span_of(self, number: int) -> _Span:
+        return next(s for s in reversed(self._spans) if s.first_interface <= number)
+
     def _point_of(self, origin: StructuredArray) -> int:
         number = int(origin["interface"])
-        span = next(s for s in reversed(self._spans) if s.first_interface <= number)
+        span = self._span_of(number)
         index = number - span.first_interface - 1
         point = self._point(
             span, index, int(origin["ifindex"]), Direction(int(origin["direction"]))

@@ -14,6 +14,7 @@ from tracer.sources.decode.linktypes import KNOWN
 from tracer.sources.findings import Findings
 from tracer.sources.frames import Window
 from tracer.sources.inputs import Input
+from tracer.sources.remarks import absent_devices, absent_interfaces
 
 if TYPE_CHECKING:
     from tracer.sources.recording import Recording
@@ -67,6 +68,12 @@ def read_whole(
         findings.extend(recording.warnings)
         if capture.packets is not None:
             recording.batch.captures = (given.name,)
+        if given.naming.entries:
+            findings.add(
+                "unused-point",
+                "points.toml or --point names its place, but it is a "
+                "recording, which says itself where each packet was seen",
+            )
         return recording.batch, recording.lost
     from tracer.sources.tcpdump_text import read_text
 
@@ -76,6 +83,9 @@ def read_whole(
         replace(p, capture=given.naming.fallback) if p.device is None else p for p in batch.points
     )
     findings.extend(warnings)
+    for kind, message, count in absent_interfaces(given.naming.entries, 1):
+        findings.add(kind, message, count=count)
+    findings.extend(absent_devices(given.name, given.naming.entries, {(0, -1)}))
     return batch, {}
 
 

@@ -18,6 +18,7 @@ from tracer.sources.duplicates import Duplicates
 from tracer.sources.findings import Findings
 from tracer.sources.inputs import Input, find_inputs
 from tracer.sources.memory import row_limit
+from tracer.sources.remarks import absent_devices, absent_interfaces
 from tracer.sources.stream import WINDOW
 
 LEAST_ROWS, MOST_ROWS = 1 << 12, 1 << 16  # of a batch of captures that are read side by side
@@ -164,6 +165,9 @@ class Reading:
             raise refusals[0]
         if self._assembler.rows or self._rows is None:
             yield self._assembler.flush()
+        for given in self._inputs:
+            if places := self._assembler.places.get(given.name):
+                self._warnings += absent_devices(given.name, given.naming.entries, places)
 
     def _input(self, given: Input, findings: Findings) -> Iterator[ObservationBatch]:
         twin = self._duplicates.twin_of(given.path)
@@ -192,7 +196,9 @@ class Reading:
             findings.add("no-packets", "no packets inside")
         self._done += capture.file.taken
         if capture.packets is not None and packets:
-            _check_interfaces(given, len(capture.packets.interfaces), findings)
+            count = len(capture.packets.interfaces)
+            for kind, message, number in absent_interfaces(given.naming.entries, count):
+                findings.add(kind, message, count=number)
         dropped = capture.packets.dropped if capture.packets is not None else None
         self.captures.append(
             CaptureInfo(
@@ -243,12 +249,3 @@ class Reading:
             self._left = max(0, self._left - packets)
         if self._progress is not None:
             self._progress(self._done + capture.file.taken, self._total)
-
-
-def _check_interfaces(given: Input, count: int, findings: Findings) -> None:
-    # What is said of an interface that is not there would be passed over in silence.
-    absent = [e.interface for e in given.naming.entries if (e.interface or 0) >= count]
-    if absent:
-        there = f"interfaces 0 to {count - 1}" if count > 1 else "interface 0"
-        message = f"points.toml speaks of interface {absent[0]}, but it has only {there}"
-        findings.add("missing-interface", message, count=len(absent))
