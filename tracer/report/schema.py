@@ -16,7 +16,8 @@ _PLACE = {
     "device": "device; direction is relative to it",
     "direction": "ingress or egress of the device",
     "hook": "netfilter hook, where there is no device: after its NAT, or `output-before-nat` and"
-    " `postrouting-before-nat` where a packet that the host itself sends is first seen",
+    " `postrouting-before-nat` where a packet that the host itself sends is first seen; with a"
+    " device, where a rule logged the packet (NFLOG)",
     "clock": "clock that stamped the packet, one a host unless told otherwise",
     "capture": "file or engine it was read from",
 }

@@ -11,9 +11,12 @@ from tracer.core.batch import Gap, ObservationBatch
 from tracer.core.point import Direction, Point
 from tracer.core.records import copied
 from tracer.core.schema import StructuredArray
-from tracer.sources.decode.linktypes import LINUX_SLL
+from tracer.core.warnings import InputWarning
+from tracer.sources.decode.linktypes import LINUX_SLL, NFLOG
+from tracer.sources.decode.nflog import HOOKS
 from tracer.sources.decode.rows import Decoder, Workers
 from tracer.sources.frames import Interface, Window
+from tracer.sources.late import LateTimes
 from tracer.sources.points import PointNaming
 
 _UNDEFINED = -1  # link type of packets whose interface the file does not describe
@@ -41,6 +44,7 @@ class Assembler:
         self._spans: list[_Span] = []
         self._linktypes: NDArray[np.int32] = np.empty(0, np.int32)
         self.rows = 0  # in the batch under way
+        self._late = LateTimes()
         # Of each capture, interface and ifindex of its packets.
         self.places: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
 
@@ -76,6 +80,8 @@ class Assembler:
         packets = decoded.packets
         if len(packets):
             self._note_places(decoded.origins)
+            if (late := decoded.origins["late"]).any():
+                self._late.settle(packets, late[packets["point"]])
             places = np.array([self._point_of(origin) for origin in decoded.origins], np.int32)
             if not np.array_equal(places, np.arange(len(places))):
                 packets["point"] = places[packets["point"]]
@@ -114,6 +120,10 @@ class Assembler:
                     yield Gap(point, first_ns, last_ns, packets)
                 interface.gaps.clear()
 
+    def late_warnings(self) -> Iterator[InputWarning]:
+        """Yield a warning for each capture in which packets were left without a time."""
+        return self._late.warnings(tuple(self._captures))
+
     def _note_places(self, origins: StructuredArray) -> None:
         captures = tuple(self._captures)
         for origin in origins:
@@ -132,12 +142,15 @@ class Assembler:
         point = self._point(
             span, index, int(origin["ifindex"]), Direction(int(origin["direction"]))
         )
+        if (hook := int(origin["hook"])) >= 0:
+            point = replace(point, hook=HOOKS[hook])
         return self._points.setdefault(point, len(self._points))
 
     def _point(self, span: _Span, index: int, ifindex: int, direction: Direction) -> Point:
         interface = span.interfaces[index] if index >= 0 else Interface(_UNDEFINED)
+        name = None if interface.linktype == NFLOG else interface.name  # `nflog:5` is a group
         point = span.naming.point(
-            index, interface.name, ifindex, direction,
+            index, name, ifindex, direction,
             is_only=len(span.interfaces) == 1 and index == 0,
         )  # fmt: skip
         if interface.linktype == LINUX_SLL and point.name == point.capture:

@@ -165,6 +165,7 @@ class Reading:
             raise refusals[0]
         if self._assembler.rows or self._rows is None:
             yield self._assembler.flush()
+        self._warnings += self._assembler.late_warnings()
         for given in self._inputs:
             if places := self._assembler.places.get(given.name):
                 self._warnings += absent_devices(given.name, given.naming.entries, places)

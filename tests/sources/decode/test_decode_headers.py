@@ -246,7 +246,7 @@ def test_cooked_captures_say_the_direction(kind: int, direction: int) -> None:
     for packet, linktype, ifindex in ((first, 113, -1), (second, 276, 33)):
         ours = decoded([packet], linktype)
         assert (ours.direction.tolist(), ours.interface.tolist()) == ([direction], [0])
-        assert ours.origins.tolist() == [(0, ifindex, direction)]
+        assert ours.origins.tolist() == [(0, ifindex, direction, -1, 0)]
         assert (value(ours, 0, "src_mac"), value(ours, 0, "dport")) == (A, 61002)
 
 

@@ -50,7 +50,7 @@ def test_threads_and_windows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     linktypes = np.array([ETHERNET] * 3, np.int32)
     whole = decode_frames(data, frames, linktypes)
     assert whole.packets["frame"].tolist() == list(range(1, 40_001))
-    assert whole.origins.tolist() == [(0, -1, -1), (1, -1, -1), (2, -1, -1)]
+    assert whole.origins.tolist() == [(n, -1, -1, -1, 0) for n in range(3)]
     assert all(len(whole.sections[name]) > 100 for name in ("tunnel", "arp", "quoted"))
     for section in whole.sections.values():
         assert (np.diff(section["row"]) > 0).all()

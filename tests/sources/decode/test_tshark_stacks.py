@@ -10,7 +10,7 @@ import pytest
 from decoding import decoded, records, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packets import ETHERNET, write_pcap
+from packets import ETHERNET, PacketMaker, write_pcap
 from stacks import SERIAL, Stacks
 from test_tshark_parity import COLUMNS, MADE
 from tshark_oracle import dissect
@@ -62,6 +62,34 @@ def test_serial_links(tmp_path: Path, kind: str, seed: int) -> None:
     maker = Stacks(seed)
     packets = [maker.serial(kind) for _ in range(PACKETS)]
     assert differences(tmp_path / "serial.pcap", SERIAL[kind], packets, packets) == []
+
+
+#: What stands before an IP packet on links of a type that tshark knows, too.
+BEFORE_IP = {
+    204: bytes.fromhex("01ff030021"),
+    109: bytes.fromhex("020000000000100100000000"),
+}
+
+
+@pytest.mark.parametrize("linktype", BEFORE_IP)
+def test_links_with_a_short_header(tmp_path: Path, linktype: int) -> None:
+    maker = PacketMaker(3)
+    packets = [BEFORE_IP[linktype] + bytes(maker.ipv4(depth=9)) for _ in range(50)]
+    assert differences(tmp_path / "made.pcap", linktype, packets, packets) == []
+    ours = decoded(packets, linktype)
+    assert {value(ours, row, "src") is None for row in range(50)} == {False}
+    assert set(ours.direction.tolist()) == {1 if linktype == 204 else -1}
+
+
+def test_bare_mpls_is_what_an_ethernet_header_may_carry() -> None:
+    """tshark and tcpdump do not print this link type; above, tshark is asked about that one."""
+    maker = PacketMaker(3)
+    bare = [bytes.fromhex("0001a140") + bytes(maker.ipv4(depth=9)) for _ in range(50)]
+    ours, framed = decoded(bare, 219), decoded([bytes(12) + b"\x88\x47" + each for each in bare])
+    for row in range(50):
+        for name in ("mpls_label", "src", "dst", "ttl", "ip_id", "proto", "sport", "payload_len"):
+            assert value(ours, row, name) == value(framed, row, name)
+        assert value(ours, row, "mpls_label") == 26
 
 
 def test_the_maker_makes_every_tunnel(tmp_path: Path) -> None:

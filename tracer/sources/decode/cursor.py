@@ -39,6 +39,8 @@ CURSOR_DTYPE = np.dtype(
         ("quoted", "<i8"),
         ("direction", "<i8"),  # of this packet, from its link header; -1 unknown
         ("ifindex", "<i8"),  # of this packet, from its link header; -1 unknown
+        ("hook", "<i8"),  # netfilter hook that logged it, an index into nflog.HOOKS; -1 none
+        ("late", "<i8"),  # not 0 where its time is when it was read from the kernel (nflog.LATE)
         # What the row said before the last tunnel was entered (`tunnel.enter`).
         *((name, PACKET_DTYPE[name]) for name in REPLACED),
     ]

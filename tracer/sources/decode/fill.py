@@ -18,8 +18,10 @@ Words = NDArray[np.int64]
 ORIGIN_DTYPE = np.dtype(
     [
         ("interface", "<i4"),  # the frame's
-        ("ifindex", "<i8"),  # Linux SLL2 says it in every packet; -1 unknown
+        ("ifindex", "<i8"),  # Linux SLL2 and NFLOG say it in every packet; -1 unknown
         ("direction", "<i8"),  # core.point.Direction
+        ("hook", "<i8"),  # netfilter hook, an index into nflog.HOOKS; -1 none
+        ("late", "<i8"),  # not 0 where times are when packets were read (nflog.LATE)
     ]
 )
 
@@ -121,6 +123,8 @@ def _start(size: int, frame: Any, linktypes: NDArray[np.int32], row: Any, cursor
     cursor.quoted = 0
     cursor.direction = frame.direction
     cursor.ifindex = -1
+    cursor.hook = -1
+    cursor.late = 0
     known = 0 <= frame.interface < len(linktypes)
     return np.int64(linktypes[frame.interface]) if known else _UNKNOWN_LINKTYPE
 
@@ -135,10 +139,14 @@ def _origin(origins: StructuredArray, used: NDArray[np.int64], interface: int, c
             origin.interface == interface
             and origin.direction == cursor.direction
             and origin.ifindex == cursor.ifindex
+            and origin.hook == cursor.hook
+            and origin.late == cursor.late
         ):
             return k
     origins[count].interface = interface
     origins[count].direction = cursor.direction
     origins[count].ifindex = cursor.ifindex
+    origins[count].hook = cursor.hook
+    origins[count].late = cursor.late
     used[ORIGINS] = count + 1
     return count

@@ -6,11 +6,13 @@ from tracer.core.jit import inner_plain
 from tracer.core.point import Direction
 from tracer.sources.decode import cursor as at
 from tracer.sources.decode.load import Bytes, be16, be32, be48, u8
+from tracer.sources.decode.nflog import nflog
 
 NULL, ETHERNET, PPP, LOOP = 0, 1, 9, 108
 PPP_HDLC, PPPOE, CISCO_HDLC = 50, 51, 104
+PPP_WITH_DIR, MPLS, ENC = 204, 219, 109
 RAW, RAW_BSD, RAW_OPENBSD, IPV4, IPV6 = 101, 12, 14, 228, 229
-LINUX_SLL, LINUX_SLL2 = 113, 276
+LINUX_SLL, LINUX_SLL2, NFLOG = 113, 276, 239
 KNOWN = frozenset(
     (
         NULL,
@@ -27,6 +29,10 @@ KNOWN = frozenset(
         IPV6,
         LINUX_SLL,
         LINUX_SLL2,
+        NFLOG,
+        PPP_WITH_DIR,
+        MPLS,
+        ENC,
     )
 )
 
@@ -55,6 +61,16 @@ def link(data: Bytes, row: Any, cursor: Any, linktype: int) -> None:
         cursor.layer = at.ETHERTYPE
     elif linktype in (PPP, PPP_HDLC, CISCO_HDLC):
         _serial(data, row, cursor)
+    elif linktype == NFLOG:
+        nflog(data, row, cursor)
+    elif linktype == MPLS:
+        cursor.layer = at.MPLS
+    elif linktype == PPP_WITH_DIR:
+        _directed(data, row, cursor)
+    elif linktype == ENC and at.has(row, cursor, cursor.position + 12):
+        # OpenBSD's IPsec: family, SPI and flags; then the packet in the clear.
+        cursor.position += 12
+        cursor.layer = at.IP
     else:
         at.stop(row, at.UNKNOWN_PROTOCOL)
 
@@ -70,6 +86,16 @@ def _serial(data: Bytes, row: Any, cursor: Any) -> None:
             cursor.kind = be16(data, start + 2)
             cursor.position = start + 4
             cursor.layer = at.ETHERTYPE
+
+
+@inner_plain
+def _directed(data: Bytes, row: Any, cursor: Any) -> None:
+    # A byte before the frame: 0 received, else sent.
+    start = cursor.position
+    if at.has(row, cursor, start + 1):
+        cursor.direction = _INGRESS if u8(data, start) == 0 else _EGRESS
+        cursor.position = start + 1
+        _serial(data, row, cursor)
 
 
 @inner_plain

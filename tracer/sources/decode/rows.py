@@ -24,8 +24,8 @@ class DecodedFrames:
     """Rows of one capture.
 
     `packets` has PACKET_DTYPE, shape (n,), `frame` counted on and `point` an index into
-    `origins` (ORIGIN_DTYPE), which lists each (interface, ifindex, direction) seen, in order
-    of appearance. `sections` maps every section name to its records, `row` ascending.
+    `origins` (ORIGIN_DTYPE), which lists each of them that was seen, in order of
+    appearance. `sections` maps every section name to its records, `row` ascending.
     """
 
     packets: StructuredArray
