@@ -20,6 +20,8 @@ def test_numbers_of_a_range_are_taken() -> None:
         (Whole(1), "0", "'0' is not a whole number of 1 or more."),
         (Whole(1), "1.5", "'1.5' is not a whole number of 1 or more."),
         (Decimal(0, min_open=True), "0", "'0' is not a number above 0."),
+        (Decimal(0.01), "nan", "'nan' is not a number of 0.01 or more."),
+        (Decimal(0, min_open=True), "inf", "'inf' is not a number above 0."),
         (Decimal(0.01), "soon", "'soon' is not a number of 0.01 or more."),
     ],
 )

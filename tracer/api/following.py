@@ -56,7 +56,8 @@ def follow(
     count = None if count is None else whole(count, "count", 1)
     duration = None if duration is None else seconds(duration, "duration", 0.001)
     settle = seconds(settle, "settle", 0.01)
-    ring_size, map_size = whole(ring_size, "ring_size", 1, 1024), whole(map_size, "map_size", 16)
+    ring_size = whole(ring_size, "ring_size", 1, 1024)
+    map_size = whole(map_size, "map_size", 16, 1 << 24)
     snap = whole(snap, "snap", 0, 1500)
     if engine not in ENGINES:
         raise InputError(f"There is no engine {engine!r}.", "Use auto, core or bcc.")

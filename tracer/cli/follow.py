@@ -63,7 +63,7 @@ def writable(_: click.Context, parameter: click.Parameter, file: str | None) -> 
     show_default=True, metavar="MIB", help="Size of the buffer between kernel and tracer.",
 )  # fmt: skip
 @click.option(
-    "--map-size", cls=Option, section=_KERNEL, type=Whole(16), default=1 << 16,
+    "--map-size", cls=Option, section=_KERNEL, type=Whole(16, 1 << 24), default=1 << 16,
     show_default=True, metavar="N", help="How many flows and packets in flight can be followed.",
 )  # fmt: skip
 @click.option(

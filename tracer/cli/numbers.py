@@ -1,5 +1,6 @@
 """Numbers that options take, refused in the words of whoever typed them."""
 
+import math
 from typing import Any
 
 import click
@@ -22,9 +23,12 @@ class Decimal(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number; bad usage where the text is none, or one out of range."""
         try:
-            return super().convert(value, param, ctx)
+            number: float = super().convert(value, param, ctx)
         except click.BadParameter:
+            number = math.nan
+        if not math.isfinite(number):  # of NaN, no range says that it is outside
             self.fail(f"{value!r} is not a number {_span(self)}.", param, ctx)
+        return number
 
 
 def _span(range_: click.IntRange | click.FloatRange) -> str:
