@@ -48,6 +48,38 @@ def test_every_magic_in_both_byte_orders_is_read_as_tshark_reads_it(
     assert {row[5] for row in rows} == ({1} if kind == "modified" else {-1})
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_files_that_cat_joined_are_read_as_each_alone(tmp_path: Path, order: str) -> None:
+    parts = [pcap(some(n), order, snaplen=100 + n) for n in (3, 0, 4)]
+    alone = []
+    for part in parts:
+        (tmp_path / "part.pcap").write_bytes(part)
+        alone += tshark(tmp_path / "part.pcap")
+    for size in (64, 1 << 16):
+        rows, findings = frames_of(b"".join(parts), size)
+        assert [row[:4] for row in rows] == [(n + 1, *row[1:4]) for n, row in enumerate(alone)]
+        (warning,) = findings.warnings()
+        assert (warning.kind, warning.count, warning.offset) == ("joined-files", 2, len(parts[0]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pcap(some(2), ">"),
+        pcap(some(2), linktype=113),
+        pcap(some(2), magic=0xA1B23C4D),
+    ],
+    ids=["order", "link-type", "resolution"],
+)
+def test_a_file_of_another_kind_behind_one_is_told_and_no_packet(other: bytes) -> None:
+    first = pcap(some(3))
+    rows, findings = frames_of(first + other)
+    assert len(rows) == 3
+    (warning,) = findings.warnings()
+    assert (warning.kind, warning.offset) == ("joined-files", len(first))
+    assert f"{len(other)} bytes were not read: join the files with mergecap" in warning.message
+
+
 def test_seconds_are_unsigned() -> None:
     rows, _ = frames_of(pcap([Packet(seconds=0xFFFF_FFFF, fraction=999_999)]))
     assert rows[0][1] == 4_294_967_295_999_999_000

@@ -24,7 +24,10 @@ HEADER = 24
 MAX_RECORD = 262_144
 MAX_SNAPLEN = 1 << 27
 
-_MORE, _FULL, _DAMAGED = 0, 1, 2
+_MORE, _FULL, _DAMAGED, _JOINED = 0, 1, 2, 3
+# Version 2.4 as a number, in its own byte order or the other.
+_VERSIONS = (0x00040002, 0x00020004, 0x02000400, 0x04000200)
+_MAGICS = (MICROSECONDS, NANOSECONDS, MODIFIED, 0xD4C3B2A1, 0x4D3CB2A1, 0x34CDB2A1)
 _EGRESS = 4  # PACKET_OUTGOING of linux/if_packet.h, in the modified record header
 # What the walk counts; the first offsets follow in the same array.
 _ZERO, _SNAPPED, _FRACTION, _COUNTS = 0, 1, 2, 3
@@ -61,6 +64,7 @@ class PcapReader:
         self._scale = 1 if magic == NANOSECONDS else 1000
         self._snaplen = snaplen if 0 < snaplen <= MAX_SNAPLEN else MAX_RECORD
         self._buffer, self._findings = buffer, findings
+        self._head = _kind_of(head)
         # The upper bits tell of a frame check sequence (draft-ietf-opsawg-pcap, 4.1).
         self.interfaces = [Interface(linktype=network & 0xFFFF)]
         self.dropped: int | None = None
@@ -76,6 +80,10 @@ class PcapReader:
             if count:
                 yield Window(self._buffer.data, frames[:count], linktypes, first)
             first += count
+            if status == _JOINED:
+                size = 16 + self._extra
+                if not self._go_on():
+                    return
         if status == _DAMAGED:
             self._report_damage(size)
         elif len(self._buffer):
@@ -92,6 +100,21 @@ class PcapReader:
         self._report_counts(counts)
         buffer.start = position
         return count, size, status
+
+    def _go_on(self) -> bool:
+        # Past the header of another file that `cat` put behind this one; not where it is unlike.
+        offset = self._buffer.position
+        if _kind_of(self._buffer.head(HEADER)) == self._head:
+            self._buffer.consume(HEADER)
+            message = "another pcap file begins in it, as `cat` joins them; that was read, too"
+            self._findings.add("joined-files", message, offset)
+            return True
+        message = (
+            "another pcap file begins in it, of another kind than the first; reading stopped there "
+            f"and {self._buffer.drain()} bytes were not read: join the files with mergecap"
+        )
+        self._findings.add("joined-files", message, offset)
+        return False
 
     def _report_counts(self, counts: NDArray[np.int64]) -> None:
         messages = {
@@ -127,6 +150,11 @@ class PcapReader:
         )
 
 
+def _kind_of(head: bytes) -> bytes:
+    # Magic, version and link type.
+    return head[:8] + head[20:HEADER]
+
+
 def _magic(head: bytes) -> tuple[str, int] | None:
     # (struct byte order, magic)
     for order in "<>":
@@ -159,6 +187,12 @@ def walk_records(
     filled, at = 0, start
     while at + header <= end:
         cap_len = load32(data, at + 8, swapped)
+        if (
+            cap_len == 0
+            and load32(data, at, swapped) in _MAGICS
+            and load32(data, at + 4, swapped) in _VERSIONS
+        ):
+            return filled, at, HEADER, _JOINED if at + HEADER <= end else _MORE
         if cap_len > limit:
             return filled, at, cap_len, _DAMAGED
         if at + header + cap_len > end:
