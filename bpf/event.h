@@ -20,7 +20,7 @@ enum event_hook {
 	HOOK_OVS_PROCESS = 9,	/* ovs_dp_process_packet: looked up in the flow table */
 	HOOK_OVS_UPCALL = 10,	/* ovs_dp_upcall: handed to user space; comes back as another skb */
 	HOOK_OVS_SEND = 11,	/* ovs_vport_send: leaves the OVS datapath by this port */
-	HOOK_VLAN_RECEIVE = 12,	/* vlan_do_receive: ingress of a VLAN device, tag taken off */
+	HOOK_UPPER_RECEIVE = 12,	/* ingress of a device that has the packet from another one (hooks/upper.h) */
 };
 
 /* What the record holds; a field whose flag is not set means nothing. */

@@ -38,9 +38,10 @@ int slow(void *ctx)	/* the section of all SLOW functions, by which they are foun
 #endif
 
 #include "hooks/device.h"
+#include "hooks/upper.h"	/* first among programs: a kernel that refuses these refuses them at once */
+#include "hooks/device_programs.h"
 #include "hooks/free.h"
 #include "hooks/route.h"
 #include "hooks/nat.h"
 #include "hooks/nat_programs.h"
 #include "hooks/ovs.h"
-#include "hooks/vlan.h"

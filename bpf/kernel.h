@@ -22,6 +22,7 @@
 #define FIELD_dev_name struct net_device, name
 #define FIELD_dev_ifindex struct net_device, ifindex
 #define FIELD_dev_net struct net_device, nd_net.net
+#define FIELD_dev_priv_flags struct net_device, priv_flags
 #define FIELD_sk_net struct sock, __sk_common.skc_net.net
 #define FIELD_net_inum struct net, ns.inum
 #define FIELD_shinfo_gso_size struct skb_shared_info, gso_size
@@ -76,6 +77,12 @@ struct wire_tuple {
 #define FIRST_NETNS_INUM 0xeffffff0u	/* PROC_NET_INIT_INO and up: tells a device from reused bytes */
 #define NO_HEADER 0xffffu
 
+/* enum netdev_priv_flags (linux/netdevice.h): what netif_receive_skb shows, if at all, only of broadcasts. */
+#define IFF_UPPER (1 /* IFF_802_1Q_VLAN */ | 1 << 16 /* IFF_MACVLAN */ | 1 << 22 /* IFF_TEAM */)
+
+/* What kernel functions return (asm-generic/errno.h), negative. */
+enum kernel_error { EAGAIN = 11, EACCES = 13, EINVAL = 22, EHOSTUNREACH = 113 };
+
 #ifndef TRACER_BCC
 #define RELOCATED __attribute__((preserve_access_index))
 struct net_common { unsigned int inum; } RELOCATED;
@@ -83,7 +90,7 @@ struct ns_common { unsigned int inum; } RELOCATED;
 struct netns_ipv6 { struct fib6_info *fib6_null_entry; } RELOCATED;
 struct net { struct ns_common ns; struct netns_ipv6 ipv6; } RELOCATED;
 typedef struct { struct net *net; } RELOCATED possible_net_t;
-struct net_device { char name[16]; int ifindex; possible_net_t nd_net; } RELOCATED;
+struct net_device { char name[16]; unsigned int priv_flags; int ifindex; possible_net_t nd_net; } RELOCATED;
 struct sock_common { possible_net_t skc_net; } RELOCATED;
 struct sock { struct sock_common __sk_common; } RELOCATED;
 struct sk_buff {

@@ -33,10 +33,12 @@ struct cpu {
 	struct counters count;
 	__u64 address;		/* turns a pointer into a number */
 	__u64 routed;		/* skb whose routing decision comes next */
+	__u64 seen_skb, seen_at;	/* skb that was seen to come in last, and the device */
 	__u64 translated;	/* skb that is inside NAT now */
 	struct flow_key before;	/* its key before NAT */
 	__u64 before_ns;	/* when it came to NAT, if this host itself sends it; 0 otherwise */
-	__u64 vlan_slot;	/* struct sk_buff ** of vlan_do_receive */
+	__u64 handed;		/* the argument of a function that may give a packet to another device */
+	__u64 handed_from;	/* its device before */
 	__u32 nat_hook;
 	__u32 depth;		/* programs running on this CPU, one inside the other */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A packet at a device: netif_receive_skb, net_dev_start_xmit, net_dev_queue. */
+/* A packet at a device, going in or out. */
 #ifndef TRACER_HOOKS_DEVICE_H
 #define TRACER_HOOKS_DEVICE_H
 
@@ -51,6 +51,10 @@ ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 		track(address_of(skb, cpu), v->signature, cpu);
 		if (opt_route && hook == HOOK_RECEIVE)
 			cpu->routed = address_of(skb, cpu);
+		if (hook == HOOK_RECEIVE || hook == HOOK_UPPER_RECEIVE) {
+			cpu->seen_skb = address_of(skb, cpu);
+			cpu->seen_at = (unsigned long)dev;
+		}
 		show(v, skb, &at, cpu, direct);
 	}
 	return end(cpu);
@@ -63,47 +67,5 @@ ALWAYS void *device_of(void *skb, const int direct)
 	LOAD(direct, dev, skb, skb_dev);
 	return dev;
 }
-
-#if HAVE_TYPED
-PROGRAM("tp_btf/netif_receive_skb", receive_typed, __u64)
-{
-	void *skb = (void *)ctx[0];
-
-	return at_device(skb, device_of(skb, 1), HOOK_RECEIVE, 1);
-}
-
-PROGRAM("tp_btf/net_dev_start_xmit", xmit_typed, __u64)
-{
-	return at_device((void *)ctx[0], (void *)ctx[1], HOOK_XMIT, 1);
-}
-
-PROGRAM("tp_btf/net_dev_queue", queue_typed, __u64)
-{
-	void *skb = (void *)ctx[0];
-
-	return at_device(skb, device_of(skb, 1), HOOK_QUEUE, 1);
-}
-#endif
-
-#if HAVE_RAW
-PROGRAM("raw_tp/netif_receive_skb", receive_raw, __u64)
-{
-	void *skb = (void *)ctx[0];
-
-	return at_device(skb, device_of(skb, 0), HOOK_RECEIVE, 0);
-}
-
-PROGRAM("raw_tp/net_dev_start_xmit", xmit_raw, __u64)
-{
-	return at_device((void *)ctx[0], (void *)ctx[1], HOOK_XMIT, 0);
-}
-
-PROGRAM("raw_tp/net_dev_queue", queue_raw, __u64)
-{
-	void *skb = (void *)ctx[0];
-
-	return at_device(skb, device_of(skb, 0), HOOK_QUEUE, 0);
-}
-#endif
 
 #endif

@@ -3,9 +3,8 @@
 #ifndef TRACER_HOOKS_ROUTE_H
 #define TRACER_HOOKS_ROUTE_H
 
-/* Types of routes that lead nowhere (linux/rtnetlink.h), and what lookups give for them. */
+/* Types of routes that lead nowhere (linux/rtnetlink.h). */
 enum route_type { RTN_BLACKHOLE = 6, RTN_UNREACHABLE = 7, RTN_PROHIBIT = 8, RTN_THROW = 9 };
-enum route_error { EAGAIN = 11, EACCES = 13, EINVAL = 22, EHOSTUNREACH = 113 };
 
 struct route {
 	struct flow_key asked;

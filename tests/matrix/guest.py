@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.matrix import net
+from tests.matrix import net, upper
 from tests.matrix.net import DEVICES, inside, run
 from tracer.core.errors import TracerError
 from tracer.core.filter import FlowFilter
@@ -25,13 +25,13 @@ from tracer.sources.live import btf
 from tracer.sources.live.clock import sample
 from tracer.sources.live.drop_reasons import drop_reason_name
 from tracer.sources.live.engine import Config, Engine, open_engine
-from tracer.sources.live.event_layout import EVENT_DTYPE, Hook
+from tracer.sources.live.event_layout import EVENT_DTYPE
 from tracer.sources.live.namespaces import all_namespaces
 from tracer.sources.live.source import bpf_folder
 from tracer.sources.live.syscalls import network_namespace
 
 SERVER = "10.7.2.2"
-FLOW = FlowFilter(host=("10.7.1.2", "10.7.2.100"))
+FLOW = FlowFilter(host=("10.7.1.2", "10.7.2.100", "10.8.0.0/16"))
 started = time.monotonic()
 
 
@@ -66,12 +66,12 @@ def start(name: str, facts: dict[str, Any]) -> Engine:
 def sniffing(folder: Path) -> Iterator[None]:
     """tcpdump at every device while the block runs."""
     running = []
-    for namespace, device in DEVICES:
+    for namespace, device in (*DEVICES, *upper.DEVICES):
         out = (folder / f"tcpdump-{device}.txt").open("w")
         command = f"exec {inside(namespace)}tcpdump -i {device} -e -n -v -tt -l --immediate-mode"
         running.append(subprocess.Popen(command, shell=True, stdout=out, stderr=out))
     try:
-        for _, device in DEVICES:
+        for _, device in (*DEVICES, *upper.DEVICES):
             text = folder / f"tcpdump-{device}.txt"
             wait_for(lambda text=text: "listening on" in text.read_text(), f"tcpdump on {device}")
         yield
@@ -167,7 +167,7 @@ def without_types(facts: dict[str, Any]) -> None:
     fields = (bpf_folder() / "kernel.h").read_text()
     known = layouts(fields)
     run("mount -t tmpfs none /sys/kernel/btf")
-    for cached in (btf.kernel, btf.has_text):
+    for cached in (btf.kernel, btf.has_text, btf.known):
         cached.cache_clear()
     said = facts["without_types"] = {}
     for name in ("core", "bcc"):
@@ -205,6 +205,7 @@ def main(folder: Path) -> None:
         # Before the modules that it wants to look into are there.
         engines = {"core": start("core", facts)}
         net.build()
+        upper.build()
         say("the network is built")
         wait_for(lambda: ready(engines["core"]), "late modules")
         facts["late"] = {
@@ -215,6 +216,7 @@ def main(folder: Path) -> None:
         with sniffing(folder):
             say("tcpdump listens")
             traffic()
+            upper.traffic()
             (folder / "flows.txt").write_text(run("ovs-appctl dpctl/dump-flows -m"))
             save(folder, engines, facts)
         for engine in engines.values():
@@ -229,9 +231,7 @@ def main(folder: Path) -> None:
 def ready(engine: Engine) -> bool:
     """Drain (joins what appeared) and say whether every hook has found its place."""
     engine.drain(0.2)
-    return not {Hook[name.upper()] for name, _ in engine.attached.missing} & {
-        Hook.NAT, Hook.OVS_RECEIVE, Hook.OVS_PROCESS, Hook.OVS_UPCALL, Hook.OVS_SEND
-    }  # fmt: skip
+    return not engine.attached.missing
 
 
 if __name__ == "__main__":

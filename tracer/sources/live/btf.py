@@ -244,6 +244,16 @@ def has_text(name: str) -> bool:
 
 
 @cache
+def known(names: tuple[str, ...]) -> frozenset[str]:
+    """Return those of some names that the running kernel's BTF speaks of, in one reading."""
+    try:
+        text = VMLINUX.read_bytes()
+    except OSError:
+        return frozenset()
+    return frozenset(name for name in names if b"\0" + name.encode() + b"\0" in text)
+
+
+@cache
 def kernel() -> Btf:
     """Return the running kernel's types, parsed once: its BTF, else made from its headers.
 

@@ -192,9 +192,9 @@ def _kprobes() -> Check:
     return _check(
         "kprobes",
         syscalls.has_kprobes(),
-        "OVS, VLAN devices and nf_nat_manip_pkt can be watched"
+        "OVS, devices on others (VLAN, macvlan, bond) and nf_nat_manip_pkt can be watched"
         if syscalls.has_kprobes()
-        else "the kernel offers none: OVS and VLAN devices show only at their ports",
+        else "the kernel offers none: OVS, and devices on others, may show only at their ports",
         "use a kernel with CONFIG_KPROBES",
     )
 

@@ -20,7 +20,7 @@ from typing import Any
 from tracer.core.errors import HostError
 from tracer.sources.live import btf, syscalls
 from tracer.sources.live.linker import MAP_BASE, link, place_cast, place_reads, read_functions
-from tracer.sources.live.points import POINTS
+from tracer.sources.live.points import choices, netfilter_programs
 from tracer.sources.live.source import bpf_folder
 
 CACHE = Path("/var/cache/tracer")
@@ -33,7 +33,7 @@ _CAST = "bpf_rdonly_cast"
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Instructions by program, maps as MAP_BASE and their place; BTF ids of typed tracepoints."""
+    """Instructions by program, maps as MAP_BASE and their place; BTF ids of typed targets."""
 
     programs: dict[str, bytes]
     targets: dict[str, int]
@@ -92,14 +92,15 @@ def _fingerprint(maps: tuple[str, ...]) -> str:
 
 
 def _targets() -> dict[str, int]:
-    choices = [choice for point in POINTS.values() for group in point for choice in group]
     found: dict[str, int] = {}
     if not btf.VMLINUX.exists():  # types made from headers have numbers of their own
         return found
-    for choice in choices:
-        if choice.kind == "tp_btf":
-            with suppress(KeyError):
+    for choice in choices():
+        with suppress(KeyError):
+            if choice.kind == "tp_btf":
                 found[choice.target] = btf.kernel().typedef_id(f"btf_trace_{choice.target}")
+            elif choice.kind == "fexit":
+                found[choice.target] = btf.kernel().function_id(choice.target)
     return found
 
 
@@ -151,8 +152,8 @@ def _compile(maps: tuple[str, ...]) -> dict[str, bytes]:
 
 
 def _names() -> list[str]:
-    choices = [choice for point in POINTS.values() for group in point for choice in group]
-    return [*(choice.program for choice in choices), "before_netfilter", "after_netfilter"]
+    programs = dict.fromkeys(choice.program for choice in choices())
+    return [*programs, *netfilter_programs()]
 
 
 def _offset_flags(fields: str) -> list[str]:

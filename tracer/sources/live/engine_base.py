@@ -20,15 +20,21 @@ from tracer.sources.live.event_layout import (
     Hook,
 )
 from tracer.sources.live.flows import FlowBits, add_keys
-from tracer.sources.live.nat_links import NatLinks
-from tracer.sources.live.points import POINTS, Choice, absent_module
+from tracer.sources.live.nat_links import Links, NatLinks, upper_links
+from tracer.sources.live.points import PLACES, UPPER_TYPED, Choice, Place
 from tracer.sources.live.ring import Ring
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SAY_FREE = {choice.program for choices in POINTS[Hook.CONSUME] for choice in choices}
+_SAY_FREE = {
+    choice.program
+    for place in PLACES
+    if place.hook == Hook.CONSUME
+    for way in place.ways
+    for choice in way
+}
 _POLL_SECONDS = 0.002
 _LOOK_SECONDS = 1.0  # how often to look for namespaces without names, and for modules
 
@@ -81,9 +87,10 @@ class LoadedEngine(Closing, ABC):
         self._bits: FlowBits | None = None
         self._links: list[int] = []
         self._nat: NatLinks | None = None
+        self._upper: Links | None = None
         self._points: list[str] = []
-        self._missing: dict[Hook, str] = {}
-        self._awaited: set[Hook] = set()
+        self._missing: dict[Place, str] = {}
+        self._awaited: set[Place] = set()
         self._looked = 0.0
         self._drained = 0
         self.until_ns = 0
@@ -128,52 +135,56 @@ class LoadedEngine(Closing, ABC):
         if self._links or self._nat is not None:
             return self.attached
         self._points, self._missing, self._awaited = [], {}, set()
-        hooks = self.config.hooks & POINTS.keys()
+        hooks = self.config.hooks
         if Hook.NAT in self.config.hooks and "after_netfilter" in loaded.programs:
             programs = loaded.programs
             self._nat = NatLinks(programs["before_netfilter"], programs["after_netfilter"])
             self._nat.join_all()
             if self._nat.works():
                 hooks -= {Hook.NAT}
-        for hook in sorted(hooks):
-            self._attach_hook(loaded, hook)
+        if "upper_netfilter" in loaded.programs and not loaded.programs.keys() & UPPER_TYPED:
+            self._upper = upper_links(loaded.programs["upper_netfilter"])
+            self._upper.join_all()
+        for place in PLACES:
+            if place.hook in hooks:
+                self._attach_place(loaded, place)
         return self._sum_up()
 
     def _sum_up(self) -> Attached:
         nat = "conntrack"
         if self._nat is not None and self._nat.works():
             nat = "netfilter"
-        elif Hook.NAT in self.config.hooks and Hook.NAT not in self._missing:
+        elif Hook.NAT in self.config.hooks - {place.hook for place in self._missing}:
             nat = "kprobe"
-        missing = tuple((hook.name.lower(), why) for hook, why in self._missing.items())
+        missing = tuple((place.name, why) for place, why in self._missing.items())
         self.attached = Attached(tuple(self._points), nat, missing)
         return self.attached
 
     def _attach_late(self) -> None:
         # Functions of modules that were loaded after attach(): nf_nat with the first rule, say.
         loaded, before = self._need(), len(self._missing)
-        for hook in self._awaited:
-            if absent_module(hook) is None:
-                self._missing.pop(hook, None)
-                self._attach_hook(loaded, hook)
+        for place in tuple(self._awaited):
+            if place.absent_module is None:
+                self._missing.pop(place, None)
+                self._attach_place(loaded, place)
         self._awaited &= self._missing.keys()
         if len(self._missing) != before:
             self._sum_up()
 
-    def _attach_hook(self, loaded: Loaded, hook: Hook) -> None:
-        module = absent_module(hook)
-        if module is not None:
-            self._awaited.add(hook)
-            self._missing[hook] = f"the module {module} is not loaded; attached when it is"
-            return
+    def _attach_place(self, loaded: Loaded, place: Place) -> None:
         reasons = []
-        for choices in POINTS[hook]:
-            failed = self._attach_all(loaded, choices)
+        for way in place.ways:
+            failed = self._attach_all(loaded, way)
             if failed is None:
-                self._points += [f"{choice.kind}/{choice.target}" for choice in choices]
+                self._points += [f"{choice.kind}/{choice.target}" for choice in way]
                 return
             reasons.append(failed)
-        self._missing[hook] = "; ".join(reasons)
+        module = place.absent_module
+        if module is None:
+            self._missing[place] = "; ".join(reasons)
+        else:
+            self._awaited.add(place)
+            self._missing[place] = f"the module {module} is not loaded; attached when it is"
 
     def _attach_all(self, loaded: Loaded, choices: tuple[Choice, ...]) -> str | None:
         # Attaches all programs of one alternative, or none; returns why it could not.
@@ -215,10 +226,11 @@ class LoadedEngine(Closing, ABC):
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
             self._attach_late()
-            if self._nat is not None:
-                self._nat.join_all()
-        elif self._nat is not None:
-            self._nat.join_named()
+            for links in filter(None, (self._nat, self._upper)):
+                links.join_all()
+            return
+        for links in filter(None, (self._nat, self._upper)):
+            links.join_named()
 
     @property
     def joined(self) -> frozenset[int]:
@@ -272,9 +284,9 @@ class LoadedEngine(Closing, ABC):
         for link in self._links:
             os.close(link)
         self._links.clear()
-        if self._nat is not None:
-            self._nat.close()
-            self._nat = None
+        for links in filter(None, (self._nat, self._upper)):
+            links.close()
+        self._nat = self._upper = None
         for part in (self._ring, self._bits):
             if part is not None:
                 part.close()
@@ -304,7 +316,7 @@ def snap_bytes(config: Config) -> int:
 
 
 def _attach(choice: Choice, program: int) -> int:
-    if choice.kind == "tp_btf":
+    if choice.kind in ("tp_btf", "fexit"):
         return syscalls.open_raw_tracepoint(program, None)
     if choice.kind == "raw_tp":
         return syscalls.open_raw_tracepoint(program, choice.target)

@@ -22,11 +22,11 @@ from tracer.sources.live.event_layout import (
 from tracer.sources.live.filter import filter_bytes
 from tracer.sources.live.linker import place_maps
 from tracer.sources.live.options import map_sizes, scalar_options
-from tracer.sources.live.points import POINTS, is_loadable
+from tracer.sources.live.points import PLACES, Choice, choices, is_loadable, netfilter_programs
 
 _LRU_HASH, _ARRAY, _PERCPU_ARRAY, _RINGBUF = 9, 2, 6, 27
 _MMAPABLE, _READ_ONLY = 1 << 10, 1 << 7
-_ATTACH_RAW_TP = 23  # enum bpf_attach_type BPF_TRACE_RAW_TP
+_ATTACH_TYPES = {"tp_btf": 23, "fexit": 25}  # enum bpf_attach_type BPF_TRACE_RAW_TP, _FEXIT
 
 
 class BccEngine(LoadedEngine):
@@ -57,25 +57,36 @@ class BccEngine(LoadedEngine):
     ) -> None:
         try:
             programs[name] = _load(name, place_maps(compiled.programs[name], maps), compiled)
-        except PermissionError:
-            raise
         except OSError as error:
-            if not name.endswith("_netfilter"):  # older kernels have none: NAT is seen otherwise
-                raise HostError(
-                    f"The kernel refuses the program {name}: {error.strerror}.",
-                    "Run `tracer doctor`.",
-                ) from None
+            if _can_do_without(name):
+                return
+            if isinstance(error, PermissionError):
+                raise
+            raise HostError(
+                f"The kernel refuses the program {name}: {error.strerror}.",
+                "Run `tracer doctor`.",
+            ) from None
 
 
 def _wanted(config: Config) -> list[str]:
-    names = [
+    names = dict.fromkeys(
         choice.program
-        for hook in sorted(config.hooks & POINTS.keys())
-        for choices in POINTS[hook]
-        for choice in choices
+        for place in PLACES
+        if place.hook in config.hooks
+        for way in place.ways
+        for choice in way
         if is_loadable(choice)
-    ]
-    return [*names, "before_netfilter", "after_netfilter"] if Hook.NAT in config.hooks else names
+    )
+    return [*names, *netfilter_programs()] if Hook.NAT in config.hooks else [*names]
+
+
+def _choice(name: str) -> Choice:
+    return next(choice for choice in choices() if choice.program == name)
+
+
+def _can_do_without(name: str) -> bool:
+    # Older kernels have no netfilter programs, and some no fexit: kprobes see the same.
+    return name.endswith("_netfilter") or _choice(name).kind == "fexit"
 
 
 def _load(name: str, instructions: bytes, compiled: Compiled) -> int:
@@ -83,11 +94,11 @@ def _load(name: str, instructions: bytes, compiled: Compiled) -> int:
         return syscalls.load_program(
             syscalls.PROG_NETFILTER, instructions, name, syscalls.ATTACH_NETFILTER
         )
-    choice = next(c for point in POINTS.values() for cs in point for c in cs if c.program == name)
-    if choice.kind == "tp_btf":
+    choice = _choice(name)
+    if choice.kind in _ATTACH_TYPES:
         target = compiled.targets[choice.target]
         return syscalls.load_program(
-            syscalls.PROG_TRACING, instructions, name, _ATTACH_RAW_TP, target
+            syscalls.PROG_TRACING, instructions, name, _ATTACH_TYPES[choice.kind], target
         )
     kind = syscalls.PROG_RAW_TRACEPOINT if choice.kind == "raw_tp" else syscalls.PROG_KPROBE
     return syscalls.load_program(kind, instructions, name)

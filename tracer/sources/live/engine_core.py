@@ -9,10 +9,11 @@ from tracer.sources.live.event_layout import Hook
 from tracer.sources.live.filter import filter_bytes
 from tracer.sources.live.libbpf import BpfObject
 from tracer.sources.live.options import map_sizes, scalar_options
-from tracer.sources.live.points import POINTS, is_loadable
+from tracer.sources.live.points import PLACES, UPPER_TYPED, is_loadable, netfilter_programs
 from tracer.sources.live.source import bpf_folder
 
 _NETFILTER = (syscalls.PROG_NETFILTER, syscalls.ATTACH_NETFILTER)
+_PROBES = ("kprobe", "kretprobe")
 _MAPS = ("events", "followed", "followed_bits", "tracked", "per_cpu")
 
 
@@ -35,9 +36,12 @@ class CoreEngine(LoadedEngine):
             obj = BpfObject(path)
             try:
                 return _load(obj, config, programs)
-            except PermissionError:
+            except PermissionError as error:
                 obj.close()
-                raise
+                # Some kernels let programs look at tracepoints, and not at functions.
+                if not UPPER_TYPED & programs.keys():
+                    raise
+                causes.append(str(error.strerror))
             except OSError as error:
                 obj.close()
                 causes.append(str(error.strerror))
@@ -45,22 +49,23 @@ class CoreEngine(LoadedEngine):
 
 
 def _selections(config: Config) -> list[dict[str, tuple[int, int] | None]]:
-    # What to try, best first: typed tracepoints and netfilter programs, then without either.
-    netfilter = {"before_netfilter": _NETFILTER, "after_netfilter": _NETFILTER}
-    typed, raw = ({**_programs(config, kind)} for kind in (0, -1))
-    found: list[dict[str, tuple[int, int] | None]] = [typed, raw]
+    # What to try, best first: less and less of what not every kernel has.
+    kinds = ({"tp_btf", "fexit", *_PROBES}, {"tp_btf", *_PROBES}, {"raw_tp", *_PROBES})
+    found = [_programs(config, allowed) for allowed in kinds]
     if Hook.NAT in config.hooks and syscalls.kernel_version() >= (6, 4):
-        found = [{**typed, **netfilter}, {**raw, **netfilter}, *found]
+        netfilter = dict.fromkeys(netfilter_programs(), _NETFILTER)
+        found = [*({**programs, **netfilter} for programs in found), *found]
     return found
 
 
-def _programs(config: Config, alternative: int) -> dict[str, tuple[int, int] | None]:
-    return {
-        choice.program: None
-        for hook in config.hooks & POINTS.keys()
-        for choice in POINTS[hook][alternative]
-        if is_loadable(choice)
-    }
+def _programs(config: Config, kinds: set[str]) -> dict[str, tuple[int, int] | None]:
+    ways = (
+        way
+        for place in PLACES
+        if place.hook in config.hooks
+        for way in [way for way in place.ways if way[0].kind in kinds] or place.ways[-1:]
+    )
+    return {choice.program: None for way in ways for choice in way if is_loadable(choice)}
 
 
 def _load(obj: BpfObject, config: Config, programs: dict[str, tuple[int, int] | None]) -> Loaded:

@@ -31,7 +31,7 @@ class Hook(IntEnum):
     OVS_PROCESS = 9
     OVS_UPCALL = 10
     OVS_SEND = 11
-    VLAN_RECEIVE = 12
+    UPPER_RECEIVE = 12
 
 
 class Flag(IntFlag):
@@ -228,14 +228,17 @@ CPU_FIELDS: Fields = (
     ("count", "V72", 0),
     ("address", "<u8", 72),
     ("routed", "<u8", 80),
-    ("translated", "<u8", 88),
-    ("before", "V40", 96),
-    ("before_ns", "<u8", 136),
-    ("vlan_slot", "<u8", 144),
-    ("nat_hook", "<u4", 152),
-    ("depth", "<u4", 156),
+    ("seen_skb", "<u8", 88),
+    ("seen_at", "<u8", 96),
+    ("translated", "<u8", 104),
+    ("before", "V40", 112),
+    ("before_ns", "<u8", 152),
+    ("handed", "<u8", 160),
+    ("handed_from", "<u8", 168),
+    ("nat_hook", "<u4", 176),
+    ("depth", "<u4", 180),
 )
-CPU_SIZE = 160
+CPU_SIZE = 184
 
 
 COUNTERS_FIELDS: Fields = (

@@ -1,4 +1,6 @@
-"""BPF netfilter programs just before and just after NAT, in every network namespace that has NAT.
+"""BPF netfilter programs in network namespaces: just before and just after NAT, where there is NAT.
+
+And first of all in PREROUTING where devices lie on others, if no other program sees those.
 
 NAT sits at priority -100 on the way in (PREROUTING, OUTPUT) and at 100 on the way out (POSTROUTING,
 INPUT; enum nf_ip_hook_priorities). A link holds its namespace, so the links of a namespace whose
@@ -8,6 +10,7 @@ last name and process are gone are closed: it can then really go.
 import errno
 import os
 import time
+from collections.abc import Callable, Sequence
 
 from tracer.sources.live import syscalls
 from tracer.sources.live.namespaces import (
@@ -18,14 +21,16 @@ from tracer.sources.live.namespaces import (
     named_namespaces,
 )
 from tracer.sources.live.nat_rules import has_nat
+from tracer.sources.live.upper_devices import has_upper
 
 _NEIGHBOURS = 16
+_FIRST = -451  # before fragments are put together (NF_IP_PRI_RAW_BEFORE_DEFRAG)
 _YOUNG_SECONDS = 10.0  # how long a new namespace is asked again soon: its rules come after it
 _SOON_SECONDS = 0.05
 _FAMILIES = (2, 10)  # NFPROTO_IPV4, NFPROTO_IPV6
 _PREROUTING, _INPUT, _OUTPUT, _POSTROUTING = 0, 1, 3, 4
 # (hook, priority just before NAT, priority just after)
-_PLACES = (
+_NAT = (
     (_PREROUTING, -101, -99),
     (_OUTPUT, -101, -99),
     (_POSTROUTING, 99, 101),
@@ -33,28 +38,24 @@ _PLACES = (
 )
 
 
-class NatLinks:
-    """The links of two programs (descriptors) where there is NAT; `join_` follows its coming."""
+class Links:
+    """The links of programs in namespaces that are wanted; `join_` follows their coming.
 
-    def __init__(self, before: int, after: int) -> None:
-        self._before = before
-        self._after = after
+    `places`: program (descriptor), hook, priority, and the step to the next priority if that one is
+    taken. `is_wanted` answers for the namespace that the thread is in.
+    """
+
+    def __init__(
+        self, places: Sequence[tuple[int, int, int, int]], is_wanted: Callable[[], bool]
+    ) -> None:
+        self._places = places
+        self._is_wanted = is_wanted
         self._links: dict[int, list[int]] = {}
         self._named: tuple[int, ...] = ()
         self._first_seen: dict[int, float] = {}
         self._asked = 0.0
         self._barred: set[int] = set()
         self.failed, self.why = 0, ""  # how many namespaces are not watched, and the last reason
-
-    def works(self) -> bool:
-        """Return whether this kernel takes such links, in this namespace if nowhere yet."""
-        if self._links:
-            return True
-        try:
-            os.close(_link(self._after, _FAMILIES[0], *_PLACES[0][:2], -1))
-        except OSError:
-            return False
-        return True
 
     @property
     def joined(self) -> frozenset[int]:
@@ -100,12 +101,11 @@ class NatLinks:
         links: list[int] = []
         try:
             with syscalls.network_namespace(namespace.path):
-                if not has_nat():
+                if not self._is_wanted():
                     return
                 for family in _FAMILIES:
-                    for hook, before, after in _PLACES:
-                        links.append(_link(self._after, family, hook, after, 1))
-                        links.append(_link(self._before, family, hook, before, -1))
+                    for program, hook, priority, step in self._places:
+                        links.append(_link(program, family, hook, priority, step))
         except FileNotFoundError:  # gone meanwhile
             _close(links)
         except OSError as error:
@@ -120,6 +120,32 @@ class NatLinks:
         for links in self._links.values():
             _close(links)
         self._links.clear()
+
+
+class NatLinks(Links):
+    """The links of two programs (descriptors) around NAT."""
+
+    def __init__(self, before: int, after: int) -> None:
+        places = []
+        for hook, earlier, later in _NAT:
+            places += [(after, hook, later, 1), (before, hook, earlier, -1)]
+        super().__init__(places, has_nat)
+        self._after = after
+
+    def works(self) -> bool:
+        """Return whether this kernel takes such links, in this namespace if nowhere yet."""
+        if self._links:
+            return True
+        try:
+            os.close(_link(self._after, _FAMILIES[0], *_NAT[0][:2], -1))
+        except OSError:
+            return False
+        return True
+
+
+def upper_links(program: int) -> Links:
+    """Return the links of the program that sees what devices have from others."""
+    return Links([(program, _PREROUTING, _FIRST, -1)], has_upper)
 
 
 def _reason(error: OSError) -> str:

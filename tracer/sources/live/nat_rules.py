@@ -47,12 +47,20 @@ def _has_legacy_table(name: str) -> bool:
 def _has_nft_chain() -> bool:
     # Dumps the chains of every family until one says that it is of type nat.
     message = _HEADER.pack(20, _GET_CHAINS, _REQUEST_DUMP, 1, 0) + bytes(4)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as asked:
+    return dump_says(_NETLINK_NETFILTER, message, (_NAT_CHAIN,))
+
+
+def dump_says(protocol: int, message: bytes, words: tuple[bytes, ...]) -> bool:
+    """Return whether what the kernel dumps in answer to a netlink message has one of the words.
+
+    In this thread's network namespace. Raises OSError where the kernel does not say.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as asked:
         asked.settimeout(1)
         asked.send(message)
         while True:
             answer = asked.recv(1 << 16)
-            if _NAT_CHAIN in answer:
+            if any(word in answer for word in words):
                 return True
             if _is_last(answer):
                 return False
@@ -68,6 +76,6 @@ def _is_last(answer: bytes) -> bool:
             (code,) = struct.unpack_from("<i", answer, offset + _HEADER.size)
             if -code in _ABSENT:
                 return True
-            raise OSError(-code, "nf_tables does not say")
+            raise OSError(-code, "the kernel does not say")
         offset += (length + 3) & ~3
     return False

@@ -25,7 +25,7 @@ from tracer.sources.live.untranslated import BEFORE
 EventArray = NDArray[Any]
 
 #: Hooks of which each event is an observation; an INGRESS hook sees what enters a device.
-INGRESS = (Hook.RECEIVE, Hook.OVS_RECEIVE, Hook.VLAN_RECEIVE)
+INGRESS = (Hook.RECEIVE, Hook.OVS_RECEIVE, Hook.UPPER_RECEIVE)
 EGRESS = (Hook.XMIT, Hook.QUEUE, Hook.OVS_SEND)
 HOOK_NAMES = {
     Hook.OVS_RECEIVE: "ovs-receive",
