@@ -52,6 +52,7 @@
 /* One bit each. vlan_present went away in 6.2: from there vlan_proto says it. */
 #define FIELD_skb_cloned struct sk_buff, cloned
 #define FIELD_skb_vlan_present struct sk_buff, vlan_present
+#define FIELD_skb_untapped struct sk_buff, tc_skip_classify
 
 /* Read whole but for `node`: struct nf_conntrack_tuple_hash[2] (a test compares this with the
  * kernel's BTF). */
@@ -101,6 +102,7 @@ struct sk_buff {
 	int skb_iif;
 	__u8 cloned : 1;
 	__u8 vlan_present : 1;
+	__u8 tc_skip_classify : 1;
 	__be16 vlan_proto;
 	__u16 vlan_tci;
 	__u32 mark;

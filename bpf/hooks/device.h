@@ -27,6 +27,13 @@ ALWAYS int show(const struct view *v, void *skb, const struct place *at, struct 
 	return direct ? show_typed(v, skb, at, cpu) : show_untyped(v, skb, at, cpu);
 }
 
+/* Whether an ifb device gives a packet back to where it came in: it was seen there, and neither programs
+ * nor sniffers are asked again (__netif_receive_skb_core). */
+ALWAYS int is_given_back(void *skb)
+{
+	return HAS(skb_untapped) && LOAD_BIT(skb, skb_untapped);
+}
+
 /* Seen at a device, going in or out. */
 ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 {
@@ -55,7 +62,8 @@ ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 			cpu->seen_skb = address_of(skb, cpu);
 			cpu->seen_at = (unsigned long)dev;
 		}
-		show(v, skb, &at, cpu, direct);
+		if (hook != HOOK_RECEIVE || !is_given_back(skb))
+			show(v, skb, &at, cpu, direct);
 	}
 	return end(cpu);
 }
