@@ -215,8 +215,8 @@ def main(folder: Path) -> None:
         engines["bcc"] = start("bcc", facts)
         with sniffing(folder):
             say("tcpdump listens")
+            upper.traffic()  # first: what OVS and conntrack know of the other is asked for at once
             traffic()
-            upper.traffic()
             (folder / "flows.txt").write_text(run("ovs-appctl dpctl/dump-flows -m"))
             save(folder, engines, facts)
         for engine in engines.values():

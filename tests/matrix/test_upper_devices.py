@@ -50,7 +50,7 @@ def test_a_packet_is_delivered_where_it_is_received(guest: Guest, engine: str, n
 @pytest.mark.parametrize("number", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_tcpdump_sees_the_same_there(guest: Guest, engine: str, number: int) -> None:
-    _, netns, device = KINDS[number]
+    kind_of_device, netns, device = KINDS[number]
     dumped = Counter(
         (kind, int(seq))
         for kind, identifier, seq in ECHO.findall(guest.text(f"tcpdump-{device}.txt"))
@@ -63,8 +63,10 @@ def test_tcpdump_sees_the_same_there(guest: Guest, engine: str, number: int) -> 
         for hop in journey["hops"]
         if (hop["netns"], hop["device"]) == (netns, device)
     )
-    assert seen == dumped
     assert seen.total() == 2 * SENT
+    if kind_of_device.endswith("l3s"):  # sockets have what comes in, and sniffers do not
+        seen = Counter({key: count for key, count in seen.items() if key[0] == "reply"})
+    assert seen == dumped
 
 
 def test_every_place_is_found(guest: Guest) -> None:
