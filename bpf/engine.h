@@ -11,11 +11,14 @@
 #include "engine_core.h"
 #endif
 
+/* Words of whatever lies there: the compiler may not take them for no part of it. */
+typedef __u64 __attribute__((may_alias)) word;
+
 /* Reads `n` 64-bit words at any kernel address; a constant `n`. Where the kernel has bpf_rdonly_cast
  * (6.2) these are plain loads that give 0 when they fault; a helper call costs ten of them. */
-ALWAYS int read_words(__u64 *to, const void *at, const int n)
+ALWAYS int read_words(word *to, const void *at, const int n)
 {
-	const __u64 *from;
+	const word *from;
 
 	if (!opt_cast)
 		return bpf_probe_read_kernel(to, n * sizeof(*to), at);

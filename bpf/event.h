@@ -5,7 +5,7 @@
 #ifndef TRACER_EVENT_H
 #define TRACER_EVENT_H
 
-enum event_constant { EVENT_VERSION = 2 };
+enum event_constant { EVENT_VERSION = 3 };
 
 /* Where in the kernel the packet was seen. */
 enum event_hook {
@@ -15,7 +15,7 @@ enum event_hook {
 	HOOK_KFREE = 4,		/* kfree_skb: freed with drop_reason at location */
 	HOOK_CONSUME = 5,	/* consume_skb: freed after use; the end of this buffer's lifetime */
 	HOOK_ROUTE = 6,		/* fib_table_lookup, fib6_table_lookup: a routing decision (AUX_ROUTE) */
-	HOOK_NAT = 7,		/* addresses were just rewritten at nat_hook (AUX_NAT: what they were) */
+	HOOK_NAT = 7,		/* addresses were just rewritten at nat_hook, or will be (NAT_BEFORE) */
 	HOOK_OVS_RECEIVE = 8,	/* ovs_vport_receive: entered the OVS datapath by this port */
 	HOOK_OVS_PROCESS = 9,	/* ovs_dp_process_packet: looked up in the flow table */
 	HOOK_OVS_UPCALL = 10,	/* ovs_dp_upcall: handed to user space; comes back as another skb */
@@ -54,7 +54,7 @@ enum event_flag {
 enum event_aux {
 	AUX_NONE = 0,
 	AUX_QUOTED = 1,	/* the packet an ICMP error quotes: inner_* */
-	AUX_NAT = 2,	/* the tuple before the rewrite: before_* */
+	AUX_NAT = 2,	/* the tuple before the rewrite, of all but ICMP errors: before_* */
 	AUX_ROUTE = 3,	/* route_* */
 	AUX_ARP = 4,	/* arp_*; sender and target address are src and dst */
 };
@@ -66,6 +66,7 @@ enum event_nat_hook {
 	NAT_FORWARD = 3,
 	NAT_OUTPUT = 4,
 	NAT_POSTROUTING = 5,
+	NAT_BEFORE = 8,		/* added to one of these: what the packet was before NAT there */
 };
 
 /* How the rewrite was seen. */
@@ -96,7 +97,6 @@ struct event {
 			__u64 before_src_hi, before_src_lo, before_dst_hi, before_dst_lo;
 			__u64 before_ns;	/* when it was that, if seen nowhere else yet; 0 otherwise */
 			__u16 before_sport, before_dport, before_icmp_id;
-			__u8 nat_hook, nat_source;
 		};
 		struct {
 			__u64 route_gateway_hi, route_gateway_lo;	/* 0, 0: no gateway */
@@ -139,7 +139,9 @@ struct event {
 	__u8 hook, aux;
 	__u8 ip_version, ttl, tos, proto;
 	__u8 icmp_type, icmp_code;
-	__u8 ct_proto, pad[3];
+	__u8 ct_proto;
+	__u8 nat_hook, nat_source;	/* HOOK_NAT: enum event_nat_hook, enum event_nat_source */
+	__u8 pad;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #define FIELD_skb_dev struct sk_buff, dev
 #define FIELD_skb_sk struct sk_buff, sk
 #define FIELD_skb_iif struct sk_buff, skb_iif
+#define FIELD_skb_dst struct sk_buff, _skb_refdst
 #define FIELD_skb_nfct struct sk_buff, _nfct
 #define FIELD_skb_len struct sk_buff, len
 #define FIELD_skb_vlan_proto struct sk_buff, vlan_proto
@@ -19,6 +20,7 @@
 #define FIELD_skb_data struct sk_buff, data
 #define FIELD_skb_tail struct sk_buff, tail
 #define FIELD_skb_end struct sk_buff, end
+#define FIELD_dst_dev struct dst_entry, dev
 #define FIELD_dev_name struct net_device, name
 #define FIELD_dev_ifindex struct net_device, ifindex
 #define FIELD_dev_net struct net_device, nd_net.net
@@ -76,6 +78,8 @@ struct wire_tuple {
 #define IP_CT_UNTRACKED 7
 #define IP_CT_IS_REPLY 3
 #define FIRST_NETNS_INUM 0xeffffff0u	/* PROC_NET_INIT_INO and up: tells a device from reused bytes */
+#define DST_PTRMASK (~1UL)	/* SKB_DST_PTRMASK */
+#define LOOPBACK_IFINDEX 1
 #define NO_HEADER 0xffffu
 
 /* enum netdev_priv_flags (linux/netdevice.h): what netif_receive_skb shows, if at all, only of broadcasts. */
@@ -92,12 +96,13 @@ struct netns_ipv6 { struct fib6_info *fib6_null_entry; } RELOCATED;
 struct net { struct ns_common ns; struct netns_ipv6 ipv6; } RELOCATED;
 typedef struct { struct net *net; } RELOCATED possible_net_t;
 struct net_device { char name[16]; unsigned int priv_flags; int ifindex; possible_net_t nd_net; } RELOCATED;
+struct dst_entry { struct net_device *dev; } RELOCATED;
 struct sock_common { possible_net_t skc_net; } RELOCATED;
 struct sock { struct sock_common __sk_common; } RELOCATED;
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
-	unsigned long _nfct;
+	unsigned long _skb_refdst, _nfct;
 	unsigned int len;
 	int skb_iif;
 	__u8 cloned : 1;
@@ -147,12 +152,14 @@ enum skb_drop_reason { SKB_DROP_REASON_NOT_SPECIFIED_LOCAL };
 #define ARGUMENT1(ctx) ((ctx)[14])
 #define ARGUMENT2(ctx) ((ctx)[13])
 #define ARGUMENT3(ctx) ((ctx)[12])
+#define ARGUMENT4(ctx) ((ctx)[11])
 #define RESULT(ctx) ((ctx)[10])
 #define HAVE_PT_REGS 1
 #elif defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
 #define ARGUMENT1(ctx) ((ctx)[0])
 #define ARGUMENT2(ctx) ((ctx)[1])
 #define ARGUMENT3(ctx) ((ctx)[2])
+#define ARGUMENT4(ctx) ((ctx)[3])
 #define RESULT(ctx) ((ctx)[0])
 #define HAVE_PT_REGS 1
 #else

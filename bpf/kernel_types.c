@@ -3,6 +3,7 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
+#include <net/dst.h>
 #include <net/flow.h>
 #include <net/ip6_fib.h>
 #include <net/ip_fib.h>
@@ -14,6 +15,7 @@ struct kept {
 	struct sk_buff sk_buff;
 	struct skb_shared_info skb_shared_info;
 	struct net_device net_device;
+	struct dst_entry dst_entry;
 	struct sock sock;
 	struct net net;
 	struct nf_conn nf_conn;

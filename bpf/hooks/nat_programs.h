@@ -11,62 +11,62 @@ PROGRAM("netfilter_before", before_netfilter, struct netfilter_context)
 	__u8 hook;
 
 	LOAD(1, hook, state, state_hook);
-	/* PREROUTING and OUTPUT rewrite destinations, INPUT and POSTROUTING sources. */
-	before_nat(ctx->skb, hook == 0 || hook == 3 ? IPS_DST_NAT : IPS_SRC_NAT, 1);
+	before_nat(ctx->skb, state, hook + 1, 1);
 	return NF_ACCEPT;
 }
 
 PROGRAM("netfilter_after", after_netfilter, struct netfilter_context)
 {
-	struct place at = { .hook = HOOK_NAT };
-	struct nf_hook_state *state = ctx->state;
 	struct cpu *cpu = this_cpu();
-	__u8 hook;
 
-	if (!cpu || !cpu->translated)
-		return NF_ACCEPT;
-	LOAD(1, hook, state, state_hook);
-	LOAD(1, at.net, state, state_net);
-	if (hook <= 1) /* PREROUTING, INPUT */
-		LOAD(1, at.dev, state, state_in);
-	else
-		LOAD(1, at.dev, state, state_out);
-	cpu->nat_hook = hook + 1;
-	after_nat(ctx->skb, &at, NAT_BY_NETFILTER_LINK, 1);
+	if (cpu && cpu->translated)
+		after_nat(ctx->skb, ctx->state, 1);
 	return NF_ACCEPT;
 }
 #endif
 
 #if HAVE_KPROBES
-/* Entry and return of nf_nat_manip_pkt(skb, ct, mtype, dir), where there are no netfilter programs. */
-PROGRAM("kprobe/nf_nat_manip_pkt", before_kprobe, __u64)
+/* At which hook nf_nat_manip_pkt is at work, which knows the side alone. Destinations are rewritten where
+ * a packet comes in, or this host sends it. Sources where it goes out by the device of its route; or comes
+ * in for this host itself, whose route leads to another device, or by the loopback device. */
+ALWAYS __u32 hook_of(void *skb, const __u32 is_dst)
 {
-	struct cpu *cpu = this_cpu();
-	void *skb = (void *)ARGUMENT1(ctx);
-	const __u32 is_dst = (__u32)ARGUMENT3(ctx);	/* enum nf_nat_manip_type */
+	unsigned long dst = 0;
+	void *dev, *out = 0;
+	int iif = 0;
 
-	before_nat(skb, is_dst ? IPS_DST_NAT : IPS_SRC_NAT, 0);
-	if (!cpu)
-		return 0;
-	/* Source addresses are rewritten on the way out; what this host sends has no device at first. */
+	LOAD(0, iif, skb, skb_iif);
 	if (is_dst)
-		cpu->nat_hook = device_of(skb, 0) ? NAT_PREROUTING : NAT_OUTPUT;
-	else
-		cpu->nat_hook = NAT_POSTROUTING;
-	return 0;
+		return iif ? NAT_PREROUTING : NAT_OUTPUT;
+	LOAD(0, dst, skb, skb_dst);
+	if (!iif || !(dst & DST_PTRMASK))
+		return NAT_POSTROUTING;
+	dev = device_of(skb, 0);
+	LOAD(0, out, dst & DST_PTRMASK, dst_dev);
+	return iif == LOOPBACK_IFINDEX || dev != out ? NAT_INPUT : NAT_POSTROUTING;
 }
 
+/* Where there are no netfilter programs: entry of nf_nat_manip_pkt(skb, ct, mtype, dir). */
+PROGRAM("kprobe/nf_nat_manip_pkt", before_kprobe, __u64)
+{
+	void *skb = (void *)ARGUMENT1(ctx);
+
+	return before_nat(skb, 0, hook_of(skb, (__u32)ARGUMENT3(ctx) /* enum nf_nat_manip_type */), 0);
+}
+
+/* Of ICMP errors: nf_nat_icmp_reply_translation(skb, ct, ctinfo, hooknum), and that of IPv6. */
+PROGRAM("kprobe/nf_nat_icmp", before_icmp_kprobe, __u64)
+{
+	return before_nat((void *)ARGUMENT1(ctx), 0, (__u32)ARGUMENT4(ctx) + 1, 0);
+}
+
+/* Return of any of these functions. */
 PROGRAM("kretprobe/nf_nat_manip_pkt", after_kprobe, __u64)
 {
-	struct place at = { .hook = HOOK_NAT };
 	struct cpu *cpu = this_cpu();
-	void *skb;
 
-	if (!cpu || !cpu->translated)
-		return 0;
-	skb = (void *)(unsigned long)cpu->translated;
-	holder(&at, skb, 0);
-	after_nat(skb, &at, NAT_BY_KPROBE, 0);
+	if (cpu && cpu->translated)
+		after_nat((void *)(unsigned long)cpu->translated, 0, 0);
 	return 0;
 }
 #endif

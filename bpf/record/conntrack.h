@@ -35,7 +35,7 @@ ALWAYS int read_tuple(__u64 ct, const __u32 which, struct wire_tuple *tuple)
 {
 	const void *hashes = ADDRESS(ct, ct_tuplehash);
 
-	return read_words((__u64 *)tuple + 2, hashes + which * sizeof(*tuple) + 16, 5);
+	return read_words((word *)tuple + 2, hashes + which * sizeof(*tuple) + 16, 5);
 }
 
 ALWAYS void fill_ct(struct event *e, void *skb, const int direct)

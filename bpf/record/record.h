@@ -9,6 +9,7 @@ struct place {
 	void *net;		/* the namespace, where there is no device */
 	__u64 location;
 	__u32 hook, reason, flags;
+	__u8 nat_hook, nat_source;	/* as in a record */
 };
 
 ALWAYS void fill_lengths(struct event *e, const struct view *v, void *skb, const int direct)
@@ -86,6 +87,8 @@ ALWAYS struct event *begin(const struct view *v, void *skb, const struct place *
 	e->location = at->location;
 	e->drop_reason = at->reason;
 	e->flags = at->flags;
+	e->nat_hook = at->nat_hook;
+	e->nat_source = at->nat_source;
 	e->skb = (unsigned long)skb;
 	e->head = v->head;
 	e->cpu = bpf_get_smp_processor_id();

@@ -31,6 +31,7 @@ from tracer.sources.live.source import bpf_folder
 from tracer.sources.live.syscalls import network_namespace
 
 SERVER = "10.7.2.2"
+SERVICE, SECOND = "10.8.96.1", "10.8.97.5"  # what a host's own NAT translates
 FLOW = FlowFilter(host=("10.7.1.2", "10.7.2.100", "10.8.0.0/16"))
 started = time.monotonic()
 
@@ -85,25 +86,47 @@ def ping(namespace: str, target: str, options: str) -> None:
     run(f"{inside(namespace)}ping -i0.2 -W5 {options} {target}")
 
 
-def transport() -> None:
-    """Send three datagrams and one byte each way over TCP, from the VM to the server."""
+def transport(sender_space: str, target: str, source: str, port: int) -> list[int]:
+    """Send three datagrams and one byte each way over TCP, from a namespace to the server.
+
+    Returns the sender's ports, of UDP and of TCP.
+    """
     with network_namespace("/run/netns/ext"):
         udp = socket.socket(type=socket.SOCK_DGRAM)
-        udp.bind((SERVER, 7002))
-        tcp = socket.create_server((SERVER, 7001))
-    with network_namespace("/run/netns/vm"):
+        udp.bind((SERVER, port + 1))
+        tcp = socket.create_server((SERVER, port))
+    with network_namespace(f"/run/netns/{sender_space}"):
         sender = socket.socket(type=socket.SOCK_DGRAM)
         caller = socket.socket()
+    for each in (sender, caller):
+        each.bind((source, 0))
     for number in range(3):
-        sender.sendto(b"x" * (number + 1), (SERVER, 7002))
+        sender.sendto(b"x" * (number + 1), (target, port + 1))
         udp.recv(10)
-    caller.connect((SERVER, 7001))
+    caller.connect((target, port))
     answering, _ = tcp.accept()
     caller.sendall(b"a")
     answering.sendall(answering.recv(1))
     caller.recv(1)
+    numbers = [each.getsockname()[1] for each in (sender, caller)]
     for each in (caller, answering, tcp, udp, sender):
         each.close()
+    return numbers
+
+
+def own(facts: dict[str, Any]) -> None:
+    """Send what a host's own NAT translates, and a ping that ends at the router behind its DNAT."""
+    ping("own", SERVICE, "-c1 -e 22350")
+    ping("own", SERVER, f"-c1 -e 22351 -I {SECOND}")
+    facts["own_ports"] = {
+        SERVICE: transport("own", SERVICE, "", 7003),
+        SECOND: transport("own", SERVER, SECOND, 7005),
+    }
+    subprocess.run(
+        f"{inside('ext')}ping -c1 -W1 -t1 -e 22352 10.7.2.100",
+        shell=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def dropped() -> None:
@@ -116,13 +139,17 @@ def dropped() -> None:
     run(rule.format("-D"))
 
 
-def traffic() -> None:
+def traffic(folder: Path, facts: dict[str, Any]) -> None:
     """Send what the host-side tests know of."""
     ping("router", SERVER, "-c2 -e 11")  # noise: not the VM's
     run("ovs-appctl dpctl/del-flows")  # the first packet each way takes an upcall
     ping("vm", SERVER, "-c5 -e 22344")
     ping("ext", "10.7.2.100", "-c3 -e 22345")
-    transport()
+    # Both forget what is silent for seconds.
+    (folder / "flows.txt").write_text(run("ovs-appctl dpctl/dump-flows -m"))
+    (folder / "conntrack.txt").write_text(run(f"{inside('router')}conntrack -L 2>/dev/null"))
+    transport("vm", SERVER, "", 7001)
+    own(facts)
     dropped()
     ping("router", SERVER, "-c2 -e 12")
 
@@ -159,7 +186,6 @@ def save(folder: Path, engines: dict[str, Engine], facts: dict[str, Any]) -> Non
         say(f"{name}: {len(events)} events, {stats}")
     facts["names"], facts["reasons"] = names(), reasons
     facts["offset_ns"] = sample()[1]
-    (folder / "conntrack.txt").write_text(run(f"{inside('router')}conntrack -L 2>/dev/null"))
 
 
 def without_types(facts: dict[str, Any]) -> None:
@@ -215,9 +241,8 @@ def main(folder: Path) -> None:
         engines["bcc"] = start("bcc", facts)
         with sniffing(folder):
             say("tcpdump listens")
-            upper.traffic()  # first: what OVS and conntrack know of the other is asked for at once
-            traffic()
-            (folder / "flows.txt").write_text(run("ovs-appctl dpctl/dump-flows -m"))
+            upper.traffic()
+            traffic(folder, facts)
             save(folder, engines, facts)
         for engine in engines.values():
             engine.close()

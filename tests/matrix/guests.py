@@ -21,6 +21,7 @@ from tracer.core.journeys import JourneySet
 from tracer.correlate.join import join
 from tracer.sources.live.event_layout import EVENT_DTYPE
 from tracer.sources.live.observations import to_batch
+from tracer.sources.live.untranslated import with_untranslated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 900  # of a guest's life, all told; half of that on two idle CPUs
@@ -138,7 +139,7 @@ class Guest:
         return {name: np.load(self.shared / f"{name}.npy").view(EVENT_DTYPE) for name in ENGINES}
 
     def _batch(self, engine: str) -> ObservationBatch:
-        events = self.events[engine]
+        events = with_untranslated(self.events[engine])
         reasons = self.facts["reasons"]
         return to_batch(
             events,

@@ -4,13 +4,16 @@ vm 10.7.1.2 ─v0────r0─ router 10.7.2.1 ─r1────tap─ br-in
                        SNAT to 10.7.2.1            tag 1          VLAN 20      p0.20 10.7.2.2
                        DNAT of 10.7.2.100 to the VM
 
-vm, router and ext are namespaces; tap, wan and the bridges are the guest's own.
+own 10.7.3.2 ─o0────r2─ router: by rules of its own, what own sends to 10.8.96.1 goes to ext (DNAT),
+and what it sends from 10.8.97.5 leaves by 10.7.3.2 (MASQUERADE).
+
+vm, router, own and ext are namespaces; tap, wan and the bridges are the guest's own.
 """
 
 import subprocess
 from pathlib import Path
 
-NAMESPACES = ("vm", "router", "ext")
+NAMESPACES = ("vm", "router", "ext", "own")
 #: Where tcpdump listens: (namespace or None, device).
 DEVICES = (
     ("vm", "v0"),
@@ -45,22 +48,30 @@ def build() -> None:
     for name in NAMESPACES:
         run(f"ip netns add {name} && ip -n {name} link set lo up")
     _cable("vm", "v0", "router", "r0")
+    _cable("own", "o0", "router", "r2")
     _cable("router", "r1", None, "tap")
     _cable("ext", "p0", None, "wan")
     run("ip -n ext link add link p0 name p0.20 type vlan id 20 && ip -n ext link set p0.20 up")
     for name, device, address in (
         ("vm", "v0", "10.7.1.2/24"),
         ("router", "r0", "10.7.1.1/24"),
+        ("own", "o0", "10.7.3.2/24"),
+        ("own", "lo", "10.8.97.5/32"),
+        ("router", "r2", "10.7.3.1/24"),
         ("router", "r1", "10.7.2.1/24"),
         ("router", "r1", "10.7.2.100/32"),
         ("ext", "p0.20", "10.7.2.2/24"),
     ):
         run(f"ip -n {name} addr add {address} dev {device}")
     run("ip -n vm route add default via 10.7.1.1")
+    run("ip -n own route add default via 10.7.3.1")
     run(f"{inside('router')}sysctl -qw net.ipv4.ip_forward=1")
     nat = f"{inside('router')}iptables -t nat -A"
     run(f"{nat} POSTROUTING -o r1 -j SNAT --to-source 10.7.2.1 --random-fully")
     run(f"{nat} PREROUTING -d 10.7.2.100 -j DNAT --to-destination 10.7.1.2")
+    nat = f"{inside('own')}iptables -t nat -A"
+    run(f"{nat} OUTPUT -d 10.8.96.1 -j DNAT --to-destination 10.7.2.2")
+    run(f"{nat} POSTROUTING -s 10.8.97.5 -o o0 -j MASQUERADE")
     _bridges()
 
 

@@ -6,6 +6,7 @@ The traffic is that of guest.py, the network that of net.py.
 import json
 import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ Journey = dict[str, Any]
 #: ICMP ids of guest.py, and how many requests each ping sent.
 OUT, IN, DROPPED = 22344, 22345, 22347
 SENT = {OUT: 5, IN: 3, DROPPED: 1}
+#: Pings that a host's own NAT translates, and one that the router refuses behind its DNAT.
+OWN_SERVICE, OWN_SECOND, EXPIRED = 22350, 22351, 22352
 VM, SERVER, OUTSIDE, FLOATING = "10.7.1.2", "10.7.2.2", "10.7.2.1", "10.7.2.100"
+OWN, SERVICE, SECOND = "10.7.3.2", "10.8.96.1", "10.8.97.5"
 
 
 @pytest.fixture(params=ENGINES)
@@ -267,11 +271,79 @@ def test_tcp_and_udp_go_through_nat(guest: Guest, engine: str) -> None:
     found = journeys(guest, engine)
     datagrams = [j for j in found if j["proto"] == "udp" and j["hops"][0]["dport"] == 7002]
     assert len(datagrams) == 3
-    (syn,) = [j for j in found if j["proto"] == "tcp" and j["hops"][0]["tcp_flags"] in ("S", 2)]
+    (syn,) = [j for j in found if j["kind"] == "tcp-syn" and j["hops"][0]["dport"] == 7001]
     for journey in (*datagrams, syn):
         assert journey["hops"][0]["src"] == VM
         assert journey["hops"][-1]["src"] == OUTSIDE
         assert place(journey["hops"][-1]) == ">ext/p0.20"
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a host with NAT of its own sent: by the sockets (or ping), before any NAT."""
+
+    proto: str
+    src: str
+    dst: str
+    number: int  # source port, or the ping's id
+    packets: int  # at least
+
+
+def _own(guest: Guest) -> list[Own]:
+    found = [
+        Own("icmp", OWN, SERVICE, OWN_SERVICE, 1),
+        Own("icmp", SECOND, SERVER, OWN_SECOND, 1),
+    ]
+    for (src, dst), (udp, tcp) in zip(
+        ((OWN, SERVICE), (SECOND, SERVER)), guest.facts["own_ports"].values(), strict=True
+    ):
+        # SYN, ACK, the byte, and the end.
+        found += [Own("udp", src, dst, udp, 3), Own("tcp", src, dst, tcp, 4)]
+    return found
+
+
+def test_own_packets_begin_before_nat(guest: Guest, engine: str) -> None:
+    found = journeys(guest, engine)
+    for own in _own(guest):
+        sent = [
+            j for j in found for hop in j["hops"][:1]
+            if (j["proto"], hop["src"], hop["dst"]) == (own.proto, own.src, own.dst)
+            and own.number in (hop["sport"], hop["icmp_id"])
+        ]  # fmt: skip
+        assert len(sent) >= own.packets, own
+        hook = "output" if own.dst == SERVICE else "postrouting"
+        for journey in sent:
+            before, after, device = journey["hops"][:3]
+            assert [place(hop) for hop in (before, after, device)] == [
+                f"own {hook}-before-nat", f"own {hook}", "own/o0>",
+            ]  # fmt: skip
+            assert (after["src"], after["dst"]) == (OWN, SERVER)
+            assert after["join"]["evidence"] == "skb"
+            assert after["cause"] == ("dnat" if own.dst == SERVICE else "snat")
+            assert (journey["outcome"], place(journey["hops"][-1])) == ("delivered", ">ext/p0.20")
+
+
+def test_answers_to_own_packets_are_translated_back_where_they_come_in(
+    guest: Guest, engine: str
+) -> None:
+    found = journeys(guest, engine)
+    for number, hook in ((OWN_SERVICE, "input"), (OWN_SECOND, "prerouting")):
+        (request,) = echoes(found, "echo-request", number)
+        (reply,) = (j for j in found if j["journey"] == request["reply"])
+        assert [place(hop) for hop in reply["hops"]][-2:] == [">own/o0", f"own {hook}"]
+
+
+def test_an_own_error_begins_before_nat(guest: Guest, engine: str) -> None:
+    """The router's: it speaks of the packet behind its DNAT, and for the one that was asked."""
+    found = journeys(guest, engine)
+    (request,) = echoes(found, "echo-request", EXPIRED)
+    (error,) = (j for j in found if j["quotes"] == request["journey"])
+    assert [place(hop) for hop in error["hops"]][:3] == [
+        "router postrouting-before-nat", "router postrouting", "router/r1>",
+    ]  # fmt: skip
+    assert [hop["src"] for hop in error["hops"]][:3] == [OUTSIDE, FLOATING, FLOATING]
+    (line,) = (text for text in _lines(guest, "r1") if "time exceeded" in text)
+    assert f"{FLOATING} > {SERVER}: ICMP time exceeded" in line
 
 
 def test_without_btf_core_says_what_it_wants(guest: Guest) -> None:

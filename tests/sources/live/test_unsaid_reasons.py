@@ -42,8 +42,9 @@ def test_what_a_function_frees_for_one_reason_only_has_that_reason(
     found = with_reasons(events, RANGES.__getitem__, NUMBERS.get)
     assert events.tobytes() == before
     assert found["drop_reason"].tolist() == [told]
-    found["drop_reason"] = reason
-    assert found.tobytes() == before
+    names = [name for name in EVENT_DTYPE.names or () if name != "drop_reason"]
+    for name in names:  # of bytes between fields a copy has what lay there
+        assert found[name].tobytes() == events[name].tobytes()
 
 
 def test_a_kernel_that_has_no_such_reason_says_none() -> None:

@@ -23,7 +23,7 @@ _IP, _IP_ID, _L4, _ECHO = int(Flag.IP), int(Flag.IP_ID), int(Flag.L4), int(Flag.
 _TCP, _TCP_TS, _TRUNCATED = int(Flag.TCP), int(Flag.TCP_TS), int(Flag.TRUNCATED)
 _CT, _DEV, _REASON = int(Flag.CT), int(Flag.DEV), int(Flag.REASON)
 _HOOK_NAT, _HOOK_KFREE, _HOOK_ROUTE = int(Hook.NAT), int(Hook.KFREE), int(Hook.ROUTE)
-_AUX_NAT, _AUX_ROUTE = int(Aux.NAT), int(Aux.ROUTE)
+_AUX_ROUTE = int(Aux.ROUTE)
 _CUT = int(Decode.TRUNCATED)
 
 
@@ -197,7 +197,7 @@ def _larger(events: Any, table: Rows, first: Rows) -> Any:
 
 @jit_plain
 def _nat_hook(e: Any) -> Any:
-    return np.int64(e.nat_hook) if e.hook == _HOOK_NAT and e.aux == _AUX_NAT else 0
+    return np.int64(e.nat_hook) if e.hook == _HOOK_NAT else 0
 
 
 @jit_plain

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Fields = tuple[tuple[str, str, int], ...]
 
-EVENT_VERSION = 2
+EVENT_VERSION = 3
 FILTER_ALTERNATIVES = 4
 BLOOM_BITS = 18
 NESTING = 4
@@ -80,6 +80,7 @@ class NatHook(IntEnum):
     FORWARD = 3
     OUTPUT = 4
     POSTROUTING = 5
+    BEFORE = 8
 
 
 class NatSource(IntEnum):
@@ -150,8 +151,6 @@ EVENT_FIELDS: Fields = (
     ("before_sport", "<u2", 208),
     ("before_dport", "<u2", 210),
     ("before_icmp_id", "<u2", 212),
-    ("nat_hook", "<u1", 214),
-    ("nat_source", "<u1", 215),
     ("route_gateway_hi", "<u8", 168),
     ("route_gateway_lo", "<u8", 176),
     ("route_table", "<u4", 184),
@@ -219,7 +218,9 @@ EVENT_FIELDS: Fields = (
     ("icmp_type", "<u1", 386),
     ("icmp_code", "<u1", 387),
     ("ct_proto", "<u1", 388),
-    ("pad", "(3,)<u1", 389),
+    ("nat_hook", "<u1", 389),
+    ("nat_source", "<u1", 390),
+    ("pad", "<u1", 391),
 )
 EVENT_SIZE = 392
 

@@ -229,7 +229,7 @@ def _point(event: Any, time_ns: int, names: Namer, host: str | None) -> Point:
     elif hook in EGRESS:
         direction = Direction.EGRESS
     named = HOOK_NAMES.get(hook)
-    if hook == Hook.NAT and event["aux"] == Aux.NAT and event["nat_hook"]:
+    if hook == Hook.NAT and event["nat_hook"]:
         named = _nat_hook_name(int(event["nat_hook"]))
     return Point(
         host=host,

@@ -51,10 +51,18 @@ def is_loadable(choice: Choice) -> bool:
 
 
 _OVS = "openvswitch"
+_ICMP, _ICMPV6 = "nf_nat_icmp_reply_translation", "nf_nat_icmpv6_reply_translation"
 
 
 def _ovs(hook: Hook, program: str, target: str) -> Place:
     return Place(hook, ((Choice(program, "kprobe", target, _OVS),),), hook.name.lower())
+
+
+def _nat(target: str, what: str = "") -> tuple[Choice, Choice]:
+    return (
+        Choice("after_kprobe", "kretprobe", target, "nf_nat"),
+        Choice(f"before_{what}kprobe", "kprobe", target, "nf_nat"),
+    )
 
 
 def _tracepoint(hook: Hook, name: str, target: str) -> Place:
@@ -91,10 +99,8 @@ PLACES: tuple[Place, ...] = (
     Place(
         Hook.NAT,
         (
-            (
-                Choice("after_kprobe", "kretprobe", "nf_nat_manip_pkt", "nf_nat"),
-                Choice("before_kprobe", "kprobe", "nf_nat_manip_pkt", "nf_nat"),
-            ),
+            (*_nat("nf_nat_manip_pkt"), *_nat(_ICMP, "icmp_"), *_nat(_ICMPV6, "icmp_")),
+            (*_nat("nf_nat_manip_pkt"), *_nat(_ICMP, "icmp_")),  # kernels without IPv6
         ),
         "nat",
     ),

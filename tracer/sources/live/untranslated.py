@@ -1,7 +1,8 @@
 """What NAT makes of packets that this host itself sends: as they were before it, as events.
 
 NAT on the way out is the first to see such a packet. It tells what the packet is and what it was,
-and when; what it was is an observation of its own, at the same hook before NAT.
+and when; what it was is an observation of its own, at the same hook before NAT. Of an ICMP error
+that is an event already.
 """
 
 from typing import Any
@@ -10,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner_plain, jit_plain
-from tracer.sources.live.event_layout import EVENT_SIZE, Aux, Flag, Hook
+from tracer.sources.live.event_layout import EVENT_SIZE, Aux, Flag, Hook, NatHook
 from tracer.sources.live.reader import together
 
 EventArray = NDArray[Any]
 
 #: Added to the `nat_hook` of an event that tells what a packet was before NAT at that hook.
-BEFORE = 8
+BEFORE = int(NatHook.BEFORE)
 _ECHO, _LINK = int(Flag.ECHO), int(Flag.ETH) | int(Flag.TUNNEL)
 _PORTS = (6, 17, 132)
 
