@@ -24,16 +24,16 @@
 	} while (0)
 #define ADDRESS(ptr, field) ((const void *)(ptr) + OFF_##field)
 #define HAS(field) HAS_##field
-#define LOAD_BIT(ptr, field) load_bit((const void *)(ptr) + OFF_##field, BIT_##field)
+#define LOAD_BITS(ptr, field, n) load_bits((const void *)(ptr) + OFF_##field, BIT_##field, n)
 
-ALWAYS int load_bit(const void *at, const int bit)
+ALWAYS int load_bits(const void *at, const int bit, const int n)
 {
 	__u8 byte = 0;
 
 	if (opt_cast)
-		return *(const __u8 *)WORDS(at) >> bit & 1;
+		return *(const __u8 *)WORDS(at) >> bit & ((1 << n) - 1);
 	bpf_probe_read_kernel(&byte, sizeof(byte), at);
-	return byte >> bit & 1;
+	return byte >> bit & ((1 << n) - 1);
 }
 
 /* User space makes the maps and passes their descriptors: bcc cannot rewrite map calls in macros. */

@@ -55,9 +55,10 @@ OPTION __u64 opt_protocols = ~0ULL;
 #define HAS_EXPAND(...) HAS_FIELD(__VA_ARGS__)
 #define HAS_FIELD(type, member) bpf_core_field_exists(((type *)0)->member)
 
-#define LOAD_BIT(ptr, field) LOAD_BIT_EXPAND(ptr, FIELD_##field)
-#define LOAD_BIT_EXPAND(...) LOAD_BIT_FIELD(__VA_ARGS__)
-#define LOAD_BIT_FIELD(ptr, type, member)                                                          \
+/* LOAD_BITS(pointer, field, how many bits it has): a field that is not a whole byte. */
+#define LOAD_BITS(ptr, field, n) LOAD_BITS_EXPAND(ptr, FIELD_##field)
+#define LOAD_BITS_EXPAND(...) LOAD_BITS_FIELD(__VA_ARGS__)
+#define LOAD_BITS_FIELD(ptr, type, member)                                                         \
 	(opt_cast ? BPF_CORE_READ_BITFIELD((type *)WORDS(ptr), member) :                           \
 		    BPF_CORE_READ_BITFIELD_PROBED((type *)(ptr), member))
 

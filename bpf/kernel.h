@@ -51,6 +51,8 @@
 #define FIELD_net_no_entry struct net, ipv6.fib6_null_entry
 #define FIELD_fib6_table_id struct fib6_table, tb6_id
 #define FIELD_vport_dev struct vport, dev
+/* Three bits. */
+#define FIELD_skb_pkt_type struct sk_buff, pkt_type
 /* One bit each. vlan_present went away in 6.2: from there vlan_proto says it. */
 #define FIELD_skb_cloned struct sk_buff, cloned
 #define FIELD_skb_vlan_present struct sk_buff, vlan_present
@@ -78,6 +80,7 @@ struct wire_tuple {
 #define IP_CT_UNTRACKED 7
 #define IP_CT_IS_REPLY 3
 #define FIRST_NETNS_INUM 0xeffffff0u	/* PROC_NET_INIT_INO and up: tells a device from reused bytes */
+#define PACKET_OUTGOING 4
 #define DST_PTRMASK (~1UL)	/* SKB_DST_PTRMASK */
 #define LOOPBACK_IFINDEX 1
 #define NO_HEADER 0xffffu
@@ -105,6 +108,7 @@ struct sk_buff {
 	unsigned long _skb_refdst, _nfct;
 	unsigned int len;
 	int skb_iif;
+	__u8 pkt_type : 3;
 	__u8 cloned : 1;
 	__u8 vlan_present : 1;
 	__u8 tc_skip_classify : 1;

@@ -31,7 +31,7 @@ ALWAYS int show(const struct view *v, void *skb, const struct place *at, struct 
  * nor sniffers are asked again (__netif_receive_skb_core). */
 ALWAYS int is_given_back(void *skb)
 {
-	return HAS(skb_untapped) && LOAD_BIT(skb, skb_untapped);
+	return HAS(skb_untapped) && LOAD_BITS(skb, skb_untapped, 1);
 }
 
 /* Seen at a device, going in or out. */

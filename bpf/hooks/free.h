@@ -14,6 +14,30 @@ ALWAYS void holder(struct place *at, void *skb, const int direct)
 		LOAD(direct, at->net, sk, sk_net);
 }
 
+/* Whether a buffer is no packet on its way: what a socket keeps in its queue of errors (of an ICMP
+ * error, of a packet sent; sock_queue_err_skb marks it as it marks what a sniffer gets of sent packets),
+ * or was to keep there: a header made to tell an address (ipv6_local_error and the like), of which
+ * nothing else is filled and nothing is left, and which no device brought. */
+ALWAYS int is_socket_note(void *skb, const int direct)
+{
+	void *dev = 0, *head = 0, *data = 0;
+	unsigned int len = 0;
+	__u16 offset = 0;
+	int iif = 0;
+
+	if (LOAD_BITS(skb, skb_pkt_type, 3) == PACKET_OUTGOING)
+		return 1;
+	LOAD(direct, len, skb, skb_len);
+	LOAD(direct, dev, skb, skb_dev);
+	LOAD(direct, iif, skb, skb_iif);
+	if (len || dev || iif)
+		return 0;
+	LOAD(direct, head, skb, skb_head);
+	LOAD(direct, data, skb, skb_data);
+	LOAD(direct, offset, skb, skb_network_header);
+	return (unsigned long)data > (unsigned long)head + offset;
+}
+
 ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
 {
 	struct place at = { .hook = HOOK_KFREE, .location = location, .reason = reason };
@@ -31,6 +55,8 @@ ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
 		return 0;
 	if (!identify(v, skb, direct, 0, cpu) && taken(v, skb, direct, 1, 0, cpu)) {
 		forget(address_of(skb, cpu));
+		if (is_socket_note(skb, direct))
+			return end(cpu);
 		holder(&at, skb, direct);
 		if (HAS_DROP_REASON)
 			at.flags = FLAG_REASON;

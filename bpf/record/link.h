@@ -11,7 +11,7 @@ ALWAYS void fill_vlan(struct event *e, const struct view *v, void *skb, __u32 l3
 
 	LOAD(direct, proto, skb, skb_vlan_proto);
 	if (HAS(skb_vlan_present))
-		present = LOAD_BIT(skb, skb_vlan_present);
+		present = LOAD_BITS(skb, skb_vlan_present, 1);
 	else
 		present = proto != 0;
 	if (present) {

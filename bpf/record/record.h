@@ -94,7 +94,7 @@ ALWAYS struct event *begin(const struct view *v, void *skb, const struct place *
 	e->cpu = bpf_get_smp_processor_id();
 	e->ethertype = v->ethertype;
 	LOAD(direct, e->mark, skb, skb_mark);
-	if (LOAD_BIT(skb, skb_cloned))
+	if (LOAD_BITS(skb, skb_cloned, 1))
 		e->flags |= FLAG_CLONED;
 	fill_device(e, at->dev, direct);
 	if (!e->netns)
