@@ -16,6 +16,7 @@ from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows import exchange
 from tracer.correlate.flows.errors_quoted import LATE_NS, is_redirect, quotes
 from tracer.correlate.flows.flows import Flows
+from tracer.correlate.flows.refusals import note_refusals
 from tracer.correlate.flows.retransmissions import retransmissions
 from tracer.correlate.hashing import Codes
 from tracer.correlate.hops.changes import causes
@@ -101,6 +102,7 @@ def journey_set(
     )
     settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
+    note_refusals(batch, identity, journeys, first, dropped, clocks.time_ns)
     flooded = np.flatnonzero((answered >= 0) & (journeys["outcome"] == Outcome.DELIVERED))
     journeys["outcome_point"][flooded] = batch.packets["point"][rows[answered[flooded]]]
     came_back = other_ways(batch, identity, paths, journeys)

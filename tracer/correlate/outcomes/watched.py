@@ -11,6 +11,7 @@ from tracer.core.enums import Outcome
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.exchange import ANSWERABLE
+from tracer.correlate.flows.refusals import FILTERED
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.buffers import buffers
@@ -19,7 +20,6 @@ Mask = NDArray[np.bool_]
 #: How long a packet on its way out waits for the address of the next hop: three questions a second
 #: apart (`mcast_solicit`, `retrans_time_ms` of neigh(7)), and a margin.
 NEIGHBOUR_NS = 3_500_000_000
-FILTERED = "NETFILTER_DROP"
 _LEAVING = ("output", "postrouting")
 _LOOPBACK, _LOCAL_TABLE = 1, 255  # LOOPBACK_IFINDEX, RT_TABLE_LOCAL
 
