@@ -151,3 +151,20 @@ def test_a_reset_before_the_end_of_what_it_acknowledges_answers_it() -> None:
     assert sorted(refused_here(30)) == sorted([(answered, 0), (alone, -1)])
     for freed_us, acknowledged in ((3_000, 101), (30, 102)):
         assert {reply for _, reply in refused_here(freed_us, acknowledged)} == {-1}
+
+
+def test_a_solicitation_lacks_an_answer_like_an_arp_request_unless_it_hopes_for_none() -> None:
+    """Who takes an address asks from the unspecified one whether anybody has it (RFC 4862, 5.4)."""
+    asks = {"ip_version": 6, "ethertype": 0x86DD, "proto": 58, "icmp_type": 135, "icmp_code": 0,
+            "dst": "ff02::1:ff00:99", "sport": -1, "dport": -1, "ip_id": -1, "ttl": 255,
+            "payload_len": 24, "ip_len": 72}  # fmt: skip
+    for src, reason, outcome in (
+        ("fd00::1", "no answer seen", Outcome.VANISHED), ("::", None, Outcome.DELIVERED),
+    ):  # fmt: skip
+        batch = seen([POD, NIC], {**asks, "src": src}, {**asks, "src": src})
+        last_ns = int(batch.packets["time_ns"].max())
+        found = join(batch, (), JoinOptions(end_ns=last_ns + SETTLE_NS, settle_ns=SETTLE_NS))
+        (journey,) = found.journeys
+        number = int(journey["reason"])
+        assert (found.reasons[number] if number >= 0 else None) == reason
+        assert journey["outcome"] == outcome

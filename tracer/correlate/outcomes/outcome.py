@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Kind, Outcome
 from tracer.core.mixing import mixed
-from tracer.correlate.flows.exchange import ANSWERABLE
+from tracer.correlate.flows.questions import want_answers
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.order.ways import ANSWERED, BEGAN, PASSED, Ways, most_seen
 from tracer.correlate.outcomes.onward import Onward, onward_of
@@ -171,7 +171,7 @@ def outcomes(
     answered = paths.reply >= 0
     onward = onward_of(identity, link, paths, time, ways)
     following = onward.expected
-    silent = np.isin(paths.kind, ANSWERABLE) & ~answered
+    silent = want_answers(packets, paths.kind, first) & ~answered
     outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
     alone = several & (following < 0) & ~paths.alike
     outcome[alone & ~silent] = Outcome.DELIVERED

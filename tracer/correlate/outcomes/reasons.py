@@ -12,7 +12,7 @@ from tracer.core.routes import route_error_words
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.arp import arp_answers
 from tracer.correlate.flows.errors_quoted import is_redirect
-from tracer.correlate.flows.exchange import ANSWERABLE
+from tracer.correlate.flows.questions import want_answers
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.missed import RESET, Missed
 from tracer.correlate.packets.buffers import buffers
@@ -71,7 +71,7 @@ def give_reasons(
     """
     reasons = Reasons()
     outcome, reason = journeys["outcome"], journeys["reason"]
-    silent = np.isin(journeys["kind"], ANSWERABLE) & (journeys["reply"] < 0)
+    silent = want_answers(batch.packets, journeys["kind"], first) & (journeys["reply"] < 0)
     open_end = np.isin(outcome, (Outcome.VANISHED, Outcome.DELIVERED, Outcome.UNFINISHED))
     reason[silent & open_end & (journeys["n_hops"] > 1)] = reasons.number(NO_ANSWER)
     reason[outcome == Outcome.LOST_BY_TRACER] = reasons.number(CAPTURE_GAP)

@@ -10,7 +10,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
-from tracer.correlate.flows.exchange import ANSWERABLE
+from tracer.correlate.flows.questions import want_answers
 from tracer.correlate.flows.refusals import FILTERED
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.paths import Paths
@@ -112,7 +112,7 @@ def settle_outcomes(
     if watch.end_ns is not None:
         patience_ns = np.where(leaving, max(watch.settle_ns, NEIGHBOUR_NS), watch.settle_ns)
         over = open_end & ~paths.alike & (time[last] + patience_ns <= watch.end_ns)
-        wanted = np.isin(paths.kind, ANSWERABLE) & (paths.reply < 0)
+        wanted = want_answers(batch.packets, paths.kind, paths.first) & (paths.reply < 0)
         outcome[over & (wanted | (np.diff(paths.starts) > 1))] = Outcome.VANISHED
     outcome[open_end & are_looped(batch)[last]] = Outcome.DELIVERED
     # A flooded frame goes on past where it was kept, so the place is not always the last hop.

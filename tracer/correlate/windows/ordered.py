@@ -17,8 +17,8 @@ from tracer.core.exchanges import exchange_roots
 from tracer.core.journeys import NUMBERS_DTYPE, JourneySet
 from tracer.core.reused import ReusedMemory
 from tracer.core.subset import chosen_of
-from tracer.correlate.flows.exchange import ANSWERABLE
 from tracer.correlate.flows.known import SeenFlows
+from tracer.correlate.flows.questions import want_answers
 from tracer.correlate.hashing import Codes, factorise
 from tracer.correlate.known import Joined, Known
 from tracer.correlate.result import Judge
@@ -128,7 +128,9 @@ class Ordered:
         over[told.unfinished] = False
         if now_ns == _LATEST:
             return over
-        asked = over & np.isin(journeys["kind"], ANSWERABLE) & (journeys["reply"] < 0)
+        first = found.hops["row"][journeys["first_hop"]]
+        asked = want_answers(found.observations.packets, journeys["kind"], first)
+        asked &= over & (journeys["reply"] < 0)
         waits = np.flatnonzero(asked & (journeys["last_ns"] > now_ns - self._horizon.answer_ns))
         rows = np.cumsum(journeys["n_hops"][waits][::-1])[::-1]
         waits = waits[rows <= self._horizon.answer_rows]
