@@ -1,7 +1,7 @@
 """The part of the live benchmark behind the kernel: events to columns, columns to journeys."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,11 @@ _CLIENT, _SERVER = 0xFFFF0A070102, 0xFFFF0A070202
 
 
 class _Names:
-    def netns(self, inum: int) -> str | None:
+    def netns(self, inum: int, time_ns: int) -> str | None:
         return f"ns{inum & 0xFF}"
 
-    def device(self, inum: int, ifindex: int) -> str | None:
-        return f"d{ifindex}"
+    def turns(self, inums: Sequence[int], first_ns: int, last_ns: int) -> list[int]:
+        return []
 
 
 def decoded(engine: Any, send: Callable[[], float]) -> int:
