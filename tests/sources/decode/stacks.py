@@ -186,7 +186,8 @@ class Stacks:
     def gtp(self, depth: int) -> bytes:
         pick = self.random
         if pick.random() < 0.1:
-            return b"\x1e\xff" + self.noise(18) + self.ipv4(depth)  # version 0
+            inner = self.ipv4(depth)  # version 0
+            return b"\x1e\xff" + struct.pack(">H", len(inner)) + self.noise(16) + inner
         optional = pick.choice((
             b"", self.noise(3) + b"\0", self.noise(3) + b"\x85\1" + self.noise(2) + b"\0",
             self.noise(3) + b"\x85\1\0\0\x85\1\0\0\0",
