@@ -88,7 +88,7 @@ def join(
 
     Each such row is in exactly one hop; a packet seen at one point only is a journey of one hop.
     """
-    parts, opposites = assembled(without_old_links(batch), conntrack, options)
+    parts, opposites = assembled(batch, conntrack, options)
     return journey_set(batch, *parts, flows_beside(batch, parts, opposites))
 
 
@@ -103,7 +103,7 @@ def join_knowing(
 
     Of ways, what journeys show that are `judged` to be over.
     """
-    parts, opposites = assembled(without_old_links(batch), conntrack, options, known.clocks)
+    parts, opposites = assembled(batch, conntrack, options, known.clocks)
     identity, streams, assembly, (rows, _), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
@@ -136,6 +136,7 @@ def assembled(
     And what waits for the pairs of streams that flows are found by. It is apart from it for `warm`,
     where two processes compile one each.
     """
+    batch = without_old_links(batch)
     packets = batch.packets
     identity = identify(batch)
     early = early_ns(identity.capture, identity.stamp)
