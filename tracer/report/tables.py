@@ -10,8 +10,6 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
@@ -81,6 +79,8 @@ def hop_table(journey_set: JourneySet, numbers: Rows, texts: ChangeTexts) -> pa.
 
 def write_csv(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     """Write tables of one schema as CSV with a header line; nulls are empty."""
+    import pyarrow.csv
+
     header = True
     for table in tables:
         options = pyarrow.csv.WriteOptions(include_header=header, quoting_style="needed")
@@ -100,6 +100,9 @@ def write_parquet(tables: Iterable[pa.Table], file: IO[bytes]) -> None:
     if pays:
         parquet.write(whole, file, _DELTAS, _WITH_STATISTICS)
         return
+    # With it come the clients of three clouds, which take 100 ms to load.
+    import pyarrow.parquet
+
     writer = None
     for table in whole:
         if writer is None:
