@@ -6,6 +6,7 @@ from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.change_keys import change_keys
 from tracer.core.distinct import distinct
+from tracer.core.enums import Kind
 from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
 from tracer.core.spread import Layout, Spread
@@ -19,6 +20,8 @@ from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.opposites import opposites_of
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.order.links import LinkOrder, settle
+from tracer.correlate.outcomes.answered import answered_at
+from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.outcomes.watched import Watch
 from tracer.correlate.packets.duplicates import one_by_one
 from tracer.correlate.packets.echoed import each_way
@@ -73,12 +76,23 @@ def warm_rest() -> None:
     distinct(keys, keys, 0)
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))
     each_way(*_echo())
+    _answered(batch, identity)
     one_by_one(batch.packets, zeros, no[:0], no)
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
     sent_again(batch.packets, hops, zeros, time, hops[:1])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
            (batch.packets["capture"], batch.packets["frame"], no[:0]), zeros[:0])  # fmt: skip
+
+
+def _answered(batch: ObservationBatch, identity: Identity) -> None:
+    # Of two journeys of several hops, where one answers the other, who got the question.
+    rows = len(batch)
+    none, no = np.zeros(rows, np.int64), np.zeros(2, np.bool_)
+    starts, kind = np.array([0, rows // 2, rows]), np.full(2, Kind.ARP_REQUEST, np.int8)
+    reply, flow = np.array([1, -1], np.int64), np.zeros(2, np.int64)
+    paths = Paths(np.arange(rows), starts, none, kind, reply, flow, no, starts[1:] - 1, no, no)
+    answered_at(batch.packets, identity, paths, none - 1)
 
 
 def _echo() -> tuple[StructuredArray, Keys, Codes, Codes]:
