@@ -79,6 +79,12 @@ def test_a_drop_is_told_at_its_hop() -> None:
     assert words(hook="drop", ttl=63) == ["ttl 63", "dropped here"]
 
 
+def test_a_rule_that_logged_the_packet_is_told_by_its_hook() -> None:
+    assert words(device="eth0", hook="forward", ttl=63) == ["ttl 63", "logged in forward"]
+    assert words(hook="forward", ttl=63) == ["ttl 63"]
+    assert words(device="br-int", hook="ovs-receive", ttl=63) == ["ttl 63"]
+
+
 def test_marks_are_left_to_the_data() -> None:
     assert words(Change("mark", 0, 0x4000000)) == []
 

@@ -11,6 +11,11 @@ _ENDS = (("src", "sport"), ("dst", "dport"))
 _TUNNEL = ("encap", "vni", "outer_src", "outer_dst")
 # Marks are in the data, not here: routers set and clear them at every step.
 _OWN_WORDS = {"ttl", "src_mac", "dst_mac", "vlan", "vlan_inner", "mark", *_TUNNEL}
+# Netfilter's hooks: with a device, a rule there logged the packet (NFLOG).
+_HOOKS = (
+    *("prerouting", "input", "forward", "output", "postrouting"),
+    *("ingress", "egress", "brouting"),
+)
 _MAIN, _LOCAL = 254, 255  # RT_TABLE_MAIN, RT_TABLE_LOCAL
 
 
@@ -33,6 +38,8 @@ def hop_tokens(hop: Hop) -> list[Line]:
         tokens += _piece(hop.observation)
     if hop.observation.hook == "drop":
         tokens.append(Line("dropped here", "bold red"))
+    if hop.observation.device is not None and hop.observation.hook in _HOOKS:
+        tokens.append(Line(f"logged in {hop.observation.hook}", "dim"))
     tokens += _route(hop.observation)
     tokens += _tunnel(hop, changes) + _tags(hop, changes)
     if hop.join is None or changes.keys() & {"src_mac", "dst_mac"}:
