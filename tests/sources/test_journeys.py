@@ -6,12 +6,14 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tracer.cli.offline import joined
 from tracer.core.errors import InputError
 from tracer.core.journeys import JourneySet
 from tracer.report.jsonl import journey_lines
+from tracer.report.parquet.writer import write
 from tracer.report.tables import hop_tables, write_parquet
 from tracer.sources.journeys import is_journeys, read_journeys
 from tracer.sources.recording import read_recording
@@ -91,6 +93,19 @@ def test_damaged_tables_are_one_sentence(journey_set: JourneySet, tmp_path: Path
                 read_journeys(path)
         with contextlib.suppress(InputError):
             read_recording(path)
+
+
+def test_an_index_of_no_text_is_damage(journey_set: JourneySet, tmp_path: Path) -> None:
+    table = next(hop_tables(journey_set))
+    at = table.schema.get_field_index("outcome_at")
+    texts = table.column(at).combine_chunks()
+    beyond = pa.array([len(texts.dictionary) + 3] * len(texts), pa.int32())
+    wrong = pa.DictionaryArray.from_arrays(beyond, texts.dictionary, safe=False)
+    path = tmp_path / "journeys.parquet"
+    with path.open("wb") as file:
+        write([table.set_column(at, "outcome_at", wrong)], file, (), ())
+    with pytest.raises(InputError, match="out of bounds"):
+        read_journeys(path)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ def read_journeys(path: Path) -> JourneySet:
 
 def _table(path: Path) -> tuple[_Columns, _Columns, NDArray[np.int64]]:
     table = pq.read_table(path)
+    table.validate(full=True)  # of damaged pages no index is known to be that of a value
     columns = {name: table[name].combine_chunks() for name in table.column_names}
     numbers = columns["journey"].to_numpy(zero_copy_only=False)
     first = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
