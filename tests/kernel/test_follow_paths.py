@@ -239,9 +239,11 @@ def told(journey: Journey) -> str:
     """A journey without what differs between two who saw the same: times, numbers, frames.
 
     How sure a join is rests on how long it took, too, and each engine has stamps of its own: a CPU
-    that is taken away between their two programs makes one step long for one of them only.
+    that is taken away between their two programs makes one step long for one of them only. For
+    how many other addresses a router answers is told from what was seen by the time of the line.
     """
-    own = {k: journey[k] for k in ("kind", "outcome", "outcome_at", "reason", "ambiguous")}
+    own = {k: journey[k] for k in ("kind", "outcome", "outcome_at", "ambiguous")}
+    own["reason"] = (journey["reason"] or "").partition(", a proxy or router: ")[0]
     left = ("time_ns", "delta_ns", "capture", "frame", "join")
     hops = [
         {k: v for k, v in hop.items() if k not in left}
