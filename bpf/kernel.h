@@ -38,6 +38,7 @@
 #define FIELD_state_out struct nf_hook_state, out
 #define FIELD_nhc_oif struct fib_nh_common, nhc_oif
 #define FIELD_nhc_dev struct fib_nh_common, nhc_dev
+#define FIELD_nhc_scope struct fib_nh_common, nhc_scope
 #define FIELD_nhc_gw_family struct fib_nh_common, nhc_gw_family
 #define FIELD_nhc_gw struct fib_nh_common, nhc_gw
 #define FIELD_fl_iif struct flowi4, __fl_common.flowic_iif
@@ -137,7 +138,7 @@ struct nf_hook_state {
 struct fib_nh_common {
 	struct net_device *nhc_dev;
 	int nhc_oif;
-	__u8 nhc_gw_family;
+	__u8 nhc_scope, nhc_gw_family;
 	union { __be32 ipv4; __be32 ipv6[4]; } nhc_gw;
 } RELOCATED;
 struct flowi_common { int flowic_iif; } RELOCATED;

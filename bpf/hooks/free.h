@@ -14,6 +14,25 @@ ALWAYS void holder(struct place *at, void *skb, const int direct)
 		LOAD(direct, at->net, sk, sk_net);
 }
 
+/* The device of a buffer that TCP freed, which has none in a socket's hands (tcp_v4_rcv): the one it came
+ * in by, where no other buffer came in on this CPU since. Whether that is known; not typed. */
+ALWAYS int came_in_by(struct place *at, void *skb, struct cpu *cpu, const int direct)
+{
+	void *dev = (void *)(unsigned long)cpu->seen_at;
+	int iif = 0, ifindex = 0;
+
+	if (at->dev)
+		return 0;
+	if (cpu->seen_skb != address_of(skb, cpu))
+		return 0;
+	LOAD(direct, iif, skb, skb_iif);
+	LOAD(0, ifindex, dev, dev_ifindex);
+	if (!iif || iif != ifindex)
+		return 0;
+	at->dev = dev;
+	return 1;
+}
+
 /* Whether a buffer is no packet on its way: what a socket keeps in its queue of errors (of an ICMP
  * error, of a packet sent; sock_queue_err_skb marks it as it marks what a sniffer gets of sent packets),
  * or was to keep there: a header made to tell an address (ipv6_local_error and the like), of which
@@ -60,7 +79,10 @@ ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
 		holder(&at, skb, direct);
 		if (HAS_DROP_REASON)
 			at.flags = FLAG_REASON;
-		show(v, skb, &at, cpu, direct);
+		if (came_in_by(&at, skb, cpu, direct))
+			show(v, skb, &at, cpu, 0);
+		else
+			show(v, skb, &at, cpu, direct);
 	}
 	return end(cpu);
 }

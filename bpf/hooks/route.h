@@ -3,8 +3,11 @@
 #ifndef TRACER_HOOKS_ROUTE_H
 #define TRACER_HOOKS_ROUTE_H
 
-/* Types of routes that lead nowhere (linux/rtnetlink.h). */
-enum route_type { RTN_BLACKHOLE = 6, RTN_UNREACHABLE = 7, RTN_PROHIBIT = 8, RTN_THROW = 9 };
+/* Types of routes that lead to this host itself, or nowhere (linux/rtnetlink.h). */
+enum route_type { RTN_LOCAL = 2, RTN_BLACKHOLE = 6, RTN_UNREACHABLE = 7, RTN_PROHIBIT = 8, RTN_THROW = 9 };
+
+/* The scope of the next hop of an IPv4 route to an address of this host, and of no other (fib_create_info). */
+enum route_scope { RT_SCOPE_NOWHERE = 255 };
 
 struct route {
 	struct flow_key asked;
@@ -55,14 +58,19 @@ SLOW int show_route(const struct route *route)
 	return end(cpu);
 }
 
+/* A route to this host itself names the device that has the address; what takes it goes to the loopback
+ * device (ip_rt_get_dev, ip6_rt_get_dev_rcu). */
 SLOW int read_next_hop(struct route *route, void *nhc)
 {
 	__be32 gateway[4] = {};
-	__u8 family = 0;
+	__u8 family = 0, scope = 0;
 
 	if (!nhc)
 		return 0;
 	LOAD(0, route->oif, nhc, nhc_oif);
+	LOAD(0, scope, nhc, nhc_scope);
+	if (scope == RT_SCOPE_NOWHERE)
+		route->oif = LOOPBACK_IFINDEX;
 	LOAD(0, family, nhc, nhc_gw_family);
 	bpf_probe_read_kernel(gateway, sizeof(gateway), ADDRESS(nhc, nhc_gw));
 	if (family)
@@ -114,6 +122,7 @@ ALWAYS int at_route6(void *net, void *result, void *table, void *flow)
 	struct route route = {};
 	__be32 address[4] = {};
 	void *next_hop = 0;
+	__u8 type = 0;
 
 	if (!cpu || !cpu->routed)
 		return 0;
@@ -129,6 +138,9 @@ ALWAYS int at_route6(void *net, void *result, void *table, void *flow)
 	LOAD(0, next_hop, result, fib6_nh);
 	if (next_hop)
 		read_next_hop(&route, next_hop); /* fib_nh_common is its first member */
+	LOAD(0, type, result, fib6_type);
+	if (type == RTN_LOCAL)
+		route.oif = LOOPBACK_IFINDEX;
 	return show_route(&route);
 }
 

@@ -71,6 +71,7 @@ def test_the_routing_decision_is_shown_where_it_is_not_plain() -> None:
     ]
     assert words(route_table=254, route_gateway="10.0.0.1") == ["route via 10.0.0.1"]
     assert words(route_table=16, route_oif=4) == ["route table 16 on link"]
+    assert words(route_table=100, route_oif=1) == ["route table 100 to this host"]
     assert words(route_table=254, route_oif=4) == []
     assert words(route_table=254, route_error=-101) == ["route: network unreachable"]
 

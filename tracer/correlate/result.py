@@ -37,6 +37,7 @@ from tracer.correlate.outcomes.watched import (
     Watch,
     are_drops,
     kernel_drops,
+    settle_kept,
     settle_outcomes,
 )
 from tracer.correlate.packets.identity import Identity
@@ -96,11 +97,13 @@ def journey_set(
         batch.packets, identity, link, paths, clocks.time_ns, known_ways
     )
     _settle_carried(found, journeys)
+    kept = known_ways.known.kept
+    settle_kept(batch, identity, paths, kept, journeys)
     _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
     missed = settle_missed(
         batch, identity, paths, onward, of.forward, clocks.time_ns, journeys, edge
     )
-    settle_outcomes(batch, paths, clocks.time_ns, watch, journeys)
+    settle_outcomes(batch, identity, paths, clocks.time_ns, watch, kept, journeys)
     dropped = kernel_drops(batch, found.journey, journeys)
     note_refusals(batch, identity, journeys, first, dropped, clocks.time_ns)
     flooded = np.flatnonzero((answered >= 0) & (journeys["outcome"] == Outcome.DELIVERED))

@@ -17,6 +17,7 @@ _HOOKS = (
     *("ingress", "egress", "brouting"),
 )
 _MAIN, _LOCAL = 254, 255  # RT_TABLE_MAIN, RT_TABLE_LOCAL
+_LOOPBACK = 1  # LOOPBACK_IFINDEX, in every namespace
 
 
 def hop_tokens(hop: Hop) -> list[Line]:
@@ -63,7 +64,8 @@ def _route(seen: Observation) -> list[Line]:
         return [Line(f"route{table}: {route_error_words(seen.route_error)}", "bold red")]
     if seen.route_gateway is not None:
         return [Line(f"route{table} via {seen.route_gateway}", FORWARDING)]
-    return [Line(f"route{table} on link", FORWARDING)] if table else []
+    leads = "to this host" if seen.route_oif == _LOOPBACK else "on link"
+    return [Line(f"route{table} {leads}", FORWARDING)] if table else []
 
 
 def _ttl(seen: Observation, change: Change | None) -> list[Line]:

@@ -7,6 +7,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.point import Direction, Point
 from tracer.correlate.join import JoinOptions, join
+from tracer.correlate.order.kept_flows import FLOWS, KeptFlows
 from tracer.correlate.outcomes.watched import NEIGHBOUR_NS, are_looped, is_leaving, kept_here
 
 IN, OUT = Direction.INGRESS, Direction.EGRESS
@@ -151,6 +152,41 @@ def test_a_reset_before_the_end_of_what_it_acknowledges_answers_it() -> None:
     assert sorted(refused_here(30)) == sorted([(answered, 0), (alone, -1)])
     for freed_us, acknowledged in ((3_000, 101), (30, 102)):
         assert {reply for _, reply in refused_here(freed_us, acknowledged)} == {-1}
+
+
+def connection(syn_is_kept: bool, last: dict[str, object] | None = None) -> list[Outcome]:
+    """A SYN and data that a router may keep itself, and what it passes on for another port."""
+    points = [POD, ROUTER, END, Point("h", "r", "r0", hook="drop")]
+    tcp = {"proto": 6, "payload_len": 0, "tcp_ack": 0, "tcp_flags": 2}
+    route = {"route_error": 0, "route_oif": 3, "route_table": 255} if syn_is_kept else {}
+    rows: list[dict[str, object]] = []
+    for number, more in enumerate(({}, {"tcp_flags": 24, "tcp_ack": 7, "payload_len": 5})):
+        packet = {**tcp, "tcp_seq": 100 + number, "ip_id": 7 + number, "skb": SKB + number, **more}
+        rows += [{**packet, "point": 0}, {**packet, "point": 1, **(route if not number else {})}]
+    rows += [{**rows[-1], "point": 3, **last}] if last else []
+    other = {**tcp, "tcp_seq": 900, "ip_id": 9, "dport": 10, "skb": SKB + 64}
+    rows += [{**other, "point": 0}, {**other, "point": 1}, {**other, "point": 2, "ttl": 63}]
+    batch = seen(points, *rows)
+    batch.labels["drop_reason"] = {8: "TCP_OFOMERGE"}
+    last_ns = int(batch.packets["time_ns"].max())
+    found = join(batch, (), JoinOptions(end_ns=last_ns + SETTLE_NS, settle_ns=SETTLE_NS))
+    return [Outcome(each) for each in found.journeys["outcome"]]
+
+
+def test_what_needs_no_route_is_kept_where_its_flow_was() -> None:
+    """Data of a connection finds the socket, and its route with it, before it is routed."""
+    arrived, gone = Outcome.DELIVERED, Outcome.VANISHED
+    assert connection(True)[:2] == [arrived, arrived]
+    assert connection(False)[:2] == [gone, gone]
+    assert connection(True, {"drop_reason": 8})[:2] == [arrived, Outcome.DROPPED]
+
+
+def test_a_flow_is_known_to_be_kept_in_later_windows_until_others_took_its_place() -> None:
+    kept = KeptFlows()
+    kept.add(np.arange(FLOWS, dtype=np.uint64))
+    assert kept.has(np.array([0, FLOWS], np.uint64)).tolist() == [True, False]
+    kept.add(np.arange(FLOWS, FLOWS + 2, dtype=np.uint64))
+    assert kept.has(np.array([0, 1, 2, 3], np.uint64)).tolist() == [True, False, False, True]
 
 
 def test_a_solicitation_lacks_an_answer_like_an_arp_request_unless_it_hopes_for_none() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tracer.core.mixing import mixed
 from tracer.core.protocols import ETHERTYPE_ARP
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.order.kept_flows import KeptFlows
 from tracer.correlate.order.links import LinkOrder
 from tracer.correlate.packets.identity import IS_ARP, Identity
 
@@ -81,7 +82,7 @@ class KnownWays:
     `sure`: how many of those that began at a place did so while the one before was captured;
     `passing`: how many packets of a source passed one of several such places.
     `links`: what packets did there (PASSED, BEGAN, ANSWERED: ended there and were answered).
-    `places`: when each was first seen, by name.
+    `places`: when each was first seen, by name. `kept`: flows that ended at a host, of all windows.
     """
 
     is_complete: bool = False
@@ -94,6 +95,7 @@ class KnownWays:
     passing: Tally = field(default_factory=Tally)
     links: Tally = field(default_factory=Tally)
     places: dict[int, int] = field(default_factory=dict)
+    kept: KeptFlows = field(default_factory=KeptFlows)
     going: Keys = field(default_factory=_NONE.copy)
     _ends: Tally = field(default_factory=Tally)
 

@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
+from tracer.core.mixing import mixed
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.questions import want_answers
 from tracer.correlate.flows.refusals import FILTERED
-from tracer.correlate.hashing import Codes
+from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.order.kept_flows import KeptFlows
 from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.buffers import buffers
+from tracer.correlate.packets.identity import Identity
 
 Mask = NDArray[np.bool_]
 #: How long a packet on its way out waits for the address of the next hop: three questions a second
@@ -22,6 +25,8 @@ Mask = NDArray[np.bool_]
 NEIGHBOUR_NS = 3_500_000_000
 _LEAVING = ("output", "postrouting")
 _LOOPBACK, _LOCAL_TABLE = 1, 255  # LOOPBACK_IFINDEX, RT_TABLE_LOCAL
+#: What captures say of a packet that is not seen any more.
+_OPEN = (Outcome.UNFINISHED, Outcome.LOST_BY_TRACER, Outcome.VANISHED, Outcome.NOT_OBSERVABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +40,14 @@ class Watch:
 def kept_here(batch: ObservationBatch) -> Mask:
     """Return at which observations the kernel decided to keep the packet itself, shape (rows,).
 
-    The route of a local address leads to the device that the packet came by, without a gateway
-    (`ip_route_input_slow`, RTN_LOCAL). Where a tunnel ends, what it carries goes on.
+    The route of a local address leads to the loopback device (`ip_route_input_slow`, RTN_LOCAL),
+    that of a broadcast to the device that the packet came by, without a gateway. Where a tunnel
+    ends, what it carries goes on.
     """
     kernel = batch.sections["kernel"]
-    here = (kernel["route_error"] == 0) & (kernel["route_oif"] == kernel["ifindex"])
-    here &= (kernel["ifindex"] > 0) & (kernel["route_gateway_lo"] == np.uint64(NULL_U64))
+    back = (kernel["route_oif"] == kernel["ifindex"]) & (kernel["ifindex"] > 0)
+    back &= kernel["route_gateway_lo"] == np.uint64(NULL_U64)
+    here = (kernel["route_error"] == 0) & (back | (kernel["route_oif"] == _LOOPBACK))
     here &= _is_entering(batch, kernel)
     found = np.zeros(len(batch), np.bool_)
     found[kernel["row"][here]] = True
@@ -85,18 +92,21 @@ def is_leaving(batch: ObservationBatch) -> Mask:
 
 
 def _is_entering(batch: ObservationBatch, kernel: StructuredArray) -> Mask:
-    entering = np.array([*(p.direction == Direction.INGRESS for p in batch.points), False])
+    # Before the kernel decides where packets go: where they come in, and where NAT has been then.
+    before = (p.direction == Direction.INGRESS or p.hook == "prerouting" for p in batch.points)
+    entering = np.array([*before, False])
     found: Mask = entering[batch.packets["point"][kernel["row"]]]
     return found
 
 
 def settle_outcomes(
-    batch: ObservationBatch, paths: Paths, time: Codes, watch: Watch, journeys: StructuredArray
-) -> None:
+    batch: ObservationBatch, identity: Identity, paths: Paths, time: Codes, watch: Watch,
+    flows: KeptFlows, journeys: StructuredArray,
+) -> None:  # fmt: skip
     """Correct outcome and place in place for the journeys that end where a kernel was watched.
 
     Watching does not stop with a packet: one that is neither answered nor kept has vanished once
-    it was silent long enough, whatever others did.
+    it was silent long enough, whatever others did. `flows`: as `settle_kept` has them.
     """
     kernel = batch.sections["kernel"]
     if not len(kernel):
@@ -115,11 +125,40 @@ def settle_outcomes(
         wanted = want_answers(batch.packets, paths.kind, paths.first) & (paths.reply < 0)
         outcome[over & (wanted | (np.diff(paths.starts) > 1))] = Outcome.VANISHED
     outcome[open_end & are_looped(batch)[last]] = Outcome.DELIVERED
+    settle_kept(batch, identity, paths, flows, journeys)
+
+
+def settle_kept(
+    batch: ObservationBatch, identity: Identity, paths: Paths, flows: KeptFlows,
+    journeys: StructuredArray,
+) -> None:  # fmt: skip
+    """Correct outcome and place in place for the journeys that the kernel decided to keep.
+
+    `flows`: of which packets were kept; learns these.
+    """
+    outcome, last = journeys["outcome"], paths.last
     # A flooded frame goes on past where it was kept, so the place is not always the last hop.
     kept = np.flatnonzero(kept_here(batch)[paths.hops])
-    journey = np.searchsorted(paths.starts, kept, "right") - 1
+    flows.add(_flow_names(identity, paths.hops[kept]))
+    unrouted = np.flatnonzero(np.isin(outcome, _OPEN) & _may_be_unrouted(batch)[last])
+    outcome[unrouted[flows.has(_flow_names(identity, last[unrouted]))]] = Outcome.DELIVERED
+    journey = paths.owner(kept)
     outcome[journey] = Outcome.DELIVERED
     journeys["outcome_point"][journey] = batch.packets["point"][paths.hops[kept]]
+
+
+def _flow_names(identity: Identity, rows: Codes) -> Keys:
+    return mixed(identity.flow[rows], identity.place_names[identity.place[rows]])
+
+
+def _may_be_unrouted(batch: ObservationBatch) -> Mask:
+    # Where a packet came in, and has no route since its socket is known, shape (rows,).
+    kernel = batch.sections["kernel"]
+    found = np.zeros(len(batch), np.bool_)
+    unrouted = (kernel["route_oif"] < 0) & (kernel["route_table"] < 0) & (kernel["skb"] != 0)
+    found[kernel["row"][unrouted & _is_entering(batch, kernel)]] = True
+    found[batch.rows_with("tunnel")] = False
+    return found
 
 
 def kernel_drops(
