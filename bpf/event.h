@@ -5,7 +5,7 @@
 #ifndef TRACER_EVENT_H
 #define TRACER_EVENT_H
 
-enum event_constant { EVENT_VERSION = 3 };
+enum event_constant { EVENT_VERSION = 4 };
 
 /* Where in the kernel the packet was seen. */
 enum event_hook {
@@ -48,6 +48,7 @@ enum event_flag {
 	FLAG_OUTER_VLAN = 1 << 20,	/* outer_vlan */
 	FLAG_INNER_L4 = 1 << 21,	/* inner_sport, inner_dport, inner_tcp_seq */
 	FLAG_INNER_IP_ID = 1 << 22,	/* inner_ip_id: IPv4, or an IPv6 fragment */
+	FLAG_MPLS = 1 << 23,		/* mpls_label */
 };
 
 /* What the 48 bytes of aux hold. */
@@ -124,6 +125,7 @@ struct event {
 	__u32 ct_status, ct_mark;
 	__u32 drop_reason;
 	__u32 flow_label;
+	__u32 mpls_label, pad_word;	/* the outermost label */
 	__u32 ip_id;
 	__u32 tcp_seq, tcp_ack, tcp_tsval, tcp_tsecr;
 	__u16 ct_zone;

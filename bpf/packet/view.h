@@ -9,6 +9,7 @@
 #define ETH_8021Q 0x8100
 #define ETH_8021AD 0x88a8
 #define ETH_TEB 0x6558
+#define ETH_MPLS 0x8847
 #define V4_PREFIX 0xffff00000000ULL
 
 #define IP_ICMP 1
@@ -49,7 +50,8 @@ struct view {
 	__u8 icmp_type, has_key;	/* has_key: the GRE key is there */
 	__u8 outer_version, quoted_proto;
 	__u8 quoted_frag;	/* whether the quoted packet is a fragment */
-	__u8 pad;
+	__u8 labels;		/* MPLS labels before the outermost network header */
+	__u32 label;		/* the first of them */
 };
 
 #define BYTE(v, n) (((const __u8 *)(v)->bytes)[n])

@@ -60,9 +60,13 @@ ALWAYS void fill_macs(struct event *e, const struct view *v, __u32 mac, const in
  * lies just before the inner network header. */
 ALWAYS void fill_link(struct event *e, const struct view *v, void *skb, const int direct)
 {
-	__u32 l3 = v->outer_l3 ? v->outer_l3 : v->l3;
+	__u32 l3 = (v->outer_l3 ? v->outer_l3 : v->l3) - 4 * v->labels;
 	__u16 mac;
 
+	if (v->labels) {
+		e->flags |= FLAG_MPLS;
+		e->mpls_label = v->label;
+	}
 	LOAD(direct, mac, skb, skb_mac_header);
 	if (mac == NO_HEADER || mac + 14 > l3 || l3 - mac > 26)
 		return;

@@ -18,6 +18,7 @@ from tracer.sources.live.untranslated import BEFORE
 
 Rows = NDArray[np.int64]
 
+_MPLS = int(Flag.MPLS)
 _ETH, _VLAN, _VLAN_INNER = int(Flag.ETH), int(Flag.VLAN), int(Flag.VLAN_INNER)
 _IP, _IP_ID, _L4, _ECHO = int(Flag.IP), int(Flag.IP_ID), int(Flag.L4), int(Flag.ECHO)
 _TCP, _TCP_TS, _TRUNCATED = int(Flag.TCP), int(Flag.TCP_TS), int(Flag.TRUNCATED)
@@ -42,6 +43,8 @@ def fill_packets(events: Any, rows: Rows, packets: Any) -> None:
             p.vlan = e.vlan
         if flags & _VLAN_INNER:
             p.vlan_inner = e.vlan_inner
+        if flags & _MPLS:
+            p.mpls_label = e.mpls_label
         if e.gso_size > 0:
             p.gso_size = e.gso_size
         if flags & _TRUNCATED:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Fields = tuple[tuple[str, str, int], ...]
 
-EVENT_VERSION = 3
+EVENT_VERSION = 4
 FILTER_ALTERNATIVES = 4
 BLOOM_BITS = 18
 NESTING = 4
@@ -60,6 +60,7 @@ class Flag(IntFlag):
     OUTER_VLAN = 1048576
     INNER_L4 = 2097152
     INNER_IP_ID = 4194304
+    MPLS = 8388608
 
 
 class Aux(IntEnum):
@@ -186,43 +187,45 @@ EVENT_FIELDS: Fields = (
     ("ct_mark", "<u4", 312),
     ("drop_reason", "<u4", 316),
     ("flow_label", "<u4", 320),
-    ("ip_id", "<u4", 324),
-    ("tcp_seq", "<u4", 328),
-    ("tcp_ack", "<u4", 332),
-    ("tcp_tsval", "<u4", 336),
-    ("tcp_tsecr", "<u4", 340),
-    ("ct_zone", "<u2", 344),
-    ("ct_original_sport", "<u2", 346),
-    ("ct_original_dport", "<u2", 348),
-    ("ct_reply_sport", "<u2", 350),
-    ("ct_reply_dport", "<u2", 352),
-    ("sport", "<u2", 354),
-    ("dport", "<u2", 356),
-    ("icmp_id", "<u2", 358),
-    ("icmp_seq", "<u2", 360),
-    ("tcp_flags", "<u2", 362),
-    ("tcp_window", "<u2", 364),
-    ("frag", "<u2", 366),
-    ("ethertype", "<u2", 368),
-    ("vlan", "<u2", 370),
-    ("vlan_inner", "<u2", 372),
-    ("gso_size", "<u2", 374),
-    ("cpu", "<u2", 376),
-    ("snap_len", "<u2", 378),
-    ("hook", "<u1", 380),
-    ("aux", "<u1", 381),
-    ("ip_version", "<u1", 382),
-    ("ttl", "<u1", 383),
-    ("tos", "<u1", 384),
-    ("proto", "<u1", 385),
-    ("icmp_type", "<u1", 386),
-    ("icmp_code", "<u1", 387),
-    ("ct_proto", "<u1", 388),
-    ("nat_hook", "<u1", 389),
-    ("nat_source", "<u1", 390),
-    ("pad", "<u1", 391),
+    ("mpls_label", "<u4", 324),
+    ("pad_word", "<u4", 328),
+    ("ip_id", "<u4", 332),
+    ("tcp_seq", "<u4", 336),
+    ("tcp_ack", "<u4", 340),
+    ("tcp_tsval", "<u4", 344),
+    ("tcp_tsecr", "<u4", 348),
+    ("ct_zone", "<u2", 352),
+    ("ct_original_sport", "<u2", 354),
+    ("ct_original_dport", "<u2", 356),
+    ("ct_reply_sport", "<u2", 358),
+    ("ct_reply_dport", "<u2", 360),
+    ("sport", "<u2", 362),
+    ("dport", "<u2", 364),
+    ("icmp_id", "<u2", 366),
+    ("icmp_seq", "<u2", 368),
+    ("tcp_flags", "<u2", 370),
+    ("tcp_window", "<u2", 372),
+    ("frag", "<u2", 374),
+    ("ethertype", "<u2", 376),
+    ("vlan", "<u2", 378),
+    ("vlan_inner", "<u2", 380),
+    ("gso_size", "<u2", 382),
+    ("cpu", "<u2", 384),
+    ("snap_len", "<u2", 386),
+    ("hook", "<u1", 388),
+    ("aux", "<u1", 389),
+    ("ip_version", "<u1", 390),
+    ("ttl", "<u1", 391),
+    ("tos", "<u1", 392),
+    ("proto", "<u1", 393),
+    ("icmp_type", "<u1", 394),
+    ("icmp_code", "<u1", 395),
+    ("ct_proto", "<u1", 396),
+    ("nat_hook", "<u1", 397),
+    ("nat_source", "<u1", 398),
+    ("pad", "<u1", 399),
 )
-EVENT_SIZE = 392
+EVENT_SIZE = 400
 
 
 CPU_FIELDS: Fields = (
@@ -288,9 +291,10 @@ VIEW_FIELDS: Fields = (
     ("outer_version", "<u1", 156),
     ("quoted_proto", "<u1", 157),
     ("quoted_frag", "<u1", 158),
-    ("pad", "<u1", 159),
+    ("labels", "<u1", 159),
+    ("label", "<u4", 160),
 )
-VIEW_SIZE = 160
+VIEW_SIZE = 168
 
 
 FLOW_KEY_FIELDS: Fields = (
