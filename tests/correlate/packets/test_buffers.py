@@ -51,6 +51,21 @@ def test_an_answer_without_id_in_the_same_buffer_is_another_packet() -> None:
     assert found[0] == found[1] != found[2] == found[3]
 
 
+def test_numbers_that_conntrack_moves_are_those_of_one_packet() -> None:
+    """As behind SYNPROXY, whose own sequence numbers are not those of the server."""
+    for ip_id, status, ttl, is_one in (
+        (7, 64, 64, True), (7, 0, 63, False), (0, 64, 64, False), (0, 64, 63, True),
+    ):  # fmt: skip
+        made = batch([(1, 0xA, ip_id, "g"), (2, 0xA, ip_id, "h")])
+        made.points = tuple(Point("h", device=point.host) for point in made.points)
+        made.packets["proto"], made.packets["tcp_flags"] = 6, 0x18
+        made.packets["tcp_seq"], made.packets["tcp_ack"] = 100, [700, 900]
+        made.packets["ttl"] = [64, ttl]
+        made.sections["kernel"]["ct_status"][1] = status
+        found = lifetimes(made)
+        assert (found[0] == found[1]) == is_one
+
+
 def test_a_reset_in_the_buffer_of_another_one_is_another_packet() -> None:
     """Resets that refuse a SYN have IP id 0 and sequence number 0."""
     made = batch([(1, 0xA, 0, "g"), (2, 0xA, 0, "h"), (3, 0xA, 0, "i"), (4, 0xA, 0, "j")])

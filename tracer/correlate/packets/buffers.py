@@ -26,6 +26,7 @@ SILENCE_NS = 200_000_000
 #: (ARP and neighbour discovery: three, a second apart; more where it is told to).
 GIVEN_UP_NS = 10_000_000_000
 _NULL_MAC = np.uint64(NULL_U64)
+_SEQ_ADJUST = 1 << 6  # IPS_SEQ_ADJUST of enum ip_conntrack_status
 Mask = NDArray[np.bool_]
 
 
@@ -49,15 +50,19 @@ def lifetimes(batch: ObservationBatch) -> Codes:
         rows = kernel["row"]
         is_freed = np.zeros(len(batch), np.bool_)
         is_freed[rows] = kernel["drop_reason"] > 0
+        adjusted = np.zeros(len(batch), np.bool_)
+        adjusted[rows] = (kernel["ct_status"] > 0) & (kernel["ct_status"] & _SEQ_ADJUST > 0)
         point = batch.packets["point"][rows].astype(np.int64)
         buffer, _ = factorise(mixed(buffers(kernel), _hosts(batch, point)))
         order = np.argsort(batch.packets["time_ns"][rows], kind="stable")
-        _walk(batch.packets, rows, order, buffer, is_freed, found)
+        _walk(batch.packets, rows, order, buffer, is_freed, adjusted, found)
     return found
 
 
 @jit
-def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, is_freed: Mask, found: Codes) -> None:
+def _walk(
+    p: Any, rows: Codes, order: Codes, buffer: Codes, is_freed: Mask, adjusted: Mask, found: Codes
+) -> None:  # fmt: skip
     # In order of time: the last row of each buffer, and where its lifetime began.
     last = filled(len(rows), -1)
     began = filled(len(rows), -1)
@@ -68,6 +73,10 @@ def _walk(p: Any, rows: Codes, order: Codes, buffer: Codes, is_freed: Mask, foun
             before < 0
             or is_freed[rows[before]]
             or not _goes_on(p[rows[before]], p[row], p[rows[began[buffer[i]]]], is_freed[row])
+            or not (
+                _has_same_numbers(p[rows[before]], p[row])
+                or (adjusted[row] and _may_be_adjusted(p[rows[before]], p[row]))
+            )
         ):
             began[buffer[i]] = i
             found[row] = count
@@ -94,13 +103,26 @@ def _goes_on(before: Any, now: Any, start: Any, is_freed: bool) -> bool:
         return False
     if before.ip_version != now.ip_version or before.proto != now.proto:
         return False
-    if before.ip_id != now.ip_id or before.tcp_seq != now.tcp_seq:
-        return False
-    if before.tcp_ack != now.tcp_ack:
+    if before.ip_id != now.ip_id:
         return False
     if before.icmp_type != now.icmp_type or before.icmp_seq != now.icmp_seq:
         return False
     return bool(before.ethertype == now.ethertype) and not _is_another(before, now)
+
+
+@inner_plain
+def _has_same_numbers(before: Any, now: Any) -> bool:
+    return bool(before.tcp_seq == now.tcp_seq and before.tcp_ack == now.tcp_ack)
+
+
+@inner_plain
+def _may_be_adjusted(before: Any, now: Any) -> bool:
+    # The kernel moves the numbers of a connection that it made longer or shorter, or answered first
+    # (NAT of FTP and SIP, SYNPROXY); conntrack says of which. Without an id, a packet on its way is
+    # known by the router that it has passed: who answers in its buffer sends a fresh TTL.
+    if now.tcp_seq < 0 or before.tcp_flags != now.tcp_flags:
+        return False
+    return bool(now.ip_id > 0 or (now.ttl == before.ttl - 1 and _is_same_tuple(before, now)))
 
 
 @inner_plain
