@@ -3,9 +3,10 @@
 from collections import Counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
-from tracer.core.point import Point
+from tracer.core.point import Direction, Point
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.outcomes.paths import Paths
@@ -21,7 +22,8 @@ def other_ways(
     """Return (journey, words) of answers that came another way than their flow's questions went.
 
     Each way shows a device that the other never shows; a capture that missed packets does not make
-    two ways of one. Hooks are left out: some see one direction only.
+    two ways of one. Hooks are left out: some see one direction only. So are devices by which what
+    IPsec carries comes in, decrypted, for it leaves encrypted.
     """
     asked = np.flatnonzero(journeys["reply"] >= 0)
     if not len(asked):
@@ -32,7 +34,8 @@ def other_ways(
     hooked = np.array([point.hook is not None for point in batch.points] + [False])
     at = np.flatnonzero(np.repeat(way, lengths))
     at = at[~hooked[batch.packets["point"][paths.hops[at]]]]
-    owner = np.repeat(np.arange(len(journeys)), lengths)[at]
+    at = at[~_came_unseen(batch, paths, journeys, at)]
+    owner = paths.owner(at)
     flow = journeys["flow"][owner].astype(np.int64)
     keys = pair_keys(np.maximum(flow, 0), identity.place[paths.hops[at]])
     codes, firsts = factorise(keys)
@@ -52,6 +55,32 @@ def other_ways(
         for each in both
     }
     return [(int(j), words[int(journeys["flow"][j])]) for j in np.unique(owner[mine])]
+
+
+def _came_unseen(
+    batch: ObservationBatch, paths: Paths, journeys: StructuredArray, at: Codes
+) -> NDArray[np.bool_]:
+    # Which hops are where a packet came into a namespace by a device, though the kernel that was
+    # watched showed it leave none: from where it was before, or, an answer, from where it was
+    # asked for.
+    watched = np.zeros(len(batch), np.bool_)
+    watched[batch.sections["kernel"]["row"][batch.sections["kernel"]["skb"] != 0]] = True
+    spaces: dict[tuple[str | None, str | None], int] = {}
+    space = [spaces.setdefault((p.host, p.netns), len(spaces)) for p in batch.points]
+    point = batch.packets["point"].astype(np.int64)
+    of_row = np.array([*space, -1])[point]
+    hop = np.array([*(p.direction for p in batch.points), Direction.UNKNOWN])[point]
+    owner, parent = paths.owner(at), paths.parent[at]
+    before = paths.hops[paths.starts[owner] + np.maximum(parent, 1) - 1]
+    asked = journeys["request"][owner]
+    before = np.where((parent == 0) & (asked >= 0), paths.last[np.maximum(asked, 0)], before)
+    rows = paths.hops[at]
+    unseen = watched[rows] & watched[before] & (hop[rows] == Direction.INGRESS)
+    unseen &= (parent > 0) | (asked >= 0)
+    found: NDArray[np.bool_] = (
+        unseen & (hop[before] != Direction.EGRESS) & (of_row[rows] != of_row[before])
+    )
+    return found
 
 
 def _names(batch: ObservationBatch, identity: Identity) -> dict[int, str]:

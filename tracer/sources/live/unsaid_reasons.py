@@ -4,6 +4,8 @@ No neighbour answered: ARP frees what waited for it as NEIGH_FAILED, neighbour d
 reason (ndisc_error_report, which neigh_invalidate calls and does nothing else with packets; the
 compiler may leave the first one out of the return address).
 
+An XDP program said so: the kernel frees what it drops as XDP in some places only.
+
 Larger than the MTU of the device that it should leave by: what IPv6 does not fragment for others,
 ip6_fragment frees after it said so to the sender. (Without memory it frees packets there, too.)
 """
@@ -29,6 +31,7 @@ KALLSYMS = Path("/proc/kallsyms")
 _FREED_BY = {
     "NEIGH_FAILED": ("neigh_invalidate", "ndisc_error_report"),
     "PKT_TOO_BIG": ("ip6_fragment",),
+    "XDP": ("do_xdp_generic", "netif_receive_generic_xdp", "veth_xdp_rcv_skb"),
 }
 # What gcc puts behind the name of a function that it made into another; a module's has more.
 _VARIANT = re.compile(rb"(?:\.(?:isra|constprop|part)\.\d+)*")
