@@ -49,6 +49,7 @@ enum event_flag {
 	FLAG_INNER_L4 = 1 << 21,	/* inner_sport, inner_dport, inner_tcp_seq */
 	FLAG_INNER_IP_ID = 1 << 22,	/* inner_ip_id: IPv4, or an IPv6 fragment */
 	FLAG_MPLS = 1 << 23,		/* mpls_label */
+	FLAG_CAME_BY = 1 << 24,		/* the device is the one it came in by: the buffer has none any more */
 };
 
 /* What the 48 bytes of aux hold. */

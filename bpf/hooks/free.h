@@ -30,6 +30,7 @@ ALWAYS int came_in_by(struct place *at, void *skb, struct cpu *cpu, const int di
 	if (!iif || iif != ifindex)
 		return 0;
 	at->dev = dev;
+	at->flags |= FLAG_CAME_BY;
 	return 1;
 }
 

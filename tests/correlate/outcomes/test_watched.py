@@ -181,6 +181,43 @@ def test_what_needs_no_route_is_kept_where_its_flow_was() -> None:
     assert connection(True, {"drop_reason": 8})[:2] == [arrived, Outcome.DROPPED]
 
 
+def test_what_needs_no_route_is_kept_by_the_host_that_answers() -> None:
+    """Also of a connection that nobody saw begin, to an address that others answer for, too."""
+    pod_in, out = Point("h", "pod", "eth0", IN), Point("h", "r", "r0", OUT)
+    far, back = Point("h", "far", "eth0", OUT), Point("h", "r", "r1", IN)
+    points = [POD, ROUTER, END, pod_in, out, far, back]
+    tcp = {"proto": 6, "payload_len": 5, "tcp_ack": 7, "tcp_flags": 24}
+    turned = {"src": "10.9.0.2", "dst": "10.0.0.2", "sport": 9, "dport": 4000}
+    rows: list[dict[str, object]] = []
+
+    def send(number: int, packet: dict[str, object], *ways: tuple[int, int]) -> None:
+        told = {"tcp_seq": 100 + number, "ip_id": 20 + number, "skb": SKB + number}
+        rows.extend({**tcp, **told, **packet, "point": at, "ttl": ttl} for at, ttl in ways)
+
+    for number in range(4):
+        send(number, {"dport": 10}, (0, 64), (1, 64), (2, 63))
+        send(10 + number, {**turned, "sport": 10}, (5, 64), (6, 64), (4, 63), (3, 63))
+    send(20, {}, (0, 64), (1, 64))
+    send(30, {**turned, "payload_len": 0, "tcp_flags": 16}, (4, 64), (3, 64))
+    batch = seen(points, *rows)
+    last_ns = int(batch.packets["time_ns"].max())
+    found = join(batch, (), JoinOptions(end_ns=last_ns + SETTLE_NS, settle_ns=SETTLE_NS))
+    (journey,) = [j for j in found.journeys if found.hops["row"][j["first_hop"]] == len(rows) - 4]
+    assert journey["outcome"] == Outcome.DELIVERED
+    assert journey["reason"] < 0
+
+
+def test_what_comes_in_by_another_device_later_was_not_kept_before() -> None:
+    """ipvlan in mode l3s has the route of the device above looked up before that one has it."""
+    upper = Point("h", "up", "u5", IN)
+    kept = {"route_error": 0, "route_oif": 1, "route_table": 255}
+    for skbs, place in (((SKB, SKB), 2), ((SKB, SKB + 64), 1)):
+        batch = seen([POD, NIC, upper], {}, {**kept, "skb": skbs[0]}, {"skb": skbs[1]})
+        found = join(batch).journeys
+        assert found["outcome"].tolist() == [Outcome.DELIVERED]
+        assert found["outcome_point"].tolist() == [place]
+
+
 def test_a_flow_is_known_to_be_kept_in_later_windows_until_others_took_its_place() -> None:
     kept = KeptFlows()
     kept.add(np.arange(FLOWS, dtype=np.uint64))

@@ -7,23 +7,25 @@ from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
 from tracer.core.batch import ObservationBatch
-from tracer.core.enums import Outcome
+from tracer.core.enums import Kind, Outcome
 from tracer.core.mixing import mixed
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.questions import want_answers
 from tracer.correlate.flows.refusals import FILTERED
-from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.hashing import Codes, Keys, factorise
 from tracer.correlate.order.kept_flows import KeptFlows
-from tracer.correlate.outcomes.paths import Paths
+from tracer.correlate.outcomes.paths import Paths, hops_of
 from tracer.correlate.packets.buffers import buffers
-from tracer.correlate.packets.identity import Identity
+from tracer.correlate.packets.identity import Identity, answering
+from tracer.correlate.packets.places import hashes_of_names
 
 Mask = NDArray[np.bool_]
 #: How long a packet on its way out waits for the address of the next hop: three questions a second
 #: apart (`mcast_solicit`, `retrans_time_ms` of neigh(7)), and a margin.
 NEIGHBOUR_NS = 3_500_000_000
 _LEAVING = ("output", "postrouting")
+_SENDING = ("output-before-nat", "postrouting-before-nat")
 _LOOPBACK, _LOCAL_TABLE = 1, 255  # LOOPBACK_IFINDEX, RT_TABLE_LOCAL
 #: What captures say of a packet that is not seen any more.
 _OPEN = (Outcome.UNFINISHED, Outcome.LOST_BY_TRACER, Outcome.VANISHED, Outcome.NOT_OBSERVABLE)
@@ -134,21 +136,61 @@ def settle_kept(
 ) -> None:  # fmt: skip
     """Correct outcome and place in place for the journeys that the kernel decided to keep.
 
-    `flows`: of which packets were kept; learns these.
+    `flows`: of which packets were kept; learns these, and those that a host itself answers.
     """
     outcome, last = journeys["outcome"], paths.last
     # A flooded frame goes on past where it was kept, so the place is not always the last hop.
     kept = np.flatnonzero(kept_here(batch)[paths.hops])
-    flows.add(_flow_names(identity, paths.hops[kept]))
+    kept = kept[~_comes_on(batch, paths, kept)]
+    rows = paths.hops[kept]
+    flows.add(_names(batch, identity.flow[rows], rows))
     unrouted = np.flatnonzero(np.isin(outcome, _OPEN) & _may_be_unrouted(batch)[last])
-    outcome[unrouted[flows.has(_flow_names(identity, last[unrouted]))]] = Outcome.DELIVERED
+    if len(unrouted):
+        rows = _sent_here(batch, paths)
+        flows.add(_names(batch, answering(batch.packets, rows), rows))
+        rows = last[unrouted]
+        is_kept = flows.has(_names(batch, identity.flow[rows], rows))
+        outcome[unrouted[is_kept]] = Outcome.DELIVERED
     journey = paths.owner(kept)
     outcome[journey] = Outcome.DELIVERED
     journeys["outcome_point"][journey] = batch.packets["point"][paths.hops[kept]]
 
 
-def _flow_names(identity: Identity, rows: Codes) -> Keys:
-    return mixed(identity.flow[rows], identity.place_names[identity.place[rows]])
+def _comes_on(batch: ObservationBatch, paths: Paths, kept: Codes) -> Mask:
+    # Which buffers come in somewhere else later: ipvlan in mode l3s has the route of the device
+    # that it gives a packet to looked up before.
+    kernel = batch.sections["kernel"]
+    name = np.zeros(len(batch), np.uint64)
+    name[kernel["row"]] = buffers(kernel)
+    owner, at = hops_of(paths, np.unique(paths.owner(kept)))
+    rows = paths.hops[at]
+    inward = np.array([*(p.direction == Direction.INGRESS for p in batch.points), False])
+    came = inward[batch.packets["point"][rows]] & (name[rows] != 0)
+    codes, _ = factorise(mixed(name[rows], owner))
+    latest = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
+    np.maximum.at(latest, codes[came], at[came])
+    found: Mask = latest[codes[np.searchsorted(at, kept)]] > kept
+    return found
+
+
+def _sent_here(batch: ObservationBatch, paths: Paths) -> Codes:
+    # First hops of what hosts themselves send, but for what they say in the name of others.
+    points = batch.points
+    begins = [p.direction == Direction.EGRESS or p.hook in _SENDING for p in points]
+    first = paths.first[~np.isin(paths.kind, (Kind.TCP_RST, Kind.ICMP_ERROR))]
+    kernel = batch.sections["kernel"]
+    watched = np.zeros(len(batch), np.bool_)
+    watched[kernel["row"][kernel["skb"] != 0]] = True
+    watched[batch.rows_with("tunnel")] = False
+    mine = watched[first] & np.array([*begins, False])[batch.packets["point"][first]]
+    found: Codes = first[mine]
+    return found
+
+
+def _names(batch: ObservationBatch, flow: Keys, rows: Codes) -> Keys:
+    # Of flows at the hosts, or namespaces, where rows were seen.
+    spaces = hashes_of_names([(p.host or "", p.netns or "") for p in batch.points])
+    return mixed(flow, spaces[batch.packets["point"][rows]])
 
 
 def _may_be_unrouted(batch: ObservationBatch) -> Mask:

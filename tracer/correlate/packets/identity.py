@@ -240,7 +240,8 @@ def _bodies(p: Any, shortest: int, told: int) -> Keys:
 
 
 @jit
-def _reversed(p: Any, rows: Row) -> Keys:
+def answering(p: Any, rows: Row) -> Keys:
+    """Return the hash of the flow that answers to the packet of each row, but for ARP."""
     out = np.empty(len(rows), np.uint64)
     for i in range(len(rows)):
         out[i] = flow_hash(p[rows[i]], True)
@@ -361,7 +362,7 @@ def _tell_devices(batch: ObservationBatch, identity: Identity) -> None:
 
 def reverse_of(batch: ObservationBatch, rows: Row, mirrored: NDArray[np.bool_]) -> Keys:
     """Return the `flow` hash that answers to some rows have; `mirrored` as in `Identity`."""
-    hashes: Keys = _reversed(batch.packets, rows)
+    hashes: Keys = answering(batch.packets, rows)
     arp = batch.sections["arp"]
     at = np.minimum(np.searchsorted(arp["row"], rows), max(len(arp) - 1, 0))
     is_arp = np.flatnonzero(arp["row"][at] == rows) if len(arp) else np.empty(0, np.int64)

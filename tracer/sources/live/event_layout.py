@@ -61,6 +61,7 @@ class Flag(IntFlag):
     INNER_L4 = 2097152
     INNER_IP_ID = 4194304
     MPLS = 8388608
+    CAME_BY = 16777216
 
 
 class Aux(IntEnum):

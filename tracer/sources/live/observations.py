@@ -165,12 +165,13 @@ def _is_drop(
         return np.array([word in some for word in words], np.bool_)[codes]
 
     cloned = _has(events, Flag.CLONED)
+    has_device = _has(events, Flag.DEV) & ~_has(events, Flag.CAME_BY)
     used = says("SKB_NOT_DROPPED_YET", "SKB_CONSUMED")
     # icmp_rcv() frees what raw sockets have had a clone of as NO_SOCKET, when no ping socket
     # wanted it: an echo reply that `ping` received ends this way.
     used |= says("NO_SOCKET") & np.isin(events["proto"], _ICMP) & cloned
     # What a socket had been given and nobody had read when it was closed.
-    used |= says("QUEUE_PURGE") & ~_has(events, Flag.DEV)
+    used |= says("QUEUE_PURGE") & ~has_device
     # What a socket keeps of an ICMP error until it is asked for is a clone, with its device.
     used |= says("QUEUE_PURGE") & (events["aux"] == Aux.QUOTED) & cloned
     # Without a reason, a shared buffer's end says nothing: some other holder may go on. But not
@@ -178,7 +179,7 @@ def _is_drop(
     used |= says("NOT_SPECIFIED") & cloned & ~had_no_route
     # A fragment that waited for the others has no device any more; it ends with the datagram that
     # it was put into.
-    used |= says("NOT_SPECIFIED") & _has(events, Flag.FRAGMENT) & ~_has(events, Flag.DEV)
+    used |= says("NOT_SPECIFIED") & _has(events, Flag.FRAGMENT) & ~has_device
     dropped: NDArray[np.bool_] = _has(events, Flag.REASON) & ~used
     return dropped
 
