@@ -13,8 +13,8 @@ ALLOWED["api"] = {"core", *EDGES, "jit_cache", "process_memory", "__version__"}
 PURE = {"core", "correlate"}
 #: The steps of the correlator in order: each imports only from those before it.
 STEPS = (
-    "hashing", "packets", "order", "nat", "clocks", "conntrack", "joining", "hops", "flows",
-    "outcomes",
+    "hashing", "packets", "order", "nat", "clocks", "conntrack", "joining",
+    "renumbered", "hops", "flows", "outcomes",
 )  # fmt: skip
 IO = {"os", "subprocess", "socket", "pathlib", "time", "random", "click", "bcc", "pyroute2", "sys"}
 

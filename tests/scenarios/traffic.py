@@ -239,7 +239,8 @@ class Tcp:
             left = (p["tcp_ack"] + sacked) & 0xFFFFFFFF
             right = (left + (k + 1) * sacked) & 0xFFFFFFFF
             frames.meta["sack"] = left.astype(np.uint64) << np.uint64(32) | right.astype(np.uint64)
-            p["tcp_sack"] = mix(frames.meta["sack"]) | np.uint64(2)
+            apart = ((k + 2) * sacked).astype(np.uint64)  # edges from what is acknowledged on
+            p["tcp_sack"] = mix(np.uint64(sacked) << np.uint64(32) | apart) | np.uint64(2)
         p["tcp_seq"] = (self.seq[side][flow] + k * size + shift) & 0xFFFFFFFF
         frames.meta["stream"] = self.streams[side][flow]
         frames.meta["offset"] = (p["tcp_seq"] - self.initial[side][flow] - 1) & 0xFFFFFFFF

@@ -99,7 +99,11 @@ _STEPS = _table(
     ("delta", DELTA, "time since the hop it came from; `NaT` where clocks cannot say"),
     ("cause", CATEGORY, "why it differs from that hop: `forwarded`, `snat`, `un-snat` …"),
     ("changes", TEXT, "what differs, as a JSON array; `changes` has it a row each"),
-    ("evidence", CATEGORY, "what joins it: `skb`, `conntrack`, `fingerprint`, `sequence`"),
+    (
+        "evidence",
+        CATEGORY,
+        "what joins it: `skb`, `conntrack`, `fingerprint`, `renumbered`, `sequence`",
+    ),
     ("candidates", "Int64", "packets that could have been this hop"),
     ("confidence", "float64", "probability that the join is right"),
     ("observation", "int64", "its row of `observations` (their index)"),

@@ -47,13 +47,14 @@ class Encap(Label):
 
 
 class Evidence(Label):
-    """What a join rests on, strongest first."""
+    """What a join rests on, strongest first, the last one apart."""
 
     NONE = 0
     SKB = 1
     CONNTRACK = 2
     FINGERPRINT = 3
     SEQUENCE = 4
+    RENUMBERED = 5  # FINGERPRINT, but for TCP numbers that are shifted by a constant
 
 
 class Cause(Label):

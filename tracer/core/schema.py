@@ -57,7 +57,8 @@ PACKET_COLUMNS = _columns(
         "tcp_sack",
         "u8",
         "digest",
-        "64-bit hash of the TCP SACK blocks (RFC 2018), 1 where there are none, if captured",
+        "64-bit hash of how far TCP SACK blocks (RFC 2018) are from the acknowledgement, "
+        "1 where there are none, if captured",
     ),
     ("payload_digest", "u8", "digest", "64-bit hash of the first 128 bytes after L4, if captured"),
     ("point", "i4", "int", "index into the batch's points"),

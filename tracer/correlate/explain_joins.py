@@ -19,7 +19,9 @@ KEPT = (
 )  # fmt: skip
 #: What tells flows and links apart.
 TOLD = ("src", "dst", "sport", "dport", "icmp_id", "ttl", "src_mac", "dst_mac", "vlan", "vni")
-#: Of these, what a packet gets and loses again on its way.
+#: What something on the way may shift, where a join rests on that.
+SHIFTED = ("tcp_seq", "tcp_ack", "tcp_tsval", "tcp_tsecr")
+#: Of TOLD, what a packet gets and loses again on its way.
 _PUT_ON = ("vlan", "vni")
 #: What another row has to share to have been a candidate.
 _ALIKE = ("proto", "icmp_type", "icmp_seq", "tcp_seq", "tcp_ack", "payload_len", "frag_offset")
@@ -71,6 +73,7 @@ def explain_joins(journey_set: JourneySet, journey: int) -> tuple[JoinReason, ..
 
 def _reason(journey_set: JourneySet, hops: Any, hop: Any) -> JoinReason:
     pair = np.array([hops["row"][hop["parent"] - 1], hop["row"]], np.int64)
+    told = (*TOLD, *SHIFTED) if hop["evidence"] == Evidence.RENUMBERED else TOLD
     return JoinReason(
         int(hop["n"]),
         int(hop["parent"]),
@@ -79,7 +82,7 @@ def _reason(journey_set: JourneySet, hops: Any, hop: Any) -> JoinReason:
         int(hop["candidates"]),
         float(hop["confidence"]),
         tuple(name for name in KEPT if _equal(journey_set, name, pair) is True),
-        tuple(name for name in TOLD if _changed(journey_set, name, pair)),
+        tuple(name for name in told if _changed(journey_set, name, pair)),
         _rejected(journey_set, hops, hop),
         _bytes(journey_set.observations.packets, pair),
     )

@@ -60,6 +60,7 @@ from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
 from tracer.correlate.packets.old_links import without_old_links
 from tracer.correlate.packets.silences import bridged
+from tracer.correlate.renumbered.numbering import renumbered
 from tracer.correlate.result import Judge, journey_set
 
 Parts = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, LinkOrder, Watch]
@@ -88,8 +89,9 @@ def join(
 
     Each such row is in exactly one hop; a packet seen at one point only is a journey of one hop.
     """
-    parts, opposites = assembled(batch, conntrack, options)
-    return journey_set(batch, *parts, flows_beside(batch, parts, opposites))
+    compared, parts, opposites = _in_one_numbering(batch, conntrack, options)
+    found = journey_set(compared, *parts, flows_beside(compared, parts, opposites))
+    return replace(found, observations=batch)
 
 
 def join_knowing(
@@ -103,14 +105,32 @@ def join_knowing(
 
     Of ways, what journeys show that are `judged` to be over.
     """
-    parts, opposites = assembled(batch, conntrack, options, known.clocks)
+    compared, parts, opposites = _in_one_numbering(batch, conntrack, options, known.clocks)
     identity, streams, assembly, (rows, _), scales, links, _ = parts
     known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
-    of = flows_beside(batch, parts, opposites, seen)
-    found = journey_set(batch, *parts, of, known.ways, judged)
+    of = flows_beside(compared, parts, opposites, seen)
+    found = journey_set(compared, *parts, of, known.ways, judged)
     ends = names_of(links)[links_of(identity, links, rows[assembly.ends])]
-    return Joined(found, of().forward, seen, ends)
+    return Joined(replace(found, observations=batch), of().forward, seen, ends)
+
+
+def _in_one_numbering(
+    batch: ObservationBatch,
+    conntrack: Sequence[ConntrackEntry],
+    options: JoinOptions,
+    clocks: KnownClocks | None = None,
+) -> tuple[ObservationBatch, Parts, Callable[[], Opposites]]:
+    # As `assembled`, and what that was made of: the batch, or the same where TCP that something on
+    # the way renumbers is in one numbering. Only then packets are joined a second time.
+    parts, opposites = assembled(batch, conntrack, options, clocks)
+    identity, streams, assembly, layout, scales, *_ = parts
+    again = renumbered(batch, identity, streams, assembly.journey, layout, scales.time_ns)
+    if again is None:
+        return batch, parts, opposites
+    parts, opposites = assembled(again.batch, conntrack, options, clocks)
+    parts[0].numbering = again.numbering
+    return again.batch, parts, opposites
 
 
 def flows_beside(

@@ -26,6 +26,7 @@ from tracer.correlate.outcomes.watched import Watch
 from tracer.correlate.packets.duplicates import one_by_one
 from tracer.correlate.packets.echoed import each_way
 from tracer.correlate.packets.identity import Identity
+from tracer.correlate.renumbered.candidates import candidates
 from tracer.correlate.result import journey_set
 
 _PACKETS, _GAP_NS, _HOP_NS = 12, 1_000_000, 10_000
@@ -70,6 +71,7 @@ def warm_rest() -> None:
     assemble(batch.packets, identity, (hops, starts), streams, zeros - 1, zeros[:0], time, order,
              (_GAP_NS, 0), zeros)  # fmt: skip
     parts = (identity, streams, found, (hops, starts), Clocks(time, (), 0), order, Watch(None, 0))
+    candidates(batch.packets, place, (hops, starts))
     opposites = opposites_of(batch, identity, streams)
     told = journey_set(batch, *parts, flows_beside(batch, parts, lambda: opposites))
     keys = change_keys(told, np.arange(len(told.hops)))

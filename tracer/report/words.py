@@ -125,7 +125,7 @@ def evidence_words(hop: Hop) -> str | None:
     if (
         len(words) == 1
         and (join.evidence == "skb" or not rewritten)
-        and join.evidence != "sequence"
+        and join.evidence not in ("sequence", "renumbered")
     ):
         return None
     return f"[{', '.join(words)}]"

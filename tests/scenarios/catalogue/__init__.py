@@ -14,6 +14,7 @@ from scenarios.catalogue import (
     nat,
     paths,
     protocols,
+    renumbered,
     tcp,
     waiting,
 )
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Maker] = {
     **chance.SCENARIOS,
     **adverse.SCENARIOS,
     **waiting.SCENARIOS,
+    **renumbered.SCENARIOS,
 }
 
 

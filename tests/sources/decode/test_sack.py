@@ -67,3 +67,15 @@ def test_blocks_that_were_not_captured_are_unknown() -> None:
 @pytest.mark.parametrize("payload", [b"", b"data"])
 def test_a_header_that_makes_no_sense_has_none(payload: bytes) -> None:
     assert sack_of(bytes(FRAME / TCP(dataofs=2) / Raw(payload))) == 1
+
+
+def test_blocks_are_the_same_where_all_numbers_are_shifted() -> None:
+    def shown(ack: int, *edges: int) -> int | None:
+        sack = ("SAck", tuple(edge & 0xFFFFFFFF for edge in edges))
+        return sack_of(bytes(FRAME / TCP(flags="A", ack=ack & 0xFFFFFFFF, options=[sack])))
+
+    known = shown(1000, 2000, 3000)
+    assert {shown(1000 + by, 2000 + by, 3000 + by) for by in (7, 1 << 31, (1 << 32) - 2500)} == {
+        known
+    }
+    assert known not in {shown(1000, 2000, 3001), shown(1001, 2000, 3000)}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner_plain
-from tracer.correlate.hops.confidence_table import MEASURED
+from tracer.correlate.hops.confidence_table import MEASURED, SHIFTED
 from tracer.correlate.order.links import usual_delay
 from tracer.correlate.packets.identity import NO_DIGEST, WITNESSES
 
@@ -104,6 +104,8 @@ def table(measured: dict[int, tuple[int, int]]) -> NDArray[np.float32]:
 
 
 CONFIDENCE = table(MEASURED)
+#: The most that a join claims for which numbers were shifted to be compared: counted are flows.
+RENUMBERED = float(_lower(np.array([SHIFTED[0]], float), np.array([SHIFTED[1]], float))[0])
 
 
 def counted_on(confidence: float) -> tuple[int, int]:
@@ -113,5 +115,7 @@ def counted_on(confidence: float) -> tuple[int, int]:
     """
     values, joins, wrong = _levels(MEASURED)
     same = values.astype(np.float32) == np.float32(confidence)
+    if not same.any() and np.float32(confidence) == np.float32(RENUMBERED):
+        return SHIFTED
     pairs = np.unique(np.column_stack([joins[same], wrong[same]]), axis=0)
     return int(pairs[:, 0].sum()), int(pairs[:, 1].sum())

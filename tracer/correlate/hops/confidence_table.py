@@ -104,3 +104,5 @@ MEASURED: dict[int, tuple[int, int]] = {
     2148: (8, 0),
     2892: (129, 0),
 }
+#: flows joined by shifted numbers, and those of which a join is wrong
+SHIFTED: tuple[int, int] = (4870, 0)

@@ -21,6 +21,7 @@ from tracer.correlate.hops.confidence import (
     CONFIDENCE,
     LONG_NS,
     PROVEN,
+    RENUMBERED,
     USUAL,
     cell_of,
     delay_of,
@@ -152,7 +153,17 @@ def hop_table(
     _untime(batch.packets["time_ns"] == UNTIMED, hops, rows, before)
     _direct(batch, identity, hops, starts)
     _prove(batch, streams, hops, rows, before, cell, changed, clocks)
+    if len(identity.numbering):
+        _note_renumbered(identity.numbering, hops, rows, before)
     return hops, before
+
+
+def _note_renumbered(numbering: Codes, hops: Any, rows: Codes, before: Codes) -> None:
+    # What rests on numbers that were shifted to be compared; a buffer is what it is.
+    found = np.flatnonzero((before >= 0) & (numbering[rows] != numbering[before]))
+    found = found[np.isin(hops["evidence"][found], (Evidence.FINGERPRINT, Evidence.CONNTRACK))]
+    hops["evidence"][found] = Evidence.RENUMBERED
+    hops["confidence"][found] = np.minimum(hops["confidence"][found], RENUMBERED)
 
 
 def _untime(untimed: NDArray[np.bool_], hops: Any, rows: Codes, before: Codes) -> None:

@@ -55,6 +55,8 @@ class Identity:
     `tunnel`: which one a row is in, and to which end, 0 for none; no element where there is none.
     `fragmented`: whether any packet is a fragment. `mirrored`: rows of copies that a mirror port
     sent away, whose `packet` and `flow` are their own (`mirrors`); no element where there are none.
+    `numbering`: of TCP that something on the way renumbers, a number for its numbers as they were
+    seen, -1 for other rows; no element where there is none.
     """
 
     packet: Keys
@@ -81,6 +83,7 @@ class Identity:
     tunnel: Keys
     fragmented: bool = False
     mirrored: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    numbering: Row = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @inner_plain

@@ -39,6 +39,7 @@ _EVIDENCE = {
     "skb": "the same kernel buffer within one lifetime",
     "conntrack": "both tuples of a connection tracking entry",
     "fingerprint": "fields that forwarding and translation leave alone",
+    "renumbered": "such fields, with TCP numbers shifted by a constant of the connection",
     "sequence": "order, numbers and time only: weakest",
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.jit import inner_plain
-from tracer.sources.decode.load import Bytes, le64, u8
+from tracer.sources.decode.load import Bytes, be32, le64, u8
 
 # Enough to hold a ping's time stamp or a sequence number in a payload, and to be captured by most.
 DIGEST_BYTES = 128
@@ -32,6 +32,23 @@ def digest(data: Bytes, start: int, length: int) -> Any:
     value = (value ^ value >> _SHIFT) * _MIX_2
     value ^= value >> _SHIFT
     return value if value != np.uint64(0) else np.uint64(1)
+
+
+@inner_plain
+def sack_digest(data: Bytes, start: int, length: int, ack: Any) -> Any:
+    """Return a 64-bit hash, uint64 and above NO_SACK, of SACK blocks of `length` bytes.
+
+    It is of how far their edges are from what is acknowledged: something on the way that shifts
+    a connection's numbers shifts both alike.
+    """
+    value = np.uint64(length) * _MIX_2
+    for k in range(length // 4):
+        edge = np.uint64((be32(data, start + 4 * k) - ack) & 0xFFFFFFFF)
+        value = (value ^ edge) * _MIX_1
+        value ^= value >> _SHIFT
+    value = (value ^ value >> _SHIFT) * _MIX_2
+    value ^= value >> _SHIFT
+    return value if value > np.uint64(NO_SACK) else np.uint64(NO_SACK + 1)
 
 
 @inner_plain

@@ -4,7 +4,7 @@ from typing import Any
 
 from tracer.core.jit import inner_plain
 from tracer.sources.decode import cursor as at
-from tracer.sources.decode.digest import NO_SACK, digest, payload
+from tracer.sources.decode.digest import NO_SACK, payload, sack_digest
 from tracer.sources.decode.load import Bytes, be16, be32, u8
 from tracer.sources.decode.tunnel import carried, ip_in_ip
 from tracer.sources.decode.udp import ports, udp
@@ -112,7 +112,7 @@ def _options(data: Bytes, row: Any, position: int, end: int) -> None:
             row.tcp_tsval = be32(data, position + 2)
             row.tcp_tsecr = be32(data, position + 6)
         elif kind == 5 and whole:
-            row.tcp_sack = digest(data, position + 2, length - 2)
+            row.tcp_sack = sack_digest(data, position + 2, length - 2, row.tcp_ack)
         elif kind == NOT_HELD:
             row.tcp_sack = 0
         position += length
