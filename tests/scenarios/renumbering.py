@@ -52,13 +52,14 @@ class Numbers:
     def cross(self, world: World, frames: Frames, direction: int) -> Frames:
         """Renumber in place."""
         p, m = frames.packets, frames.meta
-        constants = self.shift.of(m["flow"])
+        constants = np.where(p["tcp_seq"][:, None] >= 0, self.shift.of(m["flow"]), 0)
         if direction ^ self.end ^ 1:
             constants = -constants
         own, other = constants[:, direction], constants[:, 1 - direction]
         own_ts, other_ts = constants[:, 2 + direction], constants[:, 3 - direction]
-        answers = p["tcp_flags"] & ACK > 0
-        p["tcp_seq"] = (p["tcp_seq"] + own) & MASK
+        answers = (p["tcp_flags"] > 0) & (p["tcp_flags"] & ACK > 0)
+        tcp = p["tcp_seq"] >= 0
+        p["tcp_seq"] = np.where(tcp, (p["tcp_seq"] + own) & MASK, p["tcp_seq"])
         p["tcp_ack"] = np.where(answers, (p["tcp_ack"] + other) & MASK, p["tcp_ack"])
         stamped = p["tcp_tsval"] >= 0
         p["tcp_tsval"] = np.where(stamped, (p["tcp_tsval"] + own_ts) & MASK, p["tcp_tsval"])

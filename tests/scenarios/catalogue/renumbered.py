@@ -3,7 +3,7 @@
 import numpy as np
 
 from scenarios.clocks import SECOND, Clock
-from scenarios.elements import Chain, Link, Offload, Router
+from scenarios.elements import Chain, Element, Link, Offload, Router
 from scenarios.nat import Nat
 from scenarios.places import EXTERNAL
 from scenarios.renumbering import Numbers, Proxied, Shift, behind_firewall
@@ -50,6 +50,31 @@ def translated(seed: int, scale: float) -> Scenario:
     tcp.talk(5, burst=2)
     tcp.close()
     return world.finish("renumbered_nat")
+
+
+def _translators(world: World, host: str, net: int) -> tuple[Element, ...]:
+    return (
+        Link(40_000, 4_000),
+        world.point("wan", host),
+        Router(world.nat(snat=f"10.{net}.0.1", ports="random", host=host)),
+        world.point("lan", host),
+        Link(40_000, 4_000),
+        world.point("wan", f"{host}2"),
+        Router(world.nat(snat=f"10.{net}.0.2", ports="random", host=f"{host}2")),
+        world.point("lan", f"{host}2"),
+    )
+
+
+def translated_around(seed: int, scale: float) -> Scenario:
+    """Two others translate on either side of the firewall, with captures between them."""
+    world = World(seed)
+    chain = behind_firewall(
+        world, near=_translators(world, "cpe", 251), far=_translators(world, "edge", 252)
+    )
+    tcp = Tcp.open(world, chain, max(int(40 * scale), 4), src=CLIENT, dst=EXTERNAL, hosts=3)
+    tcp.talk(4, burst=2)
+    tcp.close()
+    return world.finish("renumbered_nat_around")
 
 
 def _same_page(world: World, nat: Nat | None, scale: float, ids: str) -> Scenario:
@@ -211,6 +236,7 @@ SCENARIOS = {
     "renumbered": randomised,
     "renumbered_short": short,
     "renumbered_nat": translated,
+    "renumbered_nat_around": translated_around,
     "renumbered_same_page": same_page,
     "renumbered_same_page_nat": same_page_translated,
     "renumbered_same_page_id_zero": same_page_id_zero,

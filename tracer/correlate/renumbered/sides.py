@@ -65,6 +65,23 @@ def _rows_of(
     return rows, connections[at], ways[at].astype(np.int64)
 
 
+def _connected(
+    batch: ObservationBatch, identity: Identity, streams: Streams, journey: Codes, chosen: Codes
+) -> tuple[Codes, Keys, Codes]:
+    # `_rows_of` what the connections of chosen rows are before and behind translations, too.
+    count = 0
+    while True:
+        tuples = _tuples(batch, identity, chosen)
+        found = _rows_of(batch.packets, identity, streams, tuples)
+        if len(tuples[0]) == count:
+            return found
+        count = len(tuples[0])
+        there = np.zeros(int(journey.max(initial=-1)) + 2, np.bool_)
+        there[journey[found[0]]] = True
+        there[-1] = False
+        chosen = np.flatnonzero(there[journey] & (batch.packets["proto"] == TCP))
+
+
 @jit
 def _nodes(p: Any, rows: Codes, code: Codes) -> Codes:
     # Of rows sorted by code and time: a number for each code, and a new one where a SYN begins
@@ -103,19 +120,20 @@ def sides_of(
 ) -> Sides:  # fmt: skip
     """Return the sides of the connections that `chosen` rows are of.
 
-    `journey` of each row, as packets were joined by their numbers: what segments with bytes went
-    past is one side. `time` of each row, in which a SYN begins the next connection of a tuple.
+    `journey` of each row, as packets were joined by their numbers: what one packet with both of
+    them went past is one side. `time` of each row: a SYN begins the next connection of a tuple.
     """
     packets = batch.packets
-    rows, connection, way = _rows_of(packets, identity, streams, _tuples(batch, identity, chosen))
+    rows, connection, way = _connected(batch, identity, streams, journey, chosen)
     code, _ = factorise(mixed(connection, identity.place[rows]))
     order = np.lexsort((time[rows], code))
     rows, way, code = rows[order], way[order], code[order]
     node = _nodes(packets, rows, code)
     half = 2 * node + way
     firsts = np.flatnonzero(np.diff(node, prepend=-1))
-    with_bytes = np.flatnonzero((packets["payload_len"][rows] > 0) & (journey[rows] >= 0))
-    by_journey = with_bytes[np.argsort(journey[rows[with_bytes]], kind="stable")]
+    # With both numbers: one of them is another one beyond what shifts the numbers.
+    numbered = np.flatnonzero((packets["tcp_flags"][rows] & ACK > 0) & (journey[rows] >= 0))
+    by_journey = numbered[np.argsort(journey[rows[numbered]], kind="stable")]
     same = np.diff(journey[rows[by_journey]]) == 0
     pairs = half[by_journey[:-1][same]], half[by_journey[1:][same]]
     root = _linked(2 * len(firsts), *pairs)
