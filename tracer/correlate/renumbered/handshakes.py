@@ -40,12 +40,15 @@ def _openings(p: Any, row: Codes, half: Codes, time: Codes, halves: int) -> tupl
 
 @jit
 def _are_opening(p: Any, row: Codes, half: Codes, base: Codes) -> NDArray[np.bool_]:
-    # Which rows carry and acknowledge no bytes.
+    # Which rows carry and acknowledge no bytes. An acknowledgement with an IP id is one wherever it
+    # has that.
     out = np.zeros(len(row), np.bool_)
     for i in range(len(row)):
         r = p[row[i]]
         if r.tcp_flags & SYN:
             out[i] = True
+        elif r.ip_id > 0:
+            continue
         elif r.payload_len == 0 and r.tcp_flags & (_FIN | _RST) == 0:
             out[i] = r.tcp_seq == base[half[i]] and r.tcp_ack == base[half[i] ^ 1]
     return out
