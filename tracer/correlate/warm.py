@@ -71,7 +71,7 @@ def warm_rest() -> None:
     assemble(batch.packets, identity, (hops, starts), streams, zeros - 1, zeros[:0], time, order,
              (_GAP_NS, 0), zeros)  # fmt: skip
     parts = (identity, streams, found, (hops, starts), Clocks(time, (), 0), order, Watch(None, 0))
-    candidates(batch.packets, place, (hops, starts))
+    candidates(batch.packets, place, keys, (hops, starts))
     opposites = opposites_of(batch, identity, streams)
     told = journey_set(batch, *parts, flows_beside(batch, parts, lambda: opposites))
     keys = change_keys(told, np.arange(len(told.hops)))

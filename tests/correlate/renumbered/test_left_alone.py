@@ -125,6 +125,26 @@ def test_of_connections_that_are_alike_in_all_none_is_taken(flows: int) -> None:
     assert renumbered(found) == wrong(scenario, found) == 0
 
 
+@pytest.mark.parametrize("stamps", [True, False])
+def test_two_sites_that_serve_the_same_page_share_no_connection(stamps: bool) -> None:
+    # Of so many connections some count their IP ids on in step, all along.
+    world = World(7)
+    for site in (0, 1):
+        chain = Chain(
+            world.point("eth0", f"client{site}"), Link(), Router(),
+            world.point("eth0", f"server{site}"),
+        )  # fmt: skip
+        tcp = Tcp.open(world, chain, 900, src=f"10.{8 + site}.0.1", dst=f"100.121.{site}.75",
+                       hosts=90, gap_ns=50_000, stamps=stamps)  # fmt: skip
+        for side in (0, 1):
+            tcp.streams[side][:] = 5 + side
+            tcp.counters[side][:] %= 9_000
+        tcp.talk(4)
+    scenario = world.finish("sites")
+    found = join(scenario.batch)
+    assert renumbered(found) == wrong(scenario, found) == 0
+
+
 @pytest.mark.parametrize("share", [0.4, 1.0])
 def test_what_is_shifted_differently_each_time_is_left(share: float) -> None:
     scenario = make("renumbered", 1, 0.2)

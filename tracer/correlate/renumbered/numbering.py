@@ -45,11 +45,11 @@ def renumbered(
     that they have; `time` of each row.
     """
     packets = batch.packets
-    chosen = candidates(packets, identity.place, layout)
-    if not len(chosen):
+    chosen = candidates(packets, identity.place, identity.flow, layout)
+    if not len(chosen.rows):
         return None
-    sides = sides_of(batch, identity, streams, journey, chosen, time)
-    shared = shared_segments(packets, sides, identity.flow, time)
+    sides = sides_of(batch, identity, streams, journey, chosen.rows, time)
+    shared = shared_segments(packets, sides, chosen, identity.flow, time)
     shifts = shifts_of(packets, shared, identity.flow, time)
     known, root = agreed(sides, shifts)
     if not known:

@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import jit
-from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys
-from tracer.correlate.renumbered.candidates import has_own_bytes, segment_key
+from tracer.correlate.renumbered.candidates import Candidates, has_own_bytes, segment_key
+from tracer.correlate.renumbered.pairs import pairs_of
 from tracer.correlate.renumbered.sides import Sides
 
-#: Of so many sides at most that have a segment of one name each two are compared.
-_MOST = 6
 _MASK = 0xFFFFFFFF
 
 
@@ -24,7 +22,7 @@ class Shared:
     `first`, `second`: rows, on the sides `a` < `b`. `way`: of side `a`; `turned`: 1 where the way
     of `b` is the other one. `shift`: what is added to the numbers on side `a`, modulo 2**32, to get
     those on side `b`: (n, 4), of sequence numbers in way 0 and 1 of `a`, and of time stamps.
-    `told`: something of its own besides the bytes was left alone: an IP id or a time stamp.
+    `told`: `Candidates.are_told`.
     """
 
     first: Codes
@@ -51,32 +49,6 @@ def _keys(p: Any, rows: Codes) -> Keys:
     return out
 
 
-@jit
-def _pairs(key: Keys, most: int) -> tuple[Codes, Codes, NDArray[np.bool_]]:
-    # Each two places of equal keys, which are sorted, and which keys more than `most` share.
-    crowded = np.zeros(len(key), np.bool_)
-    stops = np.empty(len(key), np.int64)  # of each place where its key ends, or the place itself
-    count, start = 0, 0
-    while start < len(key):
-        stop = start + 1
-        while stop < len(key) and key[stop] == key[start]:
-            stop += 1
-        size = stop - start
-        for i in range(start, stop):
-            crowded[i] = size > most
-            stops[i] = i if size > most else stop
-        if size <= most:
-            count += size * (size - 1) // 2
-        start = stop
-    first, second = np.empty(count, np.int64), np.empty(count, np.int64)
-    at = 0
-    for i in range(len(key)):
-        for j in range(i + 1, stops[i]):
-            first[at], second[at] = i, j
-            at += 1
-    return first, second, crowded
-
-
 def _one_a_side(packets: Any, sides: Sides, time: Codes) -> tuple[Codes, Keys]:
     # Places in `sides` of the first row of each segment on each side, sorted by key, with the key.
     # A key that names several segments of a side names none.
@@ -95,28 +67,25 @@ def _one_a_side(packets: Any, sides: Sides, time: Codes) -> tuple[Codes, Keys]:
     return chosen[kept], key[kept]
 
 
-def shared_segments(packets: Any, sides: Sides, flow: Keys, time: Codes) -> Shared:
+def shared_segments(
+    packets: Any, sides: Sides, chosen: Candidates, flow: Keys, time: Codes
+) -> Shared:
     """Return what segments each two sides share; `flow` and `time` of each row of the batch.
 
     Where many sides have the same bytes, only those of one tuple are compared.
     """
     place, key = _one_a_side(packets, sides, time)
-    first, second, crowded = _pairs(key, _MOST)
-    many = np.flatnonzero(crowded)
-    named = mixed(key[many], flow[sides.row[place[many]]])
-    order = np.argsort(named, kind="stable")
-    many = many[order]
-    again = _pairs(named[order], _MOST)
-    first = np.concatenate([first, many[again[0]]])
-    second = np.concatenate([second, many[again[1]]])
+    first, second = pairs_of(key, flow[sides.row[place]])
     x, y = place[first], place[second]
     later = sides.side[x] > sides.side[y]
     x, y = np.where(later, y, x), np.where(later, x, y)
     apart = sides.side[x] != sides.side[y]
-    return _compared(packets, sides, x[apart], y[apart])
+    return _compared(packets, sides, chosen, flow, x[apart], y[apart])
 
 
-def _compared(packets: Any, sides: Sides, x: Codes, y: Codes) -> Shared:
+def _compared(
+    packets: Any, sides: Sides, chosen: Candidates, flow: Keys, x: Codes, y: Codes
+) -> Shared:
     first, second = sides.row[x], sides.row[y]
     way = sides.way[x]
 
@@ -135,8 +104,7 @@ def _compared(packets: Any, sides: Sides, x: Codes, y: Codes) -> Shared:
         np.where(back, other, own), np.where(back, own, other),
         np.where(back, other_ts, own_ts), np.where(back, own_ts, other_ts),
     ])  # fmt: skip
-    told = packets["ip_id"][first] > 0
-    told |= stamped & ((own_ts == 0) | (other_ts == 0))
+    told = chosen.are_told(packets, flow, first, second)
     found = Shared(
         first, second, sides.side[x], sides.side[y], way, way ^ sides.way[y], shift, told
     )
