@@ -5,6 +5,7 @@ window of a large capture shows a part of them: what broke before it began, or w
 is not in it. Names are hashes that are the same in every window.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +79,8 @@ class KnownWays:
     `onward` and `before`: links and the places that packets came to next, or from. `again`: hashes
     of links and tuples that packets had when they were routed out by the device they came in by.
     `begun`: hashes
-    of source and place where packets began, and the links; `sources`: those hashes, and the source;
+    of source and place where packets began, and the links; `came`: how often others of that source
+    came to such a link from elsewhere; `sources`: those hashes, and the source;
     `sure`: how many of those that began at a place did so while the one before was captured;
     `passing`: how many packets of a source passed one of several such places.
     `links`: what packets did there (PASSED, BEGAN, ANSWERED: ended there and were answered).
@@ -90,6 +92,7 @@ class KnownWays:
     before: Tally = field(default_factory=Tally)
     again: Tally = field(default_factory=Tally)
     begun: Tally = field(default_factory=Tally)
+    came: Tally = field(default_factory=Tally)
     sources: Tally = field(default_factory=Tally)
     sure: Tally = field(default_factory=Tally)
     passing: Tally = field(default_factory=Tally)
@@ -218,15 +221,18 @@ class Ways:
         return tally.of(self.links, did)
 
     def begin(
-        self, sources: Keys, there: Keys, link: Codes, sure: NDArray[np.bool_], of: Codes
-    ) -> tuple[Keys, Keys]:
+        self, sources: Keys, there: Keys, link: Codes, sure: NDArray[np.bool_], of: Codes,
+        came: Callable[[Codes], tuple[Keys, Codes, Codes]],
+    ) -> tuple[Keys, Keys]:  # fmt: skip
         """Learn that packets began somewhere, and return where a share of their source's do.
 
         Also those of sources that have several such places. `there`: hashes of source and place;
         `link`: the first one of each; `of`: the journey. A packet whose first hops were not
-        captured begins on a link that most others only pass: that is no beginning. It is not `sure`
-        where the place before was not being captured; a source that surely begins somewhere is
-        judged by that alone.
+        captured begins on a link that most others only pass: that is no beginning, unless most of
+        its own source begin there, as those do of which nothing before was captured. `came`: of
+        packets that came to some links from elsewhere, `there`, `link` and `of`. A beginning is not
+        `sure` where the place before was not being captured; a source that surely begins somewhere
+        is judged by that alone.
         """
         names = self.links[link]
         codes, where = factorise(mixed(there, names))
@@ -240,6 +246,7 @@ class Ways:
         surely_begun = self._learn("sure", there[where], none, counts)
         began, passed = (self._tally("links").of(begun.second, did) for did in (BEGAN, PASSED))
         here = 2 * began >= passed
+        here |= self._always_begin(begun, np.flatnonzero(~here & (begun.count >= SURE)), came)
         codes, where = factorise(begun.first[here])
         count = np.bincount(codes, weights=begun.count[here])
         there = begun.first[here][where]
@@ -250,6 +257,25 @@ class Ways:
         ends = share >= END_SHARE
         several = np.bincount(source[ends], minlength=len(share))[source[ends]] > 1
         return there[ends], there[ends][several]
+
+    def _always_begin(
+        self, begun: Tally, which: Codes, came: Callable[[Codes], tuple[Keys, Codes, Codes]]
+    ) -> NDArray[np.bool_]:
+        # Of some pairs of `begun` whether the source's packets begin on that link, or come to it.
+        found = np.zeros(len(begun.count), np.bool_)
+        if not len(which):
+            return found
+        asked = mixed(begun.first[which], begun.second[which])
+        links = places_of(self.links, np.unique(begun.second[which]))
+        there, link, of = came(np.sort(links[links >= 0]))
+        codes, where = factorise(mixed(there, self.links[link]))
+        counts = self.counts(codes, of, len(where))
+        tally = self._learn("came", there[where], self.links[link[where]], counts)
+        keys = mixed(tally.first, tally.second)
+        at = places_of(keys, asked)
+        others = np.where(at >= 0, np.append(tally.count, 0)[at], 0)
+        found[which] = begun.count[which] >= others
+        return found
 
     def without_passed(self, ends: Keys, several: Keys, passing: Keys, of: Codes) -> Keys:
         """Return the ends without those that more of their source's packets pass than begin at.

@@ -1,18 +1,21 @@
 """Where packets go on to from each link, and where each journey's next hop was expected."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.address import NULL_U64
 from tracer.core.jit import jit
+from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.order.ways import Ways, most_seen
 from tracer.correlate.outcomes.paths import Paths, hops_of
 from tracer.correlate.packets.identity import Identity
 
 NONE = np.empty(0, np.int64)
+_USUAL, _UNKNOWN = -1, -2
 
 
 @dataclass(slots=True)
@@ -21,7 +24,8 @@ class Onward:
 
     `expected`: the place each journey's next hop was expected at, -1 where none goes on. `passed`:
     indices into the paths' hops, of those from which a packet went past the usual next place to one
-    beyond it, and not by another way that its flow takes; with that place and the time. `since_ns`:
+    beyond it, and not by another way that its flow takes, and of first ones before which it did not
+    show where its source begins; with that place and the time. `since_ns`:
     when each place was first seen, by code. `answered`: journeys that arrived, though not seen at
     the place they were expected at. `before`: the place that packets of each link come from, -1 for
     none.
@@ -34,6 +38,12 @@ class Onward:
     since_ns: Codes
     answered: Codes
     before: Codes
+
+    def add_passed(self, paths: Paths, journeys: Codes, places: Codes, time: Codes) -> None:
+        """Add journeys that had passed a place unseen before their first hop."""
+        self.passed = np.concatenate([self.passed, paths.starts[journeys]])
+        self.passed_place = np.concatenate([self.passed_place, places])
+        self.passed_ns = np.concatenate([self.passed_ns, time[paths.first[journeys]]])
 
 
 @jit
@@ -64,7 +74,9 @@ def _moves(
     return at[:moves], keys[:moves], still[0][:stays].copy(), still[1][:stays].copy()
 
 
-def onward_of(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways) -> Onward:
+def onward_of(
+    packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways
+) -> Onward:
     """Return where packets go on to; `link` and `time` by row. The ways they take are learned."""
     at, keys, *still = _moves(
         paths.hops, paths.starts, paths.parent, identity.place, identity.point, identity.several,
@@ -73,13 +85,13 @@ def onward_of(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: 
     again = _come_again(identity, link, paths, still[0], still[1], ways)
     # Packets take few steps that differ: each is looked at once.
     step, which = factorise(keys)
-    packets = ways.counts(step, paths.owner(at), len(which))
+    often = ways.counts(step, paths.owner(at), len(which))
     first = (keys[which] >> np.uint64(32)).astype(np.int64)
     second = (keys[which] & np.uint64(0xFFFFFFFF)).astype(np.int64)
     place = np.full(len(ways.links), -1)
     place[link] = identity.place
-    following = ways.next_places(first, place[second], packets)
-    before = ways.places_before(second, place[first], packets)
+    following = ways.next_places(first, place[second], often)
+    before = ways.places_before(second, place[first], often)
     skipped = following[first] != place[second]
     # Beyond it are places to which packets come from there; others lie on another way.
     beyond = before[second] == following[first]
@@ -87,7 +99,7 @@ def onward_of(identity: Identity, link: Codes, paths: Paths, time: Codes, ways: 
     if skipped.any():
         here, there = first[step], place[second][step]
         other = (skipped & ~beyond)[step]
-        _on_other_ways(expected, paths, link, (at, here, there), other, skipped[step])
+        _on_other_ways(packets, expected, paths, link, (at, here, there), other, skipped[step])
         passed = _unseen(
             identity, paths, (at, here, following[here]), skipped[step], beyond[step], time
         )
@@ -123,15 +135,27 @@ def _unseen(
     passing = passing[chosen]
     shown = np.bincount(way[~passing], minlength=len(first)) > 0
     way, chosen = way[passing], chosen[passing]
-    silence, places = np.zeros(len(chosen), np.int64), usual[chosen]
+    at_ns = time[paths.hops[at[chosen]]]
+    around = ~shown & several_silences(identity, way, len(first), usual[chosen], at_ns, time)
+    hops: Codes = at[chosen[~around[way]]]
+    return hops
+
+
+def several_silences(
+    identity: Identity, way: Codes, ways: int, places: Codes, at_ns: Codes, time: Codes
+) -> NDArray[np.bool_]:
+    """Return which ways, shape (ways,), have packets in more than one silence of a place.
+
+    `way` (a code), place and time of each packet; `time` by row. Such a place ran between them.
+    """
+    silence = np.zeros(len(way), np.int64)
     for place in np.unique(places):
         mine = np.flatnonzero(places == place)
         seen = np.sort(time[identity.place == place], kind="stable")
-        silence[mine] = np.searchsorted(seen, time[paths.hops[at[chosen[mine]]]])
+        silence[mine] = np.searchsorted(seen, at_ns[mine])
     _, once = factorise(pair_keys(way, silence))
-    around = ~shown & (np.bincount(way[once], minlength=len(first)) > 1)
-    hops: Codes = at[chosen[~around[way]]]
-    return hops
+    found: NDArray[np.bool_] = np.bincount(way[once], minlength=ways) > 1
+    return found
 
 
 def _come_again(
@@ -164,28 +188,55 @@ def _not_again(identity: Identity, link: Codes, paths: Paths, steps: Keys, expec
 
 
 def _on_other_ways(
-    expected: Codes, paths: Paths, link: Codes, steps: tuple[Codes, Codes, Codes],
+    packets: Any, expected: Codes, paths: Paths, link: Codes, steps: tuple[Codes, Codes, Codes],
     other: NDArray[np.bool_], skipped: NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    # Where flows go on from one link by several ways, as over equal routes, each packet is expected
-    # where those of its own flow are seen; in place.
+    # Where flows go on from one link by several ways, as over equal routes or to several hosts,
+    # each packet is expected where those of its own flow are seen, else where those for its
+    # destination are; in place.
     at, here, there = steps
     forks = np.zeros(int(link.max(initial=-1)) + 1, np.bool_)
     forks[here[other]] = True
     ends = np.flatnonzero(forks[link[paths.last]] & (expected >= 0))
+    chosen = np.flatnonzero(forks[here])
     if not len(ends):
         return
-    chosen = np.flatnonzero(forks[here])
-    owner = paths.owner(at[chosen])
-    keys = pair_keys(paths.flow[owner] + 1, here[chosen])
-    wanted = pair_keys(paths.flow[ends] + 1, link[paths.last[ends]])
+    owner, rows, last = paths.owner(at[chosen]), paths.hops[at[chosen]], paths.last[ends]
+    here, there, other, came = here[chosen], there[chosen], other[chosen], ~skipped[chosen]
+    left = np.arange(len(ends))
+    for of_steps, of_ends in (
+        (paths.flow[owner] + 1, paths.flow[ends] + 1),
+        _destinations(packets, rows, last),
+    ):
+        keys = pair_keys(of_steps, here)
+        wanted = pair_keys(of_ends[left], link[last[left]])
+        found = _instead(keys, wanted, there, other, came)
+        expected[ends[left[found >= 0]]] = found[found >= 0]
+        left = left[found == _UNKNOWN]
+        if not len(left):
+            return
+
+
+def _destinations(packets: Any, rows: Codes, last: Codes) -> tuple[Codes, Codes]:
+    # A code of the destination of the packets at some rows, and at others.
+    both = np.concatenate([rows, last])
+    names = mixed(mixed(np.full(len(both), 17, np.uint64), packets["dst_hi"][both]),
+                  packets["dst_lo"][both])  # fmt: skip
+    codes = factorise(names)[0]
+    return codes[: len(rows)], codes[len(rows) :]
+
+
+def _instead(
+    keys: Keys, wanted: Keys, there: Codes, other: NDArray[np.bool_], came: NDArray[np.bool_]
+) -> Codes:
+    # Of each wanted key the place that most of its steps lead to by another way; _USUAL where some
+    # `came` by the usual one, _UNKNOWN where there is no step.
     distinct, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
     of_step, of_end = codes[: len(keys)], codes[len(keys) :]
     usual = np.zeros(len(distinct), np.bool_)
-    usual[of_step[~skipped[chosen]]] = True  # some of its flow came by the usual place
-    ways = other[chosen]
-    pairs, where = factorise(pair_keys(of_step[ways], there[chosen[ways]]))
+    usual[of_step[came]] = True
+    pairs, where = factorise(pair_keys(of_step[other], there[other]))
     votes = np.bincount(pairs, minlength=len(where))
-    instead = most_seen(of_step[ways][where], there[chosen[ways]][where], votes, len(distinct))
-    found = np.where(usual[of_end], -1, instead[of_end])
-    expected[ends[found >= 0]] = found[found >= 0]
+    found = most_seen(of_step[other][where], there[other][where], votes, len(distinct))
+    found = np.where(found < 0, _UNKNOWN, found)
+    return np.where(usual, _USUAL, found)[of_end]

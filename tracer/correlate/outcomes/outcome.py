@@ -7,70 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.enums import Kind, Outcome
-from tracer.core.mixing import mixed
 from tracer.correlate.flows.questions import want_answers
-from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
-from tracer.correlate.order.ways import ANSWERED, BEGAN, PASSED, Ways, most_seen
+from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.order.ways import ANSWERED, Ways, most_seen
+from tracer.correlate.outcomes.ends import address_at, apart_over_loopback, ends_of
 from tracer.correlate.outcomes.onward import Onward, onward_of
 from tracer.correlate.outcomes.paths import Paths, hops_of
 from tracer.correlate.packets.identity import Identity
-from tracer.correlate.packets.mirrors import apart
 
 INTERRUPTED = 3  # packets that go past a silent capture: one may have been missed by chance
-
-
-def _address_at(hashes: Keys, packets: Any, identity: Identity, rows: Codes, end: str) -> Keys:
-    found = mixed(mixed(hashes, packets[f"{end}_hi"][rows]), packets[f"{end}_lo"][rows])
-    return apart(found, identity.mirrored[rows]) if len(identity.mirrored) else found
-
-
-def _apart_over_loopback(identity: Identity, rows: Codes, hashes: Keys) -> Keys:
-    # Addresses on a loopback device, whose frames have no MACs, are each host's own: those of one
-    # host say nothing of where equal ones of another are.
-    own = (identity.src_mac[rows] == 0) & (identity.dst_mac[rows] == 0)
-    if not own.any():
-        return hashes
-    return np.where(own, mixed(hashes, identity.place_names[identity.place[rows]]), hashes)
-
-
-def _is_end(
-    packets: Any, identity: Identity, link: Codes, paths: Paths, time: Codes, ways: Ways,
-    before: Codes,
-) -> NDArray[np.bool_]:  # fmt: skip
-    # Whether the last hop is where packets from this destination begin their way.
-    first, last, names = paths.first, paths.last, identity.place_names
-    ways.count(BEGAN, link[first], np.arange(len(first)))
-    owner = np.repeat(np.arange(len(first)), np.diff(paths.starts))
-    ways.count(PASSED, link[paths.hops], owner)
-    # Routers and firewalls reset in the name of those they answer for.
-    of = np.flatnonzero(paths.kind != Kind.TCP_RST)
-    own = first[of]
-    sources = _address_at(np.full(len(own), 3, np.uint64), packets, identity, own, "src")
-    sources = _apart_over_loopback(identity, own, sources)
-    begins = _address_at(names[identity.place[own]], packets, identity, own, "src")
-    there = _address_at(names[identity.place[last]], packets, identity, last, "dst")
-    sure = _was_watched(identity, before[link[own]], time, time[own], ways)
-    ends, several = ways.begin(sources, begins, link[own], sure, of)
-    if len(several):
-        passing = np.ones(len(paths.hops), np.bool_)
-        passing[paths.starts[:-1]] = False
-        passing &= packets["ip_version"][paths.hops] > 0  # ARP has no such source
-        rows = paths.hops[passing]
-        passed = _address_at(names[identity.place[rows]], packets, identity, rows, "src")
-        ends = ways.without_passed(ends, several, passed, owner[passing])
-    return np.isin(there, ends)
-
-
-def _was_watched(
-    identity: Identity, places: Codes, time: Codes, at_ns: Codes, ways: Ways
-) -> NDArray[np.bool_]:
-    # Whether a place (-1: nothing is there) was being captured at a time.
-    last_ns = np.full(len(ways.since_ns) + 1, np.iinfo(np.int64).min)
-    np.maximum.at(last_ns, identity.place, time)
-    last_ns[-1] = np.iinfo(np.int64).max
-    since_ns = np.append(ways.since_ns, np.iinfo(np.int64).min)
-    watched: NDArray[np.bool_] = (since_ns[places] < at_ns) & (at_ns < last_ns[places])
-    return watched
 
 
 def _capture_state(
@@ -110,8 +55,8 @@ def _expect_at_home(
     if not len(astray) or not len(home):
         return
     rows = paths.last[ends]
-    goals = _address_at(np.full(len(rows), 7, np.uint64), packets, identity, rows, "dst")
-    code, first = factorise(_apart_over_loopback(identity, rows, goals))
+    goals = address_at(np.full(len(rows), 7, np.uint64), packets, identity, rows, "dst")
+    code, first = factorise(apart_over_loopback(identity, rows, goals))
     of_astray, of_home = code[: len(astray)], code[len(astray) :]
     pairs, where = factorise(pair_keys(of_home, identity.place[paths.last[home]]))
     votes = np.bincount(pairs, minlength=len(where))
@@ -169,7 +114,7 @@ def outcomes(
     first, last = paths.first, paths.last
     several = np.diff(paths.starts) > 1
     answered = paths.reply >= 0
-    onward = onward_of(identity, link, paths, time, ways)
+    onward = onward_of(packets, identity, link, paths, time, ways)
     following = onward.expected
     silent = want_answers(packets, paths.kind, first) & ~answered
     outcome = np.full(len(first), Outcome.UNFINISHED, np.int8)
@@ -181,13 +126,15 @@ def outcomes(
     outcome[alone & silent & elsewhere] = Outcome.VANISHED
     # A router's device, by which it is to go out, too: it is not there that it was to end.
     again = (following >= 0) & (following == identity.place[last])
-    ending = _is_end(packets, identity, link, paths, time, ways, onward.before) & ~again
+    ends = ends_of(packets, identity, link, paths, time, ways, onward.before)
+    ending = ends.reached & ~again
     has_ip = packets["ip_version"][last] > 0  # ARP has no destination that others could share
     astray = several & (following < 0) & elsewhere & ~ending & ~answered & has_ip
     _expect_at_home(packets, identity, paths, ending & has_ip, np.flatnonzero(astray), following)
     onward.answered = np.flatnonzero((following >= 0) & ~ending & answered)
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered & ~paths.alike)
     outcome[missing] = Outcome.VANISHED
+    onward.add_passed(paths, *ends.passed_unseen(identity, paths, following[missing], time), time)
     state = _capture_state(identity, onward, missing, time, time[last[missing]] + again[missing])
     outcome[missing[state == 0]] = Outcome.UNFINISHED
     outcome[missing[state == 1]] = Outcome.LOST_BY_TRACER
