@@ -15,6 +15,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import UNTIMED, ClockEstimate
 from tracer.core.point import Point
 from tracer.correlate.clocks.arp import asked_again
+from tracer.correlate.clocks.believed import believed_to
 from tracer.correlate.clocks.fit import Delays, Fit, fit
 from tracer.correlate.clocks.known import KnownClocks, scale_name, shifts
 from tracer.correlate.clocks.one_sided import Sides, sides_of
@@ -32,6 +33,7 @@ from tracer.correlate.packets.identity import Identity, identify
 Times = NDArray[np.int64]
 SURELY_NS = 100_000  # stamps of one host may be out of order by less
 SLIGHTLY_NS = 2_000
+FEW = 0.05  # of the samples of two scales may be of packets wrongly taken for one
 LEAST_DELAY_NS = 50_000_000  # of one way
 MOST_LATE_NS = 20_000_000  # of a copy in a queue
 FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then says it, too
@@ -137,7 +139,7 @@ def _aligned(
     points = _points(batch, scale)
     names = [scale_name(point) for point in points]
     added = np.array([known.added_ns.get(name, 0) for name in names])
-    member = _agreeing(samples, scale, time, added)
+    member = _agreeing(samples, scale, time, added, [point.host for point in points])
     rows = np.bincount(scale, minlength=count)
     sizes = np.bincount(member, rows, count).astype(np.int64)
     mutual = _both_ways(samples, scale, member)
@@ -229,10 +231,13 @@ def _late(samples: Samples, packets: Any, time: Times) -> int:
     return min(2 * int(late.max(initial=0)), MOST_LATE_NS)
 
 
-def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Codes:
+def _agreeing(
+    samples: Samples, scale: Codes, time: Times, added: Codes, hosts: Sequence[str | None]
+) -> Codes:
     """Return a group for each scale: those in one group never contradict each other's stamps.
 
     `added`: what is added to those of each scale already; scales that differ in it stay two.
+    `hosts`: of each scale, None where it is not known.
     """
     delay = (time[samples.right] - time[samples.left]) * samples.sign
     signed = samples.sign != 0
@@ -241,8 +246,13 @@ def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Code
     surely = np.bincount(pair[signed & (delay < -SURELY_NS)], minlength=len(where))
     slightly = np.bincount(pair[signed & (delay < -SLIGHTLY_NS)], minlength=len(where))
     far = np.bincount(pair[signed & (np.abs(delay) > FAR_NS)], minlength=len(where))
-    denied = (surely > 0.05 * total) | (slightly > 0.25 * total) | (far > 0.5 * total)
     left, right = scale[samples.left[where]], scale[samples.right[where]]
+    # Of one host a stamp may be a little late, so that the next one is before it. Of two hosts the
+    # quickest packets tell: what makes stamps late adds to the time that a packet takes.
+    one, other = (np.array([*hosts], object)[ends] for ends in (left, right))
+    apart = (one != None) & (other != None) & (one != other)  # noqa: E711 - of each element
+    denied = (surely > FEW * total) | (slightly > np.where(apart, FEW, 0.25) * total)
+    denied |= far > 0.5 * total
     denied |= added[left] != added[right]
     both = np.bincount(pair[samples.sign > 0], minlength=len(where)) > 0
     both &= np.bincount(pair[samples.sign < 0], minlength=len(where)) > 0
@@ -292,6 +302,7 @@ def _fit_all(
     left, right = group[samples.left], group[samples.right]
     done, fits, ends = {first}, dict[int, Fit](), dict[int, int]()
     across = np.flatnonzero((left != right) & (samples.sign != 0))
+    within = believed_to(samples, scale, time, member)
     loose = np.zeros(len(member))  # how far each group may be off the one it began with
     while True:
         here, there = np.isin(left[across], list(done)), np.isin(right[across], list(done))
@@ -310,7 +321,9 @@ def _fit_all(
         chosen = int(np.argmax(ahead + behind + len(border) * ((ahead > 0) & (behind > 0))))
         mine = border[outer == chosen]
         rows = np.flatnonzero(group == chosen)
-        delays = _delays(samples, mine, inside[outer == chosen], time, scale, loose[group])
+        delays = _delays(
+            samples, mine, inside[outer == chosen], time, scale, (loose[member] + within)[scale]
+        )
         found = fit(delays, int(time[rows].min()), int(time[rows].max()))
         done.add(chosen)
         if chosen in trusted and not found.both_ways and abs(found.added_ns) < LEAST_DELAY_NS:

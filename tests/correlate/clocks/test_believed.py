@@ -1,0 +1,59 @@
+"""Clocks that differ by about as much as the quickest packets take: stamps hardly contradict it."""
+
+import numpy as np
+import pytest
+from scenarios.clocks import SECOND, Clock
+from scenarios.elements import Chain, Link, Router
+from scenarios.places import EXTERNAL, FIXED
+from scenarios.scenario import Scenario
+from scenarios.scoring import score
+from scenarios.traffic import MILLI, datagrams, exchange
+from scenarios.world import World
+
+from tracer.correlate.clocks.believed import believed_to
+from tracer.correlate.clocks.samples import Samples
+from tracer.correlate.join import join
+
+
+def three_hosts(offset_ns: int, seed: int) -> Scenario:
+    """Return traffic from a over b to c, a millisecond away, whose clock is that much behind."""
+    world = World(seed)
+    world.clocks.update(b=Clock(2 * SECOND), c=Clock(-offset_ns, 5.0))
+    chain = Chain(
+        world.point("a0", "a", "ra"), Router(), world.point("a1", "a", "ra"),
+        Link(570_000, 60_000), world.point("b0", "b", "rb"), Router(),
+        world.point("b1", "b", "rb"), Link(380_000, 60_000), Router(), world.point("c0", "c", "rc"),
+    )  # fmt: skip
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 200, flows=20, gap_ns=2 * MILLI))
+    return world.finish("three")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_clocks_of_two_hosts_are_two_where_a_tenth_of_packets_arrives_early(seed: int) -> None:
+    scenario = three_hosts(1_050_000, seed)
+    found = score(scenario, join(scenario.batch))
+    assert found.order_right == 1
+    assert found.clock_error_ns < 10_000
+
+
+def test_a_clock_between_two_is_as_uncertain_as_these_are_to_each_other() -> None:
+    scenario = three_hosts(1_010_000, 3)
+    clocks = {clock.clock: clock for clock in join(scenario.batch).clocks}
+    assert clocks["a"].evidence == clocks["c"].evidence == "stamps"
+    said = clocks["b"].uncertainty_ns
+    assert said is not None
+    assert abs(clocks["b"].offset_ns + 2 * SECOND) < said < 5 * MILLI
+
+
+def test_least_delays_bound_how_far_believed_clocks_are_apart() -> None:
+    # Scales 0, 1 and 2 are one group: 0 and 1 are compared both ways, 2 with 1 both ways, and
+    # 3, of another group, with 0.
+    scale = np.array([0, 0, 1, 1, 2, 2, 3, 0])
+    time = np.array([100, 900, 130, 700, 140, 680, 0, 0])
+    left, right = np.array([0, 1, 2, 3, 0]), np.array([2, 3, 4, 5, 6])
+    sign = np.array([1, -1, 1, -1, 1], np.int8)
+    samples = Samples(left, right, sign)
+    member = np.array([0, 0, 0, 3])
+    assert believed_to(samples, scale, time, member).tolist() == [0, 200, 220, 0]
+    one_way = samples.where(np.array([True, False, True, True, True]))
+    assert believed_to(one_way, scale, time, member).tolist() == [0, 0, 0, 0]
