@@ -66,7 +66,7 @@ def journey_set(
     as they are known before their outcomes.
     """
     rows, starts = layout
-    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
+    first = rows[starts[:-1]]
     hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
     journeys = _journeys(batch, streams, found, layout, clocks.shown_ns)
     link = links_of(identity, links)
@@ -76,7 +76,7 @@ def journey_set(
     journeys["ambiguous"] |= (alike[0] > 0) | (alike[1] > 0)
     journeys["outcome_point"] = batch.packets["point"][rows[found.ends]]
     journeys["reply"], journeys["request"] = _replies(
-        batch, identity, journeys, (first, last), clocks.time_ns, of
+        batch, identity, journeys, layout, clocks.time_ns, of
     )
     journeys["quotes"], further = quotes(
         batch, identity, found.journey, clocks.time_ns, found.journeys
@@ -184,14 +184,19 @@ def _count(which: NDArray[np.bool_], rows: Codes, found: Assembly) -> Codes:
 
 def _replies(
     batch: ObservationBatch, identity: Identity, journeys: StructuredArray,
-    ends: tuple[Codes, Codes], time: Codes, of: Flows,
+    layout: tuple[Codes, Codes], time: Codes, of: Flows,
 ) -> tuple[Codes, Codes]:  # fmt: skip
-    first, last = ends
+    rows, starts = layout
+    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
     # A rule of OUTPUT answers with a reset, and frees the packet after that: of such a SYN nothing
     # but its end was seen, and it was there before.
     ended = (journeys["kind"] == Kind.TCP_SYN) & are_drops(batch)[first]
     asked = np.where(ended, time[first] - LATE_NS, time[first])
-    at = (asked, time[last], identity.place[first], identity.place[last])
+    # Copies may come to the last place later, when the packet was answered already.
+    there = identity.place[rows] == np.repeat(identity.place[last], np.diff(starts))
+    came_ns = np.where(there, time[rows], np.iinfo(np.int64).max)
+    came_ns = np.minimum.reduceat(came_ns, starts[:-1]) if len(rows) else time[last]
+    at = (asked, came_ns, identity.place[first], identity.place[last])
     return exchange.replies(batch.packets, journeys["kind"], first, of.flow, of.forward, at)
 
 

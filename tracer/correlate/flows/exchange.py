@@ -83,6 +83,7 @@ def _match(
     # nothing tells apart are answered in turn: to the earliest of those about as long ago. TCP
     # repeats an answer: where the latest question has one, this is no answer to an earlier one.
     # Where there are more answers than questions, none is to a question that did not get there.
+    # Nor is one to a question that got to where it comes from after it.
     first_ns, last_ns, first_place, last_place = ends
     reply = filled(len(key), -1)
     stop, more = 0, False
@@ -106,6 +107,8 @@ def _match(
             there = last_place[other] == first_place[answer]
             if more and not there:
                 continue
+            if there and last_ns[other] > first_ns[answer] + ABOUT_NS:
+                continue
             ago = abs(first_ns[answer] - last_ns[other])
             if best < 0 or (there and not meets):
                 best, nearest, meets = other, ago, there
@@ -118,23 +121,38 @@ def _match(
     return reply
 
 
+def _without_overtaking(
+    key: Keys, in_turn: NDArray[np.bool_], ends: tuple[Codes, Codes, Codes, Codes], reply: Codes
+) -> None:
+    # Gives answered questions of each key their answers in order, in place: of each place that an
+    # answer comes from those that got there, in the order in which they did, and others apart.
+    first_ns, last_ns, first_place, last_place = ends
+    asked = np.flatnonzero((reply >= 0) & in_turn)
+    answers, of = reply[asked], key[asked]
+    there = last_place[asked] == first_place[answers]
+    place = np.where(there, first_place[answers], -1)
+    came = np.lexsort((np.where(there, last_ns[asked], first_ns[asked]), place, of))
+    reply[asked[came]] = answers[np.lexsort((first_ns[answers], place, of))]
+
+
 def replies(
     packets: Any, kind: NDArray[np.int8], rows: Codes, flow: Codes, forward: NDArray[np.bool_],
     ends: tuple[Codes, Codes, Codes, Codes],
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return (reply, request) of each journey, -1 for none.
 
-    Journeys are given by first row, flow, direction and `ends`: first and last time (the first may
-    be known only as the earliest that it can have been), first and last place. Echo pairs by
-    sequence number, a SYN with what acknowledges it, ARP and neighbour discovery by addresses,
-    UDP by order inside its flow.
+    Journeys are given by first row, flow, direction and `ends`: first time (it may be known only as
+    the earliest that it can have been), when they came to the last place, first and last place.
+    Echo pairs by sequence number, a SYN with what acknowledges it, ARP and neighbour discovery by
+    addresses, UDP by order inside its flow: whichever questions were answered, no answer overtakes
+    another.
     """
     key, asks, answers = _keys(packets, kind, rows, flow, forward)
     chosen = np.flatnonzero(asks | answers)
     order = chosen[np.lexsort((answers[chosen], ends[0][chosen], key[chosen]))]
-    reply = _match(
-        order, key, asks, answers, kind == Kind.UDP, packets["tcp_flags"][rows] >= 0, ends
-    )
+    in_turn = kind == Kind.UDP
+    reply = _match(order, key, asks, answers, in_turn, packets["tcp_flags"][rows] >= 0, ends)
+    _without_overtaking(key, in_turn, ends, reply)
     request = np.full(len(rows), -1, np.int64)
     answered = np.flatnonzero(reply >= 0)
     request[reply[answered]] = answered
