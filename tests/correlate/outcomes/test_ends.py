@@ -5,12 +5,14 @@ from scenarios.clocks import EPOCH
 from scenarios.elements import Chain, Link, Router
 from scenarios.frames import Frames
 from scenarios.frames import join as together
+from scenarios.nat import Nat
 from scenarios.scenario import Scenario
+from scenarios.special import errors
 from scenarios.traffic import MILLI, answer, datagrams, once, pings
 from scenarios.world import World
 
 from tests.correlate.outcomes.endings import ended, lost, said
-from tracer.core.enums import Outcome
+from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import JourneySet
 from tracer.correlate.join import join
 from tracer.correlate.outcomes.reasons import CAPTURE_EDGE, CAPTURE_GAP
@@ -18,21 +20,26 @@ from tracer.correlate.outcomes.reasons import CAPTURE_EDGE, CAPTURE_GAP
 SERVER = "203.0.113.9"
 
 
-def behind_a_router(world: World, clients: int) -> list[Chain]:
+def behind_a_router(world: World, clients: int, nat: Nat | None = None) -> list[Chain]:
     """Return the way of each client to a server: all cross the same link behind the router."""
     inside, outside = world.point("lan", "router", "r"), world.point("wan", "router", "r")
     server = world.point("eth0", "server")
     wire = Link(90_000, 9_000)
     return [
-        Chain(world.point(f"tap{i}", "host", f"vm{i}"), Link(), Router(), inside, Link(), outside,
+        Chain(world.point(f"tap{i}", "host", f"vm{i}"), Link(), Router(), inside,
+              Router(nat) if nat else Link(), outside,
               wire, Router(), server)
         for i in range(clients)
     ]  # fmt: skip
 
 
-def asked(world: World, client: int, count: int = 30, gap_ns: int = 10 * MILLI) -> Frames:
+def address(chain: Chain) -> str:
+    """Return the address of the client on a way."""
+    return f"10.1.0.{10 + chain.elements[0].point}"
+
+
+def asked(world: World, src: str, count: int = 30, gap_ns: int = 10 * MILLI) -> Frames:
     """Return what a client asks: one ping process, and datagrams each from a port of its own."""
-    src = f"10.1.0.{10 + client}"
     sent = [
         pings(world, src, SERVER, count, gap_ns=gap_ns),
         datagrams(world, src, SERVER, count, gap_ns=gap_ns, flows=count, dport=53),
@@ -43,8 +50,7 @@ def asked(world: World, client: int, count: int = 30, gap_ns: int = 10 * MILLI) 
 def talk(world: World, chains: list[Chain]) -> None:
     """Let every client ask and be answered."""
     for chain in chains:
-        client = chain.elements[0].point  # any number will do
-        arrived = once(world.run(chain, asked(world, client)))
+        arrived = once(world.run(chain, asked(world, address(chain))))
         world.run(chain, answer(world, arrived), 1)
 
 
@@ -87,6 +93,25 @@ def test_a_packet_is_expected_where_others_for_its_destination_are() -> None:
     assert (found.journeys["outcome"][here[datagram]] == Outcome.UNFINISHED).all()
     assert said(found, here[datagram]) == {CAPTURE_EDGE}
     assert not len(ended(found, Outcome.VANISHED))
+
+
+def test_errors_for_several_hosts_behind_nat_are_expected_where_each_is() -> None:
+    # They have one tuple beyond the NAT; one of the hosts is not captured yet when they come.
+    world = World(8)
+    nat = world.nat(snat="198.18.1.1", ports="random")
+    chains = behind_a_router(world, 2, nat)
+    for i, chain in enumerate(chains):
+        unwanted = datagrams(
+            world, address(chain), SERVER, 8, dport=33434, flows=8, start_ns=i * MILLI
+        )
+        world.run(chain, errors(world, once(world.run(chain, unwanted)), SERVER), 1)
+    talk(world, chains)
+    world.captures[chains[1].elements[0].point].start_ns = EPOCH + 11 * MILLI
+    found = join(world.finish("errors").batch)
+    kind, outcome = found.journeys["kind"], found.journeys["outcome"]
+    refused = outcome[kind == Kind.ICMP_ERROR]
+    assert np.isin(refused, (Outcome.DELIVERED, Outcome.UNFINISHED)).all()
+    assert (refused == Outcome.UNFINISHED).sum() == 8
 
 
 def test_questions_that_begin_behind_it_show_that_a_capture_was_interrupted() -> None:

@@ -36,6 +36,22 @@ def test_what_the_peer_acknowledged_arrived() -> None:
     assert not lost(scenario, found, arrived).any()
 
 
+def test_a_handshake_and_a_close_that_went_on_arrived() -> None:
+    world = World(6)
+    chain = line(world, 4)
+    tcp = Tcp.open(world, chain, 200, src=FIXED, dst=EXTERNAL)
+    tcp.close()
+    for capture in world.captures.values():
+        capture.missed = 0.1
+    scenario = world.finish("handshakes")
+    found = join(scenario.batch)
+    opening = np.isin(found.journeys["kind"], (Kind.TCP_SYN_ACK, Kind.TCP_FIN))
+    missed = ended(found, Outcome.LOST_BY_TRACER)
+    assert opening[missed].sum() > 20
+    assert not opening[ended(found, Outcome.VANISHED)].any()
+    assert not lost(scenario, found, missed).any()
+
+
 def test_a_firewall_that_resets_says_that_it_has_what_it_dropped() -> None:
     world = World(15)
     taps = [world.point(name, host) for name, host in (("a0", "a"), ("in", "fw"), ("out", "fw"))]

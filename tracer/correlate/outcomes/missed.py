@@ -16,7 +16,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Kind, Outcome
 from tracer.core.journeys import UNSEEN_DTYPE
 from tracer.core.schema import StructuredArray
-from tracer.correlate.flows.retransmissions import sent_again
+from tracer.correlate.flows.retransmissions import FIN, SYN, sent_again
 from tracer.correlate.hashing import Codes
 from tracer.correlate.outcomes.blind import can_show, unseen_kinds
 from tracer.correlate.outcomes.gaps import judged
@@ -34,6 +34,7 @@ from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.packets.identity import Identity
 
 ACKNOWLEDGED = "its bytes were acknowledged: it arrived, and the next capture missed it"
+_IN_SEQUENCE = (Kind.TCP_DATA, Kind.TCP_SYN_ACK, Kind.TCP_FIN)
 RESET = "a reset came from there, where others went on"
 
 
@@ -107,9 +108,10 @@ def _acknowledged(
     journeys: StructuredArray,
 ) -> tuple[Codes, Codes]:  # fmt: skip
     # TCP bytes that were sent this once, and that the last of the peer's packets acknowledges. And
-    # those that a reset from where they ended says to have: who refuses them acknowledges them.
+    # those that a reset from where they ended says to have: who refuses them acknowledges them. SYN
+    # and FIN count as a byte; a SYN alone has an answer of its own.
     first = paths.first
-    lost = (journeys["outcome"] == Outcome.VANISHED) & (journeys["kind"] == Kind.TCP_DATA)
+    lost = (journeys["outcome"] == Outcome.VANISHED) & np.isin(journeys["kind"], _IN_SEQUENCE)
     lost = np.flatnonzero(lost & (journeys["flow"] >= 0))
     acks = np.flatnonzero((packets["tcp_flags"][first] >= 0) & (packets["tcp_ack"][first] > 0))
     if not len(lost) or not len(acks):
@@ -119,7 +121,9 @@ def _acknowledged(
     at = np.searchsorted(way[order], way[lost] ^ 1, "right") - 1
     known = (at >= 0) & (way[order[np.maximum(at, 0)]] == (way[lost] ^ 1))
     lost, peer = lost[known], order[at[known]]
+    flags = packets["tcp_flags"][first].astype(np.int64)
     end = (packets["tcp_seq"] + packets["payload_len"])[first]
+    end = end + ((flags & SYN) > 0) + ((flags & FIN) > 0)
     later = journeys["first_ns"][peer] > journeys["last_ns"][lost]
     told = later & _is_up_to(end[lost], packets["tcp_ack"][first[peer]])
     there = identity.place[first[peer]] == identity.place[paths.last[lost]]

@@ -192,8 +192,8 @@ def _on_other_ways(
     other: NDArray[np.bool_], skipped: NDArray[np.bool_],
 ) -> None:  # fmt: skip
     # Where flows go on from one link by several ways, as over equal routes or to several hosts,
-    # each packet is expected where those of its own flow are seen, else where those for its
-    # destination are; in place.
+    # each packet is expected where those of its own flow for its destination are seen, else where
+    # any for its destination are; in place. ICMP errors for many hosts may be one flow before NAT.
     at, here, there = steps
     forks = np.zeros(int(link.max(initial=-1)) + 1, np.bool_)
     forks[here[other]] = True
@@ -204,10 +204,10 @@ def _on_other_ways(
     owner, rows, last = paths.owner(at[chosen]), paths.hops[at[chosen]], paths.last[ends]
     here, there, other, came = here[chosen], there[chosen], other[chosen], ~skipped[chosen]
     left = np.arange(len(ends))
-    for of_steps, of_ends in (
-        (paths.flow[owner] + 1, paths.flow[ends] + 1),
-        _destinations(packets, rows, last),
-    ):
+    to = _destinations(packets, np.concatenate([rows, last]))
+    of = mixed(to, np.concatenate([paths.flow[owner], paths.flow[ends]]))
+    for codes in (factorise(of)[0], factorise(to)[0]):
+        of_steps, of_ends = codes[: len(rows)], codes[len(rows) :]
         keys = pair_keys(of_steps, here)
         wanted = pair_keys(of_ends[left], link[last[left]])
         found = _instead(keys, wanted, there, other, came)
@@ -217,13 +217,9 @@ def _on_other_ways(
             return
 
 
-def _destinations(packets: Any, rows: Codes, last: Codes) -> tuple[Codes, Codes]:
-    # A code of the destination of the packets at some rows, and at others.
-    both = np.concatenate([rows, last])
-    names = mixed(mixed(np.full(len(both), 17, np.uint64), packets["dst_hi"][both]),
-                  packets["dst_lo"][both])  # fmt: skip
-    codes = factorise(names)[0]
-    return codes[: len(rows)], codes[len(rows) :]
+def _destinations(packets: Any, rows: Codes) -> Keys:
+    found = np.full(len(rows), 17, np.uint64)
+    return mixed(mixed(found, packets["dst_hi"][rows]), packets["dst_lo"][rows])
 
 
 def _instead(
