@@ -78,9 +78,8 @@ class KnownWays:
     where it shows more. `going`: links that such went on from in the latest window.
     `onward` and `before`: links and the places that packets came to next, or from. `again`: hashes
     of links and tuples that packets had when they were routed out by the device they came in by.
-    `begun`: hashes
-    of source and place where packets began, and the links; `came`: how often others of that source
-    came to such a link from elsewhere; `sources`: those hashes, and the source;
+    `begun`: hashes of source and place where packets began, and the links; `came`: how often others
+    of that source came to such a link from elsewhere; `sources`: those hashes, and the source;
     `sure`: how many of those that began at a place did so while the one before was captured;
     `passing`: how many packets of a source passed one of several such places.
     `links`: what packets did there (PASSED, BEGAN, ANSWERED: ended there and were answered).

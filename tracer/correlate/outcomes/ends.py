@@ -21,9 +21,9 @@ class Ends:
     """Where packets of each source begin their way.
 
     `reached`, of each journey: whether it ended where packets of its destination begin.
-    `late`: journeys that begin elsewhere than their source's packets do; with the source as
-    `address_at` hashes it onto a place's name. `only`: hashes of place and source, of those sources
-    that begin at one place alone.
+    `late`: journeys that begin elsewhere than their source's packets do. `packets` of the batch.
+    `only`: names of places with a source (`address_at`), of those sources that begin at one place
+    alone.
     """
 
     reached: NDArray[np.bool_]
