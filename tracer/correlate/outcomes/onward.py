@@ -227,12 +227,12 @@ def _instead(
 ) -> Codes:
     # Of each wanted key the place that most of its steps lead to by another way; _USUAL where some
     # `came` by the usual one, _UNKNOWN where there is no step.
-    distinct, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
+    codes, first = factorise(np.concatenate([keys, wanted]))
     of_step, of_end = codes[: len(keys)], codes[len(keys) :]
-    usual = np.zeros(len(distinct), np.bool_)
+    usual = np.zeros(len(first), np.bool_)
     usual[of_step[came]] = True
     pairs, where = factorise(pair_keys(of_step[other], there[other]))
     votes = np.bincount(pairs, minlength=len(where))
-    found = most_seen(of_step[other][where], there[other][where], votes, len(distinct))
+    found = most_seen(of_step[other][where], there[other][where], votes, len(first))
     found = np.where(found < 0, _UNKNOWN, found)
     return np.where(usual, _USUAL, found)[of_end]
