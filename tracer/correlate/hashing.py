@@ -96,6 +96,13 @@ def factorise(keys: Keys) -> tuple[Codes, Codes]:
     return codes, firsts[:count].copy()
 
 
+def are_among(keys: Keys, others: Keys) -> NDArray[np.bool_]:
+    """Return whether each key is one of others, as `np.isin` does: where many are equal, faster."""
+    codes, where = factorise(keys)
+    found: NDArray[np.bool_] = np.isin(keys[where], others)[codes]
+    return found
+
+
 @jit
 def grouped(codes: Codes, groups: int) -> tuple[Codes, Codes]:
     """Return (order, starts): rows gathered by code, in row order inside a group (counting sort).

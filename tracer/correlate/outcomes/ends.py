@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tracer.core.enums import Kind
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.hashing import Codes, Keys, are_among, factorise, pair_keys
 from tracer.correlate.order.ways import BEGAN, PASSED, Ways
 from tracer.correlate.outcomes.onward import NONE, several_silences
 from tracer.correlate.outcomes.paths import Paths
@@ -114,8 +114,8 @@ def ends_of(
         rows = paths.hops[passing]
         passed = address_at(names[identity.place[rows]], packets, identity, rows, "src")
         ends = ways.without_passed(ends, several, passed, owner[passing])
-    late = of[~np.isin(begins, ends) & (packets["ip_version"][own] > 0)]
-    return Ends(np.isin(there, ends), late, packets, ends[~np.isin(ends, several)])
+    late = of[~are_among(begins, ends) & (packets["ip_version"][own] > 0)]
+    return Ends(are_among(there, ends), late, packets, ends[~np.isin(ends, several)])
 
 
 def _was_watched(
