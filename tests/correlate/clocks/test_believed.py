@@ -1,12 +1,10 @@
 """Clocks that differ by about as much as the quickest packets take: stamps hardly contradict it."""
 
 import numpy as np
-import pytest
 from scenarios.clocks import SECOND, Clock
 from scenarios.elements import Chain, Link, Router
 from scenarios.places import EXTERNAL, FIXED
 from scenarios.scenario import Scenario
-from scenarios.scoring import score
 from scenarios.traffic import MILLI, datagrams, exchange
 from scenarios.world import World
 
@@ -28,14 +26,6 @@ def three_hosts(offset_ns: int, seed: int) -> Scenario:
     return world.finish("three")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_clocks_of_two_hosts_are_two_where_a_tenth_of_packets_arrives_early(seed: int) -> None:
-    scenario = three_hosts(1_050_000, seed)
-    found = score(scenario, join(scenario.batch))
-    assert found.order_right == 1
-    assert found.clock_error_ns < 10_000
-
-
 def test_a_clock_between_two_is_as_uncertain_as_these_are_to_each_other() -> None:
     scenario = three_hosts(1_010_000, 3)
     clocks = {clock.clock: clock for clock in join(scenario.batch).clocks}
@@ -43,6 +33,20 @@ def test_a_clock_between_two_is_as_uncertain_as_these_are_to_each_other() -> Non
     said = clocks["b"].uncertainty_ns
     assert said is not None
     assert abs(clocks["b"].offset_ns + 2 * SECOND) < said < 5 * MILLI
+
+
+def test_stamps_that_some_packets_have_late_are_no_other_clock() -> None:
+    world = World(4)
+    chain = Chain(
+        world.point("a0", "a", "ra"), Router(), world.point("a1", "a", "ra"),
+        Link(12_000, 2_000), world.point("b0", "b", "rb"),
+    )  # fmt: skip
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 400, flows=20, gap_ns=2 * MILLI))
+    batch = world.finish("late").batch
+    out = np.flatnonzero(batch.packets["point"] == [p.device for p in batch.points].index("a1"))
+    late = np.random.default_rng(4).choice(out, len(out) // 5, replace=False)
+    batch.packets["time_ns"][late] += 25_000
+    assert {clock.evidence for clock in join(batch).clocks} == {"stamps"}
 
 
 def test_least_delays_bound_how_far_believed_clocks_are_apart() -> None:

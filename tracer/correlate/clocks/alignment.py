@@ -33,7 +33,6 @@ from tracer.correlate.packets.identity import Identity, identify
 Times = NDArray[np.int64]
 SURELY_NS = 100_000  # stamps of one host may be out of order by less
 SLIGHTLY_NS = 2_000
-FEW = 0.05  # of the samples of two scales may be of packets wrongly taken for one
 LEAST_DELAY_NS = 50_000_000  # of one way
 MOST_LATE_NS = 20_000_000  # of a copy in a queue
 FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then says it, too
@@ -139,7 +138,7 @@ def _aligned(
     points = _points(batch, scale)
     names = [scale_name(point) for point in points]
     added = np.array([known.added_ns.get(name, 0) for name in names])
-    member = _agreeing(samples, scale, time, added, [point.host for point in points])
+    member = _agreeing(samples, scale, time, added)
     rows = np.bincount(scale, minlength=count)
     sizes = np.bincount(member, rows, count).astype(np.int64)
     mutual = _both_ways(samples, scale, member)
@@ -231,13 +230,10 @@ def _late(samples: Samples, packets: Any, time: Times) -> int:
     return min(2 * int(late.max(initial=0)), MOST_LATE_NS)
 
 
-def _agreeing(
-    samples: Samples, scale: Codes, time: Times, added: Codes, hosts: Sequence[str | None]
-) -> Codes:
+def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Codes:
     """Return a group for each scale: those in one group never contradict each other's stamps.
 
     `added`: what is added to those of each scale already; scales that differ in it stay two.
-    `hosts`: of each scale, None where it is not known.
     """
     delay = (time[samples.right] - time[samples.left]) * samples.sign
     signed = samples.sign != 0
@@ -247,12 +243,8 @@ def _agreeing(
     slightly = np.bincount(pair[signed & (delay < -SLIGHTLY_NS)], minlength=len(where))
     far = np.bincount(pair[signed & (np.abs(delay) > FAR_NS)], minlength=len(where))
     left, right = scale[samples.left[where]], scale[samples.right[where]]
-    # Of one host a stamp may be a little late, so that the next one is before it. Of two hosts the
-    # quickest packets tell: what makes stamps late adds to the time that a packet takes.
-    one, other = (np.array([*hosts], object)[ends] for ends in (left, right))
-    apart = (one != None) & (other != None) & (one != other)  # noqa: E711 - of each element
-    denied = (surely > FEW * total) | (slightly > np.where(apart, FEW, 0.25) * total)
-    denied |= far > 0.5 * total
+    # Kernels stamp a little late where the CPU is taken away: that is no other clock.
+    denied = (surely > 0.05 * total) | (slightly > 0.25 * total) | (far > 0.5 * total)
     denied |= added[left] != added[right]
     both = np.bincount(pair[samples.sign > 0], minlength=len(where)) > 0
     both &= np.bincount(pair[samples.sign < 0], minlength=len(where)) > 0
