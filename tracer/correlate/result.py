@@ -98,6 +98,7 @@ def journey_set(
     )
     _settle_carried(found, journeys)
     kept = known_ways.known.kept
+    # What was kept was not missed. `settle_outcomes` opens more of them again, and asks again.
     settle_kept(batch, identity, paths, kept, journeys)
     _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
     missed = settle_missed(

@@ -10,6 +10,7 @@ from tracer.core.point import Direction, Point
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.outcomes.paths import Paths
+from tracer.correlate.outcomes.watched import are_watched
 from tracer.correlate.packets.identity import Identity
 
 NAMED = 3  # devices named of each way
@@ -63,8 +64,9 @@ def _came_unseen(
     # Which hops are where a packet came into a namespace by a device, though the kernel that was
     # watched showed it leave none: from where it was before, or, an answer, from where it was
     # asked for.
-    watched = np.zeros(len(batch), np.bool_)
-    watched[batch.sections["kernel"]["row"][batch.sections["kernel"]["skb"] != 0]] = True
+    if not len(batch.sections["kernel"]):
+        return np.zeros(len(at), np.bool_)
+    watched = are_watched(batch)
     spaces: dict[tuple[str | None, str | None], int] = {}
     space = [spaces.setdefault((p.host, p.netns), len(spaces)) for p in batch.points]
     point = batch.packets["point"].astype(np.int64)

@@ -39,6 +39,14 @@ class Watch:
     settle_ns: int
 
 
+def are_watched(batch: ObservationBatch) -> Mask:
+    """Return which observations are of a watched kernel, which names buffers, shape (rows,)."""
+    kernel = batch.sections["kernel"]
+    found = np.zeros(len(batch), np.bool_)
+    found[kernel["row"][kernel["skb"] != 0]] = True
+    return found
+
+
 def kept_here(batch: ObservationBatch) -> Mask:
     """Return at which observations the kernel decided to keep the packet itself, shape (rows,).
 
@@ -113,8 +121,7 @@ def settle_outcomes(
     kernel = batch.sections["kernel"]
     if not len(kernel):
         return
-    watched = np.zeros(len(batch), np.bool_)
-    watched[kernel["row"][kernel["skb"] != 0]] = True
+    watched = are_watched(batch)
     outcome, last = journeys["outcome"], paths.last
     open_end = np.isin(outcome, (Outcome.UNFINISHED, Outcome.LOST_BY_TRACER, Outcome.VANISHED))
     leaving = is_leaving(batch)[last]
@@ -138,6 +145,8 @@ def settle_kept(
 
     `flows`: of which packets were kept; learns these, and those that a host itself answers.
     """
+    if not len(batch.sections["kernel"]):
+        return
     outcome, last = journeys["outcome"], paths.last
     # A flooded frame goes on past where it was kept, so the place is not always the last hop.
     kept = np.flatnonzero(kept_here(batch)[paths.hops])
@@ -178,9 +187,7 @@ def _sent_here(batch: ObservationBatch, paths: Paths) -> Codes:
     points = batch.points
     begins = [p.direction == Direction.EGRESS or p.hook in _SENDING for p in points]
     first = paths.first[~np.isin(paths.kind, (Kind.TCP_RST, Kind.ICMP_ERROR))]
-    kernel = batch.sections["kernel"]
-    watched = np.zeros(len(batch), np.bool_)
-    watched[kernel["row"][kernel["skb"] != 0]] = True
+    watched = are_watched(batch)
     watched[batch.rows_with("tunnel")] = False
     mine = watched[first] & np.array([*begins, False])[batch.packets["point"][first]]
     found: Codes = first[mine]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.correlate.hashing import Codes, find_root, roots
+from tracer.correlate.hashing import Codes, unite
 from tracer.correlate.renumbered.shifts import Shifts
 from tracer.correlate.renumbered.sides import Sides
 
@@ -31,12 +31,11 @@ def _beyond(here: Numbers, edge: Numbers, back: bool) -> Numbers:
     return other, (a, b, c, d)
 
 
-def _components(count: int, a: Codes, b: Codes, before: Codes | None = None) -> Codes:
-    parent = np.arange(count) if before is None else before.copy()
-    for x, y in zip(a.tolist(), b.tolist(), strict=True):
-        x, y = find_root(parent, x), find_root(parent, y)
-        parent[max(x, y)] = min(x, y)
-    return roots(parent)
+def _components(before: Codes, a: Codes, b: Codes) -> Codes:
+    # The least side of each side's component, `before` pairs connect more of them.
+    found = before.copy()
+    unite(found, before[a], before[b])
+    return found
 
 
 def _contradictory(sides: Sides, component: Codes) -> NDArray[np.bool_]:
@@ -58,13 +57,13 @@ def agreed(sides: Sides, shifts: Shifts) -> tuple[dict[int, Numbers], Codes]:
     ports on both sides comes first.
     """
     one = shifts.one_tuple
-    near = _components(sides.count, shifts.a[one], shifts.b[one])
+    near = _components(np.arange(sides.count), shifts.a[one], shifts.b[one])
     wrong = _contradictory(sides, near)
     apart = ~one & ~wrong[shifts.a] & ~wrong[shifts.b]
     suspect = np.zeros(sides.count, np.bool_)
     for end, other in ((shifts.a, shifts.b), (shifts.b, shifts.a)):
         suspect[near[end[~one & wrong[other]]]] = True
-    whole = _components(sides.count, shifts.a[apart], shifts.b[apart], near)
+    whole = _components(near, shifts.a[apart], shifts.b[apart])
     doubtful = _contradictory(sides, whole)
     np.logical_or.at(doubtful, whole, suspect[near])
     doubtful = doubtful[whole]

@@ -22,16 +22,14 @@ SYN, ACK = 0x02, 0x10
 class Sides:
     """Rows of connections, sorted by place and time, and the side that each is on.
 
-    Shapes (rows,): `row` of the batch, `side`, `way` (0, 1: which of its directions) and `node`: a
-    number for a connection at one place. `side_of` and `place_of`: of each node, with one row of
-    either way of it a number; a side goes by `count` of them. `two_ways`: whether the ways of each
-    side are known to be two.
+    Shapes (rows,): `row` of the batch, `side`, and `way` (0, 1: which of its directions). `side_of`
+    and `place_of`: of each node, which is a connection at one place. There are `count` sides;
+    `two_ways`: whether the ways of each are known to be two.
     """
 
     row: Codes
     side: Codes
     way: Codes
-    node: Codes
     side_of: Codes
     place_of: Codes
     count: int
@@ -145,5 +143,5 @@ def sides_of(
     two_ways[side_of[root[0::2] == root[1::2]]] = False
     turned = (root[half] != least[node]).astype(np.int64)
     return Sides(
-        rows, side_of[node], turned, node, side_of, identity.place[rows[firsts]], count, two_ways
+        rows, side_of[node], turned, side_of, identity.place[rows[firsts]], count, two_ways
     )
