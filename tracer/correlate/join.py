@@ -8,26 +8,20 @@ from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
 from tracer.correlate import steps
 from tracer.correlate.beside import beside
-from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.clocks.known import KnownClocks
 from tracer.correlate.flows.flows import Flows, flows_of
 from tracer.correlate.flows.known import SeenFlows
-from tracer.correlate.hashing import Codes
-from tracer.correlate.joining.journeys import Assembly
+from tracer.correlate.joining.packets import Packets
 from tracer.correlate.joining.piece_order import last_named
 from tracer.correlate.known import Joined, Known
 from tracer.correlate.nat.opposites import Opposites, opposites_of
-from tracer.correlate.nat.streams import Streams
-from tracer.correlate.order.links import LinkOrder
 from tracer.correlate.order.ways import links_of, names_of
 from tracer.correlate.outcomes.watched import Watch
-from tracer.correlate.packets.identity import Identity
 from tracer.correlate.packets.old_links import without_old_links
 from tracer.correlate.renumbered.numbering import renumbered
 from tracer.correlate.result import Judge, journey_set
 
-Parts = tuple[Identity, Streams, Assembly, tuple[Codes, Codes], Clocks, LinkOrder, Watch]
-Assembled = tuple[Parts, Callable[[], Opposites]]
+Assembled = tuple[Packets, Callable[[], Opposites]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +46,8 @@ def join(
 
     Each such row is in exactly one hop; a packet seen at one point only is a journey of one hop.
     """
-    compared, parts, opposites = _in_one_numbering(batch, conntrack, options)
-    found = journey_set(compared, *parts, flows_beside(compared, parts, opposites))
+    packets, opposites = _in_one_numbering(batch, conntrack, options)
+    found = journey_set(packets, flows_beside(packets, opposites), _watch(batch, options))
     return replace(found, observations=batch)
 
 
@@ -68,14 +62,19 @@ def join_knowing(
 
     Of ways, what journeys show that are `judged` to be over.
     """
-    compared, parts, opposites = _in_one_numbering(batch, conntrack, options, known.clocks)
-    identity, streams, assembly, (rows, _), scales, links, _ = parts
-    known.clocks.learn(scales.reference, scales.estimates, scales.added_ns, scales.bound)
+    packets, opposites = _in_one_numbering(batch, conntrack, options, known.clocks)
+    streams, clocks, links = packets.streams, packets.clocks, packets.links
+    known.clocks.learn(clocks.reference, clocks.estimates, clocks.added_ns, clocks.bound)
     seen = SeenFlows(known.flows, batch, streams.stream, len(streams.first))
-    of = flows_beside(compared, parts, opposites, seen)
-    found = journey_set(compared, *parts, of, known.ways, judged)
-    ends = names_of(links)[links_of(identity, links, rows[assembly.ends])]
+    of = flows_beside(packets, opposites, seen)
+    found = journey_set(packets, of, _watch(batch, options), known.ways, judged)
+    last = packets.layout[0][packets.found.ends]
+    ends = names_of(links)[links_of(packets.identity, links, last)]
     return Joined(replace(found, observations=batch), of().forward, seen, ends)
+
+
+def _watch(batch: ObservationBatch, options: JoinOptions) -> Watch:
+    return Watch(options.end_ns or batch.watched_ns, options.settle_ns)
 
 
 def _in_one_numbering(
@@ -83,28 +82,26 @@ def _in_one_numbering(
     conntrack: Sequence[ConntrackEntry],
     options: JoinOptions,
     clocks: KnownClocks | None = None,
-) -> tuple[ObservationBatch, Parts, Callable[[], Opposites]]:
-    # As `assembled`, and what that was made of: the batch, or the same where TCP that something on
-    # the way renumbers is in one numbering. Only then packets are joined a second time.
-    parts, opposites = assembled(batch, conntrack, options, clocks)
-    identity, streams, assembly, layout, scales, *_ = parts
-    again = renumbered(batch, identity, streams, assembly.journey, layout, scales.time_ns)
+) -> Assembled:
+    # As `assembled`; where something on the way renumbers TCP, of the same batch in one numbering.
+    # Only then packets are joined a second time.
+    packets, opposites = assembled(batch, conntrack, options, clocks)
+    again = renumbered(packets)
     if again is None:
-        return batch, parts, opposites
-    parts, opposites = assembled(again.batch, conntrack, options, clocks)
-    parts[0].numbering = again.numbering
-    return again.batch, parts, opposites
+        return packets, opposites
+    packets, opposites = assembled(again.batch, conntrack, options, clocks)
+    packets.identity.numbering = again.numbering
+    return packets, opposites
 
 
 def flows_beside(
-    batch: ObservationBatch, parts: Parts, opposites: Callable[[], Opposites],
-    seen: SeenFlows | None = None,
-) -> Callable[[], Flows]:  # fmt: skip
+    packets: Packets, opposites: Callable[[], Opposites], seen: SeenFlows | None = None
+) -> Callable[[], Flows]:
     """Begin to look for the flows of `assembled` packets, and return what waits for them."""
-    identity, streams, _, (rows, starts), *_ = parts
-    first, named = rows[starts[:-1]], last_named(batch.packets, identity, (rows, starts))
+    p = packets.batch.packets
+    named = last_named(p, packets.identity, packets.layout)
     return beside(
-        lambda: flows_of(batch.packets, streams, opposites(), first, named, seen), len(batch)
+        lambda: flows_of(p, packets.streams, opposites(), packets.first, named, seen), len(p)
     )
 
 
@@ -114,19 +111,18 @@ def assembled(
     options: JoinOptions,
     clocks: KnownClocks | None = None,
 ) -> Assembled:
-    """Return which rows are one packet, in which order: what `journey_set` takes beside the batch.
+    """Return which rows are one packet, in which order: what `journey_set` takes.
 
     And what waits for the pairs of streams that flows are found by. It is apart from it for `warm`,
     where two processes compile one each.
     """
-    batch, gap_ns = without_old_links(batch), options.gap_ns
-    seen = steps.seen_in(batch, conntrack, gap_ns, clocks)
-    opposites = beside(lambda: opposites_of(batch, seen.identity, seen.streams), len(batch))
+    gap_ns = options.gap_ns
+    seen = steps.seen_in(without_old_links(batch), conntrack, gap_ns, clocks)
+    opposites = beside(lambda: opposites_of(seen.batch, seen.identity, seen.streams), len(batch))
     copied = steps.copies_set_aside(seen)
     order = steps.put_in_order(seen)
     of_class = steps.translated(seen, copied, order, gap_ns)
     found = steps.packets_of(seen, copied, order, of_class, gap_ns)
     layout = steps.laid_out(seen, order, found)
-    watch = Watch(options.end_ns or batch.watched_ns, options.settle_ns)
-    parts = (seen.identity, seen.streams, found, layout, seen.clocks, order.links, watch)
-    return parts, opposites
+    packets = Packets(batch, seen.identity, seen.streams, found, layout, seen.clocks, order.links)
+    return packets, opposites

@@ -1,46 +1,31 @@
-"""The result of correlation put together: hops, journeys, flows."""
+"""The result of correlation put together: hops, journeys, flows and how each journey ended."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.batch import ObservationBatch
-from tracer.core.enums import Kind, Outcome
+from tracer.core.enums import Kind
 from tracer.core.journeys import JOURNEY_DTYPE, JourneySet
 from tracer.core.protocols import ARP, ETHERTYPE_ARP
 from tracer.core.schema import StructuredArray
 from tracer.correlate.beside import beside
-from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.flows import exchange
 from tracer.correlate.flows.errors_quoted import LATE_NS, is_redirect, quotes
 from tracer.correlate.flows.flows import Flows
-from tracer.correlate.flows.refusals import note_refusals
 from tracer.correlate.flows.retransmissions import retransmissions
 from tracer.correlate.hashing import Codes
 from tracer.correlate.hops.changes import causes
 from tracer.correlate.hops.table import hop_table
 from tracer.correlate.joining.journeys import Assembly
-from tracer.correlate.nat.streams import Streams
-from tracer.correlate.order.links import LinkOrder
-from tracer.correlate.order.ways import KnownWays, Ways, links_of, names_of
-from tracer.correlate.outcomes import outcome
-from tracer.correlate.outcomes.answered import answered_at
-from tracer.correlate.outcomes.asymmetry import other_ways
-from tracer.correlate.outcomes.missed import settle_missed
-from tracer.correlate.outcomes.own_addresses import addressed_here
-from tracer.correlate.outcomes.partly import partly
+from tracer.correlate.joining.packets import Packets
+from tracer.correlate.order.ways import KnownWays, Ways, names_of
+from tracer.correlate.outcomes.endings import endings
 from tracer.correlate.outcomes.paths import Paths
-from tracer.correlate.outcomes.reasons import give_reasons
 from tracer.correlate.outcomes.watched import (
     Watch,
     are_drops,
-    kernel_drops,
-    settle_kept,
-    settle_outcomes,
 )
-from tracer.correlate.packets.identity import Identity
 
 NONE = -1
 #: Which journeys are over, and which are still to be given out, `Ways`.
@@ -48,74 +33,65 @@ Judge = Callable[[JourneySet], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
 
 def journey_set(
-    batch: ObservationBatch,
-    identity: Identity,
-    streams: Streams,
-    found: Assembly,
-    layout: tuple[Codes, Codes],
-    clocks: Clocks,
-    links: LinkOrder,
-    watch: Watch,
+    packets: Packets,
     flows: Callable[[], Flows],
+    watch: Watch,
     ways: KnownWays | None = None,
     judged: Judge | None = None,
 ) -> JourneySet:
-    """Return the journeys of a batch; `layout`: hop rows in order, first hop of each journey.
+    """Return the journeys of a batch, of its packets as they were joined.
 
-    `flows` waits for their flows; `ways` is what is known of ways. `judged`: of the journeys as far
-    as they are known before their outcomes.
+    `flows` waits for their flows; `watch`: until when was watched; `ways` is what is known of ways.
+    `judged`: of the journeys as far as they are known before their outcomes.
     """
-    rows, starts = layout
-    first = rows[starts[:-1]]
-    hops, before = hop_table(batch, identity, streams, found, layout, links, clocks)
-    journeys = _journeys(batch, streams, found, layout, clocks.shown_ns)
-    link = links_of(identity, links)
+    batch, identity, clocks = packets.batch, packets.identity, packets.clocks
+    rows, _ = packets.layout
+    hops, before = hop_table(
+        batch, identity, packets.streams, packets.found, packets.layout, packets.links, clocks
+    )
+    journeys = _journeys(packets)
     of = flows()  # what needs none comes before
-    journeys["flow"] = of.flow
-    alike = _alike(found.onward, layout), _alike(found.back, layout)
+    alike = _alike(packets.found.onward, packets), _alike(packets.found.back, packets)
+    further = _exchanges(packets, of, journeys)
     journeys["ambiguous"] |= (alike[0] > 0) | (alike[1] > 0)
-    journeys["outcome_point"] = batch.packets["point"][rows[found.ends]]
-    journeys["reply"], journeys["request"] = _replies(
-        batch, identity, journeys, layout, clocks.time_ns, of
-    )
-    journeys["quotes"], further = quotes(
-        batch, identity, found.journey, clocks.time_ns, found.journeys
-    )
     translated = _translated(journeys, of)[hops["journey"]]
     cause = beside(lambda: causes(batch, identity, rows, before, translated), len(batch))
-    paths = Paths(
-        rows, starts, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
-        of.flow, _is_refused(batch.packets, first, journeys, further), found.ends, alike[0] > 0,
-        _in_part(found),
-    )  # fmt: skip
+    paths = _paths(packets, of, hops, journeys, further, alike[0] > 0)
     so_far = JourneySet(batch, hops, journeys, clocks=clocks.estimates)
     known_ways = Ways(
-        ways or KnownWays(), names_of(links), identity, clocks.time_ns, judged and judged(so_far)
+        ways or KnownWays(), names_of(packets.links), identity, clocks.time_ns,
+        judged and judged(so_far),
+    )  # fmt: skip
+    reasons, unseen = endings(
+        packets, paths, known_ways, watch, of.forward, journeys, further, alike
     )
-    answered = answered_at(batch.packets, identity, paths, found.copy_of)
-    journeys["outcome"], onward, edge = outcome.outcomes(
-        batch.packets, identity, link, paths, clocks.time_ns, known_ways
-    )
-    _settle_carried(found, journeys)
-    kept = known_ways.known.kept
-    # What was kept was not missed. `settle_outcomes` opens more of them again, and asks again.
-    settle_kept(batch, identity, paths, kept, journeys)
-    _settle_arrived(batch, identity, streams, links.link, paths, journeys, edge)
-    missed = settle_missed(
-        batch, identity, paths, onward, of.forward, clocks.time_ns, journeys, edge
-    )
-    settle_outcomes(batch, identity, paths, clocks.time_ns, watch, kept, journeys)
-    dropped = kernel_drops(batch, found.journey, journeys)
-    note_refusals(batch, identity, journeys, first, dropped, clocks.time_ns)
-    flooded = np.flatnonzero((answered >= 0) & (journeys["outcome"] == Outcome.DELIVERED))
-    journeys["outcome_point"][flooded] = batch.packets["point"][rows[answered[flooded]]]
-    came_back = other_ways(batch, identity, paths, journeys)
-    said = [*came_back, *partly(found, journeys)]
-    reasons = give_reasons(batch, journeys, first, dropped, missed, edge, said, further, alike)
     hops["cause"] = cause()
     return JourneySet(
-        batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=missed.unseen
+        batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=unseen
     )
+
+
+def _exchanges(packets: Packets, of: Flows, journeys: StructuredArray) -> Codes:
+    # Which journeys belong together, in place; returns what `quotes` says beyond that.
+    time, journey = packets.clocks.time_ns, packets.found.journey
+    journeys["flow"] = of.flow
+    journeys["reply"], journeys["request"] = _replies(packets, journeys, of)
+    journeys["quotes"], further = quotes(
+        packets.batch, packets.identity, journey, time, packets.found.journeys
+    )
+    return further
+
+
+def _paths(
+    packets: Packets, of: Flows, hops: StructuredArray, journeys: StructuredArray, further: Codes,
+    alike: NDArray[np.bool_],
+) -> Paths:  # fmt: skip
+    found = packets.found
+    return Paths(
+        *packets.layout, hops["parent"].astype(np.int64), journeys["kind"], journeys["reply"],
+        of.flow, _is_refused(packets, journeys, further), found.ends, alike,
+        _in_part(found),
+    )  # fmt: skip
 
 
 def _in_part(found: Assembly) -> NDArray[np.bool_]:
@@ -123,55 +99,30 @@ def _in_part(found: Assembly) -> NDArray[np.bool_]:
     return lost > 0
 
 
-def _settle_carried(found: Assembly, journeys: StructuredArray) -> None:
-    # What went on in a packet of another journey ended as that did; in place.
-    carried = np.flatnonzero(found.within >= 0)
-    journeys["outcome"][carried] = journeys["outcome"][found.within[carried]]
-
-
-def _settle_arrived(
-    batch: ObservationBatch, identity: Identity, streams: Streams, link: Codes,
-    paths: Paths, journeys: StructuredArray, edge: Codes,
-) -> None:  # fmt: skip
-    # Those that others went past, for they themselves were to end there; in place.
-    outcomes = journeys["outcome"]
-    open_ = np.isin(outcomes, (Outcome.VANISHED, Outcome.LOST_BY_TRACER))
-    open_[edge] = True
-    which = np.flatnonzero(open_ & (journeys["n_hops"] > 1))
-    arrived = addressed_here(batch, identity, streams, link, paths, which)
-    outcomes[which[arrived]] = Outcome.DELIVERED
-
-
-def _journeys(
-    batch: ObservationBatch,
-    streams: Streams,
-    found: Assembly,
-    layout: tuple[Codes, Codes],
-    time: Codes,
-) -> StructuredArray:
+def _journeys(packets: Packets) -> StructuredArray:
     # What needs no flows.
-    rows, starts = layout
-    packets = batch.packets
+    batch, found = packets.batch, packets.found
+    rows, starts = packets.layout
+    p, time = batch.packets, packets.clocks.shown_ns
     journeys = np.zeros(found.journeys, JOURNEY_DTYPE)
-    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
+    first, last = packets.first, packets.last
     journeys["first_hop"], journeys["n_hops"] = starts[:-1], np.diff(starts)
     journeys["kind"] = exchange.kinds(batch, first)
-    journeys["proto"] = np.where(
-        packets["ethertype"][first] == ETHERTYPE_ARP, ARP, packets["proto"][first]
-    )
+    journeys["proto"] = np.where(p["ethertype"][first] == ETHERTYPE_ARP, ARP, p["proto"][first])
     journeys["first_ns"], journeys["last_ns"] = time[first], time[last]
+    journeys["outcome_point"] = p["point"][rows[found.ends]]
     journeys["reason"] = NONE
     journeys["ambiguous"] = _count(found.ambiguous, rows, found) > 0
     journeys["duplicates"] = _count(found.copy_of >= 0, rows, found)
     journeys["retransmission_of"] = retransmissions(
-        packets, first, streams.flow_class[first], time[first]
+        p, first, packets.streams.flow_class[first], time[first]
     )
     return journeys
 
 
-def _alike(choices: Codes, layout: tuple[Codes, Codes]) -> Codes:
+def _alike(choices: Codes, packets: Packets) -> Codes:
     # Of each journey how many packets alike it may be, as its rows say.
-    rows, starts = layout
+    rows, starts = packets.layout
     if not len(choices):
         return np.zeros(len(starts) - 1, np.int64)
     found: Codes = np.maximum.reduceat(choices[rows], starts[:-1]) if len(rows) else rows
@@ -183,21 +134,19 @@ def _count(which: NDArray[np.bool_], rows: Codes, found: Assembly) -> Codes:
     return np.bincount(found.journey[marked], minlength=found.journeys)
 
 
-def _replies(
-    batch: ObservationBatch, identity: Identity, journeys: StructuredArray,
-    layout: tuple[Codes, Codes], time: Codes, of: Flows,
-) -> tuple[Codes, Codes]:  # fmt: skip
-    rows, starts = layout
-    first, last = rows[starts[:-1]], rows[starts[1:] - 1]
+def _replies(packets: Packets, journeys: StructuredArray, of: Flows) -> tuple[Codes, Codes]:
+    batch, place, time = packets.batch, packets.identity.place, packets.clocks.time_ns
+    rows, starts = packets.layout
+    first, last = packets.first, packets.last
     # A rule of OUTPUT answers with a reset, and frees the packet after that: of such a SYN nothing
     # but its end was seen, and it was there before.
     ended = (journeys["kind"] == Kind.TCP_SYN) & are_drops(batch)[first]
     asked = np.where(ended, time[first] - LATE_NS, time[first])
     # Copies may come to the last place later, when the packet was answered already.
-    there = identity.place[rows] == np.repeat(identity.place[last], np.diff(starts))
+    there = place[rows] == np.repeat(place[last], np.diff(starts))
     came_ns = np.where(there, time[rows], np.iinfo(np.int64).max)
     came_ns = np.minimum.reduceat(came_ns, starts[:-1]) if len(rows) else time[last]
-    at = (asked, came_ns, identity.place[first], identity.place[last])
+    at = (asked, came_ns, place[first], place[last])
     return exchange.replies(batch.packets, journeys["kind"], first, of.flow, of.forward, at)
 
 
@@ -211,13 +160,12 @@ def _translated(journeys: StructuredArray, of: Flows) -> NDArray[np.bool_]:
     return forward
 
 
-def _is_refused(
-    packets: Any, first: Codes, journeys: StructuredArray, further: Codes
-) -> NDArray[np.bool_]:
+def _is_refused(packets: Packets, journeys: StructuredArray, further: Codes) -> NDArray[np.bool_]:
     # Whether an error quotes a packet to say that it went no further.
+    p, first = packets.batch.packets, packets.first
     quoted = np.zeros(len(journeys), np.bool_)
     own = np.flatnonzero(journeys["quotes"] >= 0)
-    own = own[~is_redirect(packets, first[own])]
+    own = own[~is_redirect(p, first[own])]
     quoted[journeys["quotes"][own]] = True
-    quoted[further[~is_redirect(packets, first[further[:, 0]]), 1]] = True
+    quoted[further[~is_redirect(p, first[further[:, 0]]), 1]] = True
     return quoted

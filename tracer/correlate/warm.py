@@ -16,6 +16,7 @@ from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.join import JoinOptions, assembled, flows_beside
 from tracer.correlate.joining.assembly import assemble
 from tracer.correlate.joining.journeys import Assembly
+from tracer.correlate.joining.packets import Packets
 from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.opposites import opposites_of
 from tracer.correlate.nat.streams import Streams
@@ -70,10 +71,10 @@ def warm_rest() -> None:
     # First what takes longest: `warm` comes to it in the middle.
     assemble(batch.packets, identity, (hops, starts), streams, zeros - 1, zeros[:0], time, order,
              (_GAP_NS, 0), zeros)  # fmt: skip
-    parts = (identity, streams, found, (hops, starts), Clocks(time, (), 0), order, Watch(None, 0))
+    packets = Packets(batch, identity, streams, found, (hops, starts), Clocks(time, (), 0), order)
     candidates(batch.packets, place, keys, (hops, starts))
     opposites = opposites_of(batch, identity, streams)
-    told = journey_set(batch, *parts, flows_beside(batch, parts, lambda: opposites))
+    told = journey_set(packets, flows_beside(packets, lambda: opposites), Watch(None, 0))
     keys = change_keys(told, np.arange(len(told.hops)))
     distinct(keys, keys, 0)
     Spread(Layout(PACKET_DTYPE, lambda _: -1), batch.packets, np.arange(rows), ("ttl",))

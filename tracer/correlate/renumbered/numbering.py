@@ -11,8 +11,7 @@ from tracer.core.protocols import TCP
 from tracer.core.records import copied
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, unite
-from tracer.correlate.nat.streams import Groups, Streams
-from tracer.correlate.packets.identity import Identity
+from tracer.correlate.joining.packets import Packets
 from tracer.correlate.renumbered.agreement import Numbers, agreed
 from tracer.correlate.renumbered.candidates import candidates
 from tracer.correlate.renumbered.handshakes import Handshakes
@@ -35,22 +34,18 @@ class Renumbered:
     numbering: Codes
 
 
-def renumbered(
-    batch: ObservationBatch, identity: Identity, streams: Streams, journey: Codes, layout: Groups,
-    time: Codes,
-) -> Renumbered | None:  # fmt: skip
+def renumbered(packets: Packets) -> Renumbered | None:
     """Return the batch in one numbering, None if no connection is seen in several.
 
-    `journey` of each row and `layout`, their rows in order, as packets were joined by the numbers
-    that they have; `time` of each row.
+    `packets` are those that were joined by the numbers that they have.
     """
-    packets = batch.packets
-    chosen = candidates(packets, identity.place, identity.flow, layout)
+    batch, identity, time = packets.batch, packets.identity, packets.clocks.time_ns
+    chosen = candidates(batch.packets, identity.place, identity.flow, packets.layout)
     if not len(chosen.rows):
         return None
-    sides = sides_of(batch, identity, streams, journey, chosen.rows, time)
-    shared = shared_segments(packets, sides, chosen, identity.flow, time)
-    shifts = shifts_of(packets, shared, identity.flow, time)
+    sides = sides_of(batch, identity, packets.streams, packets.found.journey, chosen.rows, time)
+    shared = shared_segments(batch.packets, sides, chosen, identity.flow, time)
+    shifts = shifts_of(batch.packets, shared, identity.flow, time)
     known, root = agreed(sides, shifts)
     if not known:
         return None
