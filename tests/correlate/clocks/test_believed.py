@@ -27,12 +27,20 @@ def three_hosts(offset_ns: int, seed: int) -> Scenario:
 
 
 def test_a_clock_between_two_is_as_uncertain_as_these_are_to_each_other() -> None:
-    scenario = three_hosts(1_010_000, 3)
+    scenario = three_hosts(900_000, 3)
     clocks = {clock.clock: clock for clock in join(scenario.batch).clocks}
     assert clocks["a"].evidence == clocks["c"].evidence == "stamps"
     said = clocks["b"].uncertainty_ns
     assert said is not None
     assert abs(clocks["b"].offset_ns + 2 * SECOND) < said < 5 * MILLI
+
+
+def test_what_the_stamps_between_two_others_contradict_is_not_believed() -> None:
+    clocks = {clock.clock: clock for clock in join(three_hosts(1_010_000, 3).batch).clocks}
+    off = clocks["c"].offset_ns - clocks["a"].offset_ns
+    said = clocks["c"].uncertainty_ns or clocks["a"].uncertainty_ns
+    assert said is not None
+    assert abs(off - 1_010_000) < said < MILLI
 
 
 def test_stamps_that_some_packets_have_late_are_no_other_clock() -> None:

@@ -54,3 +54,41 @@ def test_late_copies_leave_clocks_right_and_packets_whole(late_us: float, inline
     assert (clocks["aside"].evidence == "one-way") != inline
     assert len(found.journeys) == 400
     assert (found.journeys["outcome"] == Outcome.DELIVERED).all()
+
+
+def mirrored(count: int) -> JourneySet:
+    """Return what captures of one clock show of a link that a mirror port shows, too.
+
+    Its copies are late, both ways, behind the port `p2`, and before what is further away.
+    """
+    rng = np.random.default_rng(4)
+    at_us = {"c": 0, "p1": 60, "p2": 64, "s": 120}
+    rows: list[dict[str, object]] = []
+    for number in range(count):
+        back = number % 2 == 1
+        ends = [("10.0.1.2", 7), ("10.0.1.3", 9)]
+        (src, sport), (dst, dport) = ends[::-1] if back else ends
+        times = {name: 120 - us if back else us for name, us in at_us.items()}
+        times["mirror"] = times["p2"] + min(2 + rng.exponential(8), 50)
+        for point, us in enumerate(times.values()):
+            rows.append(
+                {"point": point, "ttl": 64, "ip_id": number + 1, "ip_version": 4, "proto": 17,
+                 "time_ns": number * 3 * MILLI + int(us * MICRO), "ethertype": 0x800,
+                 "src": src, "dst": dst, "sport": sport, "dport": dport, "payload_len": 20,
+                 "ip_len": 48, "src_mac": MACS[64][back], "dst_mac": MACS[64][not back]}
+            )  # fmt: skip
+    return join(batch_of(rows, tuple(Point(None, None, name) for name in (*at_us, "mirror"))))
+
+
+def test_a_mirror_of_a_port_on_the_way_moves_no_clock() -> None:
+    found = mirrored(400)
+    assert {clock.evidence for clock in found.clocks} == {"stamps"}
+    points = found.observations.packets["point"][found.hops["row"]]
+    names = [found.observations.points[code].device for code in points]
+    starts = np.flatnonzero(np.diff(found.hops["journey"], prepend=-1))
+    assert len(starts) == 400
+    ways = {tuple(names[i : i + 5]) for i in starts.tolist()}
+    assert {way for way in ways if way[0] == "c"} == {("c", "p1", "p2", "mirror", "s")}
+    assert {tuple(n for n in way if n != "mirror") for way in ways if way[0] == "s"} == {
+        ("s", "p2", "p1", "c")
+    }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import UNTIMED, ClockEstimate
 from tracer.core.point import Point
+from tracer.correlate.clocks.agreement import BELIEFS, FAR_NS, agreeing, contradicting
 from tracer.correlate.clocks.arp import asked_again
 from tracer.correlate.clocks.believed import believed_to
 from tracer.correlate.clocks.fit import Delays, Fit, fit
@@ -31,11 +32,10 @@ from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
 
 Times = NDArray[np.int64]
-SURELY_NS = 100_000  # stamps of one host may be out of order by less
-SLIGHTLY_NS = 2_000
 LEAST_DELAY_NS = 50_000_000  # of one way
 MOST_LATE_NS = 20_000_000  # of a copy in a queue
-FAR_NS = 400_000_000  # no packet is that long on its way; one way alone then says it, too
+FEW = 0.0005  # of the packets that compare clocks
+LESS = 0.5
 
 
 @dataclass(slots=True)
@@ -138,17 +138,7 @@ def _aligned(
     points = _points(batch, scale)
     names = [scale_name(point) for point in points]
     added = np.array([known.added_ns.get(name, 0) for name in names])
-    member = _agreeing(samples, scale, time, added)
-    rows = np.bincount(scale, minlength=count)
-    sizes = np.bincount(member, rows, count).astype(np.int64)
-    mutual = _both_ways(samples, scale, member)
-    if mutual.any():  # of others no packet bounds the offset both ways, as of a mirror port's host
-        sizes[~mutual] = 0
-    first = int(
-        member[names.index(known.reference)] if known.reference in names else sizes.argmax()
-    )
-    trusted = {int(member[i]) for i, name in enumerate(names) if name in known.estimates}
-    fits, ends = _fit_all(samples, member, scale, time, first, trusted)
+    member, first, time, (fits, ends) = _best(samples, scale, time, names, added, known)
     found = {int(code): fits.get(int(member[code])) for code in range(count)}
     latest = {
         names[code]: int(added[code]) - ends[int(member[code])]
@@ -167,6 +157,44 @@ def _aligned(
         names[reference], latest, sides if sides.far_ns else None,
         scale if sides.far_ns else scale[:0], sides.groups(names),
     )  # fmt: skip
+
+
+def _best(
+    samples: Samples, scale: Codes, time: Times, names: list[str], added: Codes, known: KnownClocks
+) -> tuple[Codes, int, Times, tuple[dict[int, Fit], dict[int, int]]]:
+    # Which scales share a clock, the one that the others are compared with, all stamps aligned to
+    # it, and the fits. Stamps that were believed may be contradicted once others were corrected:
+    # less is believed then, if that leaves much less of it.
+    found, least = None, np.inf
+    for belief in BELIEFS:
+        member = agreeing(samples, scale, time, added, belief)
+        if found is not None and (member == found[0]).all():
+            continue
+        first = _first(samples, member, scale, names, known)
+        trusted = {int(member[i]) for i, name in enumerate(names) if name in known.estimates}
+        aligned = time.copy()
+        fits = _fit_all(samples, member, scale, aligned, first, trusted)
+        share = contradicting(samples, aligned)
+        if share < LESS * least:
+            found, least = (member, first, aligned, fits), share
+        if not fits[0] or least <= FEW:
+            break
+    assert found is not None
+    return found
+
+
+def _first(
+    samples: Samples, member: Codes, scale: Codes, names: list[str], known: KnownClocks
+) -> int:
+    # The group that others are compared with.
+    if known.reference in names:
+        return int(member[names.index(known.reference)])
+    count = len(member)
+    sizes = np.bincount(member, np.bincount(scale, minlength=count), count).astype(np.int64)
+    mutual = _both_ways(samples, scale, member)
+    if mutual.any():  # of others no packet bounds the offset both ways, as of a mirror port's host
+        sizes[~mutual] = 0
+    return int(sizes.argmax())
 
 
 def _points(batch: ObservationBatch, scale: Codes) -> list[Point]:
@@ -228,54 +256,6 @@ def _late(samples: Samples, packets: Any, time: Times) -> int:
     way = np.sign(packets["ttl"][left].astype(np.int64) - packets["ttl"][right])
     late = (way * (time[left] - time[right]))[samples.sign == 0]
     return min(2 * int(late.max(initial=0)), MOST_LATE_NS)
-
-
-def _agreeing(samples: Samples, scale: Codes, time: Times, added: Codes) -> Codes:
-    """Return a group for each scale: those in one group never contradict each other's stamps.
-
-    `added`: what is added to those of each scale already; scales that differ in it stay two.
-    """
-    delay = (time[samples.right] - time[samples.left]) * samples.sign
-    signed = samples.sign != 0
-    pair, where = factorise(pair_keys(scale[samples.left], scale[samples.right]))
-    total = np.bincount(pair[signed], minlength=len(where))
-    surely = np.bincount(pair[signed & (delay < -SURELY_NS)], minlength=len(where))
-    slightly = np.bincount(pair[signed & (delay < -SLIGHTLY_NS)], minlength=len(where))
-    far = np.bincount(pair[signed & (np.abs(delay) > FAR_NS)], minlength=len(where))
-    left, right = scale[samples.left[where]], scale[samples.right[where]]
-    # Kernels stamp a little late where the CPU is taken away: that is no other clock.
-    denied = (surely > 0.05 * total) | (slightly > 0.25 * total) | (far > 0.5 * total)
-    denied |= added[left] != added[right]
-    both = np.bincount(pair[samples.sign > 0], minlength=len(where)) > 0
-    both &= np.bincount(pair[samples.sign < 0], minlength=len(where)) > 0
-    # Stamps that are believed until packets contradict them: those that do not compare both ways
-    # are not believed of clocks of which others showed each to be off. If the quickest packet took
-    # no time to speak of, that is no chance: both are off by the same.
-    off = np.zeros(len(added), np.bool_)
-    off[left[denied]] = off[right[denied]] = True
-    least = np.full(len(where), FAR_NS)
-    np.minimum.at(least, pair[signed], delay[signed])
-    total[~both & off[left] & off[right] & (least > SURELY_NS)] = 0
-    return _grouped(left, right, denied, total, len(added))
-
-
-def _grouped(
-    left: Codes, right: Codes, denied: NDArray[np.bool_], total: Codes, count: int
-) -> Codes:
-    # Pairs with most samples first; two groups with any contradiction between them stay two.
-    member = np.arange(count)
-    against = {
-        frozenset((int(a), int(b))) for a, b in zip(left[denied], right[denied], strict=True)
-    }
-    for i in np.argsort(-total, kind="stable"):
-        a, b = int(member[left[i]]), int(member[right[i]])
-        if denied[i] or a == b or total[i] == 0:
-            continue
-        ours, theirs = np.flatnonzero(member == a), np.flatnonzero(member == b)
-        if any(frozenset((int(x), int(y))) in against for x in ours for y in theirs):
-            continue
-        member[member == max(a, b)] = min(a, b)
-    return member
 
 
 def _fit_all(

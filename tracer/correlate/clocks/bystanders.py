@@ -27,7 +27,8 @@ def misleading(
     """Return which samples (rows `left` and `right`) say nothing of clocks, shape (samples,).
 
     Of a bystander these are all but those of packets that came from a router, compared with where
-    they had been before that router.
+    they had been before that router. Nor do those of two places on one link say anything if frames
+    do not tell which of them is first.
     """
     src, dst = packets["src_mac"], packets["dst_mac"]
     ends = [_between(src[rows], dst[rows]) for rows in (left, right)]
@@ -48,6 +49,9 @@ def misleading(
     bystander = (none & ~lines)[code].reshape(2, -1)
     further = packets["ttl"][left].astype(np.int64) - packets["ttl"][right]
     found: NDArray[np.bool_] = (bystander[0] & (further >= 0)) | (bystander[1] & (further <= 0))
+    # To all others a mirror port is where the port is that it mirrors: of these two neither is
+    # before the other.
+    found |= is_none[key] & (further == 0)
     return found
 
 
