@@ -107,24 +107,33 @@ def test_bytes_are_those_of_their_packet_where_cpus_overtake_each_other() -> Non
 
 
 class Cut(Given):
-    """The same, but what came after a time is not known to be complete before `go`."""
+    """The same, but what came after a time is not known to be complete before `go`.
 
-    def __init__(self, events: Any, until_ns: int) -> None:
+    `unread`: it was not read before that, either.
+    """
+
+    def __init__(self, events: Any, until_ns: int, unread: bool) -> None:
         super().__init__(events)
-        self.go, self._cut_ns = threading.Event(), until_ns
+        self.go, self.is_cut = threading.Event(), threading.Event()
+        self._cut_ns, self._unread, self._asked = until_ns, unread, 0
 
     def drain(self, timeout: float = 0.0) -> Any:
-        if len(self._events):
-            events = super().drain(timeout)
+        self._asked += 1
+        if self._asked == 1:
+            late = self._unread & (self._events["time_ns"] >= self._cut_ns)
+            events, self._events = self._events[~late], self._events[late]
             self.until_ns = self._cut_ns
             return events
+        self.is_cut.set()
         self.go.wait()
         time.sleep(timeout)
         return super().drain(timeout)
 
 
+@pytest.mark.parametrize("unread", [False, True], ids=["read", "unread"])
+@pytest.mark.parametrize("until", [0, HOLD_NS], ids=["at-once", "held"])
 @pytest.mark.parametrize("cut", [500, 1500, 2500, 3500])
-def test_a_route_is_known_wherever_batches_end(cut: int) -> None:
+def test_a_route_is_known_wherever_batches_end(cut: int, until: int, unread: bool) -> None:
     began = time.monotonic_ns() - 4 * HOLD_NS
     events = np.zeros(3, EVENT_DTYPE)
     events["time_ns"] = began + np.array([1000, 2000, 3000])
@@ -138,14 +147,11 @@ def test_a_route_is_known_wherever_batches_end(cut: int) -> None:
         unsaid,
         Flag.IP | Flag.DEV | Flag.CLONED | Flag.REASON,
     )
-    engine = Cut(events, began + cut)
+    engine = Cut(events, began + cut + until, unread)
     with Session(cast(Engine, engine)) as session:
         session.attach()
-        deadline, parts = time.monotonic() + 60, []
-        while time.monotonic() < deadline:
-            parts.append(session.observations(0.001))
-            if session.is_holding or len(parts[-1]):
-                break
+        assert engine.is_cut.wait(60)
+        parts = [session.observations(0.0)]
         engine.go.set()
         parts.append(session.rest())
     errors = [int(error) for part in parts for error in part.sections["kernel"]["route_error"]]

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from tracer.core.batch import ObservationBatch
     from tracer.sources.live.reuse import Reuse
 
-#: Events are held back this long (ns): what the kernel decides about a packet comes after the
-#: packet, and one CPU's events may come into the ring before another's earlier ones.
+#: Events are held back until all that came so much later (ns) was read: what the kernel decides
+#: about a packet comes after the packet, and one CPU's events may come into the ring before
+#: another's earlier ones.
 HOLD_NS = 5_000_000
 
 
@@ -102,7 +103,7 @@ class Session(Closing):
         # Until when all is known (CLOCK_MONOTONIC), which is less than it should be where the
         # reader was not given a CPU: to take what it has not read for absent is to call it lost.
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        until = min(now - hold_ns, self._reader.until_ns)
+        until = min(now, self._reader.until_ns) - hold_ns
         # By the clock of the events: were the wall clock read now, what this thread waited for a
         # CPU in between would seem to be known, too.
         self.until_ns = int(self._clock.epoch_ns(np.array([until]))[0])
