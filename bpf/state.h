@@ -27,12 +27,18 @@ struct flow_key {
 	__u16 pad;
 };
 
-/* What one CPU keeps: its counters, and the packet it is routing or translating, whose fate is sealed
- * before the CPU takes up another one. */
+/* As many packets come in at once before the first of them is routed (net.core.gro_normal_batch, 8 by
+ * default), and some more; a power of two. */
+enum routed_constant { ROUTED = 16 };
+
+/* What one CPU keeps: its counters, the packets that came in and are to be routed, and the one that it is
+ * translating, which is done before the CPU takes up another one. */
 struct cpu {
 	struct counters count;
 	__u64 address;		/* turns a pointer into a number */
-	__u64 routed;		/* skb whose routing decision comes next */
+	__u64 routed[ROUTED];	/* skbs that came in last, by number; 0: nobody's, or nothing to wait for */
+	__u32 received;		/* how many came in */
+	__u32 unrouted;		/* so many more come in until none of `routed` is left */
 	__u64 seen_skb, seen_at;	/* skb that was seen to come in last, and the device */
 	__u64 translated;	/* skb that is inside NAT now */
 	struct flow_key before;	/* its key before NAT */

@@ -34,6 +34,32 @@ ALWAYS int is_given_back(void *skb)
 	return HAS(skb_untapped) && LOAD_BITS(skb, skb_untapped, 1);
 }
 
+/* Something came in, which takes the place of what did so before the last few. */
+ALWAYS void came_in(struct cpu *cpu)
+{
+	cpu->routed[cpu->received++ % ROUTED] = 0;
+	if (cpu->unrouted)
+		cpu->unrouted--;
+}
+
+/* No routing decision is to be shown for this buffer (any more). */
+SLOW int await_no_route(struct cpu *cpu, __u64 skb)
+{
+	for (int i = 0; i < ROUTED; i++)
+		if (cpu->routed[i] == skb)
+			cpu->routed[i] = 0;
+	return 0;
+}
+
+/* What came in last is one of ours: routing decisions about it are to be shown. */
+ALWAYS void await_route(struct cpu *cpu, __u64 skb)
+{
+	if (cpu->unrouted)
+		await_no_route(cpu, skb);
+	cpu->routed[(cpu->received - 1) % ROUTED] = skb;
+	cpu->unrouted = ROUTED;
+}
+
 /* Seen at a device, going in or out. */
 ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 {
@@ -45,7 +71,7 @@ ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 	if (!cpu)
 		return 0;
 	if (opt_route && hook == HOOK_RECEIVE)
-		cpu->routed = 0;
+		came_in(cpu);
 	if (is_stranger(skb, direct, hook == HOOK_RECEIVE, translating, cpu)) {
 		cpu->count.seen++;
 		return 0;
@@ -57,7 +83,9 @@ ALWAYS int at_device(void *skb, void *dev, const int hook, const int direct)
 	    taken(v, skb, direct, translating, translating, cpu)) {
 		track(address_of(skb, cpu), v->signature, cpu);
 		if (opt_route && hook == HOOK_RECEIVE)
-			cpu->routed = address_of(skb, cpu);
+			await_route(cpu, address_of(skb, cpu));
+		else if (hook == HOOK_XMIT && cpu->unrouted)
+			await_no_route(cpu, address_of(skb, cpu));
 		if (hook == HOOK_RECEIVE || hook == HOOK_UPPER_RECEIVE) {
 			cpu->seen_skb = address_of(skb, cpu);
 			cpu->seen_at = (unsigned long)dev;

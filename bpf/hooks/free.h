@@ -75,6 +75,8 @@ ALWAYS int at_kfree(void *skb, __u64 location, __u32 reason, const int direct)
 		return 0;
 	if (!identify(v, skb, direct, 0, cpu) && taken(v, skb, direct, 1, 0, cpu)) {
 		forget(address_of(skb, cpu));
+		if (cpu->unrouted)
+			await_no_route(cpu, address_of(skb, cpu));
 		if (is_socket_note(skb, direct))
 			return end(cpu);
 		holder(&at, skb, direct);
@@ -112,6 +114,8 @@ ALWAYS int at_consume(void *skb, const int direct)
 		show(v, skb, &at, cpu, direct);
 	}
 	forget(address);
+	if (cpu->unrouted)
+		await_no_route(cpu, address);
 	return end(cpu);
 }
 

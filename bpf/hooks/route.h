@@ -11,6 +11,7 @@ enum route_scope { RT_SCOPE_NOWHERE = 255 };
 
 struct route {
 	struct flow_key asked;
+	__u64 net;	/* the namespace, 0: not known */
 	__u64 gateway_hi, gateway_lo;
 	__u32 table;
 	__s32 oif, iif, error;
@@ -20,6 +21,47 @@ ALWAYS int is_about(const struct route *route, const struct flow_key *key)
 {
 	return key->src_hi == route->asked.src_hi && key->src_lo == route->asked.src_lo &&
 	       key->dst_hi == route->asked.dst_hi && key->dst_lo == route->asked.dst_lo;
+}
+
+/* Whether the outermost IP header of a packet has the addresses that were asked for. */
+SLOW int has_addresses(void *skb, const struct route *route)
+{
+	struct flow_key key;
+	__u16 protocol, offset;
+	__u64 w[4];
+	void *head;
+
+	LOAD(0, protocol, skb, skb_protocol);
+	LOAD(0, head, skb, skb_head);
+	LOAD(0, offset, skb, skb_network_header);
+	if (read_words(w, head + offset + 8, 4))
+		return 0;
+	if (protocol == bpf_ntohs_(ETH_IP)) {
+		key_v4(&key, w[0] >> 32, (__u32)w[1]);
+	} else {
+		key.src_hi = bpf_ntohll_(w[0]);
+		key.src_lo = bpf_ntohll_(w[1]);
+		key.dst_hi = bpf_ntohll_(w[2]);
+		key.dst_lo = bpf_ntohll_(w[3]);
+	}
+	return is_about(route, &key);
+}
+
+/* Whether a packet came by the device that was named when its route was looked up. What a socket has got
+ * is at no device any more; what the host itself sends comes by the loopback device. */
+ALWAYS int is_there(void *skb, const struct route *route)
+{
+	__u32 ifindex = 0;
+	void *dev, *net;
+
+	LOAD(0, dev, skb, skb_dev);
+	if (!dev)
+		return 0;
+	LOAD(0, ifindex, dev, dev_ifindex);
+	if (ifindex != route->iif)
+		return 0;
+	LOAD(0, net, dev, dev_net);
+	return !route->net || route->net == (unsigned long)net;
 }
 
 SLOW int show_about(struct view *v, void *skb, const struct route *route, struct cpu *cpu)
@@ -43,19 +85,37 @@ SLOW int show_about(struct view *v, void *skb, const struct route *route, struct
 	return 0;
 }
 
-/* A routing decision about the packet this CPU received last, if the addresses say that it is. */
-SLOW int show_route(const struct route *route)
+SLOW int show_route_of(void *skb, const struct route *route)
 {
 	struct cpu *cpu = this_cpu();
 	struct view *v = start(cpu);
-	void *skb;
 
 	if (!v)
 		return 0;
-	skb = (void *)(unsigned long)cpu->routed;
-	if (!locate(v, skb, 0, 0) && !read_l3(v) && is_about(route, &v->key))
+	if (!locate(v, skb, 0, 0) && !read_l3(v))
 		show_about(v, skb, route, cpu);
 	return end(cpu);
+}
+
+/* A routing decision about one of the packets that this CPU received last: several come in before the
+ * first of them is routed (netif_receive_skb_list). Of equal ones the kernel may route one for all. */
+SLOW int show_route(const struct route *route)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return 0;
+	for (int i = 0; i < ROUTED; i++) { /* the earliest first, as the kernel does */
+		__u32 at = (cpu->received + i) % ROUTED;
+		void *skb = (void *)(unsigned long)cpu->routed[at];
+
+		if (!skb || !is_there(skb, route) || !has_addresses(skb, route))
+			continue;
+		if (!route->error)
+			cpu->routed[at] = 0;
+		return show_route_of(skb, route);
+	}
+	return 0;
 }
 
 /* A route to this host itself names the device that has the address; what takes it goes to the loopback
@@ -64,9 +124,13 @@ SLOW int read_next_hop(struct route *route, void *nhc)
 {
 	__be32 gateway[4] = {};
 	__u8 family = 0, scope = 0;
+	void *dev = 0;
 
 	if (!nhc)
 		return 0;
+	LOAD(0, dev, nhc, nhc_dev);
+	if (dev)
+		LOAD(0, route->net, dev, dev_net);
 	LOAD(0, route->oif, nhc, nhc_oif);
 	LOAD(0, scope, nhc, nhc_scope);
 	if (scope == RT_SCOPE_NOWHERE)
@@ -84,7 +148,7 @@ ALWAYS int at_route4(__u32 table, void *flow, void *nhc, int error)
 	struct route route = {};
 	__be32 src = 0, dst = 0;
 
-	if (!cpu || !cpu->routed)
+	if (!cpu || !cpu->unrouted)
 		return 0;
 	LOAD(0, src, flow, fl4_saddr);
 	LOAD(0, dst, flow, fl4_daddr);
@@ -124,7 +188,7 @@ ALWAYS int at_route6(void *net, void *result, void *table, void *flow)
 	void *next_hop = 0;
 	__u8 type = 0;
 
-	if (!cpu || !cpu->routed)
+	if (!cpu || !cpu->unrouted)
 		return 0;
 	bpf_probe_read_kernel(address, sizeof(address), ADDRESS(flow, fl6_saddr));
 	ct_address(address, 10, &route.asked.src_hi, &route.asked.src_lo);
@@ -132,6 +196,7 @@ ALWAYS int at_route6(void *net, void *result, void *table, void *flow)
 	ct_address(address, 10, &route.asked.dst_hi, &route.asked.dst_lo);
 	LOAD(0, route.iif, flow, fl_iif);
 	LOAD(0, route.table, table, fib6_table_id);
+	route.net = (unsigned long)net;
 	route.error = error_of_route6(net, result);
 	if (route.error)
 		return show_route(&route);

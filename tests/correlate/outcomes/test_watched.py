@@ -181,6 +181,23 @@ def test_what_needs_no_route_is_kept_where_its_flow_was() -> None:
     assert connection(True, {"drop_reason": 8})[:2] == [arrived, Outcome.DROPPED]
 
 
+def test_of_what_comes_in_together_for_an_address_of_the_host_one_route_tells() -> None:
+    """Each is of another flow, and the kernel routes the first for all (ip_route_use_hint)."""
+    mine = {"route_error": 0, "route_oif": 1, "route_table": 255}
+    rows: list[dict[str, object]] = []
+    for number, (dst, places) in enumerate(
+        [("10.9.0.1", 2), ("10.9.0.1", 2), ("10.9.0.2", 3), ("10.9.0.2", 2)]
+    ):
+        told = {"dst": dst, "sport": 4000 + number, "ip_id": 7 + number, "skb": SKB + 64 * number}
+        more = mine if not number else {}
+        rows += [{**told, "point": at, "ttl": 64 - at // 2, **more} for at in range(places)]
+    batch = seen([POD, ROUTER, END], *rows)
+    last_ns = int(batch.packets["time_ns"].max())
+    found = join(batch, (), JoinOptions(end_ns=last_ns + SETTLE_NS, settle_ns=SETTLE_NS))
+    arrived = Outcome.DELIVERED
+    assert found.journeys["outcome"].tolist() == [arrived, arrived, arrived, Outcome.VANISHED]
+
+
 def test_what_needs_no_route_is_kept_by_the_host_that_answers() -> None:
     """Also of a connection that nobody saw begin, to an address that others answer for, too."""
     pod_in, out = Point("h", "pod", "eth0", IN), Point("h", "r", "r0", OUT)

@@ -153,12 +153,15 @@ def settle_kept(
     kept = kept[~_comes_on(batch, paths, kept)]
     rows = paths.hops[kept]
     flows.add(_names(batch, identity.flow[rows], rows))
+    flows.add(_names(batch, _destinations(batch, rows), rows)[_are_local(batch)[rows]])
     unrouted = np.flatnonzero(np.isin(outcome, _OPEN) & _may_be_unrouted(batch)[last])
     if len(unrouted):
         rows = _sent_here(batch, paths)
         flows.add(_names(batch, answering(batch.packets, rows), rows))
         rows = last[unrouted]
         is_kept = flows.has(_names(batch, identity.flow[rows], rows))
+        # Of packets that come in together for one address, only the first may be routed.
+        is_kept |= flows.has(_names(batch, _destinations(batch, rows), rows))
         outcome[unrouted[is_kept]] = Outcome.DELIVERED
     journey = paths.owner(kept)
     outcome[journey] = Outcome.DELIVERED
@@ -192,6 +195,20 @@ def _sent_here(batch: ObservationBatch, paths: Paths) -> Codes:
     mine = watched[first] & np.array([*begins, False])[batch.packets["point"][first]]
     found: Codes = first[mine]
     return found
+
+
+def _are_local(batch: ObservationBatch) -> Mask:
+    # Where the route is that of an address of the host itself, shape (rows,).
+    kernel = batch.sections["kernel"]
+    found = np.zeros(len(batch), np.bool_)
+    found[kernel["row"][kernel["route_oif"] == _LOOPBACK]] = True
+    return found
+
+
+def _destinations(batch: ObservationBatch, rows: Codes) -> Keys:
+    # In the place of a flow, for `_names`.
+    packets = batch.packets[rows]
+    return mixed(mixed(np.full(len(rows), 11, np.uint64), packets["dst_hi"]), packets["dst_lo"])
 
 
 def _names(batch: ObservationBatch, flow: Keys, rows: Codes) -> Keys:

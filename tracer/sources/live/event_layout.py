@@ -232,18 +232,20 @@ EVENT_SIZE = 400
 CPU_FIELDS: Fields = (
     ("count", "V72", 0),
     ("address", "<u8", 72),
-    ("routed", "<u8", 80),
-    ("seen_skb", "<u8", 88),
-    ("seen_at", "<u8", 96),
-    ("translated", "<u8", 104),
-    ("before", "V40", 112),
-    ("before_ns", "<u8", 152),
-    ("handed", "<u8", 160),
-    ("handed_from", "<u8", 168),
-    ("nat_hook", "<u4", 176),
-    ("depth", "<u4", 180),
+    ("routed", "(16,)<u8", 80),
+    ("received", "<u4", 208),
+    ("unrouted", "<u4", 212),
+    ("seen_skb", "<u8", 216),
+    ("seen_at", "<u8", 224),
+    ("translated", "<u8", 232),
+    ("before", "V40", 240),
+    ("before_ns", "<u8", 280),
+    ("handed", "<u8", 288),
+    ("handed_from", "<u8", 296),
+    ("nat_hook", "<u4", 304),
+    ("depth", "<u4", 308),
 )
-CPU_SIZE = 184
+CPU_SIZE = 312
 
 
 COUNTERS_FIELDS: Fields = (
