@@ -9,10 +9,11 @@ import pytest
 from tracer.sources.live.event_layout import EVENT_DTYPE, Hook
 from tracer.sources.live.unsaid_reasons import function_ranges, with_reasons
 
-NUMBERS = {"NOT_SPECIFIED": 2, "NEIGH_FAILED": 45, "NETFILTER_DROP": 8, "PKT_TOO_BIG": 71}
+NUMBERS = {"SKB_NOT_DROPPED_YET": 0, "NOT_SPECIFIED": 2, "NEIGH_FAILED": 45, "NETFILTER_DROP": 8, "PKT_TOO_BIG": 71}
 HERE = ((0x100, 0x140), (0x300, 0x310))
 NAMES = ("neigh_invalidate", "ndisc_error_report")
-RANGES = {NAMES: HERE, ("ip6_fragment",): ((0x500, 0x580),)}
+WITH_ANOTHER = ("skb_release_data", "kfree_skb_list_reason", "kfree_skb_list")
+RANGES = {NAMES: HERE, ("ip6_fragment",): ((0x500, 0x580),), WITH_ANOTHER: ((0x700, 0x780),)}
 
 
 def freed(hook: Hook, reason: int, location: int) -> Any:
@@ -30,6 +31,8 @@ def freed(hook: Hook, reason: int, location: int) -> Any:
         (Hook.KFREE, 2, 0x140, 2),  # the next function's
         (Hook.KFREE, 2, 0x540, 71),
         (Hook.KFREE, 2, 0x600, 2),
+        (Hook.KFREE, 2, 0x720, 0),
+        (Hook.KFREE, 8, 0x720, 8),
         (Hook.KFREE, 8, 0x120, 8),  # the kernel said it
         (Hook.CONSUME, 2, 0x120, 2),
     ],

@@ -6,6 +6,11 @@ compiler may leave the first one out of the return address).
 
 An XDP program said so: the kernel frees what it drops as XDP in some places only.
 
+Not dropped at all: a packet that GRO put into the list of another one's, or reassembly, is freed with
+that one, and where that is TCP's, which has copied its bytes, or segmentation, which has made new
+buffers of them, no reason is given. Kernels before 6.2 free a list of segments that is to be dropped
+by the same function; then, where that has no reason either, nothing says so.
+
 Larger than the MTU of the device that it should leave by: what IPv6 does not fragment for others,
 ip6_fragment frees after it said so to the sender. (Without memory it frees packets there, too.)
 """
@@ -31,6 +36,7 @@ KALLSYMS = Path("/proc/kallsyms")
 _FREED_BY = {
     "NEIGH_FAILED": ("neigh_invalidate", "ndisc_error_report"),
     "PKT_TOO_BIG": ("ip6_fragment",),
+    "SKB_NOT_DROPPED_YET": ("skb_release_data", "kfree_skb_list_reason", "kfree_skb_list"),
     "XDP": ("do_xdp_generic", "netif_receive_generic_xdp", "veth_xdp_rcv_skb"),
 }
 # What gcc puts behind the name of a function that it made into another; a module's has more.
