@@ -8,7 +8,7 @@ from scenarios.frames import join as together
 from scenarios.nat import Nat
 from scenarios.scenario import Scenario
 from scenarios.special import errors
-from scenarios.traffic import MILLI, answer, datagrams, once, pings
+from scenarios.traffic import MILLI, answer, datagrams, exchange, once, pings
 from scenarios.world import World
 
 from tests.correlate.outcomes.endings import ended, lost, said
@@ -133,3 +133,25 @@ def test_questions_that_begin_behind_it_show_that_a_capture_was_interrupted() ->
     assert ((at_ns > pause[0] - MILLI) & (at_ns < pause[1])).all()
     assert len(vanished) > 5
     assert lost(scenario, found, vanished).all()
+
+
+def test_an_interrupted_capture_of_one_of_several_tenants_with_one_address_missed_them() -> None:
+    world = World(12)
+    server = world.point("eth0", "server")
+    for i in range(2):
+        host, port = world.point("eth0", f"vm{i}"), world.point("tap", f"node{i}")
+        nat = world.nat(snat=f"203.0.113.{5 + i}", ports="random", host=f"node{i}")
+        chain = Chain(host, Link(), port, Router(nat), Link(loss=0.05), server)
+        asked = datagrams(world, "192.168.3.69", SERVER, 400, gap_ns=MILLI, flows=20, dport=53)
+        exchange(world, chain, asked)
+        if i:
+            gap = EPOCH + 150 * MILLI, EPOCH + 220 * MILLI
+            world.captures[host.point].gaps = (gap,)
+    scenario = world.finish("interrupted")
+    found = join(scenario.batch)
+    vanished = ended(found, Outcome.VANISHED)
+    missed = ended(found, Outcome.LOST_BY_TRACER)
+    assert len(vanished) > 60
+    assert lost(scenario, found, vanished).all()
+    assert 40 < len(missed) < 80
+    assert not lost(scenario, found, missed).any()

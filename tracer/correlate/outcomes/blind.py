@@ -16,12 +16,13 @@ from tracer.core.mixing import mixed
 from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.outcomes.onward import Onward
-from tracer.correlate.outcomes.paths import Paths
+from tracer.correlate.outcomes.paths import Paths, hops_of
 from tracer.correlate.packets.identity import Identity
 
 ENOUGH = 3  # packets of a kind that arrived and that a point must have shown if it could
 BLIND = "the next capture shows nothing of this {}, though others of it arrived"
 KINDS = ("protocol", "port", "address", "kind: fragments after the first", "flow")
+AROUND = "the next capture shows nothing of this flow, which came another way"
 
 
 def unseen_kinds(
@@ -60,6 +61,52 @@ def unseen_kinds(
             found.append((open_[blind], BLIND.format(name)))
             open_ = open_[~blind]
     return found
+
+
+def gone_around(
+    identity: Identity, paths: Paths, onward: Onward, forward: NDArray[np.bool_], time: Codes,
+    journeys: StructuredArray,
+) -> Codes:  # fmt: skip
+    """Return the vanished journeys whose flow passes where they ended, and not where they go next.
+
+    Packets of the other direction were seen where they ended while the place they were expected at
+    was captured, which shows nothing of the flow either way: they came around it. `time` by row.
+    """
+    expected, flow = onward.expected, paths.flow
+    open_ = np.flatnonzero(
+        (journeys["outcome"] == Outcome.VANISHED) & (expected >= 0) & (flow >= 0)
+    )
+    if not len(open_):
+        return open_
+    asked = np.zeros(int(flow.max()) + 1, np.bool_)
+    asked[flow[open_]] = True
+    mine = np.flatnonzero(asked[np.maximum(flow, 0)] & (flow >= 0))
+    owner, at = hops_of(paths, mine)
+    rows, owner = paths.hops[at], mine[owner]
+    place = identity.place[rows].astype(np.int64)
+    shown = np.unique(pair_keys(place, flow[owner]))
+    open_ = open_[~np.isin(pair_keys(expected[open_], flow[open_]), shown)]
+    if not len(open_):
+        return open_
+    here = identity.place[paths.last[open_]].astype(np.int64)
+    wanted = _passing(here, flow[open_], ~forward[open_])
+    codes, first = factorise(wanted)
+    next_ = expected[open_][first]
+    by_key = np.argsort(wanted[first])
+    keys = _passing(place, flow[owner], forward[owner])
+    spot = np.searchsorted(wanted[first][by_key], keys)
+    code = by_key[np.minimum(spot, len(first) - 1)]
+    until = np.full(int(identity.place.max()) + 1, np.iinfo(np.int64).min)
+    np.maximum.at(until, identity.place, time)
+    passed = wanted[first][code] == keys
+    passed &= (time[rows] >= onward.since_ns[next_][code]) & (time[rows] <= until[next_][code])
+    often = np.bincount(code[passed], minlength=len(first)) >= ENOUGH
+    found: Codes = open_[often[codes]]
+    return found
+
+
+def _passing(place: Codes, flow: Codes, forward: NDArray[np.bool_]) -> Keys:
+    return pair_keys(place, 2 * flow + forward)
 
 
 def can_show(

@@ -23,13 +23,16 @@ class Ends:
     `reached`, of each journey: whether it ended where packets of its destination begin.
     `late`: journeys that begin elsewhere than their source's packets do. `packets` of the batch.
     `only`: names of places with a source (`address_at`), of those sources that begin at one place
-    alone.
+    alone; `some`: of those that begin at several. `before`, of each of the late: the place that
+    packets come from where it begins, -1 for none.
     """
 
     reached: NDArray[np.bool_]
     late: Codes
     packets: Any
     only: Keys
+    some: Keys
+    before: Codes
 
     def passed_unseen(
         self, identity: Identity, paths: Paths, asked: Codes, time: Codes
@@ -41,7 +44,10 @@ class Ends:
         at, which = NONE, NONE
         for place in np.unique(asked) if len(first) else NONE:
             name = np.full(len(first), identity.place_names[place])
-            mine = np.isin(address_at(name, self.packets, identity, first, "src"), self.only)
+            begins = address_at(name, self.packets, identity, first, "src")
+            # Tenants may have equal addresses: of these it is the place before.
+            mine = np.isin(begins, self.only)
+            mine |= (self.before == place) & np.isin(begins, self.some)
             at = np.concatenate([at, np.full(int(mine.sum()), place)])
             which = np.concatenate([which, self.late[mine]])
         if not len(which):
@@ -115,7 +121,9 @@ def ends_of(
         passed = address_at(names[identity.place[rows]], packets, identity, rows, "src")
         ends = ways.without_passed(ends, several, passed, owner[passing])
     late = of[~are_among(begins, ends) & (packets["ip_version"][own] > 0)]
-    return Ends(are_among(there, ends), late, packets, ends[~np.isin(ends, several)])
+    is_some = np.isin(ends, several)
+    reached, previous = are_among(there, ends), before[link[first[late]]]
+    return Ends(reached, late, packets, ends[~is_some], ends[is_some], previous)
 
 
 def _was_watched(

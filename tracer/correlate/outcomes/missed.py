@@ -18,7 +18,7 @@ from tracer.core.journeys import UNSEEN_DTYPE
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.retransmissions import FIN, SYN, sent_again
 from tracer.correlate.hashing import Codes
-from tracer.correlate.outcomes.blind import can_show, unseen_kinds
+from tracer.correlate.outcomes.blind import AROUND, can_show, gone_around, unseen_kinds
 from tracer.correlate.outcomes.gaps import judged
 from tracer.correlate.outcomes.incomplete import (
     INCOMPLETE,
@@ -81,6 +81,9 @@ def settle_missed(
     ):
         outcome[which] = Outcome.NOT_OBSERVABLE
         said.add(which, text)
+    around = gone_around(identity, paths, onward, forward, time, journeys)
+    outcome[around] = Outcome.NOT_OBSERVABLE
+    said.add(around, AROUND)
     vanished = np.flatnonzero(outcome == Outcome.VANISHED)
     if pieces is not None:
         said.add(incomplete(batch, identity, paths, onward, pieces, journeys), INCOMPLETE)
