@@ -65,6 +65,21 @@ def test_a_step_is_two_pieces(wrong: int) -> None:
     assert np.abs(found.error_at(stamps[-1:])[0] - 2 * SECOND) < 100_000
 
 
+@pytest.mark.parametrize("set_by_ns", [-200_000, 900_000])
+def test_a_small_step_over_a_link_that_takes_no_time_is_two_pieces(set_by_ns: int) -> None:
+    # Stamps are rounded by about as much as the quickest packets take.
+    rng = np.random.default_rng(2)
+    true = np.sort(rng.integers(0, 8 * SECOND, 2_000))
+    way = rng.choice([-1, 1], len(true))
+    delay = rng.exponential(6_000, len(true)).astype(np.int64) + 500
+    rounded = rng.integers(-900, 900, len(true))
+    error = np.where(true > 4 * SECOND, set_by_ns, 0)
+    found = fit(true + error, error + way * delay + rounded, way)
+    assert found.evidence == "step"
+    assert len(found.pieces) == 2
+    assert np.abs(found.error_at(true + error) - error).max() < 3_000
+
+
 def test_one_way_alone_bounds_nothing() -> None:
     stamps, ahead, way = samples(lambda true: np.full(len(true), SECOND))
     found = fit(stamps[way > 0], ahead[way > 0], way[way > 0])

@@ -149,7 +149,7 @@ def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Pie
     low, high = sides.corridor(drift)
     if high < low - ROUNDED_NS and steps and len(delays.way) >= FEWEST:
         x, y = (column.astype(np.float64) for column in (stamps - origin, delays.ahead - base))
-        at = step_at(x, y, delays.way, high - low)
+        at = step_at(x, y, delays.way, high - low, ROUNDED_NS)
         if at is not None:
             cut = int(stamps[at])
             # Samples that no clock explains are told only where it was not set in between.

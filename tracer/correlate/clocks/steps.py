@@ -13,12 +13,12 @@ ROUNDS = 3  # in which the step and the drift around it are found from each othe
 SET_BY_NS = 1_000_000  # at least, where a clock was set
 
 
-def step_at(x: Floats, y: Floats, way: Times, whole: float) -> int | None:
+def step_at(x: Floats, y: Floats, way: Times, whole: float, rounded_ns: float) -> int | None:
     """Return where to cut so that both parts leave the widest corridor; None where no cut helps.
 
     Samples in order of time: `x` since some origin, `y` how far the clock was ahead then (ns);
     `way` as in `fit.Delays`; `whole`: the width of the corridor without a cut. A clock that
-    is set drifts before and after alike.
+    is set drifts before and after alike. By `rounded_ns` stamps may be out of order in any case.
     """
     tried = [(float(_widths(y - drift * x, way).max()), drift) for drift in DRIFTS]
     drift = max(tried)[1]
@@ -29,7 +29,7 @@ def step_at(x: Floats, y: Floats, way: Times, whole: float) -> int | None:
     width = _widths(level, way)
     # Where a clock was set several times, one cut leaves the parts as contradictory as before, but
     # for what it was set by.
-    if not width.max() > max(whole, 0.0) and not width.max() > whole + SET_BY_NS:
+    if not width.max() > max(whole, -rounded_ns) and not width.max() > whole + SET_BY_NS:
         return None
     return _nearest(level, np.flatnonzero(width == width.max()) + 1)
 
