@@ -97,9 +97,9 @@ SLOW int show_route_of(void *skb, const struct route *route)
 	return end(cpu);
 }
 
-/* A routing decision about one of the packets that this CPU received last: several come in before the
- * first of them is routed (netif_receive_skb_list). Of equal ones the kernel may route one for all. */
-SLOW int show_route(const struct route *route)
+/* Which of the packets that this CPU received last a routing decision is about, 0 if none: several come in
+ * before the first of them is routed (netif_receive_skb_list). Of equal ones the kernel may route one for all. */
+SLOW __u64 find_routed(const struct route *route)
 {
 	struct cpu *cpu = this_cpu();
 
@@ -107,15 +107,24 @@ SLOW int show_route(const struct route *route)
 		return 0;
 	for (int i = 0; i < ROUTED; i++) { /* the earliest first, as the kernel does */
 		__u32 at = (cpu->received + i) % ROUTED;
-		void *skb = (void *)(unsigned long)cpu->routed[at];
+		__u64 skb = cpu->routed[at];
 
-		if (!skb || !is_there(skb, route) || !has_addresses(skb, route))
+		if (!skb || !is_there((void *)(unsigned long)skb, route) ||
+		    !has_addresses((void *)(unsigned long)skb, route))
 			continue;
 		if (!route->error)
 			cpu->routed[at] = 0;
-		return show_route_of(skb, route);
+		return skb;
 	}
 	return 0;
+}
+
+/* Finding comes first, and is over then: both would need more stack than a program may have. */
+ALWAYS int show_route(const struct route *route)
+{
+	__u64 skb = find_routed(route);
+
+	return skb ? show_route_of((void *)(unsigned long)skb, route) : 0;
 }
 
 /* A route to this host itself names the device that has the address; what takes it goes to the loopback

@@ -3,7 +3,8 @@
 #ifndef TRACER_RECORD_NETWORK_H
 #define TRACER_RECORD_NETWORK_H
 
-ALWAYS void fill_l3(struct event *e, const struct view *v)
+/* `whole`: the bytes from the header on; what is too long for the field (BIG TCP) has 0 there. */
+ALWAYS void fill_l3(struct event *e, const struct view *v, __u32 whole)
 {
 	const __u64 *w = v->bytes;
 
@@ -18,6 +19,8 @@ ALWAYS void fill_l3(struct event *e, const struct view *v)
 		e->dst_lo = V4_PREFIX | bpf_ntohl_((__u32)w[2]);
 		e->tos = w[0] >> 8;
 		e->ip_len = bpf_ntohs_((__u16)(w[0] >> 16));
+		if (!e->ip_len)
+			e->ip_len = whole;
 		e->ttl = w[1] & 0xff;
 		return;
 	}
@@ -31,6 +34,8 @@ ALWAYS void fill_l3(struct event *e, const struct view *v)
 	e->flow_label = bpf_ntohl_((__u32)w[0]) & 0xfffff;
 	e->tos = bpf_ntohl_((__u32)w[0]) >> 20 & 0xff;
 	e->ip_len = 40 + bpf_ntohs_((__u16)(w[0] >> 32));
+	if (e->ip_len == 40 && v->proto == IP_TCP)
+		e->ip_len = whole;
 	e->ttl = w[0] >> 56;
 }
 

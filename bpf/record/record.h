@@ -12,9 +12,11 @@ struct place {
 	__u8 nat_hook, nat_source;	/* as in a record */
 };
 
-ALWAYS void fill_lengths(struct event *e, const struct view *v, void *skb, const int direct)
+/* Returns the bytes from the network header on: packets too long for its length field have none in it. */
+ALWAYS __u32 fill_lengths(struct event *e, const struct view *v, void *skb, const int direct)
 {
 	unsigned int end = 0, len = 0;
+	__u32 from_head;
 	__u64 shinfo;
 	__u16 mac;
 	void *data = 0;
@@ -24,28 +26,27 @@ ALWAYS void fill_lengths(struct event *e, const struct view *v, void *skb, const
 	LOAD(direct, mac, skb, skb_mac_header);
 	LOAD(direct, end, skb, skb_end);
 	/* skb->len counts from skb->data; count from the link header, or the network header, instead. */
-	e->wire_len = len + (__u32)((__u64)(unsigned long)data - v->head);
+	from_head = len + (__u32)((__u64)(unsigned long)data - v->head);
+	e->wire_len = from_head;
 	if (mac != NO_HEADER && mac + 14 <= v->l3 && (v->outer_l3 || v->l3 - mac <= 26))
 		e->wire_len -= mac;
 	else
 		e->wire_len -= v->outer_l3 ? v->outer_l3 : v->l3;
 	shinfo = v->head + end;
 	LOAD(0, e->gso_size, shinfo, shinfo_gso_size);
+	return from_head - v->l3;
 }
 
 /* Where the headers end: behind them is what others wrote, which is copied only when asked for. */
 ALWAYS __u32 headers_end(const struct event *e, const struct view *v)
 {
-	__u32 end = v->l3 + e->ip_len - e->payload_len;
-
 	if (v->ethertype == ETH_ARP)
 		return v->l3 + 28;
 	if (v->error)	/* the IP headers that it quotes, and eight bytes */
 		return v->quoted_l4 ? v->quoted_l4 + 8 : v->l4 + 8 + (v->proto == IP_ICMP ? 28 : 48);
 	if (e->flags & FLAG_TRUNCATED || v->later_fragment)
 		return v->l4;
-	/* Packets too long for the field have no length in it. */
-	return v->proto == IP_TCP && end <= v->l4 ? v->l4 + 20 : end;
+	return v->l3 + e->ip_len - e->payload_len;
 }
 
 ALWAYS void fill_snap(struct event *e, const struct view *v, void *skb, const int direct)
@@ -75,6 +76,7 @@ ALWAYS struct event *begin(const struct view *v, void *skb, const struct place *
 			   struct cpu *cpu, const int direct)
 {
 	struct event *e = RESERVE(events, sizeof(struct event) + opt_snap);
+	__u32 from_l3;
 
 	if (!e) {
 		cpu->count.ring_full++;
@@ -99,12 +101,12 @@ ALWAYS struct event *begin(const struct view *v, void *skb, const struct place *
 	fill_device(e, at->dev, direct);
 	if (!e->netns)
 		fill_netns(e, at->net, direct);
-	fill_lengths(e, v, skb, direct);
+	from_l3 = fill_lengths(e, v, skb, direct);
 	fill_link(e, v, skb, direct);
 	if (v->ethertype == ETH_ARP) {
 		fill_arp(e, v);
 	} else {
-		fill_l3(e, v);
+		fill_l3(e, v, from_l3);
 		fill_l4(e, v);
 		if (!v->outer_l3) /* what carries the packet has an entry of its own */
 			fill_ct(e, skb, direct);

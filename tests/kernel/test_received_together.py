@@ -1,7 +1,9 @@
-"""Packets that come in together, as network cards bring them, before any is routed."""
+"""Packets that come in together, as network cards bring them, before any is routed: each for
+itself, and as GRO puts them into one; and those that are larger than their length field tells."""
 
 import os
 import socket
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +35,17 @@ for number, sender in enumerate(senders):
     sender.sendto(number.to_bytes(8, "big"), (sys.argv[1 + number % 2], {PORT}))
     if number % {BURST} == 0:
         time.sleep(0.02)
+"""
+BYTES = 3_000_000
+READER = f"""
+import socket
+with socket.create_server(("::", {PORT}), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+    print("ready", flush=True)
+    while True:
+        taken, _ = server.accept()
+        with taken:
+            while taken.recv(1 << 16):
+                pass
 """
 
 
@@ -102,6 +115,76 @@ def test_each_has_its_route_and_arrives(net: Routed, version: int, tmp_path: Pat
         assert len(came) == PACKETS, name
         # A route is known for a packet where the CPU does not do something else for long before.
         assert came["route_table"].count() > 0.9 * PACKETS, name
+
+
+def _sends(client: str, address: str, followers: list[Follower], under_way: int = 0) -> None:
+    """One connection that carries BYTES to a server that reads them all."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with syscalls.network_namespace(f"/run/netns/{client}"):
+        calling = socket.socket(family)
+    with calling:
+        if under_way:
+            calling.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, under_way)
+        calling.connect((address, PORT))
+        calling.sendall(bytes(BYTES))
+        calling.shutdown(socket.SHUT_WR)
+        assert calling.recv(1) == b""
+    for each in followers:
+        each.wait(lambda journey: journey["kind"] == "tcp-fin", "the end")
+
+
+@contextmanager
+def reader(netns: str) -> Iterator[None]:
+    """A server in a namespace that reads each connection to its end, and closes it then."""
+    server = subprocess.Popen(
+        ["ip", "netns", "exec", netns, "python3", "-c", READER], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+        assert server.stdout is not None
+        server.stdout.close()
+
+
+def followed(folder: Path, *filters: str) -> list[Follower]:
+    return together(Follower(folder, name, "--engine", name, *filters) for name in ENGINES)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_is_freed_with_the_packet_that_it_was_put_into_is_no_drop(
+    net: Routed, version: int, tmp_path: Path
+) -> None:
+    with reader(net.server):
+        followers = followed(tmp_path, "--proto", "tcp", "--dport", str(PORT))
+        try:
+            # No more than a veth has room for: what it has none for it drops without a reason.
+            _sends(net.client, TARGETS[version][1], followers, 1 << 17)
+        finally:
+            stop_together(followers)
+    for each in followers:
+        journeys = each.journeys
+        assert max(hop["len"] or 0 for j in journeys for hop in j["hops"]) > 20 * 1500
+        assert not [j["reason"] for j in journeys if "NOT_SPECIFIED" in (j["reason"] or "")]
+
+
+def test_packets_larger_than_their_length_field_tells_are_data(net: Routed, tmp_path: Path) -> None:
+    for name, device in ((net.router, "r1"), (net.server, "s0")):
+        run(f"ip -n {name} link set {device} gso_max_size 180000 gro_max_size 180000")
+    with reader(net.server):
+        followers = followed(tmp_path, "--proto", "tcp", "--dport", str(PORT))
+        try:
+            _sends(net.router, TARGETS[6][1], followers)
+        finally:
+            stop_together(followers)
+    for each in followers:
+        large = [j for j in each.journeys if any((h["len"] or 0) > 1 << 16 for h in j["hops"])]
+        assert large
+        assert {j["kind"] for j in large} <= {"tcp-data", "tcp-fin"}
+        assert sum(j["hops"][0]["payload_len"] for j in each.journeys) >= BYTES
 
 
 def _kept(folder: Path, name: str) -> str:

@@ -9,7 +9,13 @@ import pytest
 from tracer.sources.live.event_layout import EVENT_DTYPE, Hook
 from tracer.sources.live.unsaid_reasons import function_ranges, with_reasons
 
-NUMBERS = {"SKB_NOT_DROPPED_YET": 0, "NOT_SPECIFIED": 2, "NEIGH_FAILED": 45, "NETFILTER_DROP": 8, "PKT_TOO_BIG": 71}
+NUMBERS = {
+    "SKB_NOT_DROPPED_YET": 0,
+    "NOT_SPECIFIED": 2,
+    "NEIGH_FAILED": 45,
+    "NETFILTER_DROP": 8,
+    "PKT_TOO_BIG": 71,
+}
 HERE = ((0x100, 0x140), (0x300, 0x310))
 NAMES = ("neigh_invalidate", "ndisc_error_report")
 WITH_ANOTHER = ("skb_release_data", "kfree_skb_list_reason", "kfree_skb_list")

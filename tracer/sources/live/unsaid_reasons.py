@@ -6,10 +6,10 @@ compiler may leave the first one out of the return address).
 
 An XDP program said so: the kernel frees what it drops as XDP in some places only.
 
-Not dropped at all: a packet that GRO put into the list of another one's, or reassembly, is freed with
-that one, and where that is TCP's, which has copied its bytes, or segmentation, which has made new
-buffers of them, no reason is given. Kernels before 6.2 free a list of segments that is to be dropped
-by the same function; then, where that has no reason either, nothing says so.
+Not dropped at all: a packet that GRO, or reassembly, put into the list of another one is freed with
+that one. Where TCP does so, which has copied its bytes, or segmentation, which has put them into
+new buffers, no reason is given. (Kernels before 6.2 free a list of segments that is to be dropped
+by the same function; where they give no reason for that, either, nothing tells.)
 
 Larger than the MTU of the device that it should leave by: what IPv6 does not fragment for others,
 ip6_fragment frees after it said so to the sender. (Without memory it frees packets there, too.)
