@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.jit import inner, inner_plain, jit
+from tracer.core.jit import inner, inner_plain, jit, jit_plain
 from tracer.core.mixing import GOLDEN
 
 Codes = NDArray[np.int64]
@@ -147,6 +147,14 @@ def roots(parent: Codes) -> Codes:
     for item in range(len(parent)):
         out[item] = find(parent, item)
     return out
+
+
+@jit_plain
+def union(parent: Codes, first: Codes, second: Codes) -> None:
+    """Join the trees of pairs of items, in place; the root of each tree is its least item."""
+    for i in range(len(first)):
+        a, b = find(parent, first[i]), find(parent, second[i])
+        parent[max(a, b)] = min(a, b)
 
 
 def unite(numbers: Codes, first: Codes, second: Codes) -> None:

@@ -33,6 +33,7 @@ from tracer.correlate.joining.segments import merge_segments
 from tracer.correlate.joining.waits import merge_waits
 from tracer.correlate.nat.classes import classify
 from tracer.correlate.nat.doubt import doubts
+from tracer.correlate.nat.fragments import by_first_fragments
 from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.other_votes import by_bytes, by_first_bytes
 from tracer.correlate.nat.streams import Groups, Streams, streams_of
@@ -192,7 +193,7 @@ def _pieces(seen: Seen, rows: Groups, links: LinkOrder) -> tuple[Groups, Mask]:
 def translated(seen: Seen, copied: Copies, order: Order, gap_ns: int) -> Codes:
     """Return the class of each row's flow, one on all sides of NAT; `seen.streams` has it, too.
 
-    There, errors that quote several flows are one.
+    There, errors that quote several flows are one, and later fragments have no ports.
     """
     batch, identity, streams = seen.batch, seen.identity, seen.streams
     packets, time = batch.packets, seen.clocks.joining_ns
@@ -205,9 +206,12 @@ def translated(seen: Seen, copied: Copies, order: Order, gap_ns: int) -> Codes:
     quoted = translations_quoted(batch, order.by_ttl, order.doubt)
     classify(batch, identity, streams, voting, seen.by_time, pairs, quoted, time, order.usual_ns,
              order.links.usual, seen.lifetime)  # fmt: skip
+    of_class = streams.flow_class
     if len(batch.sections["quoted"]):
-        return parted_errors(batch, identity, streams)
-    return streams.flow_class
+        of_class = parted_errors(batch, identity, streams)
+    if identity.fragmented:
+        of_class = by_first_fragments(packets, identity, of_class, order.by_ttl, time)
+    return of_class
 
 
 def packets_of(seen: Seen, copied: Copies, order: Order, of_class: Codes, gap_ns: int) -> Assembly:

@@ -4,9 +4,10 @@ from scenarios.cutting import Cut, Together
 from scenarios.elements import Chain, Link, Router
 from scenarios.frames import join
 from scenarios.nat import Nat
-from scenarios.places import EXTERNAL, FIXED
+from scenarios.places import EXTERNAL, FIXED, line
 from scenarios.scenario import Scenario
-from scenarios.traffic import MILLI, datagrams, pings
+from scenarios.special import fragments
+from scenarios.traffic import MILLI, answer, datagrams, pings
 from scenarios.world import World
 
 A, B = "2001:db8::10", "2001:db8:1::20"
@@ -67,8 +68,48 @@ def recut_fast(seed: int, scale: float) -> Scenario:
     return world.finish("fragments_recut_fast")
 
 
+def nat_of_both(seed: int, scale: float) -> Scenario:
+    """Both addresses rewritten (hairpin), for several hosts: later fragments keep nothing but ids.
+
+    A capture before it has nothing of their bytes.
+    """
+    world = World(seed)
+    nat = world.nat(snat="10.1.0.1", dnat="10.1.0.80", ports="random")
+    chain = line(world, 6, {2: nat})
+    world.captures[1].snaplen = 64
+    n = max(int(60 * scale), 8)
+    for host in range(4):
+        asked = datagrams(
+            world, f"10.1.0.{5 + host}", "203.0.113.7", n, size=(2000, 9000), flows=n // 4 + 1
+        )
+        world.run(chain, fragments(world, asked))
+    return world.finish("fragments_nat_of_both")
+
+
+def echoed6(seed: int, scale: float) -> Scenario:
+    """Large IPv6 pings and their answers, of equal bytes, over a router that tracks connections."""
+    world = World(seed)
+    chain = Chain(
+        world.point("eth0", "sender"), Link(60_000, 8_000), world.point("lan", "gateway"),
+        Router(world.nat()),
+        world.point("wan", "gateway"), Link(60_000, 8_000), world.point("eth0", "server"),
+    )  # fmt: skip
+    n = max(int(60 * scale), 8)
+    for host in range(4):
+        asked = pings(world, f"2001:db8::{10 + host}", B, n, size=4000, gap_ns=50 * MILLI)
+        replies = answer(world, asked)
+        replies.meta["true_ns"] += 150_000
+        world.run(chain, fragments(world, asked))
+        pieces = fragments(world, replies)
+        pieces.packets["ip_id"] ^= 0x5A5A5A5A  # the server counts for itself
+        world.run(chain, pieces, 1)
+    return world.finish("fragments_echoed6")
+
+
 SCENARIOS = {
     "fragments_recut": recut,
     "fragments_recut_nat": recut_nat,
     "fragments_recut_fast": recut_fast,
+    "fragments_nat_of_both": nat_of_both,
+    "fragments_echoed6": echoed6,
 }

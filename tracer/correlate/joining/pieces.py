@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, factorise, find, grouped, roots
+from tracer.correlate.hashing import Codes, Keys, factorise, find, grouped, roots, union
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.overlaps import MOST_NEAR, is_nearest, may_overlap, overlaps
 from tracer.correlate.packets.fragments import IPV6, datagrams
@@ -132,11 +132,11 @@ def _datagrams(
     codes, _ = factorise(keys)
     parent = np.arange(int(codes.max()) + 1)
     first = codes[begins[:-1]]
-    _same(parent, codes, first[of_row])
+    union(parent, codes, first[of_row])
     by_buffer = np.argsort(buffer, kind="stable")
     by_buffer = by_buffer[buffer[by_buffer] >= 0]
     shared = np.flatnonzero(np.diff(buffer[by_buffer]) == 0)
-    _same(parent, codes[by_buffer[shared]], codes[by_buffer[shared + 1]])
+    union(parent, codes[by_buffer[shared]], codes[by_buffer[shared + 1]])
     for known, witness in _openings(packets, heads):
         opening = np.flatnonzero((parts[0] == 0) & known)
         alike = np.full(len(heads), -1, np.int64)
@@ -145,13 +145,6 @@ def _datagrams(
         _alike(packets, order, alike, heads, flow_class[heads], first, parts, parent, gap_ns)
     found: Codes = roots(parent)[first]
     return found
-
-
-@jit_plain
-def _same(parent: Codes, left: Codes, right: Codes) -> None:
-    for i in range(len(left)):
-        a, b = find(parent, left[i]), find(parent, right[i])
-        parent[max(a, b)] = min(a, b)
 
 
 @jit_plain

@@ -309,11 +309,19 @@ def identify(batch: ObservationBatch) -> Identity:
     if numbered:
         at, ids = lasting_ids(batch.packets, identity.spot, packet)
         packet[at] = mixed(packet[at], ids)
+        _forget_ids(batch.packets, traits, at[ids == 0])
     if nameless:
         tell_senders(batch, packet)
     _mix_sections(batch, identity)
     _tell_copies(batch, identity)
     return identity
+
+
+def _forget_ids(packets: Any, traits: NDArray[np.int8], rows: Row) -> None:
+    # An id that does not last is no witness, and makes no packet one of its own.
+    rows = rows[packets["ip_id"][rows] > 0]
+    traits[rows] &= ~OWN
+    traits[rows] -= ((traits[rows] & WITNESSES) > 0) & (packets["proto"][rows] != TCP)
 
 
 def _tell_copies(batch: ObservationBatch, identity: Identity) -> None:
