@@ -242,6 +242,22 @@ def _counters_alone(name: str, ports: str, flows: int) -> Callable[[int, float],
     return maker
 
 
+def ports_swapped(seed: int, scale: float) -> Scenario:
+    """A NAT gives each of two hosts the other one's port; all else of their packets is alike."""
+    world = World(seed)
+    other = {5000: 6000, 6000: 5000}
+    chain = line(world, 2, {0: world.nat(snat="2001:db8:f::7", ports=lambda p: other[p["sport"]])})
+    n = max(int(80 * scale), 10)
+    start = None
+    for host, port in enumerate(other):
+        sent = datagrams(world, f"fd00::{2 + host}", "2001:db8:1::20", n, sport=port, dport=53,
+                         size=32, constant=True, gap_ns=10 * MILLI)  # fmt: skip
+        start = sent.meta["true_ns"] if start is None else start
+        sent.meta["true_ns"] = start + 150_000 * host
+        exchange(world, chain, sent, echo=True)
+    return world.finish("ports_swapped")
+
+
 def icmp_equal(seed: int, scale: float) -> Scenario:
     """Hosts ping one target with equal id, seq and bytes through one NAT; IP ids differ."""
     return _equal_pings(seed, scale, "random")
@@ -356,6 +372,7 @@ SCENARIOS = {
     "nat_chain": nat_chain,
     "one_sided_outside": _one_sided("one_sided_outside", (2, 3, 4, 5)),
     "one_sided_inside": _one_sided("one_sided_inside", (0, 1)),
+    "ports_swapped": ports_swapped,
     "rebinding": rebinding,
     "port_reuse": port_reuse,
     "laptops_nat": laptops_nat,

@@ -138,10 +138,31 @@ def _distances(
 
 
 @inner_plain
-def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> Any:
+def _are_swapped(p: Any, time: Codes, away: Any, k: int, count: int, ends: Any, ahead: Any) -> Any:
+    # Whether some class that may be the other side of class k has the numbers of a third one, which
+    # is where class k is and cannot be its other side: it came too late. Numbers are then not kept.
+    first, last = ends
+    here = last[k] if ahead else first[k]
+    for other in range(count):
+        if (away[k, other] if ahead else away[other, k]) < 0:
+            continue
+        for third in range(count):
+            a, b = (last[third], first[other]) if ahead else (last[other], first[third])
+            row = a if ahead else b
+            if third in (k, other) or p[row].point != p[here].point or p[row].ttl != p[here].ttl:
+                continue
+            if time[b] < time[a] and keeps_numbers(p, a, b):
+                return True
+    return False
+
+
+@inner_plain
+def _nearest(
+    p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any, swapped: Any
+) -> Any:  # fmt: skip
     # The class that is nearest to the end (ahead) or the beginning of class k, and whether no other
-    # is about as near. Those whose ports and ids are kept come first. One that is reached from the
-    # nearest over a router is no other choice.
+    # is about as near. Those whose ports and ids are kept come first, unless they are `swapped`.
+    # One that is reached from the nearest over a router is no other choice.
     first, last = ends
     best, best_ns, next_ns, kept = -1, np.int64(-1), np.int64(-1), False
     for other in range(count):
@@ -149,7 +170,7 @@ def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> An
         if distance < 0:
             continue
         a, b = (k, other) if ahead else (other, k)
-        keeps = keeps_numbers(p, last[a], first[b])
+        keeps = not swapped and keeps_numbers(p, last[a], first[b])
         if best < 0 or (keeps and not kept) or (keeps == kept and distance < best_ns):
             best, best_ns, kept = other, distance, keeps
     for other in range(count):
@@ -157,7 +178,7 @@ def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> An
         if distance < 0 or other == best:
             continue
         a, b = (k, other) if ahead else (other, k)
-        if keeps_numbers(p, last[a], first[b]) != kept:
+        if not swapped and keeps_numbers(p, last[a], first[b]) != kept:
             continue
         a, b = (best, other) if ahead else (other, best)
         beyond = away[a, b] >= 0 and p[first[b]].ttl < p[last[a]].ttl
@@ -165,6 +186,15 @@ def _nearest(p: Any, away: Any, k: int, count: int, ends: Any, ahead: Any) -> An
             next_ns = distance
     clear = best >= 0 and (next_ns < 0 or next_ns > 2 * best_ns + MARGIN_NS)
     return best, clear
+
+
+@inner_plain
+def _found(
+    p: Any, time: Codes, away: Any, k: int, count: int, ends: Any, ahead: Any, twice: Any
+) -> Any:
+    # `_nearest`, where times say something (not `twice`) by what they say of the numbers.
+    swapped = not twice and count > 3 and _are_swapped(p, time, away, k, count, ends, ahead)
+    return _nearest(p, away, k, count, ends, ahead, swapped)
 
 
 @inner_plain
@@ -217,10 +247,10 @@ def guesses(
         for _ in range(ROUNDS):
             before = count
             for k in range(chains):
-                to, clear = _nearest(p, away, k, chains, ends, np.bool_(True))
+                to, clear = _found(p, time, away, k, chains, ends, np.bool_(True), twice)
                 if not clear:
                     continue
-                back, mutual = _nearest(p, away, to, chains, ends, np.bool_(False))
+                back, mutual = _found(p, time, away, to, chains, ends, np.bool_(False), twice)
                 if not mutual or back != k:
                     continue
                 for _ in range(_packets(p, rows, segment, stream, last[k]) if twice else 1):
