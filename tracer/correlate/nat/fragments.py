@@ -106,8 +106,10 @@ def _owners(
 
 def _are_two(own: Codes, said: Codes, spot: Codes, classes: int) -> NDArray[np.bool_]:
     # Which classes some place shows of two datagrams.
-    there = np.unique(np.column_stack([own, spot, said]), axis=0)
-    again = (there[1:, :2] == there[:-1, :2]).all(axis=1)
+    there, firsts = factorise(_pairs(own, spot))
+    least, most = said[firsts].copy(), said[firsts].copy()
+    np.minimum.at(least, there, said)
+    np.maximum.at(most, there, said)
     out = np.zeros(classes, np.bool_)
-    out[there[1:][again][:, 0]] = True
+    out[own[firsts[least != most]]] = True
     return out
