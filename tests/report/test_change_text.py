@@ -43,6 +43,23 @@ def test_a_length_is_called_as_the_hop_calls_it() -> None:
     assert change == {"field": "len", "from": 100, "to": 90, "cause": None}
 
 
+def test_addresses_that_change_in_one_half_are_told_apart_by_the_other() -> None:
+    # NPTv6 (RFC 6296) leaves the host's half alone, a NAT within one network the other half.
+    ways = [
+        ("fd00::2", "2001:db8::2"), ("fd00::15", "2001:db8::15"),
+        ("fd00::5", "fd00::6"), ("2001:db8::5", "2001:db8::6"),
+    ]  # fmt: skip
+    rows = [
+        {"time_ns": k, "ip_version": 6, "src": address}
+        for k, address in enumerate(address for way in ways for address in way)
+    ]
+    journeys = [{"rows": [2 * k, 2 * k + 1]} for k in range(len(ways))]
+    found = shown(journey_set_of(batch_of(rows), journeys), *range(1, 2 * len(ways), 2))
+    assert [[(change["from"], change["to"]) for change in changes] for changes in found] == [
+        [way] for way in ways
+    ]
+
+
 def test_texts_are_kept_from_one_part_of_the_journeys_to_the_next() -> None:
     texts = ChangeTexts()
     for journey_set in (web(), floating_ip(), web()):

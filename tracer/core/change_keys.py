@@ -18,9 +18,11 @@ _FIELDS: Mapping[str, Any] = PACKET_DTYPE.fields or {}
 _WORDS = PACKET_DTYPE.itemsize // 8
 
 
-def _masks() -> tuple[NDArray[np.int64], Keys]:
-    # Of each part of a packet's field: the eight bytes of a record it lies in, and which of them.
+def _masks() -> tuple[NDArray[np.int64], Keys, NDArray[np.int64]]:
+    # Of each part of a packet's field: the eight bytes of a record it lies in, and which of them;
+    # and where the other part is, if there is one: an address changes as a whole.
     words, masks = [], []
+    others: list[int] = []
     for name in CHANGE_FIELDS:
         for part in (name, f"{name}_hi", f"{name}_lo"):
             if part in _FIELDS:
@@ -28,18 +30,20 @@ def _masks() -> tuple[NDArray[np.int64], Keys]:
                 words.append(offset // 8)
                 bits = (1 << 8 * dtype.itemsize) - 1
                 masks.append(bits << 8 * (offset % 8))
-    return np.array(words), np.array(masks, np.uint64)
+                others.append(len(others) + {f"{name}_hi": 1, f"{name}_lo": -1}.get(part, 0))
+    return np.array(words), np.array(masks, np.uint64), np.array(others)
 
 
-_PLACES, _MASKS = _masks()
+_PLACES, _MASKS, _OTHERS = _masks()
 _MAC = _FIELDS["dst_mac"][1] // 8  # of eight bytes
 _NO_MAC = np.uint64(NULL_U64)
 
 
 @jit
 def _packet_keys(
-    words: Keys, before: Rows, rows: Rows, causes: NDArray[np.int8], places: Rows, masks: Keys
-) -> Keys:
+    words: Keys, before: Rows, rows: Rows, causes: NDArray[np.int8], places: Rows, masks: Keys,
+    others: Rows,
+) -> Keys:  # fmt: skip
     keys = np.empty(len(rows), np.uint64)
     for i in range(len(rows)):
         a, b = before[i], rows[i]
@@ -51,7 +55,11 @@ def _packet_keys(
         h = np.uint64(4 * causes[i] + 4 + ethernet)
         for k in range(len(places)):
             one, other = words[a, places[k]] & masks[k], words[b, places[k]] & masks[k]
-            if one != other:
+            differs = one != other
+            if others[k] != k:  # it has no mask: it is eight bytes
+                place = places[others[k]]
+                differs = differs or words[a, place] != words[b, place]
+            if differs:
                 h = mix(mix(mix(h, k), one), other)
         keys[i] = h
     return keys
@@ -66,7 +74,7 @@ def change_keys(journey_set: JourneySet, hops: Rows) -> Keys:
     before, rows = parent_rows(journey_set, hops), journey_set.hops["row"][hops]
     words = batch.packets.view(np.uint64).reshape(-1, _WORDS)
     causes = journey_set.hops["cause"][hops]
-    keys = _packet_keys(words, before, rows, causes, _PLACES, _MASKS)
+    keys = _packet_keys(words, before, rows, causes, _PLACES, _MASKS, _OTHERS)
     if len(batch.sections["tunnel"]):  # which are Ethernet too, or carry it
         for side in (before, rows):
             keys = mixed(keys, has_record(batch, "tunnel", side))
