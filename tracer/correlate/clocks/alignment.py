@@ -272,20 +272,20 @@ def _fit_all(
     group = member[scale]
     sizes = np.bincount(group, minlength=len(member))
     left, right = group[samples.left], group[samples.right]
-    done, fits, ends = {first}, dict[int, Fit](), dict[int, int]()
+    done, fits, ends = np.arange(len(member)) == first, dict[int, Fit](), dict[int, int]()
     across = np.flatnonzero((left != right) & (samples.sign != 0))
     within = believed_to(samples, scale, time, member)
     loose = np.zeros(len(member))  # how far each group may be off the one it began with
     while True:
-        here, there = np.isin(left[across], list(done)), np.isin(right[across], list(done))
+        here, there = done[left[across]], done[right[across]]
         border = across[here != there]
         if not len(border):
             apart = np.unique(left[across[~here & ~there]])
             if not len(apart):
                 return fits, ends
-            done.add(int(apart[np.argmax(sizes[apart])]))
+            done[apart[np.argmax(sizes[apart])]] = True
             continue
-        inside = np.isin(left[border], list(done))
+        inside = done[left[border]]
         outer = np.where(inside, right[border], left[border])
         way = np.where(inside, samples.sign[border], -samples.sign[border])
         ahead, behind = (np.bincount(outer[way == sign], minlength=len(sizes)) for sign in (1, -1))
@@ -297,7 +297,7 @@ def _fit_all(
             samples, mine, inside[outer == chosen], time, scale, (loose[member] + within)[scale]
         )
         found = fit(delays, int(time[rows].min()), int(time[rows].max()))
-        done.add(chosen)
+        done[chosen] = True
         if chosen in trusted and not found.both_ways and abs(found.added_ns) < LEAST_DELAY_NS:
             continue
         fits[chosen] = found

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.jit import jit
+
 Floats = NDArray[np.float64]
 MOST_DRIFT = 500e-6  # quartz is off by 100 ppm at most; room for virtual machines
 ABOUT = 0.003  # of the corridor's width
@@ -39,9 +41,8 @@ class Sides:
 
     def corridor(self, drift: float) -> tuple[float, float]:
         """Return between what the error at time 0 lies; infinite where no packet says it."""
-        low = (self.there[1] - drift * self.there[0]).max(initial=-np.inf)
-        high = (self.here[1] - drift * self.here[0]).min(initial=np.inf)
-        return float(low), float(high)
+        low, high = _corridor(self.here, self.there, drift)
+        return low, high
 
     def width(self, drift: float) -> float:
         """Return how wide the corridor is, negative where no line of that slope explains all."""
@@ -53,23 +54,59 @@ class Sides:
         (x, y), (other_x, other_y) = self.here, self.there
         return Sides(np.stack([x, y + here_ns]), np.stack([other_x, other_y - there_ns]))
 
+    def outermost(self) -> "Sides":
+        """Return them without the samples that no line of any slope touches first; x ascends."""
+        here, there = np.ascontiguousarray(self.here), np.ascontiguousarray(self.there)
+        return Sides(here[:, _lowest(here, 1.0)], there[:, _lowest(there, -1.0)])
+
     def room(self, drift: float) -> float:
         """Return the area between the lines, each over the time in which its way was seen.
 
         Up to a constant, and in widths over the longer time. Where both ways were seen all the time
         that is the corridor's width; one that was seen for a short time only says little of drift.
+        Of sides that are `outermost`: the first and the last sample are at the ends of that time.
         """
         low, high = self.corridor(drift)
-        spans = [np.ptp(side[0]) for side in (self.here, self.there)]
-        middle = [(side[0].min() + side[0].max()) / 2 for side in (self.here, self.there)]
+        spans = [side[0, -1] - side[0, 0] for side in (self.here, self.there)]
+        middle = [(side[0, 0] + side[0, -1]) / 2 for side in (self.here, self.there)]
         area = spans[0] * (high + drift * middle[0]) - spans[1] * (low + drift * middle[1])
         return float(area / max(*spans, 1.0))
+
+
+@jit
+def _corridor(here: Floats, there: Floats, drift: float) -> tuple[float, float]:
+    low, high = -np.inf, np.inf
+    for i in range(there.shape[1]):
+        low = max(low, there[1, i] - drift * there[0, i])
+    for i in range(here.shape[1]):
+        high = min(high, here[1, i] - drift * here[0, i])
+    return low, high
+
+
+@jit
+def _lowest(side: Floats, sign: float) -> NDArray[np.int64]:
+    # The corners of the lower hull of points (Andrew's monotone chain), the ends included; of the
+    # upper one for a `sign` of -1.
+    found = np.empty(side.shape[1], np.int64)
+    count = 0
+    for i in range(side.shape[1]):
+        while count > 1:
+            a, b = found[count - 2], found[count - 1]
+            nearer = (side[0, b] - side[0, a]) * (side[1, i] - side[1, a])
+            further = (side[1, b] - side[1, a]) * (side[0, i] - side[0, a])
+            if sign * nearer > sign * further:
+                break
+            count -= 1
+        found[count] = i
+        count += 1
+    return found[:count].copy()
 
 
 def drift_of(sides: Sides) -> float:
     """Return the drift (ns per ns) that leaves most room, 0 where that explains about as much."""
     if not sides.tell_drift:
         return 0.0
+    sides = sides.outermost()
     widest = top(sides.width)
     width = sides.width(widest)
     if width <= 0:
@@ -87,10 +124,11 @@ def drifts_of(sides: Sides, drift: float) -> tuple[float, float]:
 
     Least delays of a way do not grow or shrink by more than the corridor is wide.
     """
-    enough = sides.room(drift) - max(sides.width(drift), 0.0)
+    outer = sides.outermost()
+    enough = outer.room(drift) - max(outer.width(drift), 0.0)
 
     def fits(other: float) -> bool:
-        return sides.width(other) >= 0 and sides.room(other) >= enough
+        return outer.width(other) >= 0 and outer.room(other) >= enough
 
     return _nearest(-MOST_DRIFT, drift, fits), _nearest(MOST_DRIFT, drift, fits)
 
@@ -98,7 +136,10 @@ def drifts_of(sides: Sides, drift: float) -> tuple[float, float]:
 def tightest(parts: Sequence[Sides]) -> Sides | None:
     """Return those of several sides with the narrowest corridor, None where none has one."""
     known = [sides for sides in parts if sides.tell_drift]
-    return min(known, key=lambda sides: sides.width(top(sides.width)), default=None)
+    if len(known) < 2:
+        return known[0] if known else None
+    widths = [outer.width(top(outer.width)) for outer in (sides.outermost() for sides in known)]
+    return known[int(np.argmin(widths))]
 
 
 def top(value: Callable[[float], float]) -> float:

@@ -183,7 +183,7 @@ def _uncertain(
 ) -> float:
     # How far other lines that packets leave possible are from this one at either end of what was
     # stamped. The clocks it was compared with may be off themselves.
-    wider = sides.widened(loose_ns[way > 0], loose_ns[way < 0])
+    wider = sides.widened(loose_ns[way > 0], loose_ns[way < 0]).outermost()
     most = 0.0
     for other in (drift, *drifts_of(sides, drift)):
         for bound in wider.corridor(other):
