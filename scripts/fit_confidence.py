@@ -18,7 +18,7 @@ from tracer import jit_cache  # noqa: E402
 
 jit_cache.prepare()
 
-from scenarios.catalogue import SCENARIOS, make  # noqa: E402
+from scenarios.catalogue import CLAIMS_ONLY, SCENARIOS, make  # noqa: E402
 from scenarios.scoring import claims  # noqa: E402
 
 from tracer.core.enums import Evidence  # noqa: E402
@@ -47,7 +47,8 @@ def count(seeds: range, scale: float) -> tuple[Counter[int], Counter[int]]:
     joins, wrong = Counter[int](), Counter[int]()
     # While this runs the confidence of a join is the number of its cell.
     confidence.CONFIDENCE[:] = np.arange(confidence.CELLS)
-    for name in (each for each in SCENARIOS if not each.startswith((NOT_COUNTED, SHIFTED))):
+    counted = (each for each in SCENARIOS if not each.startswith((NOT_COUNTED, SHIFTED)))
+    for name in (*counted, *CLAIMS_ONLY):
         for seed in seeds:
             scenario = make(name, seed, scale)
             cells, right, _ = claims(scenario.truth, join(scenario.batch, scenario.conntrack,

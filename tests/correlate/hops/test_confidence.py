@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scenarios.catalogue import make
+from scenarios.catalogue import CLAIMS_ONLY, make
 from scenarios.scoring import claims
 
 from tracer.correlate.hops.confidence import (
@@ -35,6 +35,17 @@ def test_joins_are_right_as_often_as_they_claim() -> None:
         mine = (claimed >= low) & (claimed < high)
         assert mine.sum() > 200
         assert right[mine].mean() == pytest.approx(claimed[mine].mean(), abs=0.1)
+
+
+@pytest.mark.parametrize("name", CLAIMS_ONLY)
+def test_joins_claim_no_more_where_losses_leave_open_which_packet_it_is(name: str) -> None:
+    scenarios = [make(name, seed, 2.0) for seed in (1, 31, 33)]
+    parts = [claims(each.truth, join(each.batch))[:2] for each in scenarios]
+    claimed, right = (np.concatenate(column) for column in zip(*parts, strict=True))
+    sure = claimed >= 0.99
+    assert sure.sum() > 2000
+    assert right[sure].mean() >= 0.99
+    assert (~right).sum() > 50
 
 
 def test_no_cell_claims_more_than_was_measured() -> None:

@@ -39,9 +39,13 @@ SCENARIOS: dict[str, Maker] = {
     **renumbered.SCENARIOS,
 }
 
+#: Scenarios of which only what joins claim has to be right: what was lost is not always to be told
+#: from what a capture missed, and then the packets around it are taken for each other.
+CLAIMS_ONLY: dict[str, Maker] = {**protocols.CLAIMS_ONLY}
+
 
 def make(name: str, seed: int = 1, scale: float = 1.0) -> Scenario:
     """Return a scenario of the catalogue; raises KeyError for an unknown name."""
-    scenario = SCENARIOS[name](seed, scale)
+    scenario = (SCENARIOS | CLAIMS_ONLY)[name](seed, scale)
     scenario.name = name
     return scenario

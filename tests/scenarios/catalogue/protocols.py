@@ -58,6 +58,25 @@ def _heartbeats(seed: int, scale: float, ids: str, gap_ns: int) -> Scenario:
     return world.finish("udp_equal")
 
 
+def udp_equal_lossy(seed: int, scale: float) -> Scenario:
+    """Heartbeats with equal bytes and IP id 0, some lost on their way, some missed by captures."""
+    world = World(seed)
+    loose = [world.point(f"dev{i}", "host", f"ns{(i + 1) // 2}") for i in range(4)]
+    nat = world.nat(snat="203.0.113.7", ports="random")
+    chain = Chain(
+        loose[0], Link(40_000, 8_000, 0.04), loose[1], Router(nat, loss=0.04),
+        loose[2], Link(50_000, 8_000, 0.04), loose[3],
+    )  # fmt: skip
+    for number in (1, 2):
+        world.captures[number].missed = 0.02
+    n = max(int(200 * scale), 20)
+    for flow, gap_ns in enumerate((150_000, 400_000, 2 * MILLI)):
+        sent = datagrams(world, FIXED, EXTERNAL, n, dport=9999, size=16, constant=True, ids="zero",
+                         gap_ns=gap_ns, start_ns=2000 * MILLI * flow)  # fmt: skip
+        exchange(world, chain, sent, echo=True)
+    return world.finish("udp_equal_lossy")
+
+
 def udp_echoes(seed: int, scale: float) -> Scenario:
     """Datagrams that are sent back as they came, with IP id 0, captured before a NAT only."""
     world = World(seed)
@@ -282,3 +301,5 @@ SCENARIOS = {
     "mixture": mixture,
     "wrapped_ids": wrapped_ids,
 }
+
+CLAIMS_ONLY = {"udp_equal_lossy": udp_equal_lossy}
