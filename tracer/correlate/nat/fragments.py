@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, factorise, roots, union
+from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys, roots, union
 from tracer.correlate.nat.streams import Groups
-from tracer.correlate.packets.fragments import datagrams
+from tracer.correlate.packets.fragments import nearest_of_datagram
 from tracer.correlate.packets.identity import Identity
 
 TOGETHER_NS = 1_000_000_000  # fragments are sent at once; ids come again
@@ -39,8 +39,8 @@ def by_first_fragments(
     later, told = later[grouped], told[grouped]
     group = in_group[later]
     known = np.flatnonzero(told >= 0)
-    said, says = factorise(_pairs(group[known], told[known]))
-    keys = _pairs(group, of_class[later]), identity.flow[later]
+    said, says = factorise(pair_keys(group[known], told[known]))
+    keys = pair_keys(group, of_class[later]), identity.flow[later]
     own, parted = _owners(keys, known, said, identity.spot[later[known]])
     # Classes of a group, and after them what first fragments say there: one where they connect.
     parent = np.arange(len(parted) + len(says))
@@ -57,10 +57,6 @@ def by_first_fragments(
     return found
 
 
-def _pairs(first: Codes, second: Codes) -> Keys:
-    return mixed(mixed(np.full(len(first), 41, np.uint64), first), second)
-
-
 def _of_first(
     packets: Any, identity: Identity, of_class: Codes, later: Codes, time: Codes
 ) -> Codes:
@@ -68,27 +64,14 @@ def _of_first(
     # datagram; -1 where it shows none.
     opens = (packets["frag_offset"] == 0) & (packets["more_fragments"] == 1)
     first = np.flatnonzero(opens & (of_class >= 0))
-    found = np.full(len(later), -1, np.int64)
-    if not len(first) or not len(later):
-        return found
     rows = np.concatenate([first, later])
-    key = mixed(mixed(datagrams(packets, rows), identity.link[rows]), identity.ttl[rows])
-    code = factorise(key)[0]
-    order = np.lexsort((time[rows], code))
-    at = np.arange(len(order))
-    is_first = order < len(first)
-    before = np.maximum.accumulate(np.where(is_first, at, -1))
-    after = np.minimum.accumulate(np.where(is_first, at, len(order))[::-1])[::-1]
-    nearest_ns = np.full(len(order), TOGETHER_NS + 1)
-    nearest = np.full(len(order), -1, np.int64)
-    for side, there in ((before, before >= 0), (after, after < len(order))):
-        other = order[np.where(there, side, 0)]
-        away = np.abs(time[rows[other]] - time[rows[order]])
-        closer = there & (code[other] == code[order]) & (away < nearest_ns)
-        nearest[closer], nearest_ns[closer] = other[closer], away[closer]
-    kept = ~is_first & (nearest >= 0)
-    found[order[kept] - len(first)] = of_class[rows[nearest[kept]]]
-    return found
+    which, link = np.arange(len(rows)), mixed(identity.link[rows], identity.ttl[rows])
+    found = nearest_of_datagram(
+        packets, rows, time[rows], which[len(first) :], which[: len(first)], link
+    )
+    near = found >= 0
+    near[near] = np.abs(time[first[found[near]]] - time[later[near]]) <= TOGETHER_NS
+    return np.where(near, of_class[first[found]] if len(first) else -1, -1)
 
 
 def _owners(
@@ -106,7 +89,7 @@ def _owners(
 
 def _are_two(own: Codes, said: Codes, spot: Codes, classes: int) -> NDArray[np.bool_]:
     # Which classes some place shows of two datagrams.
-    there, firsts = factorise(_pairs(own, spot))
+    there, firsts = factorise(pair_keys(own, spot))
     least, most = said[firsts].copy(), said[firsts].copy()
     np.minimum.at(least, there, said)
     np.maximum.at(most, there, said)

@@ -38,22 +38,32 @@ def lasting_ids(packets: Any, place: Codes, content: Keys) -> tuple[Codes, Codes
 
 
 def nearest_of_datagram(
-    packets: Any, rows: Codes, times: Codes, fragments: Codes, others: Codes
-) -> Codes:
+    packets: Any, rows: Codes, times: Codes, fragments: Codes, others: Codes,
+    place: Keys | None = None,
+) -> Codes:  # fmt: skip
     """Return which of `others` is of the same datagram as each of `fragments`, -1 for none.
 
-    Both index `rows`, whose packets they are, and `times`; of several the nearest in time is taken.
+    Both index `rows`, whose packets they are, `times`, and `place`, which is the same, too, if it
+    is given. Of several the nearest in time is taken, of two as near the earlier one.
     """
     found = np.full(len(fragments), -1, np.int64)
     if not len(fragments) or not len(others):
         return found
-    wanted, keys = (datagrams(packets, rows[which]) for which in (fragments, others))
-    order = np.argsort(keys, kind="stable")
-    others, keys = others[order], keys[order]
-    begins, stops = np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right")
-    for i in np.flatnonzero(stops > begins):
-        mine = others[begins[i] : stops[i]]
-        found[i] = mine[np.argmin(np.abs(times[mine] - times[fragments[i]]))]
+    both = np.concatenate([others, fragments])
+    keys = datagrams(packets, rows[both])
+    code = factorise(keys if place is None else mixed(keys, place[both]))[0]
+    order = np.lexsort((times[both], code))
+    at, is_other = np.arange(len(order)), order < len(others)
+    before = np.maximum.accumulate(np.where(is_other, at, -1))
+    after = np.minimum.accumulate(np.where(is_other, at, len(order))[::-1])[::-1]
+    nearest, away = np.full(len(order), -1, np.int64), np.full(len(order), np.iinfo(np.int64).max)
+    for side in (before, np.where(after < len(order), after, -1)):
+        other = order[side]  # where there is none it is another one, of no account
+        apart = np.abs(times[both[other]] - times[both[order]])
+        nearer = (side >= 0) & (code[other] == code[order]) & (apart < away)
+        nearest[nearer], away[nearer] = other[nearer], apart[nearer]
+    known = ~is_other & (nearest >= 0)
+    found[order[known] - len(others)] = others[nearest[known]]
     return found
 
 
