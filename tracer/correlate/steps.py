@@ -39,6 +39,7 @@ from tracer.correlate.nat.other_votes import by_bytes, by_first_bytes
 from tracer.correlate.nat.streams import Groups, Streams, streams_of
 from tracer.correlate.nat.tuples import MOST_RELATED, related_parts
 from tracer.correlate.nat.votes import Voting
+from tracer.correlate.order.agreed_times import agreed_times
 from tracer.correlate.order.links import (
     LinkOrder,
     link_order,
@@ -217,9 +218,11 @@ def translated(seen: Seen, copied: Copies, order: Order, gap_ns: int) -> Codes:
 def packets_of(seen: Seen, copied: Copies, order: Order, of_class: Codes, gap_ns: int) -> Assembly:
     """Return which rows are one packet. Sorts `order.by_ttl` by class first."""
     packets, identity, streams = seen.batch.packets, seen.identity, seen.streams
-    by_ttl, links, lifetime = order.by_ttl, order.links, seen.lifetime
+    by_ttl, lifetime = order.by_ttl, seen.lifetime
     time, slack_ns = seen.clocks.joining_ns, seen.clocks.slack_ns
     groups.sort_groups(*by_ttl, of_class * 512 + seen.falling, time, identity.point)
+    agreed = agreed_times(packets, order.links, by_ttl, of_class, time)
+    links = agreed.links
     limits = (longest_gap(links, gap_ns), slack_ns)
     parted = replace(streams, flow_class=of_class)
     found = assemble(
@@ -231,7 +234,11 @@ def packets_of(seen: Seen, copied: Copies, order: Order, of_class: Codes, gap_ns
     pieces = order.pieces
     if order.cut.any():  # where packets were cut in two, others seem to go on
         pieces = groups.chosen(*pieces, ~order.cut)
-    _doubt(found, unresolved(packets, *pieces, of_class, streams.stream, time, links.usual))
+    usual = order.links.usual
+    _doubt(found, unresolved(packets, *pieces, of_class, streams.stream, time, usual))
+    if agreed.is_open:  # one more may be each of these
+        several = np.bincount(agreed.left_open(found.journey, time), minlength=len(packets))
+        _doubt(found, 2 * several)
     if len(seen.clocks.choices):
         _doubt(found, seen.clocks.choices)
     merge_segments(packets, streams, found, time, gap_ns)

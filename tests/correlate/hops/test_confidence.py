@@ -16,7 +16,17 @@ from tracer.correlate.hops.confidence import (
 )
 from tracer.correlate.join import JoinOptions, join
 
-ALIKE = ("udp_equal_id0", "tcp_duplicate_acks", "icmp_equal_id0", "adverse_2", "adverse_4", "loss")
+ALIKE = (
+    "udp_equal_id0",
+    "udp_equal_lossy",
+    "udp_equal_far",
+    *CLAIMS_ONLY,
+    "tcp_duplicate_acks",
+    "icmp6_errors_nat",
+    "adverse_2",
+    "adverse_4",
+    "loss",
+)
 
 
 def test_joins_are_right_as_often_as_they_claim() -> None:

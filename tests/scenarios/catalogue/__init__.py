@@ -8,6 +8,7 @@ from scenarios.catalogue import (
     clock,
     cluster,
     conntrack,
+    equal,
     fragments,
     ipv6,
     mess,
@@ -27,6 +28,7 @@ SCENARIOS: dict[str, Maker] = {
     **conntrack.SCENARIOS,
     **tcp.SCENARIOS,
     **protocols.SCENARIOS,
+    **equal.SCENARIOS,
     **fragments.SCENARIOS,
     **ipv6.SCENARIOS,
     **paths.SCENARIOS,
@@ -39,9 +41,9 @@ SCENARIOS: dict[str, Maker] = {
     **renumbered.SCENARIOS,
 }
 
-#: Scenarios of which only what joins claim has to be right: what was lost is not always to be told
-#: from what a capture missed, and then the packets around it are taken for each other.
-CLAIMS_ONLY: dict[str, Maker] = {**protocols.CLAIMS_ONLY}
+#: Scenarios of which only what joins claim has to be right: nothing tells their packets apart, and
+#: those around what was lost, or missed by a capture, are taken for each other.
+CLAIMS_ONLY: dict[str, Maker] = {**equal.CLAIMS_ONLY}
 
 
 def make(name: str, seed: int = 1, scale: float = 1.0) -> Scenario:

@@ -33,50 +33,6 @@ def quic(seed: int, scale: float) -> Scenario:
     return world.finish("udp_quic")
 
 
-def udp_equal(seed: int, scale: float) -> Scenario:
-    """Heartbeats with equal bytes in bursts; IP ids tell them apart."""
-    return _heartbeats(seed, scale, "counter", 15_000)
-
-
-def udp_equal_id0(seed: int, scale: float) -> Scenario:
-    """Heartbeats with equal bytes and IP id 0 in bursts: nothing tells them apart."""
-    return _heartbeats(seed, scale, "zero", 15_000)
-
-
-def udp_equal_spaced(seed: int, scale: float) -> Scenario:
-    """Heartbeats with equal bytes and IP id 0, half a second apart: time tells them apart."""
-    return _heartbeats(seed, scale, "zero", 500 * MILLI)
-
-
-def _heartbeats(seed: int, scale: float, ids: str, gap_ns: int) -> Scenario:
-    world = World(seed)
-    n = max(int(300 * scale), 10)
-    sent = datagrams(
-        world, FIXED, EXTERNAL, n, dport=9999, size=16, constant=True, ids=ids, gap_ns=gap_ns
-    )
-    world.run(dvr(world, snat(world)), sent)
-    return world.finish("udp_equal")
-
-
-def udp_equal_lossy(seed: int, scale: float) -> Scenario:
-    """Heartbeats with equal bytes and IP id 0, some lost on their way, some missed by captures."""
-    world = World(seed)
-    loose = [world.point(f"dev{i}", "host", f"ns{(i + 1) // 2}") for i in range(4)]
-    nat = world.nat(snat="203.0.113.7", ports="random")
-    chain = Chain(
-        loose[0], Link(40_000, 8_000, 0.04), loose[1], Router(nat, loss=0.04),
-        loose[2], Link(50_000, 8_000, 0.04), loose[3],
-    )  # fmt: skip
-    for number in (1, 2):
-        world.captures[number].missed = 0.02
-    n = max(int(200 * scale), 20)
-    for flow, gap_ns in enumerate((150_000, 400_000, 2 * MILLI)):
-        sent = datagrams(world, FIXED, EXTERNAL, n, dport=9999, size=16, constant=True, ids="zero",
-                         gap_ns=gap_ns, start_ns=2000 * MILLI * flow)  # fmt: skip
-        exchange(world, chain, sent, echo=True)
-    return world.finish("udp_equal_lossy")
-
-
 def udp_echoes(seed: int, scale: float) -> Scenario:
     """Datagrams that are sent back as they came, with IP id 0, captured before a NAT only."""
     world = World(seed)
@@ -284,9 +240,6 @@ def wrapped_ids(seed: int, scale: float) -> Scenario:
 SCENARIOS = {
     "udp_dns": dns,
     "udp_quic": quic,
-    "udp_equal": udp_equal,
-    "udp_equal_id0": udp_equal_id0,
-    "udp_equal_spaced": udp_equal_spaced,
     "udp_echoes": udp_echoes,
     "icmp_errors": icmp_errors,
     "fragments": fragmented,
@@ -301,5 +254,3 @@ SCENARIOS = {
     "mixture": mixture,
     "wrapped_ids": wrapped_ids,
 }
-
-CLAIMS_ONLY = {"udp_equal_lossy": udp_equal_lossy}

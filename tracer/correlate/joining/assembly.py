@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from tracer.core.jit import inner, inner_plain, jit
 from tracer.correlate.hashing import Codes, Keys, filled
-from tracer.correlate.joining.costs import UNSURE_NS, cost_of, in_turn, is_awaited
+from tracer.correlate.joining.costs import (
+    UNSURE_NS,
+    cost_of,
+    delays_of,
+    in_turn,
+    is_awaited,
+    unsure_of,
+)
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.slots import slots_of
 from tracer.correlate.nat.doubt import MOST_ROWS_OF_ONE_PACKET, differ
@@ -122,6 +129,7 @@ def _best(
     numbered = is_numbered(p, row)
     costs, fits = np.empty(MOST_OPEN, np.int64), np.empty(MOST_OPEN, np.int64)
     best, best_cost, fitting = -1, 0, 0
+    unsure = near = best_unsure = UNSURE_NS
     for chain in range(max(0, opened - MOST_OPEN), opened):
         k = chain % MOST_OPEN
         previous = rows[last[k]]
@@ -132,31 +140,31 @@ def _best(
         after = _place(p, rows, i, last[k], prev, slots, time, links)
         if after == NOWHERE:
             continue
-        if after >= 0:
-            cost = cost_of(row, rows[after], time, link, keys, delays, numbered)
-        else:
-            cost = cost_of(previous, row, time, link, keys, delays, numbered)
+        later, former = (row, rows[after]) if after >= 0 else (previous, row)
+        cost = cost_of(later, former, time, link, keys, delays, numbered)
         if cost < 0:
             continue
-        if cost > UNSURE_NS and not numbered and after == last[k]:
-            chains = (max(0, opened - MOST_OPEN), opened, MOST_OPEN)
-            if is_awaited(rows, i, slots[0], k, chains, last, seen, time, links, cost):
-                continue
+        if not numbered:
+            unsure = unsure_of(later, former, link, keys, delays)
+            near = min(unsure, UNSURE_NS)
+            if cost > near and after == last[k]:
+                chains = (max(0, opened - MOST_OPEN), opened, MOST_OPEN)
+                if is_awaited(rows, i, slots[0], k, chains, last, seen, time, links, cost, near):
+                    continue
         # Of two about equal, the longer one: a copy at the former point begins a chain of its own.
         gain = length[k] - (length[best % MOST_OPEN] if best >= 0 else 0)
-        close = best >= 0 and abs(cost - best_cost) <= UNSURE_NS and gain != 0
+        close = best >= 0 and abs(cost - best_cost) <= near and gain != 0
         if best < 0 or (gain > 0 if close else cost < best_cost):
-            best, best_cost = chain, cost
+            best, best_cost, best_unsure = chain, cost, unsure
         costs[fitting], fits[fitting] = cost, chain
         fitting += 1
-    alike = 0
+    alike = may_be = 0
     for fit in range(fitting):
-        alike += costs[fit] <= 4 * best_cost + UNSURE_NS
+        alike += costs[fit] <= 4 * best_cost + min(best_unsure, UNSURE_NS)
+        may_be += costs[fit] <= 4 * best_cost + best_unsure
     if alike > 1 and not numbered:
-        best = in_turn(
-            rows, i, slots[0], best, (fits[:fitting], costs, last, MOST_OPEN), time, to_come
-        )
-    return best, alike
+        best = in_turn(slots[0], i, best, (fits[:fitting], last, MOST_OPEN), to_come)
+    return best, may_be
 
 
 @inner
@@ -367,7 +375,7 @@ def assemble(
     out.journeys = _assemble(
         packets, identity.ttl, *groups, streams.stream, (identity.body, lifetime, alike),
         streams.flow_class, watched_until(identity, time), time,
-        (links.link, links.keys, links.votes, np.stack([links.delay_ns, links.far_ns])), limits,
+        (links.link, links.keys, links.votes, delays_of(links)), limits,
         (out.journey, out.copy_of, out.candidates, out.ambiguous, out.repeated),
     )  # fmt: skip
     copied = np.flatnonzero(out.copy_of >= 0)
