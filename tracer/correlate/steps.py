@@ -221,7 +221,7 @@ def packets_of(seen: Seen, copied: Copies, order: Order, of_class: Codes, gap_ns
     by_ttl, lifetime = order.by_ttl, seen.lifetime
     time, slack_ns = seen.clocks.joining_ns, seen.clocks.slack_ns
     groups.sort_groups(*by_ttl, of_class * 512 + seen.falling, time, identity.point)
-    agreed = agreed_times(packets, order.links, by_ttl, of_class, time)
+    agreed = agreed_times(packets, order.links, by_ttl, of_class, lifetime, time)
     links = agreed.links
     limits = (longest_gap(links, gap_ns), slack_ns)
     parted = replace(streams, flow_class=of_class)

@@ -72,17 +72,20 @@ class _Told:
 
 def agreed_times(
     packets: StructuredArray, links: LinkOrder, groups: tuple[Codes, Codes], of_class: Codes,
-    time: Codes,
+    lifetime: Codes, time: Codes,
 ) -> AgreedTimes:  # fmt: skip
     """Return what equal packets without numbers agree on.
 
-    `groups`: rows of equal fingerprint, class after class; `of_class`: of the flow of each row.
-    `time` in nanoseconds. Links of which packets beyond doubt tell stay as they are.
+    `groups`: rows of equal fingerprint, class after class; `of_class`: of the flow of each row;
+    `lifetime`: of its kernel buffer, which tells packets apart, -1 unknown (no element: of none is
+    known). `time` in nanoseconds. Links of which packets beyond doubt tell stay as they are.
     """
     found: dict[_Pair, _Told] = {}
     tries: Counter[_Pair] = Counter()
     is_open: set[_Pair] = set()
     parts = [groups[0][start:stop] for start, stop in _parts(packets, *groups, of_class)]
+    if len(lifetime):
+        parts = [rows for rows in parts if (lifetime[rows] < 0).any()]
     for rows in parts:
         of_link = _by_link(links.link[rows], time[rows])
         for pair in combinations(sorted(of_link), 2):
