@@ -36,7 +36,7 @@ from tracer.correlate.nat.doubt import doubts
 from tracer.correlate.nat.fragments import by_first_fragments
 from tracer.correlate.nat.guesses import unresolved
 from tracer.correlate.nat.other_votes import by_bytes, by_first_bytes
-from tracer.correlate.nat.streams import Groups, Streams, streams_of
+from tracer.correlate.nat.streams import Groups, Streams, places_of, streams_of
 from tracer.correlate.nat.tuples import MOST_RELATED, related_parts
 from tracer.correlate.nat.votes import Voting
 from tracer.correlate.order.agreed_times import agreed_times
@@ -234,8 +234,9 @@ def packets_of(seen: Seen, copied: Copies, order: Order, of_class: Codes, gap_ns
     pieces = order.pieces
     if order.cut.any():  # where packets were cut in two, others seem to go on
         pieces = groups.chosen(*pieces, ~order.cut)
-    usual = order.links.usual
-    _doubt(found, unresolved(packets, *pieces, of_class, streams.stream, time, usual))
+    classes, usual = int(of_class.max(initial=-1)) + 1, order.links.usual
+    places = places_of(identity, streams, of_class[streams.first], classes)
+    _doubt(found, unresolved(packets, *pieces, of_class, streams.stream, time, usual, places))
     if agreed.is_open:  # one more may be each of these
         several = np.bincount(agreed.left_open(found.journey, time), minlength=len(packets))
         _doubt(found, 2 * several)

@@ -83,7 +83,7 @@ def warm_rest() -> None:
     one_by_one(batch.packets, zeros, no[:0], no)
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
     sent_again(batch.packets, hops, zeros, time, hops[:1])
-    unresolved(batch.packets, hops, starts, zeros, zeros, time, links)
+    unresolved(batch.packets, hops, starts, zeros, zeros, time, links, keys)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
            (batch.packets["capture"], batch.packets["frame"], no[:0]), zeros[:0])  # fmt: skip
 

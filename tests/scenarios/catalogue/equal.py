@@ -3,6 +3,7 @@
 import numpy as np
 
 from scenarios.elements import MICRO, Chain, Link, Router
+from scenarios.frames import join
 from scenarios.places import EXTERNAL, FIXED, dvr, snat
 from scenarios.scenario import Scenario
 from scenarios.traffic import MILLI, datagrams, exchange
@@ -59,6 +60,34 @@ def udp_equal_regular(seed: int, scale: float) -> Scenario:
     return _lossy(seed, scale, 34 * MILLI, 100 * MICRO, (10 * MILLI, 20 * MILLI), 60 * MICRO)
 
 
+def udp_equal_hosts(seed: int, scale: float) -> Scenario:
+    """Equal heartbeats with IP id 0 of several hosts through one NAT, each in its own rhythm."""
+    return _of_hosts(seed, scale, 6, 40 * MICRO, 8 * MICRO, 10 * MILLI)
+
+
+def udp_equal_hosts_far(seed: int, scale: float) -> Scenario:
+    """As those of several hosts, with long ways before the NAT and behind it."""
+    return _of_hosts(seed, scale, 12, 30 * MILLI, MILLI, 600 * MILLI)
+
+
+def _of_hosts(
+    seed: int, scale: float, hosts: int, delay_ns: int, jitter_ns: int, gap_ns: int
+) -> Scenario:
+    world = World(seed)
+    loose = [world.point(f"dev{i}", "host", f"ns{(i + 1) // 2}") for i in range(4)]
+    nat = Router(world.nat(snat="203.0.113.7", ports="random"), loss=0.02)
+    wire = Link(delay_ns, jitter_ns, 0.02)
+    n = max(int(80 * scale), 32)
+    sent = [
+        datagrams(world, f"10.1.1.{host}", EXTERNAL, n, sport=5353, dport=9999, size=16,
+                  constant=True, ids="zero", gap_ns=gap_ns, start_ns=host * 300 * MICRO)
+        for host in range(1, hosts + 1)
+    ]  # fmt: skip
+    chain = Chain(loose[0], wire, loose[1], nat, loose[2], wire, loose[3])
+    exchange(world, chain, join(sent), ids="zero", echo=True)
+    return world.finish("udp_equal_hosts")
+
+
 def _lossy(
     seed: int, scale: float, delay_ns: int, jitter_ns: int, gaps_ns: tuple[int, ...],
     late_ns: int | None = None,
@@ -88,6 +117,8 @@ SCENARIOS = {
     "udp_equal_spaced": udp_equal_spaced,
     "udp_equal_lossy": udp_equal_lossy,
     "udp_equal_far": udp_equal_far,
+    "udp_equal_hosts": udp_equal_hosts,
+    "udp_equal_hosts_far": udp_equal_hosts_far,
 }
 
 CLAIMS_ONLY = {

@@ -12,7 +12,8 @@ from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pa
 from tracer.correlate.nat.between import between
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.guesses import guesses
-from tracer.correlate.nat.streams import Groups, Streams
+from tracer.correlate.nat.rhythms import of_one_tuple, translated
+from tracer.correlate.nat.streams import Groups, Streams, places_of
 from tracer.correlate.nat.tuples import are_translations, unordered
 from tracer.correlate.nat.votes import Edges, Voting, all_votes, counted, enough, weak_votes
 from tracer.correlate.packets.identity import Identity
@@ -49,15 +50,23 @@ def classify(
         likely = _likely(identity, streams, weak, streams.count, 0.5)
         _union(parent, weak.left, weak.right, likely)
         size = np.maximum(size, streams.count * doubtful)
+    unclear = 2 * clear <= streams.count
+    left, right = of_one_tuple(streams, by_time[0], tuples, roots(parent), unclear, time)
+    _union(parent, left, right, np.ones(len(left), np.bool_))
     if len(lifetime):
         _join_buffers(parent, stream, tuples, lifetime)
     _join_proven(parent, tuples, translations)
     streams.proven = np.unique(unordered(*translations))
-    _join_translations(packets, streams, parent, edges.where(~same), tuples, size)
+    places = np.zeros(len(tuples), np.uint64)
+    if unclear.any() and not len(lifetime):  # buffers of a kernel know better, and so do bytes
+        segment = roots(parent)
+        places = places_of(identity, streams, np.where(unclear, segment, -1), len(tuples))
+    _join_translations(packets, streams, parent, edges.where(~same), tuples, size, places)
     told = _told(parent, tuples, quoted)
     _unite_apart(identity, streams, parent, told)
     numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
     _unite_apart(identity, streams, parent, numbered)
+    _join_rhythms(packets, identity, streams, parent, by_time[0], tuples, unclear, time)
     guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples, links)
     if doubtful.any():
         _join_between(packets, identity, streams, parent, voting[1][0], time, doubtful)
@@ -126,8 +135,9 @@ def _classes_of(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) ->
 
 
 def _join_translations(
-    packets: Any, streams: Streams, parent: Codes, edges: Edges, tuples: Keys, sizes: Codes
-) -> None:
+    packets: Any, streams: Streams, parent: Codes, edges: Edges, tuples: Keys, sizes: Codes,
+    places: Keys,
+) -> None:  # fmt: skip
     segment = roots(parent)
     # A class is about as large as its busiest stream: each packet is one row in each.
     size = np.zeros(len(segment), np.int64)
@@ -143,7 +153,18 @@ def _join_translations(
     )
     # Both sides rewritten is rarer than one: it needs half of the packets, not a quarter.
     allowed = enough(merged, size, 0.25) & (one_step | enough(merged, size, 0.5))
+    allowed &= (places[merged.left] & places[merged.right] == 0) | (total == CERTAIN)
     _union(parent, merged.left, merged.right, allowed)
+
+
+def _join_rhythms(
+    packets: Any, identity: Identity, streams: Streams, parent: Codes, rows: Codes, tuples: Keys,
+    unclear: NDArray[np.bool_], time: Codes,
+) -> None:  # fmt: skip
+    if unclear.any():
+        segment = roots(parent)
+        pairs = translated(packets, identity, streams, rows, tuples, segment, unclear, time)
+        _unite_apart(identity, streams, parent, counted(pairs))
 
 
 def _join_guesses(

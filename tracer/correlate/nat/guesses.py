@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.jit import inner_plain, jit
-from tracer.correlate.hashing import Codes
+from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import (
     MOST_RELATED,
@@ -264,12 +264,14 @@ def guesses(
 
 @jit
 def unresolved(
-    p: Any, order: Codes, starts: Codes, flow_class: Codes, stream: Codes, time: Codes, links: Any
-) -> Codes:
+    p: Any, order: Codes, starts: Codes, flow_class: Codes, stream: Codes, time: Codes, links: Any,
+    places: Keys,
+) -> Codes:  # fmt: skip
     """Return for each row how many continuations beyond a NAT its packet may have, 0 when clear.
 
     Counted are classes in a group of equal fingerprints that begin where the row's class ends, or
-    end where it begins; one alone is clear, for then votes have decided.
+    end where it begins, but for those that were seen where it was; one alone is clear, for then
+    votes have decided. `places`: as `places_of` has them.
     """
     choices = np.zeros(len(flow_class), np.int64)
     first = np.empty(MOST_RELATED, np.int64)
@@ -285,6 +287,8 @@ def unresolved(
         for k in range(chains):
             onward, back = 0, 0
             for other in range(chains):
+                if places[flow_class[first[k]]] & places[flow_class[first[other]]]:
+                    continue
                 onward += away[k, other] >= 0
                 back += away[other, k] >= 0
             most = max(onward, back)

@@ -17,6 +17,7 @@ from tracer.correlate.nat.tuples import unordered
 from tracer.correlate.packets.identity import Identity, reverse_of
 
 Groups = tuple[Codes, Codes]
+PLACES = 64
 
 
 @dataclass(slots=True)
@@ -64,3 +65,21 @@ def named(flow: Keys, era: Codes) -> Keys:
 def is_proven(a: Keys, b: Keys, proven: Keys) -> NDArray[np.bool_]:
     """Return which pairs of tuple hashes conntrack says are one flow."""
     return np.isin(unordered(a, b), proven)
+
+
+def places_of(identity: Identity, streams: Streams, of_stream: Codes, classes: int) -> Keys:
+    """Return of each class the points at which it was seen, and its TTL there, a bit each (uint64).
+
+    `of_stream`: the class of each stream, -1 for none; there are so many `classes`. A packet passes
+    a point once with one TTL: classes that share a bit are two flows. No bits where there are more
+    such places than bits, and none of points that are several devices.
+    """
+    here = of_stream >= 0
+    if len(identity.several):
+        here &= ~identity.several[streams.first]
+    first = streams.first[here]
+    code, named = factorise(mixed(identity.point[first].astype(np.uint64), identity.ttl[first]))
+    found = np.zeros(classes, np.uint64)
+    if len(named) <= PLACES:
+        np.bitwise_or.at(found, of_stream[here], np.uint64(1) << code.astype(np.uint64))
+    return found

@@ -25,6 +25,7 @@ TOLD = 3  # packets beyond doubt that tell of two links: no others are asked
 AROUND = 16  # packets before and after one that it may be at the other link
 MOST_TRIES = 2  # flows that are asked about two links
 MET = 0.75  # of those that meet at the right time so many are different packets, at least
+WIDTHS = 8  # as far as that from the right time nearly all meet of which half do within one
 SHARPER = 0.6  # how much closer they meet at the right time than at any other, at most
 
 NEAR = 8  # a step of less than one by this of the time between packets is no later packet's
@@ -62,12 +63,18 @@ class AgreedTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """How many packets agree, on which time, and how far from it others may be (ns)."""
+class Told:
+    """How many packets agree, on which time, and how far from it others may be (ns).
+
+    `width_ns`: within which those meet that agree; `met`: the share of all that meet about then,
+    of those of the link that has fewer.
+    """
 
     votes: int
     usual_ns: int
     far_ns: int
+    width_ns: int
+    met: float
 
 
 def agreed_times(
@@ -80,7 +87,7 @@ def agreed_times(
     `lifetime`: of its kernel buffer, which tells packets apart, -1 unknown (no element: of none is
     known). `time` in nanoseconds. Links of which packets beyond doubt tell stay as they are.
     """
-    found: dict[_Pair, _Told] = {}
+    found: dict[_Pair, Told] = {}
     tries: Counter[_Pair] = Counter()
     is_open: set[_Pair] = set()
     parts = [groups[0][start:stop] for start, stop in _parts(packets, *groups, of_class)]
@@ -92,7 +99,7 @@ def agreed_times(
             if pair in found or tries[pair] >= MOST_TRIES or _is_told(links, *pair):
                 continue
             tries[pair] += 1
-            told, several = _time_between(of_link[pair[0]], of_link[pair[1]])
+            told, several = time_between(of_link[pair[0]], of_link[pair[1]])
             if told is not None:
                 found[pair] = told
             elif several:
@@ -154,8 +161,12 @@ def _is_told(links: LinkOrder, a: int, b: int) -> bool:
     return bool(((links.keys[at] == keys) & (links.votes[at] >= TOLD)).any())
 
 
-def _time_between(a: Codes, b: Codes) -> tuple[_Told | None, bool]:
-    # What is told of the time from `a` to `b`, and whether several times would do as well.
+def time_between(a: Codes, b: Codes) -> tuple[Told | None, bool]:
+    """Return what packets tell of the time from one link to another, None where they do not agree.
+
+    And whether they do not because several times would do as well. `a`, `b`: when the packets of
+    one flow passed each link (int64, nanoseconds, ascending, two or more).
+    """
     between, of_a, of_b = _differences(a, b)
     half = min(len(a), len(b)) // 2
     at, width = _shortest(between, half)
@@ -174,7 +185,9 @@ def _time_between(a: Codes, b: Codes) -> tuple[_Told | None, bool]:
         return None, True
     if abs(usual_ns) <= width:  # which of them is first is not told
         return None, False
-    return _Told(half, usual_ns, MOST_SPREADS * width + NEAR_NS), False
+    low, high = np.searchsorted(between, (usual_ns - WIDTHS * width, usual_ns + WIDTHS * width + 1))
+    met = min(len(np.unique(of[low:high])) for of in (of_a, of_b)) / min(len(a), len(b))
+    return Told(half, usual_ns, MOST_SPREADS * width + NEAR_NS, width, met), False
 
 
 def _apart(times: Codes) -> int:
@@ -203,7 +216,7 @@ def _shortest(values: Codes, count: int) -> tuple[int, int | None]:
     return at, int(widths[at])
 
 
-def _with(links: LinkOrder, found: dict[_Pair, _Told]) -> LinkOrder:
+def _with(links: LinkOrder, found: dict[_Pair, Told]) -> LinkOrder:
     pairs = np.array([(a, b) if told.usual_ns > 0 else (b, a) for (a, b), told in found.items()])
     more: Keys = pair_keys(pairs[:, 0], pairs[:, 1])
     stay = ~np.isin(links.keys, np.concatenate([more, pair_keys(pairs[:, 1], pairs[:, 0])]))
