@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.core.journeys import JourneySet
@@ -100,8 +102,10 @@ def flows_beside(
     """Begin to look for the flows of `assembled` packets, and return what waits for them."""
     p = packets.batch.packets
     named = last_named(p, packets.identity, packets.layout)
+    lengths = np.diff(packets.layout[1])
     return beside(
-        lambda: flows_of(p, packets.streams, opposites(), packets.first, named, seen), len(p)
+        lambda: flows_of(p, packets.streams, opposites(), packets.first, named, lengths, seen),
+        len(p),
     )
 
 

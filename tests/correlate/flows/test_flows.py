@@ -11,6 +11,7 @@ from scenarios.world import World
 
 from tracer.core.enums import Kind, Outcome
 from tracer.core.segments import segment_events
+from tracer.core.ways import REPLY, REQUEST, ways_of
 from tracer.correlate.join import join
 
 
@@ -77,3 +78,33 @@ def test_equal_tuples_of_two_tenants_are_no_flow_where_no_point_sees_both_ways()
     truth = scenario.meta["flow"][row]
     for number in np.unique(found.journeys["flow"]):
         assert len(np.unique(truth[found.journeys["flow"] == number])) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flow_whose_first_packet_is_lost_before_nat_has_two_ways(seed: int) -> None:
+    world = World(seed)
+    carrier = world.nat(snat="203.0.113.77", host="carrier")
+    chain = Chain(
+        world.point("client", "host0"), Link(loss=0.3), world.point("lan", "router0"),
+        Router(snat(world)), world.point("wan", "router0"), Link(100_000, loss=0.2),
+        world.point("in", "router1"), Router(carrier), world.point("out", "router1"),
+        Link(100_000, 10_000, loss=0.1), world.point("server", "host1"),
+    )  # fmt: skip
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, 600, flows=40))
+    scenario = world.finish("lost_before_nat")
+    found = join(scenario.batch)
+    packets, journeys = scenario.batch.packets, found.journeys
+    first = found.hops["row"][journeys["first_hop"]]
+    is_answer = scenario.truth.reply_of[scenario.truth.packet[first]] >= 0
+    assert is_answer.sum() > 100
+    # Where none got through the first NAT, or none through the second, nothing tells.
+    outward = packets["point"][found.hops["row"]] == 4
+    known = np.zeros(len(found.flows), np.bool_)
+    known[journeys["flow"][found.hops["journey"][outward]]] = True
+    told = known[journeys["flow"]]
+    assert (ways_of(found)[told] == np.where(is_answer, REPLY, REQUEST)[told]).all()
+    opening = np.unique(journeys["flow"], return_index=True)[1]
+    assert (journeys["n_hops"][opening] < 3).sum() > 5
+    flows = found.flows[known]
+    assert (flows["src_lo"] != flows["nat_src_lo"]).all()
+    assert len(np.unique(flows["src_lo"])) == 1

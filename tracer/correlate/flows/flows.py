@@ -16,7 +16,11 @@ from tracer.correlate.nat.opposites import Opposites, Pairs
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.packets.fragments import nearest_of_datagram
 
-_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "icmp_id")
+#: What a flow is named by, each with what it is in an answer.
+_OTHER = {
+    "src_hi": "dst_hi", "src_lo": "dst_lo", "dst_hi": "src_hi", "dst_lo": "src_lo",
+    "sport": "dport", "dport": "sport", "icmp_id": "icmp_id",
+}  # fmt: skip
 SYN, ACK = 0x02, 0x10
 FRAGMENT_NS = 30_000_000_000  # Linux keeps fragments that long (ipfrag_time)
 ANSWER_NS = 10_000_000_000  # an answer comes that soon, and clocks are not further apart
@@ -104,10 +108,12 @@ def flows_of(
     opposites: Opposites,
     firsts: Codes,
     lasts: Codes,
+    lengths: Codes,
     seen: SeenFlows | None = None,
 ) -> Flows:
     """Return the flows of journeys given by their first and last rows, in order of first time.
 
+    `lengths`: how many hops each has, of which the longest tells the translations of its flow.
     Flows that were `seen` before keep their original way.
     """
     if not len(firsts):
@@ -128,7 +134,12 @@ def flows_of(
     forward = flip == flip[opening][flow]
     if seen is not None:
         forward ^= _turned(seen.find(firsts), flow, forward)[flow]
-    table = _table(packets, flow, firsts, lasts, opening)
+    table = _table(packets, flow, firsts, opening)
+    told = _translated(packets, flow, forward, firsts, lasts, lengths, opening)
+    for here, there in _OTHER.items():
+        for prefix, rows, back in (("", firsts, lasts), ("nat_", lasts, firsts)):
+            asked, answer = packets[here][rows[told]], packets[there][back[told]]
+            table[prefix + here] = np.where(forward[told], asked, answer)
     return Flows(flow, forward, table)
 
 
@@ -165,21 +176,29 @@ def _asks(packets: Any, rows: Codes) -> NDArray[np.bool_]:
     return asks
 
 
-def _table(
-    packets: Any,
-    flow: Codes,
-    firsts: Codes,
-    lasts: Codes,
-    opening: Codes,
-) -> StructuredArray:
+def _table(packets: Any, flow: Codes, firsts: Codes, opening: Codes) -> StructuredArray:
     table = np.zeros(len(opening), FLOW_DTYPE)
     first = packets[firsts[opening]]
-    last = packets[lasts[opening]]
     for name in ("proto", "ip_version"):
         table[name] = first[name]
     table["proto"][first["ethertype"] == ETHERTYPE_ARP] = ARP
-    for name in _FIELDS:
-        table[name] = first[name]
-        table[f"nat_{name}"] = last[name]
     table["journeys"] = np.bincount(flow, minlength=len(opening))
     return table
+
+
+def _translated(
+    packets: Any, flow: Codes, forward: NDArray[np.bool_], firsts: Codes, lasts: Codes,
+    lengths: Codes, opening: Codes,
+) -> Codes:  # fmt: skip
+    # Of each flow the journey that tells how it looks before and after NAT. The one that opens it
+    # may be lost, or missed by a capture, where it is not translated yet: the longest that is, of
+    # those that go its way or else of the answers, which show both turned round.
+    moved = np.zeros(len(flow), np.bool_)
+    for name in _OTHER:
+        moved |= packets[name][firsts] != packets[name][lasts]
+    moved &= (packets["frag_offset"][firsts] <= 0) & (packets["frag_offset"][lasts] <= 0)
+    order = np.lexsort((-np.arange(len(flow)), lengths, forward))
+    told: Codes = opening.copy()
+    order = order[moved[order]]
+    told[flow[order]] = order  # of several the last stays
+    return told
