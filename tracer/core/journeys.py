@@ -92,6 +92,12 @@ EVENT_DTYPE = np.dtype(
     [("journey", "<i4"), ("from_point", "<i4"), ("to_point", "<i4"), ("event", "i1")]
 )
 
+# Bytes of a packet that is several segments elsewhere, which nobody shows beyond its nth hop, while
+# others went on: where they begin in it, and how many segments they were.
+GONE_DTYPE = np.dtype(
+    [("journey", "<i4"), ("n", "<i4"), ("begin", "<i4"), ("bytes", "<i4"), ("segments", "<i4")]
+)
+
 # Packets that passed the capture at a point unseen while it says it lost some.
 UNSEEN_DTYPE = np.dtype([("journey", "<i4"), ("gap", "<i4")])  # indices: journeys, merged gaps
 
@@ -222,6 +228,7 @@ class JourneySet:
     numbers: StructuredArray | None = None
     unseen: StructuredArray = field(default_factory=lambda: _empty(UNSEEN_DTYPE))
     events: StructuredArray | None = None  # EVENT_DTYPE; None: `core.segments` finds them
+    gone: StructuredArray = field(default_factory=lambda: _empty(GONE_DTYPE))
 
     def shown(self, name: str, indices: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return the numbers shown for the journeys at the indices, (n,), or for what they name.

@@ -6,18 +6,20 @@ most of them; else most of all that came the same way; else most of all.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.enums import LOST, Event, Outcome
 from tracer.core.journeys import EVENT_DTYPE, JourneySet
+from tracer.core.lost_parts import NOWHERE, Losses, losses_of, repeated
 from tracer.core.records import joined
 from tracer.core.rows import Rows
 from tracer.core.schema import StructuredArray
 from tracer.core.ways import ways_of
 
-NOWHERE = -1
+_LONGEST = 1 << 20  # bytes of a super-packet (BIG TCP has half of it); who renumbers adds more
 
 
 @dataclass(slots=True)
@@ -31,14 +33,36 @@ class Steps:
 
 
 def steps_of(journey_set: JourneySet) -> Steps:
-    """Return the steps between hops whose points are known."""
+    """Return the steps between hops whose points are known.
+
+    From one part of a packet (a segment, a fragment) to the next one there is no step.
+    """
     hops = journey_set.hops
     point = journey_set.observations.packets["point"][hops["row"]].astype(np.int64)
     after = np.flatnonzero(hops["parent"] > 0)
     before = _parents(journey_set, after)
     known = (point[before] >= 0) & (point[after] >= 0)
+    known[known] = ~_are_parts(journey_set, point, before[known], after[known])
     before, after = before[known], after[known]
     return Steps(before, after, point[before], point[after])
+
+
+def _are_parts(journey_set: JourneySet, point: Rows, before: Rows, after: Rows) -> Any:
+    # Which hops have other bytes than the one before: of a packet that is several segments. At one
+    # point other numbers tell, too, which forwarding would not change.
+    packets, rows = journey_set.observations.packets, journey_set.hops["row"]
+    found = point[before] == point[after]
+    at = np.flatnonzero(found)
+    one, other = packets[rows[before[at]]], packets[rows[after[at]]]
+    differ = np.zeros(len(at), np.bool_)
+    for name in ("tcp_seq", "frag_offset", "payload_len", "ip_id"):
+        differ |= one[name] != other[name]
+    found[at] = differ & (one["ttl"] == other["ttl"])
+    seq, size = (packets[name][rows] for name in ("tcp_seq", "payload_len"))
+    ahead = (seq[after].astype(np.int64) - seq[before] + (1 << 31)) % (1 << 32) - (1 << 31)
+    apart = (ahead >= size[before]) | (-ahead >= size[after])
+    apart &= (size[before] > 0) & (size[after] > 0) & (np.abs(ahead) < _LONGEST)
+    return found | (apart & (seq[before] >= 0) & (seq[after] >= 0))
 
 
 def segment_events(journey_set: JourneySet) -> StructuredArray:
@@ -50,11 +74,11 @@ def segment_events(journey_set: JourneySet) -> StructuredArray:
     """
     if journey_set.events is not None:
         return journey_set.events
-    steps = steps_of(journey_set)
-    ended = _ended(journey_set, steps)
-    events = joined(
-        [ended, _resent(journey_set, ended), _overtaken(journey_set, steps)], EVENT_DTYPE
-    )
+    steps, losses = steps_of(journey_set), _losses(journey_set)
+    ended = _ended(journey_set, steps, losses)
+    resent, overtaken = _resent(journey_set, ended, losses), _overtaken(journey_set, steps)
+    ended = ended.take(np.repeat(np.arange(len(ended)), losses.packets))
+    events = joined([ended, resent, overtaken], EVENT_DTYPE)
     return events.take(np.lexsort((events["event"], events["journey"])))
 
 
@@ -87,16 +111,23 @@ def _parents(journey_set: JourneySet, hops: Rows) -> Rows:
     return parents
 
 
-def _ended(journey_set: JourneySet, steps: Steps) -> StructuredArray:
-    # Journeys that are lost or missed: from where they ended to where others went on.
+def _losses(journey_set: JourneySet) -> Losses:
+    # Of journeys that are lost or missed.
     journeys = journey_set.journeys
-    missed = journeys["outcome"] == Outcome.LOST_BY_TRACER
-    ends = np.flatnonzero((np.isin(journeys["outcome"], LOST) | missed) & (journeys["n_hops"] > 0))
+    ended = np.isin(journeys["outcome"], (*LOST, Outcome.LOST_BY_TRACER))
+    ends = np.flatnonzero(ended & (journeys["n_hops"] > 0))
+    return losses_of(journey_set, ends, last_at(journey_set)[ends])
+
+
+def _ended(journey_set: JourneySet, steps: Steps, losses: Losses) -> StructuredArray:
+    # An event for each loss: from where it ended to where others went on.
+    journeys = journey_set.journeys
+    ends, last = losses.journey, losses.hop
+    missed = journeys["outcome"][ends] == Outcome.LOST_BY_TRACER
     events = np.empty(len(ends), EVENT_DTYPE)
     events["journey"] = ends
-    events["event"] = np.where(missed[ends], Event.MISSED, Event.LOST)
+    events["event"] = np.where(missed, Event.MISSED, Event.LOST)
     point = journey_set.observations.packets["point"]
-    last = last_at(journey_set)[ends]
     origin = point[journey_set.hops["row"][last]].astype(np.int64)
     came = _came_from(journey_set, last)
     flow = journeys["flow"][ends].astype(np.int64)
@@ -122,29 +153,7 @@ def _ended(journey_set: JourneySet, steps: Steps) -> StructuredArray:
         open_ = np.flatnonzero(events["to_point"] == NOWHERE)
         wanted = np.stack([part[open_] for part in (flow, came, origin)[kept:]])
         events["to_point"][open_] = _usual(np.stack(ways[kept:]), steps.to_point[at], wanted)
-    again: StructuredArray = events.take(np.repeat(np.arange(len(ends)), _parts(journey_set, ends)))
-    return again
-
-
-def _parts(journey_set: JourneySet, ends: Rows) -> Rows:
-    # Of how many packets each lost journey consists where it ended: of those among its segments
-    # that went no further, while others did.
-    hops, journeys, packets = (
-        journey_set.hops, journey_set.journeys, journey_set.observations.packets,
-    )  # fmt: skip
-    is_lost = np.zeros(len(journeys), np.bool_)
-    is_lost[ends] = True
-    mine = np.flatnonzero(is_lost[hops["journey"]])
-    parents = _parents(journey_set, mine)
-    leads = np.zeros(len(hops), np.bool_)
-    leads[parents[parents >= 0]] = True
-    journey, row = hops["journey"][mine], hops["row"][mine]
-    first = hops["row"][journeys["first_hop"][journey]]
-    size = packets["payload_len"]
-    left = ~leads[mine] & (packets["tcp_seq"][row] >= 0) & (size[row] < size[first])
-    left &= packets["point"][row] == journeys["outcome_point"][journey]
-    count = np.bincount(journey[left], minlength=len(journeys))[ends]
-    return np.maximum(count, 1)
+    return events
 
 
 def _came_from(journey_set: JourneySet, hops: Rows) -> Rows:
@@ -200,14 +209,12 @@ def _codes(keys: NDArray[np.int64]) -> Rows:
     return codes
 
 
-def _resent(journey_set: JourneySet, ended: StructuredArray) -> StructuredArray:
-    lost = ended[ended["event"] == Event.LOST]
-    place = np.full(len(journey_set.journeys) + 1, NOWHERE)
-    place[lost["journey"]] = np.arange(len(lost))
-    at = place[journey_set.journeys["retransmission_of"]]
-    again = np.flatnonzero(at >= 0)
-    events: StructuredArray = lost.take(at[again])
-    events["journey"], events["event"] = again, Event.RESENT
+def _resent(journey_set: JourneySet, ended: StructuredArray, losses: Losses) -> StructuredArray:
+    again = np.flatnonzero(journey_set.journeys["retransmission_of"] >= 0)
+    at = repeated(journey_set, losses, again)
+    kept = (at >= 0) & (np.append(ended["event"], -1)[at] == Event.LOST)
+    events: StructuredArray = ended.take(at[kept])
+    events["journey"], events["event"] = again[kept], Event.RESENT
     return events
 
 

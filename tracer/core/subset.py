@@ -54,6 +54,7 @@ def chosen_of(
         numbers=None if journey_set.numbers is None else journey_set.numbers.take(chosen),
         unseen=unseen,
         events=events,
+        gone=_of_journeys(journey_set.gone, place),
     )
 
 

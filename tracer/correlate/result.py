@@ -67,7 +67,14 @@ def journey_set(
     )
     hops["cause"] = cause()
     return JourneySet(
-        batch, hops, journeys, of.table, clocks.estimates, reasons=reasons, unseen=unseen
+        batch,
+        hops,
+        journeys,
+        of.table,
+        clocks.estimates,
+        reasons=reasons,
+        unseen=unseen,
+        gone=packets.found.gone,
     )
 
 

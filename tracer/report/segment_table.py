@@ -33,7 +33,7 @@ SEGMENT_COLUMNS = {
     "packets": "packets that came to its end",
     "lost": "packets that were seen at its beginning, not at its end, and should have been",
     "loss": "the lost ones as a part of those that left",
-    "missed": "packets that passed its end, but its capture missed them",
+    "missed": "packets seen no further because the capture at its end missed them (lost-by-tracer)",
     "resent": "packets that repeat TCP bytes lost here",
     "reordered": "packets overtaken here by one that left later (RFC 4737)",
     "p50_ns": "median time from its beginning to its end",

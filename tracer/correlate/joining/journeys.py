@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.core.journeys import GONE_DTYPE
+from tracer.core.schema import StructuredArray
 from tracer.correlate.hashing import Codes
 
 
@@ -23,6 +25,7 @@ class Assembly:
     Once hops are in order, for each journey: `ends` is the index of the hop that says how it ended,
     `within` the journey in which all that was left of it went on (-1), and `lost_bytes` how many of
     its bytes went no further than that hop, while others did (no elements: `parted` has none).
+    `gone`: which bytes these are, of all hops (GONE_DTYPE).
     """
 
     journey: Codes
@@ -40,6 +43,7 @@ class Assembly:
     back: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     within: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     lost_bytes: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    gone: StructuredArray = field(default_factory=lambda: np.empty(0, GONE_DTYPE))
 
     def merge(self, of: Codes) -> None:
         """Give rows the journey that theirs is part of, and number journeys anew, in place.

@@ -5,15 +5,17 @@ from typing import Any
 import numpy as np
 
 from tracer.core.jit import inner_plain, jit
+from tracer.core.journeys import GONE_DTYPE
 from tracer.correlate.hashing import Codes, filled
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.piece_order import is_here
 
 Layout = tuple[Codes, Codes]
+_FEW = 64  # ranges that there is room for to begin with
 
 
 def settle_segment_ends(packets: Any, place: Codes, found: Assembly, layout: Layout) -> None:
-    """Set `ends`, `within` and `lost_bytes` of journeys that have segments, in place.
+    """Set `ends`, `within`, `lost_bytes` and `gone` of journeys that have segments, in place.
 
     Such a journey ended at the last hop some of whose bytes nobody shows further on, where others
     went on: there a segment was lost. Bytes may go on in a packet of another journey, if GRO put
@@ -28,11 +30,14 @@ def settle_segment_ends(packets: Any, place: Codes, found: Assembly, layout: Lay
         return
     found.within = np.full(found.journeys, -1)
     found.lost_bytes = np.zeros(found.journeys, np.int64)
-    carried = _settle(
+    carried, *gone = _settle(
         packets, found.numbers, *layout, np.unique(found.journey[which]), place, found.copy_of,
         carrier,
         found.ends, found.lost_bytes,
     )  # fmt: skip
+    found.gone = np.zeros(len(gone[0]), GONE_DTYPE)
+    for name, values in zip(("journey", "n", "begin", "bytes", "segments"), gone, strict=True):
+        found.gone[name] = values
     has = np.flatnonzero(carried >= 0)
     has = has[found.journey[carried[has]] != has]
     found.within[has] = found.journey[carried[has]]
@@ -48,9 +53,12 @@ def _ahead(numbers: Codes, row: int, other: int) -> int:
 def _settle(
     p: Any, numbers: Codes, rows: Codes, starts: Codes, which: Codes, place: Codes, copy_of: Codes,
     carrier: Codes, ends: Codes, lost: Codes,
-) -> Codes:  # fmt: skip
-    # Returns for each journey a row of what all that was left of it went on in, -1 for none.
+) -> tuple[Codes, Codes, Codes, Codes, Codes, Codes]:  # fmt: skip
+    # Returns for each journey a row of what all that was left of it went on in, -1 for none; and
+    # the columns of GONE_DTYPE.
     carried = filled(len(starts) - 1, -1)
+    gone_in = np.empty((_FEW, 5), np.int64)
+    count = 0
     for journey in which:
         start, stop = starts[journey], starts[journey + 1]
         last = rows[stop - 1]
@@ -60,14 +68,23 @@ def _settle(
             row = rows[i]
             if copy_of[row] >= 0 or is_here(p, row, last, place):
                 continue
-            at = rows[ends[journey]]
-            if lost[journey] and not is_here(p, row, at, place):
+            if count + stop - i + 1 > len(gone_in):
+                more = np.empty((2 * len(gone_in) + stop - i + 1, 5), np.int64)
+                more[:count] = gone_in[:count]
+                gone_in = more
+            before, count = count, _gone(p, numbers, rows, i, stop, place, carrier, gone_in, count)
+            if before == count:
                 continue
-            gone = _gone(p, numbers, rows, i, stop, place, carrier)
-            if gone and not lost[journey]:
+            gone_in[before:count, 0], gone_in[before:count, 1] = journey, i - start + 1
+            if lost[journey] and not is_here(p, row, rows[ends[journey]], place):
+                continue
+            if not lost[journey]:
                 ends[journey] = i
-            lost[journey] += gone
-    return carried
+            lost[journey] += gone_in[before:count, 3].sum()
+    g = gone_in[:count]
+    return (
+        carried, g[:, 0].copy(), g[:, 1].copy(), g[:, 2].copy(), g[:, 3].copy(), g[:, 4].copy()
+    )  # fmt: skip
 
 
 @inner_plain
@@ -94,13 +111,15 @@ def _taken_along(p: Any, numbers: Codes, row: int, carrier: Codes) -> int:
 
 @inner_plain
 def _gone(
-    p: Any, numbers: Codes, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes
-) -> int:
-    # How many bytes of hop i no later hop elsewhere has.
+    p: Any, numbers: Codes, rows: Codes, i: int, stop: int, place: Codes, carrier: Codes,
+    out: Codes, count: int,
+) -> int:  # fmt: skip
+    # Adds to `out`, which has `count`, ranges of the bytes of hop i that no later hop elsewhere
+    # has: where each begins in it, its length, and how many segments it was; returns the new count.
     row = rows[i]
     size = int(p[row].payload_len)
     at = max(_taken_along(p, numbers, row, carrier), 0)
-    gone = 0
+    segment = 0  # the longest of those it is elsewhere
     while at < size:
         reached, following = at, size
         for k in range(i + 1, stop):
@@ -108,12 +127,18 @@ def _gone(
             if is_here(p, row, other, place):
                 continue
             begin = _ahead(numbers, row, other)
+            length = int(p[other].payload_len)
+            if length < size and 0 <= begin < size:
+                segment = max(segment, length)
             if begin <= at:
-                reached = max(reached, begin + int(p[other].payload_len))
+                reached = max(reached, begin + length)
             else:
                 following = min(following, begin)
         if reached == at:
-            gone += following - at
+            gone = following - at
+            out[count, 2], out[count, 3] = at, gone
+            out[count, 4] = (gone + segment - 1) // segment if segment else 1
+            count += 1
             reached = following
         at = reached
-    return gone
+    return count

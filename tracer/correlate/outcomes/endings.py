@@ -7,7 +7,6 @@ from tracer.core.enums import Outcome
 from tracer.core.schema import StructuredArray
 from tracer.correlate.flows.refusals import note_refusals
 from tracer.correlate.hashing import Codes
-from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.packets import Packets
 from tracer.correlate.order.ways import Ways, links_of
 from tracer.correlate.outcomes import outcome
@@ -15,7 +14,7 @@ from tracer.correlate.outcomes.answered import answered_at
 from tracer.correlate.outcomes.asymmetry import other_ways
 from tracer.correlate.outcomes.missed import settle_missed
 from tracer.correlate.outcomes.own_addresses import addressed_here
-from tracer.correlate.outcomes.partly import partly
+from tracer.correlate.outcomes.partly import partly, settle_carried
 from tracer.correlate.outcomes.paths import Paths
 from tracer.correlate.outcomes.reasons import give_reasons
 from tracer.correlate.outcomes.watched import Watch, kernel_drops, settle_kept, settle_outcomes
@@ -43,7 +42,7 @@ def endings(
     journeys["outcome"], onward, edge = outcome.outcomes(
         batch.packets, identity, links_of(identity, packets.links), paths, time, ways
     )
-    _settle_carried(packets.found, journeys)
+    settle_carried(packets.found, identity, paths, journeys)
     # What was kept was not missed. `settle_outcomes` opens more of them again, and asks again.
     settle_kept(batch, identity, paths, kept, journeys)
     _settle_arrived(packets, paths, journeys, edge)
@@ -59,12 +58,6 @@ def endings(
         batch, journeys, packets.first, dropped, missed, edge, said, further, alike
     )
     return reasons, missed.unseen
-
-
-def _settle_carried(found: Assembly, journeys: StructuredArray) -> None:
-    # What went on in a packet of another journey ended as that did; in place.
-    carried = np.flatnonzero(found.within >= 0)
-    journeys["outcome"][carried] = journeys["outcome"][found.within[carried]]
 
 
 def _settle_arrived(packets: Packets, paths: Paths, journeys: StructuredArray, edge: Codes) -> None:
