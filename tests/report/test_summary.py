@@ -66,6 +66,9 @@ def test_footer_says_what_the_tracer_lost() -> None:
     both = text(lost={"ring_full": 7, "map_full": 1})
     assert both.endswith("or a larger --ring-size and --map-size")
     assert "larger" not in text(lost={"unreadable": 1})
+    both = text(lost={"capture_dropped": 2, "unreadable": 1})
+    assert "\ndropped by captures, not by the network: 2 packets\n" in both
+    assert both.endswith("lost by tracer, not by the network: 1 unreadable")
 
 
 def test_footer_gives_clocks_with_uncertainty() -> None:

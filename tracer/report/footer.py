@@ -18,6 +18,8 @@ def footer_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield "undecoded: " + ", ".join(f"{count} {word}" for word, count in undecoded.items())
     yield from _clocks(summary.get("clocks", ()))
     lost = {name: count for name, count in summary.get("lost", {}).items() if count}
+    if dropped := lost.pop("capture_dropped", 0):
+        yield f"dropped by captures, not by the network: {_number(dropped, 'packet')}"
     if lost:
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())
         yield f"lost by tracer, not by the network: {counts}"

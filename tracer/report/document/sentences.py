@@ -19,9 +19,10 @@ _ENDS = {
     "unfinished": "last seen at the edge of the capture",
     "answered-elsewhere": "answered elsewhere",
     "not-observable": "gone where nothing can be observed",
-    "lost-by-tracer": "missed by the tracer itself",
+    "lost-by-tracer": "missed by a capture or by tracer itself",
 }
 _LOST = ("dropped", "vanished")  # among what stopped
+_NO_CAUSE = ("no answer seen", "the rest went on")  # ends of reasons that do not say why
 
 
 def what_happened(journey_set: JourneySet, figures: Figures) -> list[str]:
@@ -65,9 +66,10 @@ def _outcomes(journey_set: JourneySet, figures: Figures) -> str:
 
 
 def _points(figures: Figures) -> str:
-    hosts = {place.host for place in figures.places.places if place.host}
+    hosts = {place.host for place in figures.places.places}
     where = plural(len(figures.places), "observation point")
-    return f"{where} on {plural(len(hosts), 'host')}" if len(hosts) > 1 else where
+    all_known = None not in hosts and len(hosts) > 1
+    return f"{where} on {plural(len(hosts), 'host')}" if all_known else where
 
 
 def _stops(figures: Figures) -> str:
@@ -83,14 +85,27 @@ def _stops(figures: Figures) -> str:
     rest = total - sum(each.lost for each in worst)
     if rest:
         places.append(f"{plural(rest, 'more')} elsewhere".replace("mores", "more"))
-    reasons = Counter[str]()
-    for (_, outcome, reason), number in figures.stops.items():
-        if reason and outcome in _LOST:
-            reasons[reason] += number
-    because = f"; the reason most often given is {reasons.most_common(1)[0][0]}" if reasons else ""
+    because, packets = _because(figures)
     if total == 1:
         return f"The one lost packet stopped {places[0].partition(' (')[0]}{because}."
-    return f"The {total} lost packets stopped {_listed(places)}{because}."
+    # Of super-packets each lost segment is counted.
+    what = "packets" if total == packets else "packets and segments of packets"
+    return f"The {total} lost {what} stopped {_listed(places)}{because}."
+
+
+def _because(figures: Figures) -> tuple[str, int]:
+    # The reason given for most lost packets, in how many of them; and their number.
+    reasons, lost = Counter[str](), 0
+    for (_, outcome, reason), number in figures.stops.items():
+        if outcome in _LOST:
+            lost += number
+            if reason and not reason.endswith(_NO_CAUSE):
+                reasons[reason] += number
+    if not reasons:
+        return "", lost
+    reason, number = reasons.most_common(1)[0]
+    every = "" if number == lost else f" ({number} of {lost})"
+    return f"; the reason most often given is “{reason}”{every}", lost
 
 
 def _where(segment: Segment, figures: Figures) -> str:
