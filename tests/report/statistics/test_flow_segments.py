@@ -105,6 +105,17 @@ def test_windows_add_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert totals["reordered" if name == "tcp_out_of_order" else "resent"] > 0
 
 
+def test_the_order_in_which_journeys_come_does_not_matter() -> None:
+    found = join(make("everything", 5).batch)
+    whole, parts = FlowSegments(), FlowSegments()
+    whole.add(found)
+    half = np.arange(len(found.journeys)) < len(found.journeys) // 2
+    for chosen in (np.flatnonzero(~half), np.flatnonzero(half)):
+        parts.add(found, chosen)
+    one, other = (segment_table(each, found.flows).to_pylist() for each in (whole, parts))
+    assert one == other
+
+
 def test_rounded_delays_are_as_right_as_they_say() -> None:
     found = join(make("tcp_many_flows", 3, 0.2).batch)
     exact, error, _ = added(iter([found]))

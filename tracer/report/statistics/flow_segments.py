@@ -179,7 +179,9 @@ class FlowSegments:
         self._fill_delays(table)
         place = values[:, _PLACES] / np.maximum(values[:, _PLACED], 1)
         place[values[:, _PLACED] == 0] = np.inf
-        order = np.lexsort((place, table["way"], table["flow"]))
+        # Of those at one place on the way the order of the points, not that of windows, decides.
+        ends = table["to_point"], table["from_point"]
+        order = np.lexsort((*ends, place, table["way"], table["flow"]))
         table = table[order]
         begins = np.flatnonzero(np.diff(keys[order] >> 29, prepend=-1))
         sizes = np.diff(np.append(begins, len(table)))
