@@ -11,6 +11,7 @@ from tracer.core.jit import jit
 from tracer.core.mixing import mixed
 from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
 from tracer.correlate.order.ways import Ways, most_seen
+from tracer.correlate.outcomes.beyond import beyond_of
 from tracer.correlate.outcomes.paths import Paths, hops_of
 from tracer.correlate.packets.identity import Identity
 
@@ -28,7 +29,8 @@ class Onward:
     show where its source begins; with that place and the time. `since_ns`:
     when each place was first seen, by code. `answered`: journeys that arrived, though not seen at
     the place they were expected at. `before`: the place that packets of each link come from, -1 for
-    none.
+    none. `beyond`: the place where each journey would have been seen if the expected one had missed
+    it, as `beyond_of` tells, -1 where nothing does.
     """
 
     expected: Codes
@@ -38,6 +40,7 @@ class Onward:
     since_ns: Codes
     answered: Codes
     before: Codes
+    beyond: Codes
 
     def add_passed(self, paths: Paths, journeys: Codes, places: Codes, time: Codes) -> None:
         """Add journeys that had passed a place unseen before their first hop."""
@@ -95,14 +98,15 @@ def onward_of(
     skipped = following[first] != place[second]
     # Beyond it are places to which packets come from there; others lie on another way.
     beyond = before[second] == following[first]
-    expected, passed = following[link[paths.last]], NONE
+    expected, passed, came_to = following[link[paths.last]], NONE, NONE
     if skipped.any():
         here, there = first[step], place[second][step]
         other = (skipped & ~beyond)[step]
         _on_other_ways(packets, expected, paths, link, (at, here, there), other, skipped[step])
-        passed = _unseen(
+        steps = _unseen(
             identity, paths, (at, here, following[here]), skipped[step], beyond[step], time
         )
+        passed, came_to = at[steps], there[steps]
     # Without MACs a link is the same both ways: nobody is expected where it came from.
     parent = paths.parent[paths.end]
     from_ = paths.hops[paths.starts[:-1] + np.maximum(parent, 1) - 1]
@@ -114,16 +118,18 @@ def onward_of(
     _not_again(identity, link, paths, keys[which], expected)
     expected[again] = identity.place[paths.last[again]]
     passed_place = following[link[paths.hops[passed]]]
+    beyond_it = beyond_of(paths, link, expected, passed, passed_place, came_to)
     return Onward(
-        expected, passed, passed_place, time[paths.hops[passed]], ways.since_ns, NONE, before
-    )
+        expected, passed, passed_place, time[paths.hops[passed]], ways.since_ns, NONE, before,
+        beyond_it,
+    )  # fmt: skip
 
 
 def _unseen(
     identity: Identity, paths: Paths, steps: tuple[Codes, Codes, Codes],
     skipped: NDArray[np.bool_], beyond: NDArray[np.bool_], time: Codes,
 ) -> Codes:  # fmt: skip
-    # The hops from which packets passed a place unseen, without those of flows that go another way
+    # The steps by which packets passed a place unseen, without those of flows that go another way
     # to beyond it, as over equal routes: it never shows them, though it ran between two of them.
     at, here, usual = steps
     passing = skipped & beyond
@@ -137,8 +143,8 @@ def _unseen(
     way, chosen = way[passing], chosen[passing]
     at_ns = time[paths.hops[at[chosen]]]
     around = ~shown & several_silences(identity, way, len(first), usual[chosen], at_ns, time)
-    hops: Codes = at[chosen[~around[way]]]
-    return hops
+    found: Codes = chosen[~around[way]]
+    return found
 
 
 def several_silences(

@@ -43,6 +43,19 @@ def _capture_state(
     return state
 
 
+def _not_beyond(
+    identity: Identity, paths: Paths, onward: Onward, which: Codes, time: Codes
+) -> Codes:
+    # Those journeys that the place beyond the expected one, where no capture ran, did not show
+    # either, though it was being captured. Where one was interrupted others may be, too, for the
+    # host was busy: that is left open.
+    which = which[onward.beyond[which] >= 0]
+    there = replace(onward, expected=onward.beyond)
+    state = _capture_state(identity, there, which, time, time[paths.last[which]])
+    found: Codes = which[state == 2]
+    return found
+
+
 def _expect_at_home(
     packets: Any, identity: Identity, paths: Paths, ending: NDArray[np.bool_], astray: Codes,
     expected: Codes,
@@ -106,7 +119,8 @@ def outcomes(
     was over.
 
     Delivered: answered, or last seen where its destination's packets begin, or where no packet was
-    ever seen to go on. Vanished: others went on from there, and the next place was being captured.
+    ever seen to go on. Vanished: others went on from there, and the next place was being captured;
+    or, before that began or after its end, the one beyond it where others of its flow were seen.
     Unfinished: nobody went on from there, and others were answered from beyond what was captured;
     or packets alike begin further on, one of which it may be.
     Answered elsewhere: an ICMP error quotes it, or a reset came from where others went on.
@@ -136,6 +150,9 @@ def outcomes(
     outcome[missing] = Outcome.VANISHED
     onward.add_passed(paths, *ends.passed_unseen(identity, paths, following[missing], time), time)
     state = _capture_state(identity, onward, missing, time, time[last[missing]] + again[missing])
+    shown = _not_beyond(identity, paths, onward, missing[state == 0], time)
+    onward.expected[shown] = onward.beyond[shown]
+    state[np.isin(missing, shown)] = 2
     outcome[missing[state == 0]] = Outcome.UNFINISHED
     outcome[missing[state == 1]] = Outcome.LOST_BY_TRACER
     outcome[(several | answered) & (ending | answered)] = Outcome.DELIVERED
