@@ -199,7 +199,7 @@ SEGMENTS = _table(
     ("packets", "int64", "packets that came to its end"),
     ("lost", "int64", "packets seen at its beginning, not at its end, that should have been"),
     ("loss", "float64", "`lost` as a part of those that left"),
-    ("missed", "int64", "packets that passed its end, but its capture missed them"),
+    ("missed", "int64", "packets seen no further because the capture at its end missed them"),
     ("resent", "int64", "packets that repeat TCP bytes lost here"),
     ("reordered", "int64", "packets overtaken here by one that left later (RFC 4737)"),
     ("p50", DELTA, "median time from its beginning to its end"),
