@@ -128,6 +128,18 @@ def test_overtaken_packets_are_those_that_came_late() -> None:
     assert not places(join(make("snat_dvr", 3).batch), Event.OVERTAKEN)
 
 
+def test_packets_alike_are_not_said_to_be_overtaken() -> None:
+    world = World(7)
+    chain = line(world, 6, per_host=2)
+    for link in (each for each in chain.elements if isinstance(each, Link)):
+        link.jitter_ns, link.loss = 30_000, 0.05  # in order
+    alike = datagrams(world, FIXED, EXTERNAL, 400, gap_ns=5_000, size=40, constant=True, ids="zero")
+    world.run(chain, alike)
+    found = join(world.finish("alike").batch)
+    assert (found.journeys["ambiguous"] == 1).sum() > 50
+    assert not places(found, Event.OVERTAKEN)
+
+
 def test_what_a_capture_missed_is_not_lost() -> None:
     found = join(make("everything", 5).batch)
     events = segment_events(found)

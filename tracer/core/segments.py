@@ -219,7 +219,8 @@ def _resent(journey_set: JourneySet, ended: StructuredArray, losses: Losses) -> 
 
 
 def _overtaken(journey_set: JourneySet, steps: Steps) -> StructuredArray:
-    # In the order of arrival: who left before one that is there already (RFC 4737, section 3).
+    # In the order of arrival: who left before one that is there already (RFC 4737, section 3). Of
+    # packets alike nobody knows which of them it was.
     hops, journeys = journey_set.hops, journey_set.journeys
     journey = hops["journey"][steps.after]
     left, arrived = hops["time_ns"][steps.before], hops["time_ns"][steps.after]
@@ -227,6 +228,7 @@ def _overtaken(journey_set: JourneySet, steps: Steps) -> StructuredArray:
     pair = steps.from_point * width + steps.to_point
     stream = journeys["flow"].astype(np.int64) * 4 + ways_of(journey_set) + 1
     timed = (journeys["flow"][journey] >= 0) & (left >= 0) & (arrived >= 0)
+    timed &= journeys["ambiguous"][journey] == 0
     at = np.flatnonzero(timed)
     at = at[np.lexsort((left[at], arrived[at], pair[at], stream[journey[at]]))]
     new = np.ones(len(at), np.bool_)
