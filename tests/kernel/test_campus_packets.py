@@ -146,7 +146,7 @@ def test_two_ways_out_stay_two_and_another_way_back_is_named(
             went = devices(found, journeys[packet[0] - ANSWER, "", "0"])
             link = "e1" if "e1" in went else "e2"
             out[link] += 1
-            other = "came back over e2, f2, not over e1, f1" if link == "e1" else ""
+            other = "came back over f2, e2, not over e1, f1" if link == "e1" else ""
             assert reason(found, journey) == other
     assert set(out) == {"e1", "e2"}
 

@@ -17,7 +17,7 @@ def test_answers_over_another_router_are_named() -> None:
     found = join(make("asymmetric", 3, 0.3).batch)
     answers = np.flatnonzero(found.journeys["request"] >= 0)
     texts = {found.reasons[n] for n in found.journeys["reason"][answers]}
-    assert texts == {"came back over qr1, rfp1, not over qr0, rfp0"}
+    assert texts == {"came back over rfp1, qr1, not over qr0, rfp0"}
 
 
 def test_answers_that_come_the_same_way_are_not() -> None:
@@ -37,7 +37,7 @@ def test_devices_called_alike_are_told_apart_by_their_hosts() -> None:
     found = join(batch)
     answers = np.flatnonzero(found.journeys["request"] >= 0)
     texts = {found.reasons[n] for n in found.journeys["reason"][answers]}
-    assert texts == {"came back over host1/qr, host1/rfp, not over host0/qr, host0/rfp"}
+    assert texts == {"came back over host1/rfp, host1/qr, not over host0/qr, host0/rfp"}
 
 
 def test_what_did_not_arrive_says_why_before_which_way_it_came() -> None:
@@ -51,12 +51,12 @@ def test_what_did_not_arrive_says_why_before_which_way_it_came() -> None:
     unfinished = found.journeys["outcome"] == Outcome.UNFINISHED
     late = unfinished & (found.journeys["request"] >= 0)
     texts = {found.reasons[n] for n in found.journeys["reason"][late]}
-    assert texts == {f"{CAPTURE_EDGE}; came back over qr1, rfp1, not over qr0, rfp0"}
+    assert texts == {f"{CAPTURE_EDGE}; came back over rfp1, qr1, not over qr0, rfp0"}
 
 
 IN, OUT = Direction.INGRESS, Direction.EGRESS
 CLIENT, LEFT, RIGHT, SERVER = (("c", "c0"), ("l", "lc"), ("r", "rs"), ("s", "s0"))
-ALL = "came back over lx, rx, not over lm, rm"
+ALL = "came back over rx, lx, not over lm, rm"
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ def other_ways(
     """Return (journey, words) of answers that came another way than their flow's questions went.
 
     Each way shows a device that the other never shows; a capture that missed packets does not make
-    two ways of one. Hooks are left out: some see one direction only. So are devices by which what
-    IPsec carries comes in, decrypted, for it leaves encrypted.
+    two ways of one. They are named in the order of the way. Hooks are left out: some see one
+    direction only. So are devices by which what IPsec carries comes in, decrypted, for it leaves
+    encrypted.
     """
     asked = np.flatnonzero(journeys["reply"] >= 0)
     if not len(asked):
@@ -43,7 +44,7 @@ def other_ways(
     shown = np.zeros((2, len(firsts)), np.bool_)  # whether each way shows each place of each flow
     for side, one in zip(shown, (_OUT, _BACK), strict=True):
         side[codes[way[owner] == one]] = True
-    only_out, only_back = (np.sort(keys[firsts[a & ~b]]) for a, b in (shown, shown[::-1]))
+    only_out, only_back = (_in_order(keys, firsts[a & ~b]) for a, b in (shown, shown[::-1]))
     flows_out, flows_back = only_out >> np.uint64(32), only_back >> np.uint64(32)
     both = np.intersect1d(flows_out, flows_back)
     if not len(both):
@@ -56,6 +57,12 @@ def other_ways(
         for each in both
     }
     return [(int(j), words[int(journeys["flow"][j])]) for j in np.unique(owner[mine])]
+
+
+def _in_order(keys: Keys, firsts: Codes) -> Keys:
+    # By flow, then as its packets first passed the places.
+    found: Keys = keys[firsts[np.lexsort((firsts, keys[firsts] >> np.uint64(32)))]]
+    return found
 
 
 def _came_unseen(
