@@ -13,6 +13,7 @@ from tracer.core.batch import ObservationBatch
 from tracer.core.conntrack import ConntrackEntry
 from tracer.correlate.beside import beside
 from tracer.correlate.clocks.alignment import Clocks, align
+from tracer.correlate.clocks.hop_order import order_across
 from tracer.correlate.clocks.known import KnownClocks
 from tracer.correlate.clocks.resolution import early_ns
 from tracer.correlate.conntrack.entry_zones import in_utc
@@ -304,6 +305,7 @@ def _in_order(seen: Seen, order: Order, found: Assembly) -> Groups:
         tunnelled, (batch.packets["capture"], batch.packets["frame"], identity.several),
         clocks.early_ns,
     )  # fmt: skip
+    order_across(batch, identity, clocks, links.link, rows, first_hop, found.copy_of)
     if len(batch.sections["kernel"]):
         after_output(batch, identity, rows, first_hop)
     return rows, first_hop

@@ -11,6 +11,7 @@ from tracer.core.point import Point
 from tracer.core.schema import PACKET_DTYPE, StructuredArray, null_record
 from tracer.core.spread import Layout, Spread
 from tracer.correlate.clocks.alignment import Clocks
+from tracer.correlate.clocks.hop_order import settle_across
 from tracer.correlate.flows.retransmissions import sent_again
 from tracer.correlate.hashing import Codes, Keys
 from tracer.correlate.join import JoinOptions, assembled, flows_beside
@@ -86,6 +87,7 @@ def warm_rest() -> None:
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links, keys)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
            (batch.packets["capture"], batch.packets["frame"], no[:0]), zeros[:0])  # fmt: skip
+    settle_across(hops, starts, zeros, zeros, zeros, keys[:0])
 
 
 def _answered(batch: ObservationBatch, identity: Identity) -> None:

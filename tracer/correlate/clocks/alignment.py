@@ -34,6 +34,7 @@ from tracer.correlate.packets.identity import Identity, identify
 Times = NDArray[np.int64]
 LEAST_DELAY_NS = 50_000_000  # of one way
 MOST_LATE_NS = 20_000_000  # of a copy in a queue
+Fits = tuple[dict[int, Fit], dict[int, int], NDArray[np.float64]]
 FEW = 0.0005  # of the packets that compare clocks
 LESS = 0.5
 
@@ -46,10 +47,12 @@ class Clocks:
     element where all are compared. `reference`: the clock whose scale it is; `added_ns`: what was
     added to the last stamps of the clocks that packets showed to be off. `choices`: how many
     packets of another clock each ARP row may be, where no offset stands out, else 0; no element
-    where none is in doubt. `sides`, of the scales that `scale` names for each row: what is open of
-    clocks that packets compare one way only, None where nothing that matters is. `bound`: names of
-    clocks, those together that packets bound from both sides. `early_ns`: what was added to coarse
-    stamps (`resolution`), by row; no element where all resolve alike.
+    where none is in doubt. `scale` names one for each row, and has no element where all rows are of
+    one: `loose_ns`, of scales, is how far it may be off the one with most rows, infinite where
+    packets do not say it. `sides`, of scales: what is open of clocks that packets compare one way
+    only, None where nothing that matters is. `bound`: names of clocks, those together that packets
+    bound from both sides. `early_ns`: what was added to coarse stamps (`resolution`), by row; no
+    element where all resolve alike.
     """
 
     time_ns: Times
@@ -63,6 +66,7 @@ class Clocks:
     scale: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     bound: list[tuple[str, ...]] = field(default_factory=list)
     early_ns: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    loose_ns: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def shown_ns(self) -> Times:
@@ -138,7 +142,7 @@ def _aligned(
     points = _points(batch, scale)
     names = [scale_name(point) for point in points]
     added = np.array([known.added_ns.get(name, 0) for name in names])
-    member, first, time, (fits, ends) = _best(samples, scale, time, names, added, known)
+    member, first, time, (fits, ends, loose) = _best(samples, scale, time, names, added, known)
     found = {int(code): fits.get(int(member[code])) for code in range(count)}
     latest = {
         names[code]: int(added[code]) - ends[int(member[code])]
@@ -154,14 +158,14 @@ def _aligned(
     slack_ns = max(_slack(fits), _late(samples, packets, time))
     return Clocks(
         time, _estimates(points, found, known, sides), slack_ns, apart, choices,
-        names[reference], latest, sides if sides.far_ns else None,
-        scale if sides.far_ns else scale[:0], sides.groups(names),
+        names[reference], latest, sides if sides.far_ns else None, scale, sides.groups(names),
+        loose_ns=loose,
     )  # fmt: skip
 
 
 def _best(
     samples: Samples, scale: Codes, time: Times, names: list[str], added: Codes, known: KnownClocks
-) -> tuple[Codes, int, Times, tuple[dict[int, Fit], dict[int, int]]]:
+) -> tuple[Codes, int, Times, Fits]:
     # Which scales share a clock, the one that the others are compared with, all stamps aligned to
     # it, and the fits. Stamps that were believed may be contradicted once others were corrected:
     # less is believed then, if that leaves much less of it.
@@ -260,21 +264,22 @@ def _late(samples: Samples, packets: Any, time: Times) -> int:
 
 def _fit_all(
     samples: Samples, member: Codes, scale: Codes, time: Times, first: int, trusted: set[int]
-) -> tuple[dict[int, Fit], dict[int, int]]:
+) -> Fits:
     """Correct `time` in place, one group after the other, beginning with the `first`.
 
     Groups that share no packet with those are compared among themselves, the largest first.
-    Returns the fits, and how far ahead each group was at its last stamps. Of `trusted` groups what
-    is known stays where packets went one way only: that says less.
+    Returns the fits, how far ahead each group was at its last stamps, and `Clocks.loose_ns`. Of
+    `trusted` groups what is known stays where packets went one way only: that says less.
     """
+    bound = believed_to(samples, scale, time, member)
     if (member == first).all():
-        return {}, {}
+        return {}, {}, bound
     group = member[scale]
     sizes = np.bincount(group, minlength=len(member))
     left, right = group[samples.left], group[samples.right]
     done, fits, ends = np.arange(len(member)) == first, dict[int, Fit](), dict[int, int]()
     across = np.flatnonzero((left != right) & (samples.sign != 0))
-    within = believed_to(samples, scale, time, member)
+    within = np.where(np.isfinite(bound), bound, 0.0)
     loose = np.zeros(len(member))  # how far each group may be off the one it began with
     while True:
         here, there = done[left[across]], done[right[across]]
@@ -282,7 +287,7 @@ def _fit_all(
         if not len(border):
             apart = np.unique(left[across[~here & ~there]])
             if not len(apart):
-                return fits, ends
+                return fits, ends, loose[member] + bound
             done[apart[np.argmax(sizes[apart])]] = True
             continue
         inside = done[left[border]]
@@ -299,6 +304,7 @@ def _fit_all(
         found = fit(delays, int(time[rows].min()), int(time[rows].max()))
         done[chosen] = True
         if chosen in trusted and not found.both_ways and abs(found.added_ns) < LEAST_DELAY_NS:
+            loose[chosen] = np.inf
             continue
         fits[chosen] = found
         loose[chosen] = found.uncertainty_ns or np.inf

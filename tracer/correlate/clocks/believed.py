@@ -13,7 +13,8 @@ def believed_to(samples: Samples, scale: Codes, time: Times, member: Codes) -> N
     """Return how far each scale may be off the largest of its group, nanoseconds, (scales,).
 
     `member`: equal for scales whose stamps no packet contradicts. The least delays each way bound
-    how far two of these are apart, by way of others, too; what goes one way only says nothing.
+    how far two of these are apart, by way of others, too; what goes one way only says nothing, and
+    leaves it infinite.
     """
     count = len(member)
     sizes = np.bincount(scale, minlength=count)
@@ -32,5 +33,5 @@ def believed_to(samples: Samples, scale: Codes, time: Times, member: Codes) -> N
         for via in range(len(mine)):
             far = np.minimum(far, far[:, via : via + 1] + far[via])
         bound = far[int(np.argmax(sizes[mine]))]
-        found[mine] = np.where(np.isfinite(bound), bound, 0.0)
+        found[mine] = bound
     return found

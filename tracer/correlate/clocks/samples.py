@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracer.core.address import GROUP_BIT
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner, inner_plain, jit
-from tracer.core.mixing import GOLDEN, mixed
+from tracer.core.mixing import mixed
 from tracer.correlate.clocks.bystanders import misleading
+from tracer.correlate.clocks.level_ways import ways_of
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, grouped, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import related_parts
@@ -126,76 +126,10 @@ def _is_single(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> 
 
 
 def _signed_by_way(samples: Samples, batch: ObservationBatch, place: Codes, time: Times) -> None:
-    """Sign the samples whose TTL is equal: of two opposite ways the later stamps are forward.
-
-    Stamps differ by offset plus delay one way, by offset minus delay the other way.
-    """
+    # Signs the samples whose TTL is equal, in place.
     level = np.flatnonzero(samples.sign == 0)
-    left, right = samples.left[level], samples.right[level]
-    src, dst = _ends(batch, left)
-    places, difference = pair_keys(place[left], place[right]), time[right] - time[left]
-    signs = _signed_by_ends(places, src, dst, difference)
-    alone = np.flatnonzero(signs == 0)
-    if len(alone):
-        signs[alone] = _signed_by_station(places[alone], src[alone], dst[alone], difference[alone])
-    alone = np.flatnonzero(signs == 0)
-    if len(alone):  # answers come by other routers than questions go to
-        src, dst = (_address(batch.packets, left[alone], end) for end in ("src", "dst"))
-        signs[alone] = _signed_by_ends(places[alone], src, dst, difference[alone])
-    samples.sign[level] = signs
-
-
-def _signed_by_ends(places: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
-    # 0 where nothing goes between two ends both ways.
-    upward = src < dst
-    ends = np.minimum(src, dst) * np.uint64(31) ^ np.maximum(src, dst)
-    key, where = factorise(ends ^ (places * GOLDEN))
-    up = _medians(key[upward], difference[upward], len(where))
-    down = _medians(key[~upward], difference[~upward], len(where))
-    forward = np.where(up[key] > down[key], 1, -1) * np.where(upward, 1, -1)
-    known = ~np.isnan(up[key]) & ~np.isnan(down[key]) & (up[key] != down[key])
-    signs: Codes = np.where(known, forward, 0)
-    return signs
-
-
-def _signed_by_station(places: Keys, src: Keys, dst: Keys, difference: Times) -> Codes:
-    # Answers may go back to another router than the one that asked: but what comes from a station
-    # goes the other way than what goes to it, whoever is at the other end.
-    known = (src != NULL) & (dst != NULL) & (dst & np.uint64(GROUP_BIT) == 0)
-    rows = np.flatnonzero(known)
-    signs = np.zeros(len(places), np.int64)
-    keys = places * GOLDEN
-    key, where = factorise(np.concatenate([keys[rows] ^ src[rows], keys[rows] ^ dst[rows]]))
-    sent, taken = key[: len(rows)], key[len(rows) :]
-    there = _medians(sent, difference[rows], len(where))
-    back = _medians(taken, difference[rows], len(where))
-    for own, way in ((taken, -1), (sent, 1)):
-        tells = ~np.isnan(there[own]) & ~np.isnan(back[own]) & (there[own] != back[own])
-        later = np.where(there[own] > back[own], way, -way)
-        signs[rows[tells]] = later[tells]
-    return signs
-
-
-def _ends(batch: ObservationBatch, rows: Codes) -> tuple[Keys, Keys]:
-    # Who sent each packet to whom: of ARP, whose questions go to all, by whom it asks; by addresses
-    # where the MAC of who gets it is not captured.
-    packets, arp = batch.packets, batch.sections["arp"]
-    src, dst = packets["src_mac"][rows], packets["dst_mac"][rows]
-    nobody = np.flatnonzero(dst == NULL)
-    if len(nobody):
-        src[nobody], dst[nobody] = (_address(packets, rows[nobody], end) for end in ("src", "dst"))
-    if len(arp):
-        at = np.minimum(np.searchsorted(arp["row"], rows), len(arp) - 1)
-        is_arp = arp["row"][at] == rows
-        src = np.where(is_arp, arp["arp_sender_ip_lo"][at], src)
-        dst = np.where(is_arp, arp["arp_target_ip_lo"][at], dst)
-    return src, dst
-
-
-def _address(packets: Any, rows: Codes, end: str) -> Keys:
-    # A hash, which is no group's MAC.
-    high, low = packets[f"{end}_hi"][rows], packets[f"{end}_lo"][rows]
-    return mixed(mixed(np.full(len(rows), 5, np.uint64), high), low) & ~np.uint64(GROUP_BIT)
+    signs = ways_of(batch, place, time, samples.left[level], samples.right[level])
+    samples.sign[level] = np.sign(signs)
 
 
 def with_level(
@@ -234,16 +168,6 @@ def sign_far(samples: Samples, root: Codes, scale: Codes, time: Times, far_ns: i
         if len(mine) < FEWEST or abs(middle) <= far_ns or third - first > NEAR_NS:
             continue
         samples.sign[mine] = 1 if high - middle >= middle - low else -1
-
-
-def _medians(key: Codes, values: Times, count: int) -> NDArray[np.float64]:
-    order = np.lexsort((values, key))
-    starts = np.searchsorted(key[order], np.arange(count))
-    stops = np.searchsorted(key[order], np.arange(count), side="right")
-    out = np.full(count, np.nan)
-    there = stops > starts
-    out[there] = values[order][(starts[there] + stops[there]) // 2]
-    return out
 
 
 def samples_of(
