@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 from made import batch_of
 from scenarios.bulk import bulk_batch
+from scenarios.clocks import Clock
+from scenarios.elements import Chain, Link, Router
+from scenarios.places import EXTERNAL, FIXED
+from scenarios.traffic import datagrams, exchange
+from scenarios.world import World
 
 from tracer.core.point import Direction, Point
 from tracer.correlate.clocks import samples
@@ -179,3 +184,37 @@ def test_captures_without_the_targets_mac_compare_clocks_of_one_link() -> None:
     (clock,) = [each for each in join(batch).clocks if each.clock == "b"]
     assert clock.evidence == "both-ways"
     assert clock.offset_ns == pytest.approx(-30 * MILLI, abs=3_000)
+
+
+def test_of_many_hops_the_first_and_the_last_of_each_clock_are_compared() -> None:
+    """What goes one way only comes back to the clock that it began with, after 13 hops."""
+    world = World(11)
+    world.clocks["b"] = Clock(2 * MILLI)
+    middle = [part for n in range(13) for part in (world.point(f"a{n}", "a"), Link(2_000, 500))]
+    begin, end = world.point("b0", "b"), world.point("b1", "b")
+    chain = Chain(begin, Router(), Link(2_000, 500), *middle, Router(), end)
+    world.run(chain, datagrams(world, FIXED, EXTERNAL, 200, flows=20, gap_ns=2 * MILLI))
+
+    found = join(world.finish("far").batch)
+
+    (clock,) = [each for each in found.clocks if each.clock == "b"]
+    assert clock.evidence == "both-ways"
+    assert clock.offset_ns == pytest.approx(-2 * MILLI, abs=clock.uncertainty_ns)
+    assert len(found.journeys) == 200
+
+
+def test_packets_without_numbers_that_some_capture_doubles_compare_clocks() -> None:
+    world = World(12)
+    world.clocks["b"] = Clock(-700_000)
+    out, port = world.point("a0", "a"), world.point("a1", "a")
+    chain = Chain(out, Router(), port, Link(9_000, 2_000), Router(), world.point("b0", "b"))
+    world.captures[port.point].copies = 1.0
+    asked = datagrams(world, FIXED, EXTERNAL, 200, flows=20, gap_ns=2 * MILLI, ids="zero")
+    exchange(world, chain, asked, ids="zero")
+
+    found = join(world.finish("doubled").batch)
+
+    (clock,) = [each for each in found.clocks if each.clock == "b"]
+    assert clock.evidence == "both-ways"
+    assert clock.offset_ns == pytest.approx(700_000, abs=clock.uncertainty_ns)
+    assert len(found.journeys) == 400

@@ -14,15 +14,15 @@ from tracer.correlate.clocks.level_ways import ways_of
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, grouped, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import related_parts
-from tracer.correlate.packets.duplicates import COPY_NS, is_numbered
+from tracer.correlate.packets.duplicates import COPY_NS, SOON_NS, is_numbered
 from tracer.correlate.packets.groups import chosen
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.packets.places import point_columns
 
 Times = NDArray[np.int64]
-MOST_ROWS = 12  # of one packet are compared with each other; of more, one of each clock
+MOST_ROWS = 12  # of one packet are compared with each other; of more, two of each clock
 MOST_POINTS = 400  # rows of one packet
-NEXT = 3  # clocks further along the way that each is compared with
+NEXT = 3  # of these, further along the way, that each is compared with
 MOST_SAMPLES = 400_000
 ENOUGH = 40_000  # samples for each clock; more tell nothing more
 MOST_JUMPS = 64
@@ -51,7 +51,7 @@ class Samples:
 @jit
 def _pairs(
     p: Any, order: Codes, starts: Codes, place: Codes, scale: Codes, time: Times, packet: Keys,
-    every: Any, most: int,
+    every: Any, most: int, of_one_tuple: bool,
 ) -> Any:  # fmt: skip
     left = np.empty(most, np.int64)
     right = np.empty(most, np.int64)
@@ -62,11 +62,14 @@ def _pairs(
         rows = order[starts[group] : starts[group + 1]]
         asked = len(rows) > 1 and packet[rows[0]] % every == 0
         whole[group] = not asked or _is_single(p, rows, place, scale, time)
+        if of_one_tuple and not whole[group] and not is_numbered(p, rows[0]):
+            rows = _shown_once(p, rows, place, scale, time)
+            whole[group] = len(rows) > 1 and _is_single(p, rows, place, scale, time)
         if not asked or not whole[group]:
             continue
         far = MOST_ROWS
         if len(rows) > MOST_ROWS:
-            rows, far = _one_a_scale(p, rows, scale), NEXT
+            rows, far = _ends_of_scales(p, rows, scale), NEXT
         for i in range(len(rows)):
             for j in range(i + 1, min(len(rows), i + far + 1)):
                 a, b = rows[i], rows[j]
@@ -81,23 +84,45 @@ def _pairs(
 
 
 @inner
-def _one_a_scale(p: Any, rows: Codes, scale: Codes) -> Codes:
-    # The first row of each scale, by falling TTL.
+def _ends_of_scales(p: Any, rows: Codes, scale: Codes) -> Codes:
+    # The first and the last row of each scale, by TTL; those kept are by falling TTL.
     kept = np.empty(len(rows), np.int64)
     count = 0
     for row in rows:
-        known = False
-        for i in range(count):
-            known = known or scale[kept[i]] == scale[row]
-        if known:
-            continue
-        i = count
-        while i and p[kept[i - 1]].ttl < p[row].ttl:
-            kept[i] = kept[i - 1]
-            i -= 1
-        kept[i] = row
-        count += 1
+        first = last = True
+        for other in rows:
+            if scale[other] == scale[row] and other != row:
+                same = p[other].ttl == p[row].ttl
+                first = first and (p[other].ttl < p[row].ttl or (same and row < other))
+                last = last and (p[other].ttl > p[row].ttl or (same and row > other))
+        if first or last:
+            i = count
+            while i and p[kept[i - 1]].ttl < p[row].ttl:
+                kept[i] = kept[i - 1]
+                i -= 1
+            kept[i] = row
+            count += 1
     return kept[:count]
+
+
+@inner
+def _shown_once(p: Any, rows: Codes, place: Codes, scale: Codes, time: Times) -> Codes:
+    # The rows of places that do not double it, none where it may be several equal packets: those
+    # most places would show twice, or some further apart.
+    kept = np.empty(len(rows), np.int64)
+    count = 0
+    for row in rows if len(rows) <= MOST_POINTS else rows[:0]:
+        copies = 0
+        for other in rows:
+            if other == row or place[other] != place[row] or p[other].ttl != p[row].ttl:
+                continue
+            copies += 1
+            if scale[other] != scale[row] or abs(time[other] - time[row]) > SOON_NS or copies > 1:
+                return kept[:0]
+        if not copies:
+            kept[count] = row
+            count += 1
+    return kept[:count] if 3 * count >= len(rows) else kept[:0]
 
 
 @inner_plain
@@ -187,7 +212,8 @@ def samples_of(
     parts = groups
     for finer in (_related, _of_one_tuple, None):
         limits = _thinned(parts[1], most)
-        *some, whole = _pairs(packets, *parts, place, scale, time, packet, *limits)
+        some_of = (*parts, place, scale, time, packet, *limits)
+        *some, whole = _pairs(packets, *some_of, finer is None)
         pairs.append(some)
         if whole.all() or finer is None:
             break
