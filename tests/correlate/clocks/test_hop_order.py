@@ -97,3 +97,27 @@ def test_where_nothing_tells_the_order_it_is_one_for_all_packets() -> None:
     last = found.hops["row"][found.journeys["first_hop"] + found.journeys["n_hops"] - 1]
     assert len(np.unique(found.observations.packets["point"][last])) == 1
     assert (found.journeys["outcome"] == Outcome.DELIVERED).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_clocks_that_are_set_again_and_again_are_as_uncertain_as_they_are_wrong(seed: int) -> None:
+    """Each host of four is set six times: more often than steps are told apart."""
+    world = World(seed)
+    for n, host in enumerate("abcd"):
+        world.clocks[host] = Clock(0, 0.0, tuple(set_often(10 * seed + n)))
+    points = [world.point(f"{host}{n}", host) for host in "abcd" for n in (0, 1)]
+    parts = [part for point in points for part in (point, Router(), Link(40_000, 8_000))]
+    chain = Chain(*parts[:-2])
+    exchange(world, chain, datagrams(world, FIXED, EXTERNAL, PACKETS, flows=20, gap_ns=2 * MILLI))
+    scenario = world.finish("set")
+    found = join(scenario.batch)
+    hops, points_of = found.hops, scenario.batch.packets["point"]
+    hosts = np.array([point.host for point in scenario.batch.points])[points_of[hops["row"]]]
+    off = hops["time_ns"] - scenario.truth.true_ns[hops["row"]]
+    after = (scenario.truth.true_ns[hops["row"]] - EPOCH) // (20 * MILLI)
+    said = {clock.clock: clock.uncertainty_ns or 0 for clock in found.clocks}
+    for moment in np.unique(after):
+        now = {h: np.median(off[(after == moment) & (hosts == h)]) for h in "abcd"}
+        for one in "abcd":
+            for other in "abcd":
+                assert abs(now[one] - now[other]) <= said[one] + said[other] + 10 * MICRO

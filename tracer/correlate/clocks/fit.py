@@ -164,8 +164,18 @@ def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Pie
     error = (low + high) / 2
     ends = (first_ns - origin, last_ns - origin)
     beyond = _uncertain(sides, delays.loose_ns, delays.way, error, drift, ends)
+    if high < low - ROUNDED_NS:
+        beyond = max(beyond, (low - high) / 2 + _usual_width(delays) + delays.loose_ns.max())
     known = beyond if np.isfinite(beyond) else None
     return [Piece(origin, origin, base + error, drift, high - low, known)]
+
+
+def _usual_width(delays: Delays) -> float:
+    # Of the corridor between packets that follow each other, where no line explains all of them:
+    # by as much the error may be beyond what contradicts it.
+    turned = delays.way[1:] != delays.way[:-1]
+    wide = (np.diff(delays.ahead) * delays.way[1:])[turned]
+    return float(max(np.median(wide), 0)) if len(wide) else 0.0
 
 
 def _drift(sides: Sides, parts: list[Sides]) -> float:
