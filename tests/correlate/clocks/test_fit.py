@@ -88,6 +88,23 @@ def test_one_way_alone_bounds_nothing() -> None:
     assert (ahead[way > 0] - found.error_at(stamps[way > 0]) >= 0).all()
 
 
+@pytest.mark.parametrize("set_by_s", [(2.6,), (-1.2,), (0.7, 4.5), (3, -3)])
+@pytest.mark.parametrize("kept", [1, -1])
+def test_a_large_step_shows_in_what_goes_one_way(kept: int, set_by_s: tuple[int, ...]) -> None:
+    """No packet is that long on its way. The clock is not set back behind a former stamp here."""
+
+    def error(true):  # type: ignore[no-untyped-def]
+        steps = [by * SECOND * (true > 200 * SECOND * (n + 1)) for n, by in enumerate(set_by_s)]
+        return np.sum(steps, axis=0).astype(np.int64)
+
+    stamps, ahead, way = samples(error)
+    mine = np.flatnonzero((way == kept) & (np.diff(stamps, append=stamps[-1] + 1) > 0))
+    found = fit(stamps[mine], ahead[mine], way[mine])
+    assert (found.evidence, found.uncertainty_ns) == ("one-way", None)
+    off = found.error_at(stamps[mine]) - (ahead[mine] - kept * 50_000)
+    assert np.abs(off).max() < 200_000
+
+
 def delays(true, error, way, delay, loose_ns: float = 0.0, pair: int = 0) -> Delays:  # type: ignore[no-untyped-def]
     """What packets say of a clock with an error."""
     ones = np.ones(len(way))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracer.correlate.clocks.agreement import FAR_NS
 from tracer.correlate.clocks.drift import FEWEST, Sides, drift_of, drifts_of, tightest
 from tracer.correlate.clocks.outliers import contradicting
 from tracer.correlate.clocks.steps import step_at
@@ -100,9 +101,9 @@ class Fit:
     @property
     def evidence(self) -> str:
         """What the estimate rests on."""
-        if len(self.pieces) > 1:
-            return "step"
-        return "both-ways" if self.both_ways else "one-way"
+        if not self.both_ways:
+            return "one-way"
+        return "step" if len(self.pieces) > 1 else "both-ways"
 
 
 def fit(delays: Delays, first_ns: int, last_ns: int) -> Fit:
@@ -159,6 +160,11 @@ def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Pie
             if all(piece.width_ns >= -ROUNDED_NS for piece in pieces):
                 return pieces
     if not sides.are_both:
+        far = _far_step(delays.ahead) if steps else None
+        if far is not None:
+            cut = int(stamps[far])
+            pieces = _pieces(delays.take(slice(None, far)), first_ns, cut, steps - 1)
+            return pieces + _pieces(delays.take(slice(far, None)), cut, last_ns, steps - 1)
         error = high if np.isfinite(high) else low
         return [Piece(origin, origin, base + error, drift, high - low, None)]
     error = (low + high) / 2
@@ -168,6 +174,20 @@ def _pieces(delays: Delays, first_ns: int, last_ns: int, steps: int) -> list[Pie
         beyond = max(beyond, (low - high) / 2 + _usual_width(delays) + delays.loose_ns.max())
     known = beyond if np.isfinite(beyond) else None
     return [Piece(origin, origin, base + error, drift, high - low, known)]
+
+
+def _far_step(ahead: Times) -> int | None:
+    # Where packets of one way begin to take longer, or less long, by more than any is on its way.
+    if len(ahead) < 2 * FEWEST:
+        return None
+    level = np.median(np.lib.stride_tricks.sliding_window_view(ahead, FEWEST), axis=1)
+    apart = np.abs(level[FEWEST:] - level[:-FEWEST])
+    if apart.max() <= FAR_NS:
+        return None
+    # All that is between is about as far apart: the cut is where one packet is from the next.
+    middle = int(np.argmax(apart)) + FEWEST
+    first, last = middle - FEWEST + 1, middle + FEWEST
+    return first + int(np.argmax(np.abs(np.diff(ahead[first - 1 : last]))))
 
 
 def _usual_width(delays: Delays) -> float:
