@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made import batch_of
 from scenarios.bulk import bulk_batch
-from scenarios.clocks import Clock
+from scenarios.clocks import EPOCH, SECOND, Clock
 from scenarios.elements import Chain, Link, Router
 from scenarios.places import EXTERNAL, FIXED
 from scenarios.traffic import datagrams, exchange
@@ -218,3 +218,33 @@ def test_packets_without_numbers_that_some_capture_doubles_compare_clocks() -> N
     assert clock.evidence == "both-ways"
     assert clock.offset_ns == pytest.approx(700_000, abs=clock.uncertainty_ns)
     assert len(found.journeys) == 400
+
+
+@pytest.mark.parametrize("from_ms", [(0, 4_000), (0, 2_400, 4_000), (2_400, 4_000)])
+def test_a_clock_that_was_set_back_was_so_in_captures_that_were_silent_then(
+    from_ms: tuple[int, ...],
+) -> None:
+    """What `eth1` shows does not fall back: some of it may be from before and from after."""
+    world = World(13)
+    world.clocks["c"] = Clock(0, 0.0, ((EPOCH + 2 * SECOND, -SECOND),))
+    for number, begins in enumerate(((0,), from_ms)):
+        chain = Chain(
+            world.point(f"a{number}", "a"), Router(), Link(9_000, 2_000),
+            world.point(f"eth{number}", "c"),
+        )  # fmt: skip
+        count = 200 if number else 2_000
+        for begin in begins:
+            asked = datagrams(
+                world, FIXED, EXTERNAL, count, flows=20, gap_ns=5 * MILLI // 2,
+                start_ns=begin * MILLI,
+            )  # fmt: skip
+            exchange(world, chain, asked)
+    scenario = world.finish("back")
+
+    found = join(scenario.batch)
+
+    sizes = np.bincount(scenario.truth.packet[found.hops["row"]])
+    assert (np.bincount(found.hops["journey"]) == 2).all()
+    assert len(found.journeys) == len(sizes)
+    off = found.hops["time_ns"] - scenario.truth.true_ns[found.hops["row"]]
+    assert np.ptp(off) < 50_000

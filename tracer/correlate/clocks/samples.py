@@ -263,6 +263,8 @@ def scales_of(batch: ObservationBatch, identity: Identity) -> Codes:
 
     Rows whose host is not known get a scale for each capture. A file whose stamps fall back by
     more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
+    So it is in files of that clock that show nothing of it, as they were silent then; what stamps
+    leave open there is of a scale of its own.
     """
     told = np.zeros(len(batch.points) + 1, np.bool_)
     codes = point_columns(batch)["point"][:-1]
@@ -272,6 +274,7 @@ def scales_of(batch: ObservationBatch, identity: Identity) -> Codes:
     source, jumps = _sources(*of_rows, told, *count, 1)
     if 0 < jumps <= MOST_JUMPS:
         source, _ = _sources(*of_rows, told, *count, MOST_JUMPS + 1)
+        _set_back_alike(source, *of_rows[:2], count[0])
     # Source numbers are small, so ranking those that occur needs no sort.
     there = np.bincount(source) > 0
     return source if there.all() else (np.cumsum(there) - 1)[source]
@@ -297,3 +300,19 @@ def _sources(
         last[file] = time
         source[i] = (clock[i] if told[point[i]] else clocks + file) * scales + steps[file]
     return source, jumps
+
+
+def _set_back_alike(source: Codes, stamp: Times, capture: Any, clocks: int) -> None:
+    # In files of a clock that others show to be set back once, in place: earlier stamps than any
+    # after that are from before, later ones than any before it from after it, others of neither.
+    scales = MOST_JUMPS + 1
+    clock, step = np.divmod(source, scales)
+    for each in np.unique(clock[(step > 0) & (clock < clocks)]):
+        rows = np.flatnonzero(clock == each)
+        file, steps, at = capture[rows], step[rows], stamp[rows]
+        shows = np.isin(file, file[steps > 0])
+        if shows.all() or steps.max() > 1:
+            continue
+        last, first = at[shows & (steps == 0)].max(), at[shows & (steps == 1)].min()
+        later = np.where(at < first, 0, np.where(at > last, 2, 1))
+        source[rows] = each * scales + np.where(shows, 2 * steps, later)
