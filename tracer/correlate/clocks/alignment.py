@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.journeys import UNTIMED, ClockEstimate
 from tracer.core.point import Point
-from tracer.correlate.clocks.agreement import BELIEFS, FAR_NS, agreeing, contradicting
+from tracer.correlate.clocks.agreement import BELIEFS, FAR_NS, SLIGHTLY_NS, agreeing, contradicting
 from tracer.correlate.clocks.arp import asked_again
 from tracer.correlate.clocks.believed import believed_to
 from tracer.correlate.clocks.fit import Delays, Fit, fit
@@ -37,6 +37,7 @@ MOST_LATE_NS = 20_000_000  # of a copy in a queue
 Fits = tuple[dict[int, Fit], dict[int, int], NDArray[np.float64]]
 FEW = 0.0005  # of the packets that compare clocks
 LESS = 0.5
+NEARLY_ALL = 0.99
 
 
 @dataclass(slots=True)
@@ -255,11 +256,20 @@ def _both_ways(samples: Samples, scale: Codes, member: Codes) -> NDArray[np.bool
 
 
 def _late(samples: Samples, packets: Any, time: Times) -> int:
-    # By how much packets may seem to go back: twice what copies of bystanders showed to be late.
+    # By how much packets may seem to go back: twice what copies of bystanders showed to be late, or
+    # what clocks leave unexplained.
     left, right = samples.left, samples.right
     way = np.sign(packets["ttl"][left].astype(np.int64) - packets["ttl"][right])
     late = (way * (time[left] - time[right]))[samples.sign == 0]
-    return min(2 * int(late.max(initial=0)), MOST_LATE_NS)
+    return min(2 * max(int(late.max(initial=0)), _open(samples, time)), MOST_LATE_NS)
+
+
+def _open(samples: Samples, time: Times) -> int:
+    # By how much packets still arrive before they left, where that are more than a few: no clock
+    # that was found explains them.
+    early = ((time[samples.left] - time[samples.right]) * samples.sign)[samples.sign != 0]
+    wrong = early[early > SLIGHTLY_NS]
+    return int(np.quantile(wrong, NEARLY_ALL)) if len(wrong) > FEW * len(early) else 0
 
 
 def _fit_all(
