@@ -17,6 +17,7 @@ from tracer.correlate.packets.identity import Identity
 
 NONE = np.empty(0, np.int64)
 _USUAL, _UNKNOWN = -1, -2
+NEARLY_ALL = 0.99
 
 
 @dataclass(slots=True)
@@ -30,7 +31,8 @@ class Onward:
     when each place was first seen, by code. `answered`: journeys that arrived, though not seen at
     the place they were expected at. `before`: the place that packets of each link come from, -1 for
     none. `beyond`: the place where each journey would have been seen if the expected one had missed
-    it, as `beyond_of` tells, -1 where nothing does.
+    it, as `beyond_of` tells, -1 where nothing does. `took_ns`: how long nearly all packets take from
+    each link to the next place.
     """
 
     expected: Codes
@@ -41,6 +43,7 @@ class Onward:
     answered: Codes
     before: Codes
     beyond: Codes
+    took_ns: Codes
 
     def add_passed(self, paths: Paths, journeys: Codes, places: Codes, time: Codes) -> None:
         """Add journeys that had passed a place unseen before their first hop."""
@@ -119,10 +122,30 @@ def onward_of(
     expected[again] = identity.place[paths.last[again]]
     passed_place = following[link[paths.hops[passed]]]
     beyond_it = beyond_of(paths, link, expected, passed, passed_place, came_to)
+    took_ns = _most_took(paths, link, (at, place[second][step]), identity.place, time, following)
     return Onward(
         expected, passed, passed_place, time[paths.hops[passed]], ways.since_ns, NONE, before,
-        beyond_it,
+        beyond_it, took_ns,
     )  # fmt: skip
+
+
+def _most_took(
+    paths: Paths, link: Codes, steps: tuple[Codes, Codes], place: Codes, time: Codes,
+    following: Codes,
+) -> Codes:  # fmt: skip
+    # How long nearly all packets take from each link to the next place, 0 where none is known.
+    at, there = steps
+    begin, end = paths.hops[at], paths.hops[np.minimum(at + 1, len(paths.hops) - 1)]
+    chosen = (place[end] == there) & (following[link[begin]] == there)
+    begin, end = begin[chosen], end[chosen]
+    of, took = link[begin], time[end] - time[begin]
+    order = np.lexsort((took, of))
+    count = np.bincount(of, minlength=len(following))
+    found = np.zeros(len(following), np.int64)
+    known = np.flatnonzero(count)
+    last = np.cumsum(count)[known] - 1 - (count[known] * (1 - NEARLY_ALL)).astype(np.int64)
+    found[known] = np.maximum(took[order][last], 0)
+    return found
 
 
 def _unseen(

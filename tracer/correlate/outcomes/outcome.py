@@ -19,9 +19,11 @@ INTERRUPTED = 3  # packets that go past a silent capture: one may have been miss
 
 
 def _capture_state(
-    identity: Identity, onward: Onward, missing: Codes, time: Codes, at_ns: Codes
+    identity: Identity, onward: Onward, missing: Codes, time: Codes, at_ns: Codes, took_ns: Codes
 ) -> NDArray[np.int8]:
     """Whether the place where each missing journey was expected was captured at a time.
+
+    Not so where it was over by when the packet came there, if it took as long as `took_ns`.
 
     0: its capture had not begun or was over; 1: it was interrupted, for it showed nothing while
     several packets passed it; 2: it was running.
@@ -33,6 +35,7 @@ def _capture_state(
         seen = np.sort(time[identity.place == place], kind="stable")  # they are, but for a few
         after = np.searchsorted(seen, at_ns[mine])
         edge = (at_ns[mine] <= onward.since_ns[place]) | (after == len(seen))
+        edge |= at_ns[mine] + took_ns[mine] > seen[-1]
         state[mine[edge]] = 0
         edge |= after == 0  # what it showed before is in no window any more
         mine, after = mine[~edge], after[~edge]
@@ -94,7 +97,7 @@ def silenced(
         passed_place=np.concatenate([onward.passed_place, onward.expected[beyond]]),
         passed_ns=np.concatenate([onward.passed_ns, ends[beyond]]),
     )
-    state = _capture_state(identity, known, vanished, time, ends[vanished])
+    state = _capture_state(identity, known, vanished, time, ends[vanished], 0 * vanished)
     found: Codes = vanished[state == 1]
     return found
 
@@ -105,7 +108,7 @@ def _reset_on_the_way(identity: Identity, paths: Paths, onward: Onward, time: Co
     which = onward.answered[paths.kind[paths.reply[onward.answered]] == Kind.TCP_RST]
     begins, ends = paths.first[paths.reply[which]], paths.last[which]
     which = which[identity.place[begins] == identity.place[ends]]
-    state = _capture_state(identity, onward, which, time, time[paths.last[which]])
+    state = _capture_state(identity, onward, which, time, time[paths.last[which]], 0 * which)
     found: Codes = which[state == 2]
     return found
 
@@ -149,7 +152,8 @@ def outcomes(
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered & ~paths.alike)
     outcome[missing] = Outcome.VANISHED
     onward.add_passed(paths, *ends.passed_unseen(identity, paths, following[missing], time), time)
-    state = _capture_state(identity, onward, missing, time, time[last[missing]] + again[missing])
+    at_ns, took_ns = time[last[missing]] + again[missing], onward.took_ns[link[last[missing]]]
+    state = _capture_state(identity, onward, missing, time, at_ns, took_ns)
     shown = _not_beyond(identity, paths, onward, missing[state == 0], time)
     onward.expected[shown] = onward.beyond[shown]
     state[np.isin(missing, shown)] = 2
