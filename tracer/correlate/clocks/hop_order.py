@@ -24,7 +24,7 @@ from tracer.correlate.packets.identity import Identity
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 MOST_HOPS = 64  # of a journey that is looked at
-MOST_PAIRS = 1_000_000  # of hops, of all the time; more tell nothing more
+MOST_PAIRS = 200_000  # of hops, of all the time; more tell nothing more
 CLEARLY = 0.5  # of what pairs of hops say: as many against each that is against it
 _NULL, _GROUP = np.uint64(NULL_U64), np.uint64(GROUP_BIT)
 
