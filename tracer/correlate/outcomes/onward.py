@@ -31,8 +31,8 @@ class Onward:
     when each place was first seen, by code. `answered`: journeys that arrived, though not seen at
     the place they were expected at. `before`: the place that packets of each link come from, -1 for
     none. `beyond`: the place where each journey would have been seen if the expected one had missed
-    it, as `beyond_of` tells, -1 where nothing does. `took_ns`: how long nearly all packets take from
-    each link to the next place.
+    it, as `beyond_of` tells, -1 where nothing does. `took_ns`: how long nearly all packets take
+    from each link to the next place.
     """
 
     expected: Codes

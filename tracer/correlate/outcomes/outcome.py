@@ -47,14 +47,15 @@ def _capture_state(
 
 
 def _not_beyond(
-    identity: Identity, paths: Paths, onward: Onward, which: Codes, time: Codes
+    identity: Identity, paths: Paths, onward: Onward, which: Codes, time: Codes, took_ns: Codes
 ) -> Codes:
     # Those journeys that the place beyond the expected one, where no capture ran, did not show
     # either, though it was being captured. Where one was interrupted others may be, too, for the
     # host was busy: that is left open.
-    which = which[onward.beyond[which] >= 0]
+    going = onward.beyond[which] >= 0
+    which, took_ns = which[going], took_ns[going]  # at least as long as to where no capture ran
     there = replace(onward, expected=onward.beyond)
-    state = _capture_state(identity, there, which, time, time[paths.last[which]])
+    state = _capture_state(identity, there, which, time, time[paths.last[which]], took_ns)
     found: Codes = which[state == 2]
     return found
 
@@ -154,7 +155,8 @@ def outcomes(
     onward.add_passed(paths, *ends.passed_unseen(identity, paths, following[missing], time), time)
     at_ns, took_ns = time[last[missing]] + again[missing], onward.took_ns[link[last[missing]]]
     state = _capture_state(identity, onward, missing, time, at_ns, took_ns)
-    shown = _not_beyond(identity, paths, onward, missing[state == 0], time)
+    over = state == 0
+    shown = _not_beyond(identity, paths, onward, missing[over], time, took_ns[over])
     onward.expected[shown] = onward.beyond[shown]
     state[np.isin(missing, shown)] = 2
     outcome[missing[state == 0]] = Outcome.UNFINISHED
