@@ -56,6 +56,7 @@ from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, 
 from tracer.correlate.packets.duplicates import copies, one_by_one, without
 from tracer.correlate.packets.echoed import groups_of
 from tracer.correlate.packets.identity import Identity, identify
+from tracer.correlate.packets.levels import levels, parted
 from tracer.correlate.packets.silences import bridged
 
 Mask = NDArray[np.bool_]
@@ -170,10 +171,18 @@ class Order:
 
 
 def put_in_order(seen: Seen) -> Order:
-    """Return rows in the order in which links follow each other, as sure groups tell it."""
+    """Return rows in the order in which links follow each other, as sure groups tell it.
+
+    Parts the groups of `seen` where packets alike were sent with different TTLs.
+    """
     time = seen.clocks.joining_ns
     by_ttl = seen.in_order(seen.by_time)
     doubt = seen.doubts(by_ttl)
+    level = levels(seen.identity, seen.alike, by_ttl, doubt)
+    if level.any():
+        seen.alike, seen.by_time = parted(seen.alike, level), parted(seen.by_time, level)
+        by_ttl = seen.in_order(seen.by_time)
+        doubt = seen.doubts(by_ttl)
     links = link_order(seen.identity, *by_ttl, doubt, time)
     pieces, cut = _pieces(seen, groups.chosen(*seen.by_time, doubt), links)
     unsure = seen.doubts(pieces) | cut

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scenarios.clocks import EPOCH
 from scenarios.elements import Chain, Link, Router
 from scenarios.frames import Frames, join, measure
 from scenarios.nat import Nat
@@ -100,6 +101,36 @@ def _probes(world: World, src: str, count: int) -> Frames:
     return sent
 
 
+def probes(seed: int, scale: float) -> Scenario:
+    """Traceroutes that keep their ports (Paris): nothing but the TTL tells their probes apart."""
+    return _traced(seed, scale, None)
+
+
+def probes_nat(seed: int, scale: float) -> Scenario:
+    """The same through a NAT66."""
+    return _traced(seed, scale, OUTSIDE)
+
+
+def _traced(seed: int, scale: float, outside: str | None) -> Scenario:
+    world = World(seed)
+    chain = line(world, 8, {0: world.nat(snat=outside, ports="random")} if outside else None)
+    routers = [e for e in chain.elements if isinstance(e, Router)]
+    rounds = max(int(20 * scale), 3)
+    at_ns = EPOCH + np.arange(rounds) * 20 * MILLI
+    for host in range(3):
+        src, sport = f"2001:db8::{0x10 + host:x}", 40_000 + host
+        exchange(world, chain, datagrams(world, src, B, rounds, dport=53, flows=rounds))
+        flow = world.flow()[0]
+        for ttl in range(1, len(routers) + 2):
+            sent = datagrams(world, src, B, rounds, sport=sport, dport=33434, constant=True,
+                             size=32)  # fmt: skip
+            sent.packets["ttl"], sent.meta["flow"] = ttl, flow
+            sent.meta["true_ns"] = at_ns + host * 5 * MILLI + ttl * 30_000
+            way = chain if ttl > len(routers) else chain.until(routers[ttl - 1])
+            world.run(way, sent)
+    return world.finish("ipv6_probes")
+
+
 def link_local(seed: int, scale: float) -> Scenario:
     """What every host sends alike on a link of its own, from addresses that nothing translates."""
     world = World(seed)
@@ -134,4 +165,6 @@ SCENARIOS = {
     "icmp6_equal_conntrack": icmp6_equal_conntrack,
     "icmp6_errors": icmp6_errors,
     "icmp6_errors_nat": icmp6_errors_nat,
+    "ipv6_probes": probes,
+    "ipv6_probes_nat": probes_nat,
 }
