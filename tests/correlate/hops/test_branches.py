@@ -8,6 +8,7 @@ from scenarios.special import BROADCAST
 from scenarios.traffic import datagrams, exchange, pings
 from scenarios.world import World
 
+from tracer.core.enums import Outcome
 from tracer.core.journeys import JourneySet
 from tracer.correlate.join import join
 
@@ -60,6 +61,44 @@ def test_each_branch_goes_on_from_its_own_port(told: bool) -> None:
         if told:
             assert tree["pa"] == "a0"
             assert {tree[f"p{host}"] for host in HOSTS} == {"pa"}
+
+
+def unlearned(told: bool) -> JourneySet:
+    """A datagram for host B that the bridge floods, for it never heard B; then what all send."""
+    world = World(4, told=told)
+    own, port = {}, {}
+    for host in ("a", *HOSTS):
+        own[host] = world.point(f"{host}0", netns=f"host-{host}")
+        port[host] = world.point(f"p{host}", netns="bridge")
+    branches = tuple(
+        Chain(Link(wait, 0), port[host], Link(), own[host])
+        for host, wait in zip(HOSTS, (2_000, 3_000, 1_000), strict=True)
+    )
+    world.run(
+        Chain(own["a"], Link(), port["a"], Flood(branches)),
+        datagrams(world, "10.0.0.97", "10.0.0.98", 1, dport=67),
+    )
+    for _, _, frames in world.seen:
+        frames.packets["dst_mac"] = own["b"].mac
+    for one, other in ("ab", "ar", "br", "cr"):
+        chain = Chain(own[one], Link(), port[one], Link(), port[other], Link(), own[other])
+        ends = (f"10.0.0.{ord(host)}" for host in (one, other))
+        exchange(world, chain, pings(world, *ends, 4, start_ns=20_000_000))
+    return join(world.finish("tree").batch)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_frame_for_a_station_that_the_bridge_does_not_know_is_a_tree(told: bool) -> None:
+    found = unlearned(told)
+    (tree,) = trees(found)
+    assert tree.pop("a0") is None
+    assert tree.pop("pa") == "a0"
+    assert tree == {f"{host}0": f"p{host}" for host in HOSTS} | {f"p{host}": "pa" for host in HOSTS}
+    (flooded,) = np.flatnonzero(found.journeys["n_hops"] == 8)
+    assert found.journeys["outcome"][flooded] == Outcome.DELIVERED
+    assert found.observations.points[found.journeys["outcome_point"][flooded]].device == "b0"
+    lines = found.hops[found.hops["journey"] != flooded]
+    assert (lines["parent"] == lines["n"] - 1).all()
 
 
 def test_hosts_whose_port_nothing_shows_come_from_where_the_flood_parted() -> None:

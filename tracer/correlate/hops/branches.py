@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import inner_plain, jit, jit_plain
 from tracer.correlate.hashing import Codes
+from tracer.correlate.hops.strays import is_astray, last_on_way
 from tracer.correlate.packets.identity import Identity
 from tracer.correlate.packets.one_link import is_for_group
 from tracer.correlate.packets.spans import is_piece, span
@@ -15,35 +16,40 @@ from tracer.correlate.packets.taken_up import came_from, is_doubled
 
 MOST_PLACES = 2048  # of which it is noted which are neighbours: a table of four megabytes
 
+MOST_SIDES = 160  # of which it is noted which lie between two: a table of four megabytes
+
 ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters
 
 
 def parents(
     batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes,
-    numbers: Codes,
+    numbers: Codes, stray: NDArray[np.bool_],
 ) -> tuple[Codes, Codes]:  # fmt: skip
     """Return for each hop the 1-based place in its journey of its parent hop, 0 for the first.
 
     And the journeys of packets that went two ways, as `taken_up` tells.
 
     A copy points to what it copies, a segment or a fragment to the latest hop elsewhere whose bytes
-    overlap its own, a flooded frame to where it was in the same tunnel, else to where it came to
-    its namespace or host, and there to the place beside which other packets show it; where nothing
+    overlap its own, a flooded frame (for a group, or `stray`: off the way to its station, by row,
+    no element where none is) to where it was in the same tunnel, else to where it came to its
+    namespace or host, and there to the place beside which other packets show it; where nothing
     shows that, to where the flood parted; a packet that was bridged and routed as `taken_up` tells.
     Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
     `starts[j]` on; `numbers` of bytes as `Assembly` has them.
     """
     packets, place = batch.packets, identity.place
     places = int(place.max(initial=-1)) + 1
-    near = np.zeros((0, 0), np.bool_)
-    if _is_flooded(identity.dst_mac, hops, starts) and places <= MOST_PLACES:
-        near = _neighbours(identity.dst_mac, identity.ttl, hops, starts, place, copy_of, places)
+    near, sides = np.zeros((0, 0), np.bool_), np.zeros((0, 0, 0), np.bool_)
+    flooded = bool(len(stray)) or _is_flooded(identity.dst_mac, hops, starts)
+    if flooded and places <= MOST_PLACES:
+        of_group = (identity.dst_mac, stray)
+        near, sides = _neighbours(of_group, identity.ttl, hops, starts, place, copy_of, places)
     # Hosts are ranked by name: what has none comes first.
     nameless = 0 if any(not point.host for point in batch.points) else -1
-    spaces = (identity.netns, identity.host, nameless, near, identity.tunnel)
+    spaces = (identity.netns, identity.host, nameless, (near, sides), identity.tunnel)
     own = (identity.ttl, (identity.src_mac, identity.dst_mac), identity.flow, identity.length)
     found: tuple[Codes, Codes] = _parents(
-        packets, hops, starts, place, spaces, own, copy_of, numbers, identity.fragmented
+        packets, hops, starts, place, spaces, own, copy_of, numbers, identity.fragmented, stray
     )
     return found
 
@@ -59,24 +65,35 @@ def _is_flooded(dst_mac: Any, hops: Codes, starts: Codes) -> bool:
 
 @jit
 def _neighbours(
-    dst_mac: Any, ttl: Codes, hops: Codes, starts: Codes, place: Codes, copy_of: Codes, places: int
-) -> NDArray[np.bool_]:
-    # Places that frames to one station show one after the other, with no router between. Of very
-    # many journeys a part is looked at, from all of the time.
+    flooded: Any, ttl: Codes, hops: Codes, starts: Codes, place: Codes, copy_of: Codes, places: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    # Places that frames to one station show one after the other, with no router between; and (if
+    # they are few) places before and after which frames are shown at a third: [a, between, b]. Of
+    # very many journeys a part is looked at, from all of the time.
+    dst_mac, stray = flooded
     near = np.zeros((places, places), np.bool_)
+    few = places if places <= MOST_SIDES else 0
+    sides = np.zeros((few, few, few), np.bool_)
     for journey in range(0, len(starts) - 1, max(len(starts) // ENOUGH_JOURNEYS, 1)):
-        for i in range(starts[journey] + 1, starts[journey + 1]):
+        start, stop = starts[journey], starts[journey + 1]
+        if len(stray) and is_astray(stray, hops, start, stop):
+            continue
+        for i in range(start + 1, stop):
             a, b = hops[i - 1], hops[i]
             if ttl[a] != ttl[b] or copy_of[b] >= 0 or is_for_group(dst_mac[b]):
                 continue
             near[place[a], place[b]] = near[place[b], place[a]] = True
-    return near
+            c = hops[i - 2] if i - 2 >= start and few else b
+            if ttl[c] == ttl[a] and c != b and copy_of[a] < 0:
+                x, y, z = place[c], place[a], place[b]
+                sides[x, y, z] = sides[z, y, x] = True
+    return near, sides
 
 
 @jit
 def _parents(
     p: Any, hops: Codes, starts: Codes, place: Codes, spaces: Any, own: Any, copy_of: Codes,
-    numbers: Codes, fragmented: bool,
+    numbers: Codes, fragmented: bool, stray: NDArray[np.bool_],
 ) -> tuple[Codes, Codes]:  # fmt: skip
     out = np.zeros(len(hops), np.int64)
     ttl, macs, flow, length = own
@@ -85,17 +102,21 @@ def _parents(
         start, stop = starts[journey], starts[journey + 1]
         doubled = stop - start > 2 and is_doubled(hops, start, stop, ttl, macs, place)
         twice[journey] = doubled
+        astray = len(stray) > 0 and is_astray(stray, hops, start, stop)
         cut = not _are_as_long(hops, start, stop, length)  # only then segments have to be looked at
         for i in range(start + 1, stop):
             row = hops[i]
             before = _last_but_copies(hops, start, i, copy_of)
+            if astray:
+                before = last_on_way(stray, hops, start, before, copy_of)
             out[i] = before + 1 - start
             if copy_of[row] >= 0:
                 out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
-            elif stop - start > 2 and is_for_group(macs[1][row]):
-                found = _came_by(p, hops, start, i, place, spaces)
+            elif stop - start > 2 and ((astray and stray[row]) or is_for_group(macs[1][row])):
+                found = _came_by(p, hops, start, i, place, spaces, out)
                 if found < 0:
                     found = _parting(hops, start, before, out, copy_of)
+                    found = _passed(p, hops, start, found, i, place, spaces, out)
                 out[i] = found + 1 - start
             elif fragmented and (is_piece(p[row]) or is_piece(p[hops[before]])):
                 out[i] = _covering(p, hops, start, i, before, place, copy_of) + 1 - start
@@ -133,9 +154,47 @@ def _where(hops: Codes, start: int, i: int, row: int) -> int:
 
 
 @inner_plain
-def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any) -> int:
+def _may_pass(
+    p: Any, hops: Codes, start: int, j: int, i: int, place: Codes, known: Any, parent: Codes
+) -> bool:
+    # Whether a frame may go on from hop j to hop i: not where frames to one station come to j or
+    # from it but none passes, nor where j lies between a third place and both, that of hop i and
+    # that which hop j came from.
+    near, sides = known
+    if len(sides) == 0 or parent[j] == 0:
+        return True
+    before = hops[start + parent[j] - 1]
+    if p[before].ttl != p[hops[j]].ttl:
+        return True
+    came, here, on = place[before], place[hops[j]], place[hops[i]]
+    met = passes = False
+    for third in range(len(sides)):
+        met = met or near[here, third]
+        if sides[came, here, third] and sides[on, here, third]:
+            return False
+        for other in range(0 if passes else len(sides)):
+            passes = passes or sides[other, here, third]
+    return passes or not met
+
+
+@inner_plain
+def _passed(
+    p: Any, hops: Codes, start: int, last: int, i: int, place: Codes, spaces: Any, parent: Codes
+) -> int:
+    # The last of the hops that led to `last` which hop i may have come from.
+    _, _, _, known, _ = spaces
+    while parent[last] and not _may_pass(p, hops, start, last, i, place, known, parent):
+        last = start + parent[last] - 1
+    return last
+
+
+@inner_plain
+def _came_by(
+    p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any, parent: Codes
+) -> int:
     # -1 where nothing shows it.
-    netns, host, nameless, near, tunnel = spaces
+    netns, host, nameless, known, tunnel = spaces
+    near, _ = known
     row = hops[i]
     if len(tunnel) and tunnel[row]:
         for j in range(i - 1, start - 1, -1):
@@ -147,13 +206,17 @@ def _came_by(p: Any, hops: Codes, start: int, i: int, place: Codes, spaces: Any)
                 return j
     if (netns[row] >= 0 or host[row] == nameless) and len(near):
         for j in range(start, i):
-            if near[place[hops[j]], place[row]]:
+            if near[place[hops[j]], place[row]] and _may_pass(
+                p, hops, start, j, i, place, known, parent
+            ):
                 return j
-    for j in range(start, i):
+    for j in range(start, start if host[row] == nameless else i):
         if host[hops[j]] == host[row] and p[hops[j]].ttl == p[row].ttl:
             return j
     for j in range(start, i if len(near) else start):
-        if near[place[hops[j]], place[row]]:
+        if near[place[hops[j]], place[row]] and _may_pass(
+            p, hops, start, j, i, place, known, parent
+        ):
             return j
     return -1
 

@@ -27,6 +27,7 @@ from tracer.correlate.hops.confidence import (
     delay_of,
 )
 from tracer.correlate.hops.rivals import note_rivals
+from tracer.correlate.hops.strays import end_on_way, strays
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Streams, is_proven
 from tracer.correlate.order.links import LinkOrder
@@ -129,11 +130,15 @@ def hop_table(
 ) -> tuple[StructuredArray, Codes]:
     """Return HOP_DTYPE records without causes, and the row each hop came from (-1: first hop).
 
-    Of packets that went two ways it also settles `found.ends`.
+    Of packets that went two ways, and of flooded ones, it also settles `found.ends`.
     """
     rows, starts = layout
     hops = np.empty(len(rows), HOP_DTYPE)
-    parent, doubled = parents(batch, identity, rows, starts, found.copy_of, found.numbers)
+    stray = strays(identity, links)
+    if len(stray):
+        stray = stray[links.link]
+        end_on_way(stray, rows, starts, found.copy_of, found.ends)
+    parent, doubled = parents(batch, identity, rows, starts, found.copy_of, found.numbers, stray)
     note_branches(batch, rows, starts, parent)
     if len(doubled):
         found.ends[doubled] = ends_of_doubled(
