@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from scenarios.catalogue.nat import hairpin_equal
+from scenarios.elements import Chain, Link
+from scenarios.traffic import MILLI, pings
+from scenarios.world import World
 
 from tracer.core.address import encode_ip
 from tracer.core.schema import PACKET_DTYPE, null_record
@@ -45,3 +48,19 @@ def test_what_nothing_relates_to_its_packet_beyond_a_nat_is_not_joined_with_othe
     packets[found.hops["row"]] = found.hops["journey"]
     for journey in range(len(found.journeys)):
         assert len(np.unique(scenario.truth.packet[packets == journey])) == 1
+
+
+def test_pings_alike_that_nothing_routed_are_not_one_that_several_nats_translated() -> None:
+    # To one host of a segment, and from a third host to the first, two milliseconds later.
+    world = World(3)
+    near, far = world.point("p0"), world.point("p1")
+    one, other, third = (world.point(f"h{host}") for host in range(3))
+    for way, ends, start in (
+        (Chain(one, Link(), near, Link(), far, Link(), other), ("10.0.0.1", "10.0.0.2"), 0),
+        (Chain(third, Link(), far, Link(), near, Link(), one), ("10.0.0.3", "10.0.0.1"), 2 * MILLI),
+    ):
+        sent = pings(world, *ends, 2, gap_ns=1000 * MILLI, constant=True, ids="zero", spread=0.0,
+                     start_ns=start)  # fmt: skip
+        world.run(way, sent)
+    found = join(world.finish("segment").batch)
+    assert found.journeys["n_hops"].tolist() == [4] * 4

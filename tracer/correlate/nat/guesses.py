@@ -75,7 +75,9 @@ def _distance(p: Any, time: Codes, a: int, b: int, by_number: Any, links: Any) -
     # far as it is not what packets beyond doubt take between the two.
     if p[b].ttl > p[a].ttl or time[b] < time[a]:
         return -1
-    if not may_translate(p, a, b) and not (by_number and are_echoes(p, a, b)):
+    # What keeps nothing but its number passed several that translate, and so was routed.
+    numbered = by_number and p[a].ttl > p[b].ttl and are_echoes(p, a, b)
+    if not may_translate(p, a, b) and not numbered:
         return -1
     if is_same_tuple(p, a, b):
         if not is_adjacent(p, a, b):  # two tenants with equal addresses
