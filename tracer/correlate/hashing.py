@@ -124,6 +124,20 @@ def grouped(codes: Codes, groups: int) -> tuple[Codes, Codes]:
     return order, starts
 
 
+def at_share(codes: Codes, values: Codes, groups: int, share: float) -> Codes:
+    """Return for each group the value that so much of its values do not reach, int64, (groups,).
+
+    `codes`: the group of each value; 0 where a group has none. A half gives the (upper) median.
+    """
+    order, starts = grouped(codes, groups)
+    found = np.zeros(groups, np.int64)
+    for group in np.flatnonzero(np.diff(starts)).tolist():
+        mine = values[order[starts[group] : starts[group + 1]]]
+        rank = min(int(len(mine) * share), len(mine) - 1)
+        found[group] = np.partition(mine, rank)[rank]
+    return found
+
+
 @inner_plain
 def find(parent: Codes, item: int) -> int:
     """Return the root of an item in a union-find forest, halving the path on the way."""

@@ -18,7 +18,7 @@ from tracer.core.jit import inner_plain, jit_plain
 from tracer.core.mixing import mix
 from tracer.correlate.clocks.alignment import Clocks
 from tracer.correlate.clocks.level_ways import SURE, ways_of
-from tracer.correlate.hashing import Codes, Keys, factorise, first_at_least, pair_keys
+from tracer.correlate.hashing import Codes, Keys, at_share, factorise, first_at_least, pair_keys
 from tracer.correlate.packets.identity import Identity
 
 Floats = NDArray[np.float64]
@@ -132,11 +132,11 @@ def _before(
     left, right, time, scale = pairs.left, pairs.right, clocks.time_ns, clocks.scale
     ways = ways_of(batch, identity.place, time, left, right)
     key, where = factorise(pair_keys(link[left], link[right]))
-    count, each = len(where), np.bincount(key, minlength=len(where))
+    count = len(where)
     delay = time[right] - time[left]
     a, b = left[where], right[where]
     loose = clocks.loose_ns[scale[a]] + clocks.loose_ns[scale[b]]
-    within = np.abs(_middle(key, delay, each)) <= loose
+    within = np.abs(at_share(key, delay, count, 0.5)) <= loose
     found = np.zeros(count, np.int64)
     said = (
         (np.where(np.abs(ways) >= SURE, np.sign(ways), 0), np.ones(count, np.bool_)),
@@ -150,13 +150,6 @@ def _before(
     forward, back = found > 0, found < 0
     keys = [pair_keys(link[a[forward]], link[b[forward]]), pair_keys(link[b[back]], link[a[back]])]
     return np.sort(np.concatenate(keys))
-
-
-def _middle(key: Codes, values: Codes, each: Codes) -> Codes:
-    # The median of the values of each key, which all have some.
-    order = np.lexsort((values, key))
-    found: Codes = values[order][np.cumsum(each) - each + each // 2]
-    return found
 
 
 @jit_plain

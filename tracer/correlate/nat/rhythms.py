@@ -36,7 +36,7 @@ def of_one_tuple(
     `rows`: those that are no copies; `tuples`, `segment` and `asked` of each stream: one of the two
     is asked. `time` of each row, in nanoseconds.
     """
-    times = _times_of(streams, rows, _of_several(tuples, segment, asked), time)
+    times = _times_of(streams, rows, _of_several(streams, tuples, segment, asked), time)
     found = []
     compared = 0
     for several in _alike(times, tuples):
@@ -62,7 +62,7 @@ def translated(
     closely by far.
     """
     equal = identity.packet[streams.first]
-    times = _times_of(streams, rows, _of_several(equal, segment, asked) & asked, time)
+    times = _times_of(streams, rows, _of_several(streams, equal, segment, asked) & asked, time)
     places = _places(identity, streams, segment, list(times))
     widths: dict[tuple[int, int], int] = {}
     for several in _alike(times, equal):
@@ -94,19 +94,23 @@ def _common(a: Codes, b: Codes) -> Told | None:
     return told if told is not None and told.met >= MOST else None
 
 
-def _of_several(keys: Keys, segment: Codes, asked: Mask) -> Mask:
-    # Streams of keys that several segments have, and that one asks for.
-    codes, named = factorise(keys)
+def _of_several(streams: Streams, keys: Keys, segment: Codes, asked: Mask) -> Mask:
+    # Streams of many packets of keys that several segments have, and that one asks for.
+    several = np.zeros(len(keys), np.bool_)
+    many = np.flatnonzero(streams.count >= OFTEN)
+    if not asked[many].any():
+        return several
+    codes, named = factorise(keys[many])
     lowest, highest = np.full(len(named), len(keys)), np.full(len(named), -1)
-    np.minimum.at(lowest, codes, segment)
-    np.maximum.at(highest, codes, segment)
-    several: Mask = ((lowest < highest) & (np.bincount(codes, asked, len(named)) > 0))[codes]
+    np.minimum.at(lowest, codes, segment[many])
+    np.maximum.at(highest, codes, segment[many])
+    counted = np.bincount(codes, asked[many], len(named))
+    several[many] = ((lowest < highest) & (counted > 0))[codes]
     return several
 
 
 def _times_of(streams: Streams, rows: Codes, wanted: Mask, time: Codes) -> _Times:
     # The times, ascending, of the first packets of the wanted streams that have often some.
-    wanted = wanted & (streams.count >= OFTEN)
     if not wanted.any():
         return {}
     rows = rows[wanted[streams.stream[rows]]]

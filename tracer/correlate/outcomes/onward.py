@@ -1,5 +1,6 @@
 """Where packets go on to from each link, and where each journey's next hop was expected."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.jit import jit
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, factorise, pair_keys
+from tracer.correlate.hashing import Codes, Keys, at_share, factorise, pair_keys
 from tracer.correlate.order.ways import Ways, most_seen
 from tracer.correlate.outcomes.beyond import beyond_of
 from tracer.correlate.outcomes.paths import Paths, hops_of
@@ -31,8 +32,8 @@ class Onward:
     when each place was first seen, by code. `answered`: journeys that arrived, though not seen at
     the place they were expected at. `before`: the place that packets of each link come from, -1 for
     none. `beyond`: the place where each journey would have been seen if the expected one had missed
-    it, as `beyond_of` tells, -1 where nothing does. `took_ns`: how long nearly all packets take
-    from each link to the next place.
+    it, as `beyond_of` tells, -1 where nothing does. `took_ns` gives how long nearly all
+    packets take from links to the next place.
     """
 
     expected: Codes
@@ -43,7 +44,7 @@ class Onward:
     answered: Codes
     before: Codes
     beyond: Codes
-    took_ns: Codes
+    took_ns: Callable[[Codes], Codes]
 
     def add_passed(self, paths: Paths, journeys: Codes, places: Codes, time: Codes) -> None:
         """Add journeys that had passed a place unseen before their first hop."""
@@ -122,7 +123,11 @@ def onward_of(
     expected[again] = identity.place[paths.last[again]]
     passed_place = following[link[paths.hops[passed]]]
     beyond_it = beyond_of(paths, link, expected, passed, passed_place, came_to)
-    took_ns = _most_took(paths, link, (at, place[second][step]), identity.place, time, following)
+
+    def took_ns(links: Codes) -> Codes:
+        steps = at, place[second][step], following
+        return _most_took(paths, link, steps, identity.place, time, links)
+
     return Onward(
         expected, passed, passed_place, time[paths.hops[passed]], ways.since_ns, NONE, before,
         beyond_it, took_ns,
@@ -130,22 +135,18 @@ def onward_of(
 
 
 def _most_took(
-    paths: Paths, link: Codes, steps: tuple[Codes, Codes], place: Codes, time: Codes,
-    following: Codes,
+    paths: Paths, link: Codes, steps: tuple[Codes, Codes, Codes], place: Codes, time: Codes,
+    links: Codes,
 ) -> Codes:  # fmt: skip
-    # How long nearly all packets take from each link to the next place, 0 where none is known.
-    at, there = steps
+    # How long nearly all packets take from each of `links` to the next place, 0: none is known.
+    at, there, following = steps
+    wanted = np.zeros(len(following), np.bool_)
+    wanted[links] = True
     begin, end = paths.hops[at], paths.hops[np.minimum(at + 1, len(paths.hops) - 1)]
-    chosen = (place[end] == there) & (following[link[begin]] == there)
+    chosen = wanted[link[begin]] & (place[end] == there) & (following[link[begin]] == there)
     begin, end = begin[chosen], end[chosen]
-    of, took = link[begin], time[end] - time[begin]
-    order = np.lexsort((took, of))
-    count = np.bincount(of, minlength=len(following))
-    found = np.zeros(len(following), np.int64)
-    known = np.flatnonzero(count)
-    last = np.cumsum(count)[known] - 1 - (count[known] * (1 - NEARLY_ALL)).astype(np.int64)
-    found[known] = np.maximum(took[order][last], 0)
-    return found
+    took = at_share(link[begin], time[end] - time[begin], len(following), NEARLY_ALL)
+    return np.maximum(took, 0)[links]
 
 
 def _unseen(

@@ -153,7 +153,7 @@ def outcomes(
     missing = np.flatnonzero((following >= 0) & ~ending & ~answered & ~paths.alike)
     outcome[missing] = Outcome.VANISHED
     onward.add_passed(paths, *ends.passed_unseen(identity, paths, following[missing], time), time)
-    at_ns, took_ns = time[last[missing]] + again[missing], onward.took_ns[link[last[missing]]]
+    at_ns, took_ns = time[last[missing]] + again[missing], onward.took_ns(link[last[missing]])
     state = _capture_state(identity, onward, missing, time, at_ns, took_ns)
     over = state == 0
     shown = _not_beyond(identity, paths, onward, missing[over], time, took_ns[over])
