@@ -40,13 +40,16 @@ def parents(
     packets, place = batch.packets, identity.place
     places = int(place.max(initial=-1)) + 1
     near, sides = np.zeros((0, 0), np.bool_), np.zeros((0, 0, 0), np.bool_)
+    is_end = np.zeros(0, np.bool_)
     flooded = bool(len(stray)) or _is_flooded(identity.dst_mac, hops, starts)
     if flooded and places <= MOST_PLACES:
         of_group = (identity.dst_mac, stray)
         near, sides = _neighbours(of_group, identity.ttl, hops, starts, place, copy_of, places)
+        is_end = np.asarray(near.any(axis=1))
+        is_end[: len(sides)] &= ~sides.any(axis=(0, 2))
     # Hosts are ranked by name: what has none comes first.
     nameless = 0 if any(not point.host for point in batch.points) else -1
-    spaces = (identity.netns, identity.host, nameless, (near, sides), identity.tunnel)
+    spaces = (identity.netns, identity.host, nameless, (near, sides, is_end), identity.tunnel)
     own = (identity.ttl, (identity.src_mac, identity.dst_mac), identity.flow, identity.length)
     found: tuple[Codes, Codes] = _parents(
         packets, hops, starts, place, spaces, own, copy_of, numbers, identity.fragmented, stray
@@ -158,23 +161,21 @@ def _may_pass(
     p: Any, hops: Codes, start: int, j: int, i: int, place: Codes, known: Any, parent: Codes
 ) -> bool:
     # Whether a frame may go on from hop j to hop i: not where frames to one station come to j or
-    # from it but none passes, nor where j lies between a third place and both, that of hop i and
-    # that which hop j came from.
-    near, sides = known
+    # from it but none passes (`is_end`), nor where j lies between a third place and both, that of
+    # hop i and that which hop j came from.
+    _, sides, is_end = known
     if len(sides) == 0 or parent[j] == 0:
         return True
     before = hops[start + parent[j] - 1]
     if p[before].ttl != p[hops[j]].ttl:
         return True
     came, here, on = place[before], place[hops[j]], place[hops[i]]
-    met = passes = False
+    if is_end[here]:
+        return False
     for third in range(len(sides)):
-        met = met or near[here, third]
         if sides[came, here, third] and sides[on, here, third]:
             return False
-        for other in range(0 if passes else len(sides)):
-            passes = passes or sides[other, here, third]
-    return passes or not met
+    return True
 
 
 @inner_plain
@@ -194,7 +195,7 @@ def _came_by(
 ) -> int:
     # -1 where nothing shows it.
     netns, host, nameless, known, tunnel = spaces
-    near, _ = known
+    near, _, _ = known
     row = hops[i]
     if len(tunnel) and tunnel[row]:
         for j in range(i - 1, start - 1, -1):
