@@ -10,7 +10,7 @@ from scenarios.elements import Chain, Link, Offload, Router
 from scenarios.frames import Frames
 from scenarios.places import EXTERNAL, FIXED, snat
 from scenarios.scenario import Scenario
-from scenarios.traffic import ACK, PSH, Tcp
+from scenarios.traffic import ACK, MILLI, PSH, Tcp, pings
 from scenarios.world import World
 
 from tracer.core.enums import Event, Kind, Outcome
@@ -43,17 +43,20 @@ def bulk(
     world = World(seed)
     wires = [Lossy(60_000, 5_000, loss=loss) for loss in (0.01, 0.02, 0.01)]
     router = Router(snat(world))
-    client = world.point("client", "host0")
+    client, server = world.point("client", "host0"), world.point("server", "host1")
+    lan, wan = world.point("lan", "router"), world.point("wan", "router")
+    switch = world.point("switch", "switch")
     chain = Chain(
-        *((Offload(), client) if cut else (client, Offload())), wires[0],
-        world.point("lan", "router"), router,
-        world.point("wan", "router"), wires[1], world.point("switch", "switch"), wires[2],
-        Offload(reverse=True, limit=7, across=across), world.point("server", "host1"),
+        *((Offload(), client) if cut else (client, Offload())), wires[0], lan, router, wan,
+        wires[1], switch, wires[2], Offload(reverse=True, limit=7, across=across), server,
     )  # fmt: skip
     tcp = Tcp.open(world, chain, 12, src=FIXED, dst=EXTERNAL)
     everyone = np.arange(12)
     for _ in range(6):  # nobody says what arrived
         tcp.send(0, everyone, ACK | PSH, 1448 * 20, burst=3, again=False)
+    # All captures go on for a while, so that none of these was on its way when one stopped.
+    later = pings(world, FIXED, EXTERNAL, 5, start_ns=10_000 * MILLI)
+    world.run(Chain(client, Link(), lan, router, wan, Link(), switch, Link(), server), later)
     ends = ("client", "lan"), ("wan", "switch"), ("switch", "server")
     lost: Counter[tuple[str, str]] = Counter()
     for pair, wire in zip(ends, wires, strict=True):

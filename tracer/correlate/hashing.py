@@ -1,5 +1,6 @@
 """Hashes and groupings of whole columns, compiled."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -125,15 +126,15 @@ def grouped(codes: Codes, groups: int) -> tuple[Codes, Codes]:
 
 
 def at_share(codes: Codes, values: Codes, groups: int, share: float) -> Codes:
-    """Return for each group the value that so much of its values do not reach, int64, (groups,).
+    """Return for each group the least value that so much of its values do not exceed, int64.
 
-    `codes`: the group of each value; 0 where a group has none. A half gives the (upper) median.
+    `codes`: the group of each value; 0 where a group has none. Shape (groups,).
     """
     order, starts = grouped(codes, groups)
     found = np.zeros(groups, np.int64)
     for group in np.flatnonzero(np.diff(starts)).tolist():
         mine = values[order[starts[group] : starts[group + 1]]]
-        rank = min(int(len(mine) * share), len(mine) - 1)
+        rank = max(math.ceil(len(mine) * share) - 1, 0)
         found[group] = np.partition(mine, rank)[rank]
     return found
 

@@ -77,7 +77,7 @@ def _of_hosts(
     loose = [world.point(f"dev{i}", "host", f"ns{(i + 1) // 2}") for i in range(4)]
     nat = Router(world.nat(snat="203.0.113.7", ports="random"), loss=0.02)
     wire = Link(delay_ns, jitter_ns, 0.02)
-    n = max(int(80 * scale), 32)
+    n = max(int(160 * scale), 64)
     sent = [
         datagrams(world, f"10.1.1.{host}", EXTERNAL, n, sport=5353, dport=9999, size=16,
                   constant=True, ids="zero", gap_ns=gap_ns, start_ns=host * 300 * MICRO)

@@ -100,8 +100,9 @@ def _write(rows: Codes, starts: Codes, own: Any, every: Any, out: Any) -> int:
 def _tell(a: int, b: int, macs: Any, copy_of: Codes) -> bool:
     if copy_of[a] >= 0 or copy_of[b] >= 0:
         return False
+    # With other MACs it is on another link: what took it passed it on without lowering its TTL.
     src, dst = macs
-    if src[a] == _NULL or src[b] == _NULL:
+    if src[a] == _NULL or src[a] != src[b] or dst[a] != dst[b]:
         return False
     return bool(dst[a] == _NULL or dst[a] & _GROUP == 0)
 
