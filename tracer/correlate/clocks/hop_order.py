@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracer.core.address import GROUP_BIT, NULL_U64
 from tracer.core.batch import ObservationBatch
@@ -21,8 +20,6 @@ from tracer.correlate.clocks.level_ways import SURE, ways_of
 from tracer.correlate.hashing import Codes, Keys, at_share, factorise, first_at_least, pair_keys
 from tracer.correlate.packets.identity import Identity
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 MOST_HOPS = 64  # of a journey that is looked at
 MOST_PAIRS = 200_000  # of hops, of all the time; more tell nothing more
 CLEARLY = 0.5  # of what pairs of hops say: as many against each that is against it

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from tracer.correlate.hashing import Codes, Keys, factorise, grouped
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.nat.tuples import are_translations
-from tracer.correlate.order.agreed_times import SHARPER, Told, time_between
+from tracer.correlate.order.agreed_times import SHARPER, Told, time_between, times_by
 from tracer.correlate.order.links import OFTEN
 from tracer.correlate.packets.identity import Identity
 
 MOST_PAIRS = 2000  # that are compared; of more nothing is said
-MOST_ROWS = 512  # of a stream that are looked at
 MOST = 0.8  # of the packets of one stream meet those of the other, at least
 
 Mask = NDArray[np.bool_]
@@ -110,18 +109,10 @@ def _of_several(streams: Streams, keys: Keys, segment: Codes, asked: Mask) -> Ma
 
 
 def _times_of(streams: Streams, rows: Codes, wanted: Mask, time: Codes) -> _Times:
-    # The times, ascending, of the first packets of the wanted streams that have often some.
     if not wanted.any():
         return {}
     rows = rows[wanted[streams.stream[rows]]]
-    rows = rows[np.argsort(time[rows], kind="stable")]
-    named, codes = np.unique(streams.stream[rows], return_inverse=True)
-    order, starts = grouped(codes, len(named))
-    return {
-        int(code): time[rows[order[start:stop]]][:MOST_ROWS]
-        for code, (start, stop) in zip(named, pairwise(starts), strict=True)
-        if stop - start >= OFTEN
-    }
+    return times_by(streams.stream[rows], time[rows])
 
 
 def _alike(times: _Times, keys: Keys) -> list[list[int]]:

@@ -9,7 +9,7 @@ it is left open how long they take.
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ MOST_TRIES = 2  # flows that are asked about two links
 MET = 0.75  # of those that meet at the right time so many are different packets, at least
 WIDTHS = 8  # as far as that from the right time nearly all meet of which half do within one
 SHARPER = 0.6  # how much closer they meet at the right time than at any other, at most
-
 NEAR = 8  # a step of less than one by this of the time between packets is no later packet's
 
 _Pair = tuple[int, int]  # of links
@@ -95,7 +94,7 @@ def agreed_times(
         parts = [rows for rows in parts if (lifetime[rows] < 0).any()]
     for rows in parts:
         of_link = _by_link(links.link[rows], time[rows])
-        for pair in combinations(sorted(of_link), 2):
+        for pair in combinations(of_link, 2):
             if pair in found or tries[pair] >= MOST_TRIES or _is_told(links, *pair):
                 continue
             tries[pair] += 1
@@ -143,14 +142,21 @@ def _without_numbers(
     return begin[:count].copy(), end[:count].copy()
 
 
-def _by_link(link: Codes, time: Codes) -> dict[int, Codes]:
-    # The times, ascending, of the first packets of each link that has often some.
-    named, codes = np.unique(link, return_inverse=True)
-    order, starts = grouped(codes, len(named))
-    often = np.flatnonzero(np.diff(starts) >= OFTEN)[:MOST_LINKS]
+def times_by(codes: Codes, time: Codes) -> dict[int, Codes]:
+    """Return the times, ascending, of the first packets of each code that has OFTEN some.
+
+    `codes` and `time` (nanoseconds) of each packet; codes in ascending order, MOST_ROWS times each.
+    """
+    named, of = np.unique(codes, return_inverse=True)
+    order, starts = grouped(of, len(named))
+    often = np.flatnonzero(np.diff(starts) >= OFTEN)
     return {
         int(named[i]): np.sort(time[order[starts[i] : starts[i + 1]]])[:MOST_ROWS] for i in often
     }
+
+
+def _by_link(link: Codes, time: Codes) -> dict[int, Codes]:
+    return dict(islice(times_by(link, time).items(), MOST_LINKS))
 
 
 def _is_told(links: LinkOrder, a: int, b: int) -> bool:
