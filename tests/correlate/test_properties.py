@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from scenarios.catalogue import make
 
@@ -120,6 +120,7 @@ def test_journeys_stay_when_the_captures_of_a_host_are_merged(case: Case) -> Non
 
 @few
 @given(scenarios, st.integers(1, 10_000), st.sampled_from(("two_points", "udp_dns", "mixture")))
+@example(("icmp_equal_id0", 2474), 176, "mixture")  # files of one name, the later ones earlier
 def test_journeys_stay_when_unrelated_traffic_is_added(case: Case, seed: int, name: str) -> None:
     batch = made(case)
     other = make(name, seed, 0.05).batch

@@ -248,3 +248,26 @@ def test_a_clock_that_was_set_back_was_so_in_captures_that_were_silent_then(
     assert len(found.journeys) == len(sizes)
     off = found.hops["time_ns"] - scenario.truth.true_ns[found.hops["row"]]
     assert np.ptp(off) < 50_000
+
+
+@pytest.mark.parametrize("order", ["appended", "as written"])
+@pytest.mark.parametrize("host", ["c", "d"])
+def test_stamps_that_fall_back_between_points_of_a_file_are_no_step(host: str, order: str) -> None:
+    """`mergecap -a` appends a file to another; dumpcap writes what each socket has, by turns."""
+    world = World(13)
+    world.clocks["d"] = Clock(700_000, 0.0)
+    chain = Chain(world.point("eth0", "c"), Router(), Link(9_000, 2_000), world.point("eth1", host))
+    asked = datagrams(world, FIXED, EXTERNAL, 2_000, flows=20, gap_ns=2 * MILLI)
+    exchange(world, chain, asked)
+    batch = world.finish("appended").batch
+    point, time = batch.packets["point"], batch.packets["time_ns"]
+    turn = 0 if order == "appended" else time // (100 * MILLI)
+    rows = np.lexsort((time, point, np.broadcast_to(turn, len(batch))))
+    batch = batch.take(rows)
+    batch.packets["capture"] = 0
+
+    found = join(batch)
+
+    assert len(found.journeys) == 4_000
+    assert (np.bincount(found.hops["journey"]) == 2).all()
+    assert sorted(each.clock for each in found.clocks) == sorted({"c", host})

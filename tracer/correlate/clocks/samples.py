@@ -261,20 +261,27 @@ def _thinned(starts: Codes, most: int) -> tuple[np.uint64, int]:
 def scales_of(batch: ObservationBatch, identity: Identity) -> Codes:
     """Return a number for each row: rows with one are of one clock that was not set back.
 
-    Rows whose host is not known get a scale for each capture. A file whose stamps fall back by
-    more than JUMP_NS was stamped by a clock that was set back there: what follows is a new scale.
+    Rows whose host is not known get a scale for each capture. A file in which stamps of a point
+    fall back by more than JUMP_NS was stamped by a clock that was set back there: what follows is a
+    new scale.
     So it is in files of that clock that show nothing of it, as they were silent then; what stamps
     leave open there is of a scale of its own.
     """
     told = np.zeros(len(batch.points) + 1, np.bool_)
     codes = point_columns(batch)["point"][:-1]
     told[codes] = [bool(point.clock or point.host) for point in batch.points]
+    clocks = int(identity.clock.max(initial=0)) + 1
     of_rows = (identity.stamp, identity.capture, identity.point, identity.clock)
-    count = int(identity.clock.max(initial=0)) + 1, len(batch.captures) + 1
-    source, jumps = _sources(*of_rows, told, *count, 1)
-    if 0 < jumps <= MOST_JUMPS:
-        source, _ = _sources(*of_rows, told, *count, MOST_JUMPS + 1)
-        _set_back_alike(source, *of_rows[:2], count[0])
+    source, falls = _sources(*of_rows, told, clocks, len(batch.captures) + 1)
+    if falls:
+        file = identity.capture.astype(np.int64) + 1
+        keys = (pair_keys(each, file) for each in (source, identity.point))
+        (series, clock_starts), (line, starts) = (factorise(each) for each in keys)
+        counts = len(clock_starts), len(starts)
+        steps, jumps = _steps(identity.stamp, series, line, *counts)
+        if 0 < jumps <= MOST_JUMPS:
+            source = source * (MOST_JUMPS + 1) + steps
+            _set_back_alike(source, *of_rows[:2], clocks)
     # Source numbers are small, so ranking those that occur needs no sort.
     there = np.bincount(source) > 0
     return source if there.all() else (np.cumsum(there) - 1)[source]
@@ -283,23 +290,41 @@ def scales_of(batch: ObservationBatch, identity: Identity) -> Codes:
 @jit
 def _sources(
     stamp: Times, capture: Any, point: Codes, clock: Codes, told: NDArray[np.bool_], clocks: int,
-    captures: int, scales: int,
-) -> tuple[Codes, int]:  # fmt: skip
-    # Each row's clock, or its file where its point does not tell, `scales` numbers for each, one
-    # after the other where it was set back if there are several; and how often stamps fall back. A
-    # file's packets are in its own order, those of several files may be mixed.
+    captures: int,
+) -> tuple[Codes, bool]:  # fmt: skip
+    # Each row's clock, or its file where its point does not tell; and whether stamps of a file
+    # fall back anywhere. A file's packets are in its own order, those of several may be mixed; what
+    # no file holds (-1) counts as one.
     source = np.empty(len(stamp), np.int64)
     last = filled(captures, np.iinfo(np.int64).min + JUMP_NS)
-    steps = filled(captures, 0)
+    falls = False
+    for i in range(len(stamp)):
+        file, time = capture[i] if capture[i] >= 0 else captures - 1, stamp[i]
+        falls |= time < last[file] - JUMP_NS
+        last[file] = time
+        source[i] = clock[i] if told[point[i]] else clocks + file
+    return source, falls
+
+
+@jit
+def _steps(
+    stamp: Times, series: Codes, line: Codes, all_series: int, lines: int
+) -> tuple[Codes, int]:
+    # How often each row's clock was set back in its file until then (`series`), and how often any
+    # was. It was where stamps of one point fall back (`line`); between points they do where files
+    # were appended, or what several sockets captured was written as it came.
+    steps = np.empty(len(stamp), np.int64)
+    last = filled(lines, np.iinfo(np.int64).min + JUMP_NS)
+    known, times = filled(lines, 0), filled(all_series, 0)
     jumps = 0
     for i in range(len(stamp)):
-        file, time = capture[i], stamp[i]
-        if time < last[file] - JUMP_NS:
+        one, each, time = line[i], series[i], stamp[i]
+        if time < last[one] - JUMP_NS and known[one] == times[each]:
             jumps += 1
-            steps[file] += scales > 1
-        last[file] = time
-        source[i] = (clock[i] if told[point[i]] else clocks + file) * scales + steps[file]
-    return source, jumps
+            times[each] += 1
+        last[one], known[one] = time, times[each]
+        steps[i] = times[each]
+    return steps, jumps
 
 
 def _set_back_alike(source: Codes, stamp: Times, capture: Any, clocks: int) -> None:
