@@ -50,7 +50,7 @@ from tracer.correlate.order.links import (
     usual_gap,
 )
 from tracer.correlate.order.loopback import after_output
-from tracer.correlate.order.pairs import votes_of_pairs
+from tracer.correlate.order.pairs import votes_of_pairs, votes_of_stations
 from tracer.correlate.packets import groups
 from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, united
 from tracer.correlate.packets.duplicates import copies, one_by_one, without
@@ -60,6 +60,7 @@ from tracer.correlate.packets.levels import levels, parted
 from tracer.correlate.packets.silences import bridged
 
 Mask = NDArray[np.bool_]
+_SAMPLE = 50_000  # journeys that tell how stations' frames go
 
 
 @dataclass(slots=True)
@@ -306,13 +307,13 @@ def _in_order(seen: Seen, order: Order, found: Assembly) -> Groups:
     carried = batch.sections["tunnel"]["row"]
     tunnelled = np.zeros(len(batch) if len(carried) else 0, np.bool_)
     tunnelled[carried] = True
-    order_of_links = links.keys, links.votes
-    if len(clocks.early_ns):
-        order_of_links = votes_of_pairs(links.link, rows, first_hop, identity.ttl, time)
+    every = 1 if len(clocks.early_ns) else 1 + len(first_hop) // _SAMPLE
+    votes = votes_of_pairs(links.link, rows, first_hop, identity.ttl, time, every)
+    order_of_links = votes if len(clocks.early_ns) else (links.keys, links.votes)
     settle(
         identity.ttl, rows, first_hop, time, links.link, identity.netns, *order_of_links,
-        tunnelled, (batch.packets["capture"], batch.packets["frame"], identity.several),
-        clocks.early_ns,
+        votes_of_stations(identity, links.first, *votes), tunnelled,
+        (batch.packets["capture"], batch.packets["frame"], identity.several), clocks.early_ns,
     )  # fmt: skip
     order_across(batch, identity, clocks, links.link, rows, first_hop, found.copy_of)
     if len(batch.sections["kernel"]):

@@ -68,7 +68,7 @@ def warm_rest() -> None:
     streams = Streams(
         zeros, zeros, first, first + rows, keys[:0], keys, zeros[:0], np.empty(0, np.bool_)
     )
-    order = LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0], keys[:1])
+    order = LinkOrder(zeros, keys[:0], zeros[:0], zeros[:0], zeros[:0], keys[:1], first)
     # First what takes longest: `warm` comes to it in the middle.
     assemble(batch.packets, identity, (hops, starts), streams, zeros - 1, zeros[:0], time, order,
              (_GAP_NS, 0), zeros)  # fmt: skip
@@ -85,7 +85,8 @@ def warm_rest() -> None:
     links = (zeros, keys[:0], zeros[:0], zeros[:0])
     sent_again(batch.packets, hops, zeros, time, hops[:1])
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links, keys)
-    settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0], no[:0],
+    settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0],
+           (zeros, zeros, keys[:0], zeros[:0]), no[:0],
            (batch.packets["capture"], batch.packets["frame"], no[:0]), zeros[:0])  # fmt: skip
     settle_across(hops, starts, zeros, zeros, zeros, keys[:0])
 

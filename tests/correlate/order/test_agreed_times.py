@@ -27,7 +27,7 @@ def told(*times: Times, known: bool = False) -> dict[tuple[int, int], int]:
     packets = np.repeat(null_record(PACKET_DTYPE), len(time))
     packets["ip_id"] = 0
     order = np.argsort(time, kind="stable")
-    links = LinkOrder(link, NOBODY.astype(np.uint64), NOBODY, NOBODY, NOBODY, np.arange(len(times)))
+    links = LinkOrder(link, NOBODY.astype(np.uint64), *[NOBODY] * 3, np.arange(len(times)), NOBODY)
     groups = order, np.array([0, len(time)])
     nothing = np.zeros(len(time), np.int64)
     found = agreed_times(packets, links, groups, nothing, nothing if known else NOBODY, time).links

@@ -23,8 +23,7 @@ def strays(identity: Identity, links: LinkOrder) -> Mask:
 
     No element where none is, or nothing tells.
     """
-    first = np.zeros(len(links.name), np.int64)
-    first[links.link[::-1]] = np.arange(len(links.link))[::-1]
+    first = links.first
     src, dst, place = (each[first] for each in (identity.src_mac, identity.dst_mac, identity.place))
     known = (src != NULL_U64) & (dst != NULL_U64) & (src != dst) & (dst & np.uint64(GROUP_BIT) == 0)
     known &= place >= 0

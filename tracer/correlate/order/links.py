@@ -22,7 +22,7 @@ MOST_SPREADS = 16  # standard deviations: what is rare among those packets lies 
 class LinkOrder:
     """What journeys beyond doubt say of pairs of links, and `link`, the code of each row's link.
 
-    `name`: `Identity.link` by code.
+    `name`: `Identity.link` by code, and `first`: the row at which each is first.
 
     `keys` (sorted uint64: code before << 32 | code after), `votes` for that order, `delay_ns` the
     mean time between the two, `far_ns` how far from it a packet that nothing but the time tells
@@ -35,6 +35,7 @@ class LinkOrder:
     delay_ns: Codes
     far_ns: Codes
     name: NDArray[np.uint64]
+    first: Codes
 
     @property
     def usual(self) -> tuple[Codes, NDArray[np.uint64], Codes, Codes]:
@@ -142,7 +143,7 @@ def link_order(
         far = np.where(votes >= OFTEN, np.minimum(far, seldom), far)
     return LinkOrder(
         link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key], far[by_key],
-        identity.link[named],
+        identity.link[named], named,
     )  # fmt: skip
 
 
@@ -217,6 +218,7 @@ def settle(
     netns: Codes,
     keys: Any,
     votes: Codes,
+    of_stations: Any,
     tunnelled: NDArray[np.bool_],
     files: Any,
     early_ns: Codes,
@@ -225,10 +227,11 @@ def settle(
 
     Journeys are `hops[starts[j] : starts[j + 1]]`, rows by falling TTL, then time. With no usual
     order a tie goes to what one file has first (`files`: capture and frame by row, and
-    `Identity.several`), then to the hop in the namespace that took the packet off its former TTL,
-    and what is in a tunnel (`tunnelled`, by row; of no rows where nothing is) stays there while it
-    can. Stamps of a file that shows several devices are one socket's, and in order. `early_ns`: by
-    how much coarse stamps may be off, by row; no element where all resolve alike.
+    `Identity.several`), then to what other frames show of the way of the sender's or the
+    receiver's (`of_stations`), then to the hop in the namespace that took the packet off its former
+    TTL, and what is in a tunnel (`tunnelled`, by row; of no rows where nothing is) stays there
+    while it can. Stamps of a file that shows several devices are one socket's, and in order.
+    `early_ns`: by how much coarse stamps may be off, by row; no element where all resolve alike.
     """
     capture, frame, several = files
     for journey in range(len(starts) - 1):
@@ -245,8 +248,11 @@ def settle(
                     continue
                 swap = is_before(keys, votes, link[b], link[a])
                 if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
+                    turned = _by_stations(of_stations, link[a], link[b])
                     if capture[a] == capture[b]:
                         swap = frame[a] > frame[b]
+                    elif turned != 0:
+                        swap = turned < 0
                     else:
                         swap = _routed_first(ttl, hops, start, i, stop, netns)
                         swap = swap or _carried_first(tunnelled, hops, start, i, stop)
@@ -255,6 +261,18 @@ def settle(
                     moved = True
             if not moved:
                 break
+
+
+@inner_plain
+def _by_stations(of_stations: Any, one: int, other: int) -> int:
+    # 1 where frames of the sender's are at one link before the other, or those for the receiver, -1
+    # where they are after it, 0 where that is not known.
+    sender, receiver, keys, votes = of_stations
+    before = is_before(keys, votes, sender[one], sender[other])
+    before = before or is_before(keys, votes, receiver[other], receiver[one])
+    after = is_before(keys, votes, sender[other], sender[one])
+    after = after or is_before(keys, votes, receiver[one], receiver[other])
+    return int(before) - int(after)
 
 
 @inner_plain
