@@ -3,7 +3,7 @@
 A bridge sends a frame to where the station that it is for was heard (IEEE 802.1D), and by all ports
 as long as it was not. What that station sends comes back the same way, for a bridged network has no
 loops. So where others hear the station, a place that does not, and shows few of the frames to it
-that others show, is not on the way.
+that others show, is not on the way. Neither is what lies beyond both ends of it (`beyond_ends`).
 """
 
 import numpy as np
@@ -12,26 +12,39 @@ from numpy.typing import NDArray
 from tracer.core.address import GROUP_BIT, NULL_U64
 from tracer.core.jit import inner_plain, jit_plain
 from tracer.correlate.hashing import Codes, factorise, pair_keys
+from tracer.correlate.hops.beyond_ends import beyond_ends
 from tracer.correlate.order.links import LinkOrder
+from tracer.correlate.order.pairs import votes_of_pairs
 from tracer.correlate.packets.identity import Identity
 
 Mask = NDArray[np.bool_]
+_SAMPLE = 50_000  # journeys that tell in which order frames come to places
 
 
-def strays(identity: Identity, links: LinkOrder) -> Mask:
+def strays(identity: Identity, links: LinkOrder, layout: tuple[Codes, Codes], time: Codes) -> Mask:
     """Return for each link (`LinkOrder.link`) whether it is off the way to the station.
 
-    No element where none is, or nothing tells.
+    `layout`: rows of each journey, by falling TTL, then `time` (nanoseconds, by row). No element
+    where no link is off its way, or nothing tells.
     """
+    rows, starts = layout
+    every = 1 + len(starts) // _SAMPLE
+    steps = votes_of_pairs(links.link, rows, starts, identity.ttl, time, every)
+    out = _unheard(identity, links) | beyond_ends(identity, links.first, *steps)
+    return out if out.any() else out[:0]
+
+
+def _unheard(identity: Identity, links: LinkOrder) -> Mask:
+    # Links that show frames to a station, and none of it, where others do.
     first = links.first
     src, dst, place = (each[first] for each in (identity.src_mac, identity.dst_mac, identity.place))
     known = (src != NULL_U64) & (dst != NULL_U64) & (src != dst) & (dst & np.uint64(GROUP_BIT) == 0)
     known &= place >= 0
     if len(identity.tunnel):
         known &= identity.tunnel[first] == 0
-    none = np.zeros(0, np.bool_)
+    out = np.zeros(len(first), np.bool_)
     if not known.any():
-        return none
+        return out
     stations, _ = factorise(np.concatenate([src[known], dst[known]]))
     source, target = np.split(stations, 2)
     at, shown = place[known], np.bincount(links.link, minlength=len(first))[known]
@@ -45,9 +58,8 @@ def strays(identity: Identity, links: LinkOrder) -> Mask:
     both_ways = np.isin(at, at[heard])
     seldom = 2 * shown <= most[pair]
     seldom |= (most[pair] == 1) & answers & both_ways
-    out = np.zeros(len(first), np.bool_)
     out[known] = speaks & ~heard & seldom
-    return out if out.any() else none
+    return out
 
 
 def _shared(at: Codes, these: Codes, those: Codes) -> Mask:

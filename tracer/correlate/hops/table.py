@@ -134,7 +134,7 @@ def hop_table(
     """
     rows, starts = layout
     hops = np.empty(len(rows), HOP_DTYPE)
-    stray = strays(identity, links)
+    stray = strays(identity, links, layout, clocks.time_ns)
     if len(stray):
         stray = stray[links.link]
         end_on_way(stray, rows, starts, found.copy_of, found.ends)
