@@ -307,13 +307,15 @@ def _in_order(seen: Seen, order: Order, found: Assembly) -> Groups:
     carried = batch.sections["tunnel"]["row"]
     tunnelled = np.zeros(len(batch) if len(carried) else 0, np.bool_)
     tunnelled[carried] = True
-    every = 1 if len(clocks.early_ns) else 1 + len(first_hop) // _SAMPLE
-    votes = votes_of_pairs(links.link, rows, first_hop, identity.ttl, time, every)
-    order_of_links = votes if len(clocks.early_ns) else (links.keys, links.votes)
+    coarse = len(clocks.early_ns) > 0
+    most = len(first_hop) if coarse else _SAMPLE
+    votes = votes_of_pairs(links.link, (rows, first_hop), identity.ttl, time, most)
+    order_of_links = (votes.keys, votes.votes) if coarse else (links.keys, links.votes)
     settle(
         identity.ttl, rows, first_hop, time, links.link, identity.netns, *order_of_links,
-        votes_of_stations(identity, links.first, *votes), tunnelled,
-        (batch.packets["capture"], batch.packets["frame"], identity.several), clocks.early_ns,
+        votes_of_stations(identity, links.first, votes), tunnelled,
+        (batch.packets["capture"], batch.packets["frame"], identity.clock, identity.several),
+        clocks.early_ns,
     )  # fmt: skip
     order_across(batch, identity, clocks, links.link, rows, first_hop, found.copy_of)
     if len(batch.sections["kernel"]):

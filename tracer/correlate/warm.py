@@ -87,7 +87,8 @@ def warm_rest() -> None:
     unresolved(batch.packets, hops, starts, zeros, zeros, time, links, keys)
     settle(zeros, hops, starts, time, zeros, zeros, keys[:0], zeros[:0],
            (zeros, zeros, keys[:0], zeros[:0]), no[:0],
-           (batch.packets["capture"], batch.packets["frame"], no[:0]), zeros[:0])  # fmt: skip
+           (batch.packets["capture"], batch.packets["frame"], zeros, no[:0]),
+           zeros[:0])  # fmt: skip
     settle_across(hops, starts, zeros, zeros, zeros, keys[:0])
 
 

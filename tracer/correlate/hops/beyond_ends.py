@@ -13,29 +13,31 @@ from numpy.typing import NDArray
 from tracer.core.address import GROUP_BIT, NULL_U64
 from tracer.core.jit import inner_plain, jit_plain
 from tracer.correlate.hashing import Codes, Keys, factorise, first_at_least, pair_keys
+from tracer.correlate.order.pairs import PairVotes
 from tracer.correlate.packets.identity import Identity
 
 Mask = NDArray[np.bool_]
 ENOUGH, CLEARLY = 3, 10  # packets for an order, and as many times more than against it
 _MOST = 1 << 16  # places that a key has room for
+_HALF = np.uint64(1 << 32)
 
 
-def beyond_ends(identity: Identity, first: Codes, keys: Keys, votes: Codes) -> Mask:
+def beyond_ends(identity: Identity, first: Codes, of_links: PairVotes) -> Mask:
     """Return for each link whether frames come there after both ends of their way, both ways.
 
-    `first`: a row of each link; `keys` and `votes` as `order.pairs.votes_of_pairs` has them. Two
+    `first`: a row of each link. Frames with equal stamps do not count: these are of one moment. Two
     places that frames cross one way round and answers the other way lie on the way; what is after
     the second of them, and in answers after the first, would be beyond either end.
     """
     out = np.zeros(len(first), np.bool_)
-    half = np.uint64(0xFFFFFFFF)
-    before, after = (keys >> np.uint64(32)).astype(np.int64), (keys & half).astype(np.int64)
+    votes = of_links.votes - of_links.tied
+    before, after = (each.astype(np.int64) for each in np.divmod(of_links.keys, _HALF))
     one, other = first[before], first[after]
     src, dst, place = identity.src_mac, identity.dst_mac, identity.place
     told = (src[one] == src[other]) & (dst[one] == dst[other]) & (src[one] != dst[one])
     told &= (src[one] != NULL_U64) & (dst[one] & np.uint64(GROUP_BIT) == 0)
     told &= (identity.clock[one] == identity.clock[other]) & (place[one] != place[other])
-    told &= (place[one] >= 0) & (place[other] >= 0)
+    told &= (place[one] >= 0) & (place[other] >= 0) & (votes > 0)
     if len(identity.tunnel):
         told &= (identity.tunnel[one] == 0) & (identity.tunnel[other] == 0)
     if not told.any() or int(place.max()) >= _MOST:

@@ -79,17 +79,18 @@ def _neighbours(
     sides = np.zeros((few, few, few), np.bool_)
     for journey in range(0, len(starts) - 1, max(len(starts) // ENOUGH_JOURNEYS, 1)):
         start, stop = starts[journey], starts[journey + 1]
-        if len(stray) and is_astray(stray, hops, start, stop):
-            continue
-        for i in range(start + 1, stop):
-            a, b = hops[i - 1], hops[i]
-            if ttl[a] != ttl[b] or copy_of[b] >= 0 or is_for_group(dst_mac[b]):
+        astray = len(stray) > 0 and is_astray(stray, hops, start, stop)
+        a = c = np.int64(-1)
+        for i in range(start, stop):
+            b = hops[i]
+            if astray and stray[b]:
                 continue
-            near[place[a], place[b]] = near[place[b], place[a]] = True
-            c = hops[i - 2] if i - 2 >= start and few else b
-            if ttl[c] == ttl[a] and c != b and copy_of[a] < 0:
-                x, y, z = place[c], place[a], place[b]
-                sides[x, y, z] = sides[z, y, x] = True
+            if a >= 0 and ttl[a] == ttl[b] and copy_of[b] < 0 and not is_for_group(dst_mac[b]):
+                near[place[a], place[b]] = near[place[b], place[a]] = True
+                if few and c >= 0 and ttl[c] == ttl[a] and copy_of[a] < 0:
+                    x, y, z = place[c], place[a], place[b]
+                    sides[x, y, z] = sides[z, y, x] = True
+            a, c = b, a
     return near, sides
 
 
@@ -213,13 +214,32 @@ def _came_by(
                 return j
     for j in range(start, start if host[row] == nameless else i):
         if host[hops[j]] == host[row] and p[hops[j]].ttl == p[row].ttl:
-            return j
+            return _at_tunnel(p, hops, start, j, i, place, spaces, parent)
     for j in range(start, i if len(near) else start):
         if near[place[hops[j]], place[row]] and _may_pass(
             p, hops, start, j, i, place, known, parent
         ):
             return j
     return -1
+
+
+@inner_plain
+def _at_tunnel(
+    p: Any, hops: Codes, start: int, j: int, i: int, place: Codes, spaces: Any, parent: Codes
+) -> int:
+    # Of a frame that came to the host at hop j, and is at hop i in a tunnel, or out of one: the hop
+    # beside it where the tunnel begins or ends, j where none is known.
+    _, host, _, known, tunnel = spaces
+    near, _, _ = known
+    row = hops[i]
+    if len(tunnel) == 0 or len(near) == 0 or tunnel[hops[j]] == tunnel[row]:
+        return j
+    for k in range(j + 1, i):
+        beside = near[place[hops[k]], place[row]] and tunnel[hops[k]] == 0
+        beside = beside and host[hops[k]] == host[row] and p[hops[k]].ttl == p[row].ttl
+        if beside and _may_pass(p, hops, start, k, i, place, known, parent):
+            return k
+    return j
 
 
 @inner_plain

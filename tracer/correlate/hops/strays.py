@@ -27,10 +27,8 @@ def strays(identity: Identity, links: LinkOrder, layout: tuple[Codes, Codes], ti
     `layout`: rows of each journey, by falling TTL, then `time` (nanoseconds, by row). No element
     where no link is off its way, or nothing tells.
     """
-    rows, starts = layout
-    every = 1 + len(starts) // _SAMPLE
-    steps = votes_of_pairs(links.link, rows, starts, identity.ttl, time, every)
-    out = _unheard(identity, links) | beyond_ends(identity, links.first, *steps)
+    votes = votes_of_pairs(links.link, layout, identity.ttl, time, _SAMPLE)
+    out = _unheard(identity, links) | beyond_ends(identity, links.first, votes)
     return out if out.any() else out[:0]
 
 

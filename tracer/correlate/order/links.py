@@ -208,6 +208,23 @@ def is_before(keys: Any, votes: Codes, first: int, second: int) -> bool:
     return forward >= 2 and forward >= 2 * votes_of(keys, votes, second, first)
 
 
+@inner_plain
+def is_tied(rows: Codes, i: int, stop: int, ttl: Codes, time: Codes) -> bool:
+    """Return whether two neighbours from place `i` on that have its TTL have one stamp."""
+    while i + 1 < stop and ttl[rows[i + 1]] == ttl[rows[i]]:
+        if time[rows[i + 1]] == time[rows[i]]:
+            return True
+        i += 1
+    return False
+
+
+@inner_plain
+def _first_of(rows: Codes, start: int, i: int, ttl: Codes) -> int:
+    while i > start and ttl[rows[i - 1]] == ttl[rows[i]]:
+        i -= 1
+    return i
+
+
 @jit_plain
 def settle(
     ttl: Codes,
@@ -226,14 +243,14 @@ def settle(
     """Put neighbours whose stamps are too close to trust in the usual order, in place.
 
     Journeys are `hops[starts[j] : starts[j + 1]]`, rows by falling TTL, then time. With no usual
-    order a tie goes to what one file has first (`files`: capture and frame by row, and
+    order a tie goes to what one file has first (`files`: capture, frame and clock by row, and
     `Identity.several`), then to what other frames show of the way of the sender's or the
     receiver's (`of_stations`), then to the hop in the namespace that took the packet off its former
     TTL, and what is in a tunnel (`tunnelled`, by row; of no rows where nothing is) stays there
     while it can. Stamps of a file that shows several devices are one socket's, and in order.
     `early_ns`: by how much coarse stamps may be off, by row; no element where all resolve alike.
     """
-    capture, frame, several = files
+    capture, frame, clock, several = files
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
         for _ in range(stop - start - 1):
@@ -247,6 +264,9 @@ def settle(
                 if apart and len(several) and several[a] and capture[a] == capture[b]:
                     continue
                 swap = is_before(keys, votes, link[b], link[a])
+                if swap and apart and clock[a] == clock[b]:
+                    # Where devices share a stamp they are stacked: there others tell of others.
+                    swap = not is_tied(hops, _first_of(hops, start, i, ttl), stop, ttl, time)
                 if time[a] == time[b] and not swap and not is_before(keys, votes, link[a], link[b]):
                     turned = _by_stations(of_stations, link[a], link[b])
                     if capture[a] == capture[b]:
