@@ -176,7 +176,6 @@ def put_in_order(seen: Seen) -> Order:
 
     Parts the groups of `seen` where packets alike were sent with different TTLs.
     """
-    time = seen.clocks.joining_ns
     by_ttl = seen.in_order(seen.by_time)
     doubt = seen.doubts(by_ttl)
     level = levels(seen.identity, seen.alike, by_ttl, doubt)
@@ -184,10 +183,22 @@ def put_in_order(seen: Seen) -> Order:
         seen.alike, seen.by_time = parted(seen.alike, level), parted(seen.by_time, level)
         by_ttl = seen.in_order(seen.by_time)
         doubt = seen.doubts(by_ttl)
-    links = link_order(seen.identity, *by_ttl, doubt, time)
+    links = _links(seen, by_ttl, doubt)
     pieces, cut = _pieces(seen, groups.chosen(*seen.by_time, doubt), links)
     unsure = seen.doubts(pieces) | cut
     return Order(by_ttl, doubt, links, usual_gap(links), pieces, unsure, cut)
+
+
+def _links(seen: Seen, by_ttl: Groups, doubt: Mask) -> LinkOrder:
+    # Packets alike of several flows are doubtful where these are translated. Those of one flow
+    # may be one packet beyond doubt all the same, as far as it keeps its addresses and ports.
+    if not doubt.any():
+        return link_order(seen.identity, *by_ttl, doubt, seen.clocks.joining_ns)
+    time, point = seen.clocks.joining_ns, seen.identity.point
+    rows = groups.chosen(*by_ttl, doubt)
+    flows = seen.in_order(groups.parted_by(*rows, seen.identity.flow.view(np.int64), time, point))
+    both = np.concatenate([doubt, seen.doubts(flows)])
+    return link_order(seen.identity, *groups.together(by_ttl, flows), both, time)
 
 
 def _pieces(seen: Seen, rows: Groups, links: LinkOrder) -> tuple[Groups, Mask]:
