@@ -28,6 +28,14 @@ def passing(sent: NDArray[np.int64], delays: NDArray[np.int64], **own: object) -
     ]
 
 
+def numbered(delays: NDArray[np.int64]) -> Rows:
+    """Return rows of packets that are unlike any other, one each millisecond."""
+    rows = passing(np.arange(len(delays)) * MILLI, delays, sport=9_000)
+    return [
+        {**row, "ip_id": 1 + i // 2, "payload_digest": 50 + i // 2} for i, row in enumerate(rows)
+    ]
+
+
 def joined(rows: Rows, stream: Rows) -> tuple[JourneySet, float]:
     """Return what is found, and which share of a stream's packets are whole."""
     found = join(batch_of([*rows, *stream], [Point("h", None, name) for name in ("a", "b")]))
@@ -55,3 +63,33 @@ def test_equal_packets_of_many_flows_tell_how_long_a_link_takes() -> None:
     found, whole = joined(queries, passing(SENT, in_order(rng, 6 * MILLI, 7 * MILLI), sport=6_000))
     assert whole > 0.99
     assert len(found.journeys) == 60 + len(SENT)
+
+
+def test_a_few_late_packets_do_not_say_what_is_usual() -> None:
+    rng = np.random.default_rng(2)
+    delays = rng.integers(5_000_000, 5_600_000, 400)
+    delays[::5] += 40 * MILLI
+    _, whole = joined(
+        numbered(delays), passing(SENT, in_order(rng, 5_000_000, 5_600_000), sport=6_000)
+    )
+    assert whole > 0.95
+
+
+def test_packets_that_come_sooner_than_usual_are_no_others() -> None:
+    rng = np.random.default_rng(3)
+    delays = rng.integers(7 * MILLI, 16 * MILLI, 400)
+    found, whole = joined(
+        numbered(delays), passing(SENT, in_order(rng, 6 * MILLI, 7 * MILLI), sport=6_000)
+    )
+    assert whole > 0.9
+    assert len(found.journeys) == 400 + len(SENT)
+
+
+def test_where_packets_overtake_each_other_equal_ones_claim_little() -> None:
+    rng = np.random.default_rng(4)
+    late = rng.integers(5 * MILLI, 11 * MILLI, 400), rng.integers(5 * MILLI, 11 * MILLI, len(SENT))
+    found, whole = joined(numbered(late[0]), passing(SENT, late[1], sport=6_000))
+    assert whole < 0.9  # nothing tells them apart
+    joins = found.hops[(found.hops["row"] >= 800) & (found.hops["parent"] > 0)]
+    assert len(joins) > 0.9 * len(SENT)
+    assert (joins["confidence"] >= 0.99).mean() < 0.1

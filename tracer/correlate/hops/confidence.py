@@ -21,6 +21,7 @@ CERTAIN = 0.9999
 #: delay, payload hidden, merged. The first ones matter most.
 PARTS = (2, 2, 2, 2, 4, 4, 3, 2, 2)
 CELLS = int(np.prod(PARTS))
+DELAY = int(np.prod(PARTS[-2:]))  # what the cell of another delay differs by
 PROVEN = CELLS // 2  # added to the cell of a join that a conntrack entry proves
 ENOUGH = 300  # joins of a situation that say how sure it is
 Z = 1.96  # of the lower bound of a share (Wilson): 95 of 100 such bounds are below the truth
@@ -62,6 +63,13 @@ def cell_of(
     hidden = lengths[0] > 0 and (x & NO_DIGEST) != (y & NO_DIGEST)
     cell = cell * 2 + int(hidden)
     return int(cell * 2 + int(lengths[0] != lengths[1]))
+
+
+def unusual(cells: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return the cells of the same joins where it is not known how long they usually take."""
+    delay = cells // DELAY % PARTS[-3]
+    found: NDArray[np.int16] = np.where(delay == USUAL, cells + DELAY * UNKNOWN, cells)
+    return found
 
 
 def _lower(joins: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.float64]:

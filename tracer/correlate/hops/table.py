@@ -13,7 +13,7 @@ from tracer.core.journeys import HOP_DTYPE, NO_TIME, UNTIMED
 from tracer.core.point import Direction
 from tracer.core.schema import StructuredArray
 from tracer.correlate.clocks.alignment import Clocks
-from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.hashing import Codes, Keys, pair_keys
 from tracer.correlate.hops.branches import parents
 from tracer.correlate.hops.by_number import by_number
 from tracer.correlate.hops.confidence import (
@@ -25,6 +25,7 @@ from tracer.correlate.hops.confidence import (
     USUAL,
     cell_of,
     delay_of,
+    unusual,
 )
 from tracer.correlate.hops.rivals import note_rivals
 from tracer.correlate.hops.strays import end_on_way, strays
@@ -155,6 +156,7 @@ def hop_table(
         traits, hops, rows, starts, times, parent, identity.flow, joins, links.usual, cell, changed,
         CONFIDENCE,
     )  # fmt: skip
+    _mix(hops, rows, before, found, links, cell)
     _untime(batch.packets["time_ns"] == UNTIMED, hops, rows, before)
     _direct(batch, identity, hops, starts)
     _prove(batch, streams, hops, rows, before, cell, changed, clocks)
@@ -169,6 +171,19 @@ def _note_renumbered(numbering: Codes, hops: Any, rows: Codes, before: Codes) ->
     found = found[np.isin(hops["evidence"][found], (Evidence.FINGERPRINT, Evidence.CONNTRACK))]
     hops["evidence"][found] = Evidence.RENUMBERED
     hops["confidence"][found] = np.minimum(hops["confidence"][found], RENUMBERED)
+
+
+def _mix(
+    hops: Any, rows: Codes, before: Codes, found: Assembly, links: LinkOrder, cell: Any
+) -> None:  # fmt: skip
+    # Where packets overtake each other, that a time is usual says little of which one it was.
+    if not len(links.mixed):
+        return
+    alike = np.flatnonzero((before >= 0) & found.repeated[rows] & found.ambiguous[rows])
+    steps = pair_keys(links.link[before[alike]], links.link[rows[alike]])
+    alike = alike[np.isin(steps, links.mixed)]
+    cell[alike] = unusual(cell[alike])
+    hops["confidence"][alike] = CONFIDENCE[cell[alike]]
 
 
 def _untime(untimed: NDArray[np.bool_], hops: Any, rows: Codes, before: Codes) -> None:

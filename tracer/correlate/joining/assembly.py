@@ -147,9 +147,10 @@ def _best(
         if not numbered:
             unsure = unsure_of(later, former, link, keys, delays)
             near = min(unsure, UNSURE_NS)
-            if cost > near and after == last[k]:
+            slack = max(near, unsure // 4)
+            if cost > slack and after == last[k]:
                 chains = (max(0, opened - MOST_OPEN), opened, MOST_OPEN)
-                if is_awaited(rows, i, slots[0], k, chains, last, seen, time, links, cost, near):
+                if is_awaited(rows, i, slots[0], k, chains, last, seen, time, links, cost, slack):
                     continue
         # Of two about equal, the longer one: a copy at the former point begins a chain of its own.
         gain = length[k] - (length[best % MOST_OPEN] if best >= 0 else 0)

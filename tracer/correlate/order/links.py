@@ -1,13 +1,13 @@
 """Order of the hops of a journey: TTL first, then the way packets usually go, then time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracer.core.jit import inner_plain, jit, jit_plain
-from tracer.correlate.hashing import Codes, factorise, first_at_least, pair_keys
+from tracer.correlate.hashing import Codes, factorise, first_at_least, grouped, pair_keys
 from tracer.correlate.packets.identity import Identity
 
 Times = NDArray[np.int64]
@@ -15,6 +15,8 @@ TIE_NS = 200_000  # two stamps closer than this may have been taken in the wrong
 FAR_NS = 1_000_000
 NEAR_NS = 200_000
 OFTEN = 20  # packets that say how much the time between two links varies
+SAMPLE = 100_000  # of their times that are looked at
+MIXES = 3  # packets that came before one that left earlier
 MOST_SPREADS = 16  # standard deviations: what is rare among those packets lies within
 
 
@@ -25,8 +27,8 @@ class LinkOrder:
     `name`: `Identity.link` by code, and `first`: the row at which each is first.
 
     `keys` (sorted uint64: code before << 32 | code after), `votes` for that order, `delay_ns` the
-    mean time between the two, `far_ns` how far from it a packet that nothing but the time tells
-    apart may be.
+    usual time between the two, `far_ns` how far from it a packet that nothing but the time tells
+    apart may be. `mixed`: those of `keys` between which packets overtake each other.
     """
 
     link: Codes
@@ -36,6 +38,7 @@ class LinkOrder:
     far_ns: Codes
     name: NDArray[np.uint64]
     first: Codes
+    mixed: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     @property
     def usual(self) -> tuple[Codes, NDArray[np.uint64], Codes, Codes]:
@@ -46,10 +49,12 @@ class LinkOrder:
 @jit
 def _steps(
     order: Codes, starts: Codes, doubt: NDArray[np.bool_], ttl: Codes, time: Times, link: Codes
-) -> tuple[Codes, Codes, Codes, Codes]:
-    # From row to row, and the groups in which rows of one TTL have equal stamps: none of theirs.
+) -> tuple[Codes, Codes, Codes, Codes, Codes]:
+    # From row to row: links, since when, how long; and the groups in which rows of one TTL have
+    # equal stamps: none of theirs.
     first = np.empty(len(order), np.int64)
     second = np.empty(len(order), np.int64)
+    since = np.empty(len(order), np.int64)
     delay = np.empty(len(order), np.int64)
     tied = np.empty(len(starts), np.int64)
     count = ties = 0
@@ -61,13 +66,14 @@ def _steps(
         for i in range(1, len(rows)):
             a, b = rows[i - 1], rows[i]
             first[count], second[count] = link[a], link[b]
-            delay[count] = time[b] - time[a]
+            since[count], delay[count] = time[a], time[b] - time[a]
             if delay[count] == 0 and ttl[a] == ttl[b]:
                 tied[ties], count = group, before
                 ties += 1
                 break
             count += 1
-    return first[:count].copy(), second[:count].copy(), delay[:count].copy(), tied[:ties].copy()
+    each = first[:count].copy(), second[:count].copy(), since[:count].copy(), delay[:count].copy()
+    return *each, tied[:ties].copy()
 
 
 @inner_plain
@@ -85,8 +91,8 @@ def _level(rows: Codes, i: int, ttl: Codes, time: Times) -> int:
 def _walk(
     order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times, link: Codes, out: Any
 ) -> int:
-    # Counts steps, and fills in those that `out` (first, second, delay) has room for.
-    first, second, delay = out
+    # Counts steps, and fills in those that `out` (as of `_steps`) has room for.
+    first, second, since, delay = out
     count = 0
     for group in tied:
         rows = order[starts[group] : starts[group + 1]]
@@ -99,7 +105,7 @@ def _walk(
                 for a in rows[start:stop]:
                     for b in rows[stop:end]:
                         first[count], second[count] = link[a], link[b]
-                        delay[count] = time[b] - time[a]
+                        since[count], delay[count] = time[a], time[b] - time[a]
                         count += 1
             start, stop = stop, end
     return count
@@ -108,14 +114,14 @@ def _walk(
 @jit
 def _tied_steps(
     order: Codes, starts: Codes, tied: Codes, ttl: Codes, time: Times, link: Codes
-) -> tuple[Codes, Codes, Codes]:
+) -> tuple[Codes, Codes, Codes, Codes]:
     # Of equal stamps none was first: each is a step from all that have the stamp before.
     none = np.empty(0, np.int64)
-    steps = _walk(order, starts, tied, ttl, time, link, (none, none, none))
+    steps = _walk(order, starts, tied, ttl, time, link, (none, none, none, none))
     first, second = np.empty(steps, np.int64), np.empty(steps, np.int64)
-    delay = np.empty(steps, np.int64)
-    _walk(order, starts, tied, ttl, time, link, (first, second, delay))
-    return first, second, delay
+    since, delay = np.empty(steps, np.int64), np.empty(steps, np.int64)
+    _walk(order, starts, tied, ttl, time, link, (first, second, since, delay))
+    return first, second, since, delay
 
 
 def link_order(
@@ -127,7 +133,7 @@ def link_order(
     if len(tied):
         more = _tied_steps(order, starts, tied, identity.ttl, time, link)
         steps = [np.concatenate(pair) for pair in zip(steps, more, strict=True)]
-    first, second, delay = steps
+    first, second, since, delay = steps
     codes, where = factorise(pair_keys(first, second))
     votes = np.bincount(codes, minlength=len(where))
     total = np.bincount(codes, weights=delay, minlength=len(where))
@@ -135,16 +141,44 @@ def link_order(
     by_key = np.argsort(keys)
     mean = (total / np.maximum(votes, 1)).astype(np.int64)
     far = 4 * np.abs(mean) + FAR_NS
+    mixed = np.empty(0, np.uint64)
     if doubt.any():
         off = (delay - mean[codes]) ** 2.0
         square = np.bincount(codes, weights=off, minlength=len(where))
         spread = np.sqrt(square / np.maximum(votes, 1))
         seldom = np.int64(MOST_SPREADS * spread) + NEAR_NS
         far = np.where(votes >= OFTEN, np.minimum(far, seldom), far)
+        varies = (spread > NEAR_NS) & (votes >= OFTEN)
+        mean = _middles(codes, delay, mean, varies)
+        mixed = np.sort(keys[_overtaken(codes, since, delay, varies)])
     return LinkOrder(
         link, keys[by_key], votes.astype(np.int64)[by_key], mean[by_key], far[by_key],
-        identity.link[named], named,
+        identity.link[named], named, mixed,
     )  # fmt: skip
+
+
+def _middles(codes: Codes, delay: Codes, mean: Codes, varies: NDArray[np.bool_]) -> Codes:
+    # Where times vary, because packets queue, few are very late: the median is what is usual.
+    some = np.flatnonzero(varies[codes])
+    if not len(some):
+        return mean
+    some = some[:: 1 + len(some) // SAMPLE]
+    order, starts = grouped(codes[some], len(mean))
+    middles = mean.copy()
+    for pair in np.flatnonzero(np.diff(starts) > 0):
+        middles[pair] = np.median(delay[some[order[starts[pair] : starts[pair + 1]]]])
+    return middles
+
+
+def _overtaken(codes: Codes, since: Codes, delay: Codes, varies: NDArray[np.bool_]) -> Codes:
+    # Pairs where some that left later came earlier.
+    some = np.flatnonzero(varies[codes])
+    if len(some) > SAMPLE:  # the first ones, for those that overtake each other are neighbours
+        some = some[since[some] <= np.partition(since[some], SAMPLE)[SAMPLE]]
+    some = some[np.lexsort((since[some], codes[some]))]
+    came = since[some] + delay[some]
+    earlier = (codes[some[1:]] == codes[some[:-1]]) & (came[1:] < came[:-1])
+    return np.flatnonzero(np.bincount(codes[some[1:]][earlier], minlength=len(varies)) >= MIXES)
 
 
 def usual_gap(links: LinkOrder) -> int:
