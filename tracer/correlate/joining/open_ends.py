@@ -24,7 +24,7 @@ from tracer.correlate.hashing import (
 )
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.nat.streams import Groups, Streams
-from tracer.correlate.nat.tuples import stays
+from tracer.correlate.nat.tuples import began_apart, stays
 from tracer.correlate.order.links import LinkOrder, usual_gap
 from tracer.correlate.packets.groups import first_at, sort_rows
 from tracer.correlate.packets.identity import Identity
@@ -142,6 +142,8 @@ def _away(p: Any, a: int, b: int, seen: Any, ways: Any) -> tuple[int, int]:
     if _is_there(shown, flow_class[a], spot[b], ttl[b]):
         return -1, 0
     if _is_there(shown, flow_class[b], spot[a], ttl[a]) or stays(p, a) or stays(p, b):
+        return -1, 0
+    if began_apart(p, a, b):
         return -1, 0
     return int(away), int(near)
 

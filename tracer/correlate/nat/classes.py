@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from tracer.core.batch import ObservationBatch
 from tracer.core.jit import jit_plain
-from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, factorise, find, find_root, pair_keys, roots
+from tracer.correlate.hashing import Codes, Keys, factorise, find, pair_keys, roots
+from tracer.correlate.nat.apart import clash, seen_of, unite_apart
 from tracer.correlate.nat.between import between
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.guesses import guesses
@@ -61,11 +61,11 @@ def classify(
     if unclear.any() and not len(lifetime):  # buffers of a kernel know better, and so do bytes
         segment = roots(parent)
         places = places_of(identity, streams, np.where(unclear, segment, -1), len(tuples))
-    _join_translations(packets, streams, parent, edges.where(~same), tuples, size, places)
+    _join_translations(packets, identity, streams, parent, edges.where(~same), tuples, size, places)
     told = _told(parent, tuples, quoted)
-    _unite_apart(identity, streams, parent, told)
+    unite_apart(identity, streams, parent, told)
     numbered = by_id.where((by_id.votes >= MOST_BY_CHANCE) & enough(by_id, size, 0.5))
-    _unite_apart(identity, streams, parent, numbered)
+    unite_apart(identity, streams, parent, numbered)
     _join_rhythms(packets, identity, streams, parent, by_time[0], tuples, unclear, time)
     guessed = _join_guesses(batch, identity, streams, parent, voting[1][0], time, tuples, links)
     if doubtful.any():
@@ -135,8 +135,8 @@ def _classes_of(parent: Codes, tuples: Keys, translations: tuple[Keys, Keys]) ->
 
 
 def _join_translations(
-    packets: Any, streams: Streams, parent: Codes, edges: Edges, tuples: Keys, sizes: Codes,
-    places: Keys,
+    packets: Any, identity: Identity, streams: Streams, parent: Codes, edges: Edges, tuples: Keys,
+    sizes: Codes, places: Keys,
 ) -> None:  # fmt: skip
     segment = roots(parent)
     # A class is about as large as its busiest stream: each packet is one row in each.
@@ -154,6 +154,8 @@ def _join_translations(
     # Both sides rewritten is rarer than one: it needs half of the packets, not a quarter.
     allowed = enough(merged, size, 0.25) & (one_step | enough(merged, size, 0.5))
     allowed &= (places[merged.left] & places[merged.right] == 0) | (total == CERTAIN)
+    weak = allowed & (total != CERTAIN)
+    allowed[weak] = ~clash(identity, streams, segment, merged.where(weak))
     _union(parent, merged.left, merged.right, allowed)
 
 
@@ -164,7 +166,7 @@ def _join_rhythms(
     if unclear.any():
         segment = roots(parent)
         pairs = translated(packets, identity, streams, rows, tuples, segment, unclear, time)
-        _unite_apart(identity, streams, parent, counted(pairs))
+        unite_apart(identity, streams, parent, counted(pairs))
 
 
 def _join_guesses(
@@ -187,7 +189,7 @@ def _join_guesses(
     edges.votes += back_votes
     known = edges.votes >= 2
     allowed = known & (edges.votes >= 0.5 * (possible + back_possible))
-    _unite_apart(identity, streams, parent, edges.where(allowed))
+    unite_apart(identity, streams, parent, edges.where(allowed))
     return bool(allowed.any())
 
 
@@ -204,9 +206,9 @@ def _of_answers(
     back = np.flatnonzero((ends[0] >= 0) & (ends[0] != ends[1]))
     if not len(back):
         return votes, most
-    links = _links_of(identity, streams, roots(parent), np.unique(ends[:, back]))
-    apart = [links[a].isdisjoint(links[b]) for a, b in ends[:, back].T.tolist()]
-    most[back[~np.array(apart)]] = np.inf
+    seen = seen_of(identity, streams, roots(parent), np.unique(ends[:, back]))
+    two = [seen[a].is_two_with(seen[b]) for a, b in ends[:, back].T.tolist()]
+    most[back[two]] = np.inf
     keys, asked = pair_keys(edges.left, edges.right), pair_keys(ends[0][back], ends[1][back])
     order = np.argsort(keys)
     at = order[np.minimum(np.searchsorted(keys[order], asked), len(keys) - 1)]
@@ -228,7 +230,7 @@ def _join_between(
     np.maximum.at(size, segment, streams.count)
     edges = counted(pairs)
     allowed = (edges.votes >= MOST_BY_CHANCE) & enough(edges, size, 0.5)
-    _unite_apart(identity, streams, parent, edges.where(allowed))
+    unite_apart(identity, streams, parent, edges.where(allowed))
 
 
 def _shared_time(segment: Codes, time: Codes, edges: Edges) -> NDArray[np.float64]:
@@ -260,35 +262,4 @@ def _join_answers(
     turned = tuple(streams.answers(batch)[rows[other]] for rows in (head, order))
     left, right = _classes_of(parent, tuples, (turned[0], turned[1]))
     new = (left >= 0) & (right >= 0) & (left != right)
-    _unite_apart(identity, streams, parent, counted((left[new], right[new])))
-
-
-def _unite_apart(identity: Identity, streams: Streams, parent: Codes, edges: Edges) -> None:
-    # Edges with most votes first. Classes that one link shows at one TTL stay two: a packet passes
-    # there once.
-    if not len(edges.votes):
-        return
-    segment = roots(parent)
-    left, right = segment[edges.left], segment[edges.right]
-    links = _links_of(identity, streams, segment, np.unique(np.concatenate([left, right])))
-    for at in np.argsort(-edges.votes, kind="stable").tolist():
-        a, b = find_root(parent, int(left[at])), find_root(parent, int(right[at]))
-        if a != b and links[a].isdisjoint(links[b]):
-            parent[a] = b
-            links[b] |= links.pop(a)
-
-
-def _links_of(
-    identity: Identity, streams: Streams, segment: Codes, wanted: Codes
-) -> dict[int, set[int]]:
-    # The links at which some classes were seen, and the TTLs there, as one number each. Where a
-    # point is several devices, two of them may be one link.
-    where = mixed(identity.link[streams.first], identity.ttl[streams.first])
-    if len(identity.several):
-        shared = identity.several[streams.first]
-        where = np.where(shared, mixed(where, streams.named[streams.first]), where)
-    members = np.flatnonzero(np.isin(segment, wanted))
-    links: dict[int, set[int]] = {int(root): set() for root in wanted}
-    for at, root in zip(where[members].tolist(), segment[members].tolist(), strict=True):
-        links[root].add(at)
-    return links
+    unite_apart(identity, streams, parent, counted((left[new], right[new])))

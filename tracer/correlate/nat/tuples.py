@@ -16,6 +16,8 @@ from tracer.correlate.packets.flow_hash import tuple_hash
 
 MOST_RELATED = 64
 LINK_LOCAL, LINK_LOCAL_BITS = np.uint64(0xFE80 >> 6), np.uint64(54)  # fe80::/10, RFC 4291
+#: More routers than any way has: hosts begin at 64, 128 or 255.
+MOST_ROUTERS = 40
 LOWEST_CHOSEN = 1024  # ports and echo ids below are well-known ones
 
 
@@ -23,6 +25,18 @@ LOWEST_CHOSEN = 1024  # ports and echo ids below are well-known ones
 def stays(p: Any, a: int) -> bool:
     """Return whether row `a` has an IPv6 source that is never routed, and so never translated."""
     return bool(p[a].ip_version == 6 and p[a].src_hi >> LINK_LOCAL_BITS == LINK_LOCAL)
+
+
+@inner_plain
+def began_apart(p: Any, a: int, b: int) -> bool:
+    """Return whether two rows differ by more in TTL than a way has routers, as of two senders.
+
+    Something may set the TTL, too; what keeps an IP id may say so.
+    """
+    x, y = p[a], p[b]
+    if x.ttl < 0 or y.ttl < 0 or (x.ip_id > 0 and x.ip_id == y.ip_id):
+        return False
+    return bool(abs(x.ttl - y.ttl) > MOST_ROUTERS)
 
 
 @inner_plain
@@ -34,7 +48,7 @@ def is_translation(p: Any, a: int, b: int) -> bool:
     x, y = p[a], p[b]
     if x.proto != y.proto or x.ip_version != y.ip_version or x.icmp_type != y.icmp_type:
         return False
-    if stays(p, a) or stays(p, b):
+    if stays(p, a) or stays(p, b) or began_apart(p, a, b):
         return False
     src = x.src_hi == y.src_hi and x.src_lo == y.src_lo and x.sport == y.sport
     dst = x.dst_hi == y.dst_hi and x.dst_lo == y.dst_lo and x.dport == y.dport

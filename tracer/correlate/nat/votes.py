@@ -13,7 +13,7 @@ from tracer.core.protocols import TCP
 from tracer.correlate.hashing import Codes, Keys, factorise, filled, pair_keys
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.streams import Groups, Streams
-from tracer.correlate.nat.tuples import is_translation, may_translate, stays
+from tracer.correlate.nat.tuples import began_apart, is_translation, may_translate, stays
 from tracer.correlate.packets.groups import sort_rows
 from tracer.correlate.packets.identity import Identity
 
@@ -74,7 +74,8 @@ def _votes(
             a, b = rows[0 if flooded else i - 1], rows[i]
             clear[stream[b]] += 1
             same = flow[a] == flow[b]  # looked at first: no record has to be read for that
-            may_change = not same and rare[group] and not stays(p, a) and not stays(p, b)
+            apart = not same and (began_apart(p, a, b) or stays(p, a) or stays(p, b))
+            may_change = rare[group] and not apart
             if same or may_change or _is_one(p, a, b):
                 pair = latest[stream[a]]
                 if pair >= 0 and second[pair] == stream[b]:
@@ -83,8 +84,10 @@ def _votes(
                 first[count], second[count] = stream[a], stream[b]
                 latest[stream[a]] = count
                 count += 1
-            elif p[a].ttl > p[b].ttl and (
-                p[a].ip_id > 0 or (p[a].icmp_seq >= 0 and time[b] - time[a] <= gap_ns)
+            elif (
+                not apart
+                and p[a].ttl > p[b].ttl
+                and (p[a].ip_id > 0 or (p[a].icmp_seq >= 0 and time[b] - time[a] <= gap_ns))
             ):
                 end -= 1
                 first[end], second[end] = stream[a], stream[b]

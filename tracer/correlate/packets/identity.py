@@ -306,6 +306,7 @@ def identify(batch: ObservationBatch) -> Identity:
         known, contents = _contents(batch.packets, shortest, told)
         without = rows_without_id(batch.packets, identity.spot, known, contents, changing)[known]
         packet[known[without]] = contents[without]
+        _forget_ids(batch.packets, traits, known[without])
     if numbered:
         at, ids = lasting_ids(batch.packets, identity.spot, packet)
         packet[at] = mixed(packet[at], ids)
