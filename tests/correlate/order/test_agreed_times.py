@@ -9,7 +9,7 @@ from scenarios.scoring import claims, score
 
 from tracer.core.schema import PACKET_DTYPE, null_record
 from tracer.correlate.join import join
-from tracer.correlate.order.agreed_times import agreed_times
+from tracer.correlate.order.agreed_times import AgreedTimes, agreed_times
 from tracer.correlate.order.links import LinkOrder
 
 Times = NDArray[np.int64]
@@ -130,3 +130,13 @@ def test_where_several_times_would_do_journeys_are_ambiguous_and_not_sure() -> N
         assert result.mixed > 200
         assert result.silent < 0.01
         assert (claimed[~right] < 0.99).mean() > 0.99
+
+
+def test_a_flow_of_which_each_link_shows_a_few_packets_is_left_open_where_others_are() -> None:
+    count, places = 15, 3  # fewer than say how far packets are apart
+    sent_ns = np.arange(count) * 50_000 * MICRO
+    time = np.concatenate([sent_ns + place * 1000 * MICRO for place in range(places)])
+    link, journey = np.repeat(np.arange(places), count), np.tile(np.arange(count), places)
+    links = LinkOrder(link, NOBODY.astype(np.uint64), NOBODY, NOBODY, NOBODY, np.arange(places))
+    agreed = AgreedTimes(links, (np.arange(len(time)),), frozenset({(0, 1)}))
+    assert sorted(agreed.left_open(journey, time)) == list(range(count, 2 * count))

@@ -55,7 +55,9 @@ class AgreedTimes:
             first, second = order[:-1], order[1:]
             steps = pair_keys(self.links.link[first], self.links.link[second])
             step_ns = time[second] - time[first]
-            apart_ns = min(map(_apart, _by_link(self.links.link[rows], time[rows]).values()))
+            # Where each link shows a few only, nothing says how far they are apart.
+            of_link = _by_link(self.links.link[rows], time[rows])
+            apart_ns = min(map(_apart, of_link.values()), default=0)
             asked = (journey[first] == journey[second]) & (NEAR * step_ns > apart_ns)
             found.append(second[asked & np.isin(steps, pair_keys(pairs[:, 0], pairs[:, 1]))])
         return np.concatenate(found)
