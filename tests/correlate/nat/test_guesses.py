@@ -40,6 +40,35 @@ def test_other_packets_say_how_long_it_takes(others: int, found: set[tuple[int, 
     assert set(zip(left.tolist(), right.tolist(), strict=True)) == found
 
 
+#: TTL, source and time of rows at links of their own: what a host sends, and then another one; what
+#: one of both is beyond a router that translates.
+AT_ONCE = (
+    (64, "10.0.0.1", 0),
+    (64, "10.0.0.2", 2_000_000),
+    (63, "192.0.2.1", 60_000_000),
+)
+
+
+@pytest.mark.parametrize(("seen", "found"), [(3, set()), (2, {(0, 1)})])
+def test_what_a_router_took_is_not_what_another_host_sends(
+    seen: int, found: set[tuple[int, int]]
+) -> None:
+    # Alone, a firewall may lie between them that translates and leaves the TTL as it is.
+    rows = np.repeat(null_record(PACKET_DTYPE), seen)
+    for at, (ttl, source, _) in enumerate(AT_ONCE[:seen]):
+        row = rows[at : at + 1]
+        row["ip_version"], row["proto"], row["ttl"], row["icmp_type"] = 4, 1, ttl, 8
+        row["src_hi"], row["src_lo"] = encode_ip(source)
+        row["dst_hi"], row["dst_lo"] = encode_ip("203.0.113.7" if ttl == 64 else "10.9.0.1")
+        row["src_mac"], row["dst_mac"] = 2 * at + 2, 2 * at + 3
+        row["icmp_id"], row["icmp_seq"], row["point"] = 1 + (ttl < 64), 1, at
+    order, time = np.arange(seen), np.array([row[2] for row in AT_ONCE[:seen]])
+    nothing = np.empty(0, np.int64)
+    links = (order, nothing.astype(np.uint64), nothing, nothing)
+    left, right = guesses(rows, order, np.array([0, seen]), order, order, time, links)
+    assert set(zip(left.tolist(), right.tolist(), strict=True)) == found
+
+
 def test_what_nothing_relates_to_its_packet_beyond_a_nat_is_not_joined_with_others() -> None:
     # Each packet's own other side has other addresses and ports, those of other hosts do not.
     scenario = hairpin_equal(seed=1, scale=0.5)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tracer.core.jit import inner_plain, jit
-from tracer.correlate.hashing import Codes, Keys
+from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import (
     MOST_RELATED,
@@ -124,6 +124,7 @@ def _distances(
     # away[k, other]: from the end of class k to the beginning of another, -1 where it cannot be. It
     # says nothing (0) where some class is there more than once.
     first, last = ends
+    leaves, comes = filled(count, 0), filled(count, 0)  # whether a router may lie ahead, or behind
     for k in range(count):
         for other in range(count):
             away[k, other] = -1
@@ -137,6 +138,15 @@ def _distances(
                 p, rows, segment, segment[last[k]], segment[first[other]]
             ):
                 away[k, other] = distance
+                if p[first[other]].ttl < p[begin].ttl:
+                    leaves[k] = comes[other] = 1
+    # A firewall that leaves the TTL as it is changes both MACs; so differ those of two hosts.
+    for k in range(count):
+        for other in range(count):
+            begin = first[k] if twice else last[k]
+            routed = leaves[k] or comes[other]
+            if away[k, other] >= 0 and routed and not is_adjacent(p, begin, first[other]):
+                away[k, other] = -1
 
 
 @inner_plain
