@@ -73,6 +73,15 @@ def test_what_comes_too_late_is_a_journey_of_its_own() -> None:
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
 
 
+def test_what_comes_too_late_goes_on_to_where_only_former_windows_have_packets() -> None:
+    batch = make("loss", 5, 0.3).batch
+    captures = split(batch, 20)
+    for pieces in captures[:5]:
+        pieces.append(pieces.pop(1))  # files that are not in order, as after a clock was set back
+    parts = list(join_windows(captures, rows=100, horizon=Horizon(0, 0, 0, 0, 0, 0)))
+    assert sum(len(part.hops) for part in parts) == len(batch)
+
+
 def test_windows_are_complete_up_to_their_time() -> None:
     batch = make("reordering", 5).batch
     seen, last = 0, np.iinfo(np.int64).min

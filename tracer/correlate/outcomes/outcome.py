@@ -35,7 +35,8 @@ def _capture_state(
         seen = np.sort(time[identity.place == place], kind="stable")  # they are, but for a few
         after = np.searchsorted(seen, at_ns[mine])
         edge = (at_ns[mine] <= onward.since_ns[place]) | (after == len(seen))
-        edge |= at_ns[mine] + took_ns[mine] > seen[-1]
+        if len(seen):  # none where this window has packets only that came late to former ones
+            edge |= at_ns[mine] + took_ns[mine] > seen[-1]
         state[mine[edge]] = 0
         edge |= after == 0  # what it showed before is in no window any more
         mine, after = mine[~edge], after[~edge]
