@@ -1,15 +1,23 @@
 """A flooded frame is a tree: each branch parts at the bridge, and goes on from its own port."""
 
+from dataclasses import replace
+from time import process_time
+
 import numpy as np
 import pytest
+from made import batch_of
+from numpy.typing import NDArray
 from scenarios.catalogue import make
+from scenarios.clocks import EPOCH
 from scenarios.elements import Chain, Flood, Link
 from scenarios.special import BROADCAST
 from scenarios.traffic import datagrams, exchange, pings
 from scenarios.world import World
 
+from tracer.core.batch import ObservationBatch
 from tracer.core.enums import Outcome
 from tracer.core.journeys import JourneySet
+from tracer.core.point import Point
 from tracer.correlate.join import join
 
 HOSTS = ("b", "c", "r")
@@ -137,3 +145,35 @@ def test_each_copy_comes_out_of_the_tunnel_it_was_put_into() -> None:
     arrived &= hops["parent"] > 0
     assert arrived.sum() > 400
     assert (outer[hops["row"][arrived]] == outer[before["row"][arrived]]).all()
+
+
+def circling(ip_id: NDArray[np.int64]) -> ObservationBatch:
+    """Broadcasts of these ids, one after the other, at each of two ports of a bridge."""
+    frame = {
+        "ethertype": 0x0800, "ip_version": 4, "src": "10.0.0.1", "dst": "10.0.0.255", "proto": 17,
+        "sport": 137, "dport": 137, "ttl": 64, "payload_len": 40, "payload_digest": 9,
+        "src_mac": "02:00:00:00:00:01", "dst_mac": "ff:ff:ff:ff:ff:ff",
+    }  # fmt: skip
+    ports = (Point("h", "b", "p0"), Point("h", "b", "p1"))
+    batch = batch_of([{**frame, "point": port} for port in range(2)], ports)
+    packets = np.repeat(batch.packets, len(ip_id))
+    packets["ip_id"] = np.tile(ip_id, 2)
+    packets["time_ns"] = EPOCH + 10_000 * np.arange(len(packets)) % (10_000 * len(ip_id))
+    packets["time_ns"] += 1_000 * packets["point"]
+    return replace(batch, packets=packets)
+
+
+def test_a_frame_that_circles_takes_no_longer_than_as_many_frames() -> None:
+    many, one = circling(np.arange(20_000)), circling(np.full(20_000, 7))
+    join(many), join(one.take(np.arange(5_000)))  # compiled now
+    took_s = []
+    for batch in (many, one):
+        begin_s = process_time()
+        found = join(batch)
+        took_s.append(process_time() - begin_s)
+    assert took_s[1] < 20 * took_s[0]
+    hops = found.hops
+    assert len(found.journeys) == 1
+    assert len(hops) == len(one)
+    assert (hops["parent"] < hops["n"]).all()
+    assert (hops["parent"][1:] > 0).all()

@@ -20,6 +20,12 @@ MOST_SIDES = 160  # of which it is noted which lie between two: a table of four 
 
 ENOUGH_JOURNEYS = 200_000  # that show every pair of places which matters
 
+#: Hops of a journey that is still a tree. What has more went in circles, or is many equal packets
+#: that nothing tells apart: to look through all of them for each would take forever.
+MOST_HOPS = 1024
+
+MOST_BACK = 4096  # hops that are looked through for the parent of a segment or fragment
+
 
 def parents(
     batch: ObservationBatch, identity: Identity, hops: Codes, starts: Codes, copy_of: Codes,
@@ -34,6 +40,7 @@ def parents(
     no element where none is) to where it was in the same tunnel, else to where it came to its
     namespace or host, and there to the place beside which other packets show it; where nothing
     shows that, to where the flood parted; a packet that was bridged and routed as `taken_up` tells.
+    Of journeys with more than MOST_HOPS hops these two are a line.
     Any other hop to the one before that is no copy. `hops` are rows, those of journey j from
     `starts[j]` on; `numbers` of bytes as `Assembly` has them.
     """
@@ -102,21 +109,26 @@ def _parents(
     out = np.zeros(len(hops), np.int64)
     ttl, macs, flow, length = own
     twice = np.zeros(len(starts) - 1, np.bool_)
+    at = _places_of_long(hops, starts, len(ttl))
     for journey in range(len(starts) - 1):
         start, stop = starts[journey], starts[journey + 1]
-        doubled = stop - start > 2 and is_doubled(hops, start, stop, ttl, macs, place)
+        may_part = 2 < stop - start <= MOST_HOPS
+        doubled = may_part and is_doubled(hops, start, stop, ttl, macs, place)
         twice[journey] = doubled
-        astray = len(stray) > 0 and is_astray(stray, hops, start, stop)
+        astray = may_part and len(stray) > 0 and is_astray(stray, hops, start, stop)
         cut = not _are_as_long(hops, start, stop, length)  # only then segments have to be looked at
+        last = start  # but for copies: one may be later than what its packet is next seen as
         for i in range(start + 1, stop):
             row = hops[i]
-            before = _last_but_copies(hops, start, i, copy_of)
+            if copy_of[hops[i - 1]] < 0:
+                last = i - 1
+            before = last
             if astray:
                 before = last_on_way(stray, hops, start, before, copy_of)
             out[i] = before + 1 - start
             if copy_of[row] >= 0:
-                out[i] = _where(hops, start, i, copy_of[row]) + 1 - start
-            elif stop - start > 2 and ((astray and stray[row]) or is_for_group(macs[1][row])):
+                out[i] = _where(at, hops, start, i, copy_of[row]) + 1 - start
+            elif may_part and ((astray and stray[row]) or is_for_group(macs[1][row])):
                 found = _came_by(p, hops, start, i, place, spaces, out)
                 if found < 0:
                     found = _parting(hops, start, before, out, copy_of)
@@ -140,17 +152,24 @@ def _are_as_long(hops: Codes, start: int, stop: int, length: Any) -> bool:
     return i >= stop
 
 
-@inner_plain
-def _last_but_copies(hops: Codes, start: int, i: int, copy_of: Codes) -> int:
-    # A copy may be later than what its packet is next seen as.
-    j = i - 1
-    while j > start and copy_of[hops[j]] >= 0:
-        j -= 1
-    return j
+@jit
+def _places_of_long(hops: Codes, starts: Codes, rows: int) -> Codes:
+    # Where among the hops each row is, of journeys with many hops; no element where none has.
+    at = np.empty(0, np.int64)
+    for journey in range(len(starts) - 1):
+        start, stop = starts[journey], starts[journey + 1]
+        if stop - start > MOST_HOPS:
+            if len(at) == 0:
+                at = np.full(rows, -1)
+            for i in range(start, stop):
+                at[hops[i]] = i
+    return at
 
 
 @inner_plain
-def _where(hops: Codes, start: int, i: int, row: int) -> int:
+def _where(at: Codes, hops: Codes, start: int, i: int, row: int) -> int:
+    if len(at) and at[row] >= 0:
+        return at[row] if start <= at[row] < i else i - 1
     for j in range(start, i):
         if hops[j] == row:
             return j
@@ -264,7 +283,7 @@ def _overlapping(
     last = p[hops[before]]
     if numbers[hops[before]] == number and last.payload_len == row.payload_len:
         return before
-    for j in range(before, start - 1, -1):
+    for j in range(before, max(start, before - MOST_BACK) - 1, -1):
         other = p[hops[j]]
         if copy_of[hops[j]] >= 0 or (place[hops[j]] == place[hops[i]] and other.ttl == row.ttl):
             continue
@@ -282,7 +301,7 @@ def _covering(
     # As `_overlapping`, of the bytes of a datagram.
     row = p[hops[i]]
     begin, end = span(row)
-    for j in range(before, start - 1, -1):
+    for j in range(before, max(start, before - MOST_BACK) - 1, -1):
         other = p[hops[j]]
         if copy_of[hops[j]] >= 0 or (place[hops[j]] == place[hops[i]] and other.ttl == row.ttl):
             continue
