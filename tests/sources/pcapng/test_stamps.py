@@ -10,7 +10,7 @@ LAST = 9_223_372_035
 
 def exact(stamp: int, is_binary: int, exponent: int, offset_s: int) -> int:
     seconds, nanos = divmod(stamp * 10**9 // (2 if is_binary else 10) ** exponent, 10**9)
-    if seconds > LAST or abs(offset_s) > LAST or abs(seconds + offset_s) > LAST:
+    if seconds > LAST or abs(offset_s) > LAST or not 0 <= seconds + offset_s < 2**32:
         return -1
     return (seconds + offset_s) * 10**9 + nanos
 
@@ -25,6 +25,8 @@ def exact(stamp: int, is_binary: int, exponent: int, offset_s: int) -> int:
 @example(2**64 - 1, 1, 64, 0)
 @example(2**64 - 1, 0, 19, 0)
 @example(2**63, 1, 32, -1)
+@example(2**32 * 10**6, 0, 6, 0)
+@example(0, 0, 6, -1)
 def test_stamps_are_exact(stamp: int, is_binary: int, exponent: int, offset_s: int) -> None:
     found = to_ns(stamp >> 32, stamp & 0xFFFF_FFFF, is_binary, exponent, offset_s)
     assert found == exact(stamp, is_binary, exponent, offset_s)

@@ -27,7 +27,7 @@ _IPV4, _ARP, _NETDEV, _BRIDGE, _IPV6 = 2, 3, 5, 7, 10
 _HEADER, _STAMP, _IN, _OUT, _PORT_IN, _PORT_OUT, _ADDRESS, _PAYLOAD = 1, 3, 4, 5, 6, 7, 8, 9
 _LINK_HEADER, _VLAN, _WHOLE_LINK_HEADER = 16, 20, 21
 _LEAST = 20  # bytes of what is logged, IPv4's header
-_LAST_SECOND = 1 << 33  # nanoseconds until then fit into 63 bits
+_LAST_SECOND = 1 << 32  # the year 2106, as in other captures
 
 
 @inner_plain

@@ -7,11 +7,14 @@ from tracer.core.jit import jit_plain
 UNKNOWN = -1
 _SECOND = 1_000_000_000
 _LAST_SECOND = 9_223_372_035  # the last whole one that int64 nanoseconds hold
+# Later than the latest that pcap holds (the year 2106), or before 1970, is no time of a packet; and
+# of times that are further apart int64 does not hold twice the difference.
+_SECONDS = 1 << 32
 
 
 @jit_plain
 def to_ns(high: int, low: int, is_binary: int, exponent: int, offset_s: int) -> int:
-    """Return nanoseconds since the epoch; -1 when they do not fit into int64.
+    """Return nanoseconds since the epoch; -1 for a time before 1970, or after 2106.
 
     `high` and `low` are the 32-bit halves of the stamp, which counts units of 2**-exponent or
     10**-exponent seconds (if_tsresol); `offset_s` is if_tsoffset.
@@ -24,7 +27,7 @@ def to_ns(high: int, low: int, is_binary: int, exponent: int, offset_s: int) -> 
     if seconds > _LAST_SECOND or not -_LAST_SECOND <= offset_s <= _LAST_SECOND:
         return UNKNOWN
     seconds += offset_s
-    if not -_LAST_SECOND <= seconds <= _LAST_SECOND:
+    if not 0 <= seconds < _SECONDS:
         return UNKNOWN
     return seconds * _SECOND + nanos
 
