@@ -10,6 +10,7 @@ from tracer.core.enums import Evidence, Outcome
 from tracer.core.journeys import JourneySet
 from tracer.core.point import Point
 from tracer.correlate.join import join
+from tracer.correlate.nat import other_votes
 
 MICRO, MILLI, SECOND = 1_000, 1_000_000, 1_000_000_000
 MACS = [f"02:00:00:00:00:{number:02x}" for number in range(16)]
@@ -195,3 +196,11 @@ def test_ids_that_last_tell_equal_datagrams_apart() -> None:
     found = joined(rows, points_of(3))
     assert all(len(set(ids)) == 1 for ids in numbers(found, "ip_id"))
     assert len(found.journeys) == len({row["ip_id"] for row in rows})
+
+
+def test_rows_of_unknown_points_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Compiled code would write beyond an array that is too short, and end the process later.
+    checked = other_votes._find_longest.py_func
+    monkeypatch.setattr(other_votes, "_find_longest", checked)
+    found = joined([udp(-1, at * MICRO, ip_id=7, ttl=64 - at) for at in range(3)], ())
+    assert sorted(found.hops["row"].tolist()) == [0, 1, 2]

@@ -73,7 +73,7 @@ def _ways(identity: Identity, links: LinkOrder) -> Ways:
     far = np.zeros(len(where), np.int64)
     apart = np.abs(links.delay_ns[often] - usual[codes])
     np.maximum.at(far, codes, links.far_ns[often] + apart)
-    silent = np.zeros(int(spot.max()) + 1, np.int64)
+    silent = np.zeros(int(spot.max()) + 2, np.int64)  # the last: unknown
     np.maximum.at(silent, spot[first][where], usual + far)
     silent = np.where(leaves, silent[spot], np.maximum(silent[spot], usual_gap(links)))
     keys = pair_keys(spot[first], spot[second])[where]

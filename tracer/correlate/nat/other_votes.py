@@ -75,7 +75,7 @@ def _in_order(rows: Groups, identity: Identity, time: Codes, gap_ns: int) -> Gro
 
 def _lengths_differ(identity: Identity) -> bool:
     # Whether the longest packets of the points differ, as where one shows super-packets.
-    longest = np.zeros(int(identity.point.max(initial=-1)) + 1, np.int64)
+    longest = np.zeros(int(identity.point.max(initial=-1)) + 2, np.int64)  # the last: unknown
     _find_longest(identity.point, identity.length, longest)
     longest = longest[longest > 0]
     return bool(len(longest) and longest.max() > longest.min())
