@@ -48,7 +48,7 @@ def is_translation(p: Any, a: int, b: int) -> bool:
     x, y = p[a], p[b]
     if x.proto != y.proto or x.ip_version != y.ip_version or x.icmp_type != y.icmp_type:
         return False
-    if stays(p, a) or stays(p, b) or began_apart(p, a, b):
+    if stays(p, a) or stays(p, b):
         return False
     src = x.src_hi == y.src_hi and x.src_lo == y.src_lo and x.sport == y.sport
     dst = x.dst_hi == y.dst_hi and x.dst_lo == y.dst_lo and x.dport == y.dport
