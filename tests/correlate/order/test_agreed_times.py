@@ -137,6 +137,6 @@ def test_a_flow_of_which_each_link_shows_a_few_packets_is_left_open_where_others
     sent_ns = np.arange(count) * 50_000 * MICRO
     time = np.concatenate([sent_ns + place * 1000 * MICRO for place in range(places)])
     link, journey = np.repeat(np.arange(places), count), np.tile(np.arange(count), places)
-    links = LinkOrder(link, NOBODY.astype(np.uint64), NOBODY, NOBODY, NOBODY, np.arange(places))
+    links = LinkOrder(link, NOBODY.astype(np.uint64), *[NOBODY] * 3, np.arange(places), NOBODY)
     agreed = AgreedTimes(links, (np.arange(len(time)),), frozenset({(0, 1)}))
     assert sorted(agreed.left_open(journey, time)) == list(range(count, 2 * count))
