@@ -42,7 +42,7 @@ def votes_of_pairs(
     `layout`: rows, those of journey j from `starts[j]` on, by falling TTL, then time; `link`, `ttl`
     and `time` (nanoseconds) by row. Of more than `most` journeys about as many are looked at.
     """
-    every = 1 + len(layout[1]) // most
+    every = 1 + (len(layout[1]) - 1) // most
     first, second, tied = _pairs(link, *layout, ttl, time, every)
     keys = pair_keys(first, second)
     codes, where = factorise(keys)
