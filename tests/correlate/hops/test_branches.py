@@ -162,11 +162,11 @@ def circling(ip_id: NDArray[np.int64]) -> ObservationBatch:
     return replace(batch, packets=packets)
 
 
-def test_a_frame_that_circles_is_a_line() -> None:
-    """Of a tree of so many hops, all would be looked at for each: its ports are asked in turn."""
+def test_a_frame_that_circles_is_one_journey_however_often() -> None:
+    """With so many hops it is no tree any more; what a port shows again is a copy."""
     batch = circling(np.full(4_000, 7))
     hops = join(batch).hops
     assert len(hops) == len(batch)
     assert (hops["journey"] == 0).all()
     assert (hops["parent"][1:] > 0).all()
-    assert len(np.unique(hops["parent"])) > 1_000  # not all from the first ones
+    assert (hops["parent"] < hops["n"]).all()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tracer.core.jit import inner_plain, jit
+from tracer.core.jit import inner, inner_plain, jit
 from tracer.correlate.hashing import Codes, Keys, filled
 from tracer.correlate.nat.doubt import NULL
 from tracer.correlate.nat.tuples import (
@@ -116,7 +116,7 @@ def _share_link(p: Any, rows: Codes, segment: Codes, one: int, other: int) -> bo
     return False
 
 
-@inner_plain
+@inner
 def _distances(
     p: Any, time: Codes, rows: Codes, segment: Codes, ends: Any, count: int, twice: Any, away: Any,
     by_number: Any, links: Any,
