@@ -23,7 +23,7 @@ from tracer.correlate.flows.errors_quoted import (
     streams_quoted,
     translations_quoted,
 )
-from tracer.correlate.hashing import Codes, grouped
+from tracer.correlate.hashing import Codes, factorise, grouped
 from tracer.correlate.joining.assembly import assemble
 from tracer.correlate.joining.journeys import Assembly
 from tracer.correlate.joining.open_ends import join_open_ends
@@ -50,7 +50,7 @@ from tracer.correlate.order.links import (
     usual_gap,
 )
 from tracer.correlate.order.loopback import after_output
-from tracer.correlate.order.pairs import votes_of_pairs, votes_of_stations
+from tracer.correlate.order.pairs import SAMPLE, votes_of_pairs, votes_of_stations
 from tracer.correlate.packets import groups
 from tracer.correlate.packets.buffers import are_apart, lifetimes, unambiguous, united
 from tracer.correlate.packets.duplicates import copies, one_by_one, without
@@ -60,7 +60,6 @@ from tracer.correlate.packets.levels import levels, parted
 from tracer.correlate.packets.silences import bridged
 
 Mask = NDArray[np.bool_]
-_SAMPLE = 50_000  # journeys that tell how stations' frames go
 
 
 @dataclass(slots=True)
@@ -194,9 +193,9 @@ def _links(seen: Seen, by_ttl: Groups, doubt: Mask) -> LinkOrder:
     # may be one packet beyond doubt all the same, as far as it keeps its addresses and ports.
     if not doubt.any():
         return link_order(seen.identity, *by_ttl, doubt, seen.clocks.joining_ns)
-    time, point = seen.clocks.joining_ns, seen.identity.point
-    rows = groups.chosen(*by_ttl, doubt)
-    flows = seen.in_order(groups.parted_by(*rows, seen.identity.flow.view(np.int64), time, point))
+    time = seen.clocks.joining_ns
+    of_flow, _ = factorise(seen.identity.flow)
+    flows = seen.in_order(parted(groups.chosen(*by_ttl, doubt), of_flow))
     both = np.concatenate([doubt, seen.doubts(flows)])
     return link_order(seen.identity, *groups.together(by_ttl, flows), both, time)
 
@@ -319,7 +318,7 @@ def _in_order(seen: Seen, order: Order, found: Assembly) -> Groups:
     tunnelled = np.zeros(len(batch) if len(carried) else 0, np.bool_)
     tunnelled[carried] = True
     coarse = len(clocks.early_ns) > 0
-    most = len(first_hop) if coarse else _SAMPLE
+    most = len(first_hop) if coarse else SAMPLE
     votes = votes_of_pairs(links.link, (rows, first_hop), identity.ttl, time, most)
     order_of_links = (votes.keys, votes.votes) if coarse else (links.keys, links.votes)
     settle(

@@ -263,9 +263,8 @@ def scales_of(batch: ObservationBatch, identity: Identity) -> Codes:
 
     Rows whose host is not known get a scale for each capture. A file in which stamps of a point
     fall back by more than JUMP_NS was stamped by a clock that was set back there: what follows is a
-    new scale.
-    So it is in files of that clock that show nothing of it, as they were silent then; what stamps
-    leave open there is of a scale of its own.
+    new scale. So it is in files of that clock that show nothing of it, as they were silent then;
+    what stamps leave open there is of a scale of its own.
     """
     told = np.zeros(len(batch.points) + 1, np.bool_)
     codes = point_columns(batch)["point"][:-1]

@@ -14,11 +14,10 @@ from tracer.core.jit import inner_plain, jit_plain
 from tracer.correlate.hashing import Codes, factorise, pair_keys
 from tracer.correlate.hops.beyond_ends import beyond_ends
 from tracer.correlate.order.links import LinkOrder
-from tracer.correlate.order.pairs import votes_of_pairs
+from tracer.correlate.order.pairs import SAMPLE, votes_of_pairs
 from tracer.correlate.packets.identity import Identity
 
 Mask = NDArray[np.bool_]
-_SAMPLE = 50_000  # journeys that tell in which order frames come to places
 
 
 def strays(identity: Identity, links: LinkOrder, layout: tuple[Codes, Codes], time: Codes) -> Mask:
@@ -27,7 +26,7 @@ def strays(identity: Identity, links: LinkOrder, layout: tuple[Codes, Codes], ti
     `layout`: rows of each journey, by falling TTL, then `time` (nanoseconds, by row). No element
     where no link is off its way, or nothing tells.
     """
-    votes = votes_of_pairs(links.link, layout, identity.ttl, time, _SAMPLE)
+    votes = votes_of_pairs(links.link, layout, identity.ttl, time, SAMPLE)
     out = _unheard(identity, links) | beyond_ends(identity, links.first, votes)
     return out if out.any() else out[:0]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tracer.core.address import NULL_U64
 from tracer.core.jit import inner_plain, jit
 from tracer.core.mixing import mixed
-from tracer.correlate.hashing import Codes, Keys, find_root, roots
+from tracer.correlate.hashing import Codes, Keys, find_root, first_at_least, roots
 from tracer.correlate.nat.streams import Streams
 from tracer.correlate.nat.votes import Edges
 from tracer.correlate.packets.identity import OWN, Identity
@@ -111,13 +111,7 @@ def _shows_other(
     start: int, stop: int, marks: Keys, names: Keys, mark: np.uint64, name: np.uint64
 ) -> bool:
     # Whether one of the rows from `start` on has the mark, and another tuple.
-    at, end = start, stop
-    while at < end:
-        middle = (at + end) // 2
-        if marks[middle] < mark:
-            at = middle + 1
-        else:
-            end = middle
+    at = start + first_at_least(marks[start:stop], mark)
     while at < stop and marks[at] == mark:
         if names[at] != name:
             return True

@@ -17,6 +17,7 @@ from tracer.correlate.order.links import is_tied
 from tracer.correlate.packets.identity import Identity
 
 MOST_HOPS = 64  # of a journey that is looked at
+SAMPLE = 50_000  # journeys that tell in which order frames pass
 ENOUGH = 2  # packets with equal stamps that tell of others
 _GROUP, _HALF = np.uint64(GROUP_BIT), np.uint64(1 << 32)
 Mask = NDArray[np.bool_]

@@ -184,29 +184,6 @@ def chunks(
     return order, out[: count + 1].copy(), rough
 
 
-@jit
-def _split_by(order: Codes, starts: Codes, key: Codes) -> Codes:
-    # Where groups sorted by `key` go on with another one.
-    out = np.empty(len(order) + 1, np.int64)
-    count = 0
-    for group in range(len(starts) - 1):
-        for i in range(starts[group], starts[group + 1]):
-            if i == starts[group] or key[order[i]] != key[order[i - 1]]:
-                out[count] = i
-                count += 1
-    out[count] = len(order)
-    return out[: count + 1].copy()
-
-
-def parted_by(
-    order: Codes, starts: Codes, key: Codes, time: Times, tie: Codes
-) -> tuple[Codes, Codes]:
-    """Return (order, starts) with groups split by `key` (int64, by row), in order of time."""
-    order = order.copy()
-    sort_groups(order, starts, key, time, tie)
-    return order, _split_by(order, starts, key)
-
-
 def together(a: tuple[Codes, Codes], b: tuple[Codes, Codes]) -> tuple[Codes, Codes]:
     """Return (order, starts) of the groups of one and those of another."""
     return np.concatenate([a[0], b[0]]), np.concatenate([a[1][:-1], b[1] + len(a[0])])
